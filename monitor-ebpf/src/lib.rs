@@ -1,0 +1,180 @@
+//! The ABI between the probes and the collector.
+//!
+//! Everything here is plain integers and arrays in C layout, so that both
+//! sides agree on every byte; sizes and alignments are asserted at compile
+//! time. Nothing in it is behaviour: the probes live in the binary beside
+//! this library and the collector in the `monitor` crate.
+//!
+//! Every text a process chose itself (`comm`) travels as raw bytes and is
+//! hostile until the collector has cleaned it.
+#![no_std]
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Bytes of code copied at a sampled instruction pointer.
+pub const CODE_BYTES: usize = 64;
+/// The kernel's `TASK_COMM_LEN`.
+pub const COMM_BYTES: usize = 16;
+
+/// Slots of the directly indexed task table: a power of two, so that a task id
+/// maps to its slot with a mask. One slot is one cache line, 4 MiB in all.
+pub const TASK_SLOTS: u32 = 1 << 16;
+/// Tasks whose slot is taken by another live task spill into a hash map of
+/// this many entries. Beyond that a task is not tracked, and counted.
+pub const SPILL_ENTRIES: u32 = 1 << 14;
+/// Bytes of the ring that carries exec, exit and sample records. A power of
+/// two and a multiple of the page size, as the kernel demands.
+pub const RING_BYTES: u32 = 1 << 22;
+
+/// [`ExecRecord::kind`].
+pub const KIND_EXEC: u32 = 1;
+/// [`ExitRecord::kind`].
+pub const KIND_EXIT: u32 = 2;
+/// [`SampleRecord::kind`].
+pub const KIND_SAMPLE: u32 = 3;
+
+/// [`TaskSlot::flags`]: a kernel thread (`PF_KTHREAD`).
+pub const TASK_KTHREAD: u32 = 1;
+/// [`TaskSlot::flags`]: the task itself is dead; the slot stays because other
+/// threads of its group still add to [`TaskSlot::group_ns`].
+pub const TASK_DEAD: u32 = 1 << 1;
+
+/// [`SampleRecord::flags`]: the sample interrupted the kernel, working for
+/// the task; there is no code in it.
+pub const SAMPLE_KERNEL: u32 = 1;
+
+/// What the kernel side knows of one task. The collector maps the table of
+/// these read-only and reads it without a system call.
+///
+/// Counters of the scheduler are stored as the kernel holds them, absolute, so
+/// that storing one twice, or from an interrupt, does no harm.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct TaskSlot {
+    /// Thread id in the initial pid namespace; 0 marks a free slot.
+    pub tid: u32,
+    /// Thread-group id: the process.
+    pub tgid: u32,
+    /// `task_struct.start_boottime`: nanoseconds since boot.
+    pub start_ns: u64,
+    /// The task's on-CPU nanoseconds as of its last accounting
+    /// (`sched_entity.sum_exec_runtime`).
+    pub run_ns: u64,
+    /// In a group leader's slot: on-CPU nanoseconds of the whole group since
+    /// tracking of it began. Unused in other slots.
+    pub group_ns: u64,
+    /// Context switches the task asked for (`task_struct.nvcsw`).
+    pub voluntary: u64,
+    /// In a group leader's slot: tasks of the group that have a slot.
+    pub group_tasks: u32,
+    /// `TASK_*` bits.
+    pub flags: u32,
+    /// In a group leader's slot: the process that forked this one, as recorded
+    /// then; 0 if that was before the probes were attached.
+    pub parent: u32,
+    /// In a group leader's slot: images executed since tracking began. A
+    /// change tells the collector that what it knew of the process is stale.
+    pub execs: u32,
+    /// In a group leader's slot: the sampling second (2^30 ns) that
+    /// `samples` counts.
+    pub sample_second: u32,
+    /// In a group leader's slot: samples emitted in `sample_second`.
+    pub samples: u32,
+}
+
+/// A process began to execute an image.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ExecRecord {
+    /// [`KIND_EXEC`].
+    pub kind: u32,
+    /// The process.
+    pub tgid: u32,
+    /// Its start, nanoseconds since boot.
+    pub start_ns: u64,
+    /// When, nanoseconds of `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
+    /// Its name, hostile.
+    pub comm: [u8; COMM_BYTES],
+}
+
+/// A process is gone, its last thread accounted. Sent only for processes that
+/// used at least `MIN_EXIT_NS`; smaller ones are summed in [`ProbeStats`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ExitRecord {
+    /// [`KIND_EXIT`].
+    pub kind: u32,
+    /// The process.
+    pub tgid: u32,
+    /// Its start, nanoseconds since boot.
+    pub start_ns: u64,
+    /// When, nanoseconds of `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
+    /// Final [`TaskSlot::group_ns`].
+    pub cpu_ns: u64,
+    /// [`TaskSlot::parent`].
+    pub parent: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// Name of its last thread, hostile.
+    pub comm: [u8; COMM_BYTES],
+}
+
+/// One look at what a thread executes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct SampleRecord {
+    /// [`KIND_SAMPLE`].
+    pub kind: u32,
+    /// The process.
+    pub tgid: u32,
+    /// The thread.
+    pub tid: u32,
+    /// `SAMPLE_*` bits.
+    pub flags: u32,
+    /// Start of the process, nanoseconds since boot.
+    pub start_ns: u64,
+    /// When, nanoseconds of `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
+    /// User instruction pointer; 0 if it could not be had.
+    pub ip: u64,
+    /// How many bytes of `code` are valid.
+    pub code_len: u32,
+    /// The processor it was taken on.
+    pub cpu: u32,
+    /// The bytes at `ip`.
+    pub code: [u8; CODE_BYTES],
+}
+
+/// The probes' own counters, one set per processor, only ever growing.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ProbeStats {
+    /// Samples handed to the collector.
+    pub samples: u64,
+    /// Samples lost because the ring was full.
+    pub samples_lost: u64,
+    /// Samples not taken because the process's cap for the second was reached.
+    pub samples_capped: u64,
+    /// User samples whose code could not be read.
+    pub code_faults: u64,
+    /// Exec and exit records lost because the ring was full.
+    pub events_lost: u64,
+    /// Times a task could not be tracked because table and spill were full.
+    pub tasks_lost: u64,
+    /// On-CPU nanoseconds of exited processes too small for an [`ExitRecord`].
+    pub small_exit_ns: u64,
+    /// How many such processes.
+    pub small_exits: u64,
+}
+
+const _: () = {
+    assert!(size_of::<TaskSlot>() == 64 && align_of::<TaskSlot>() == 8);
+    assert!(size_of::<ExecRecord>() == 40 && align_of::<ExecRecord>() == 8);
+    assert!(size_of::<ExitRecord>() == 56 && align_of::<ExitRecord>() == 8);
+    assert!(size_of::<SampleRecord>() == 112 && align_of::<SampleRecord>() == 8);
+    assert!(size_of::<ProbeStats>() == 64 && align_of::<ProbeStats>() == 8);
+    assert!(TASK_SLOTS.is_power_of_two());
+    assert!(RING_BYTES.is_power_of_two() && RING_BYTES.is_multiple_of(65536));
+};
