@@ -9,6 +9,8 @@
 //! hostile until the collector has cleaned it.
 #![no_std]
 
+use core::mem::offset_of;
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bytes of code copied at a sampled instruction pointer.
@@ -35,9 +37,12 @@ pub const KIND_SAMPLE: u32 = 3;
 
 /// [`TaskSlot::flags`]: a kernel thread (`PF_KTHREAD`).
 pub const TASK_KTHREAD: u32 = 1;
-/// [`TaskSlot::flags`]: the task itself is dead; the slot stays because other
-/// threads of its group still add to [`TaskSlot::group_ns`].
-pub const TASK_DEAD: u32 = 1 << 1;
+/// [`TaskSlot::flags`]: the task began to exit and is counted in its leader's
+/// [`TaskSlot::exiting`].
+pub const TASK_EXITING: u32 = 1 << 1;
+/// [`TaskSlot::flags`], in a group leader's slot: no thread of the group is
+/// left that has not begun to exit.
+pub const GROUP_EXITING: u32 = 1 << 2;
 
 /// [`SampleRecord::flags`]: the sample interrupted the kernel, working for
 /// the task; there is no code in it.
@@ -65,10 +70,11 @@ pub struct TaskSlot {
     pub group_ns: u64,
     /// Context switches the task asked for (`task_struct.nvcsw`).
     pub voluntary: u64,
-    /// In a group leader's slot: tasks of the group that have a slot.
-    pub group_tasks: u32,
-    /// `TASK_*` bits.
+    /// `TASK_*` and `GROUP_*` bits.
     pub flags: u32,
+    /// In a group leader's slot: threads of the group between the start of
+    /// their exit and their last context switch.
+    pub exiting: u32,
     /// In a group leader's slot: the process that forked this one, as recorded
     /// then; 0 if that was before the probes were attached.
     pub parent: u32,
@@ -171,6 +177,9 @@ pub struct ProbeStats {
 
 const _: () = {
     assert!(size_of::<TaskSlot>() == 64 && align_of::<TaskSlot>() == 8);
+    // The probes change these two pairs with one 64-bit operation each.
+    assert!(offset_of!(TaskSlot, tid) == 0 && offset_of!(TaskSlot, tgid) == 4);
+    assert!(offset_of!(TaskSlot, flags) == 40 && offset_of!(TaskSlot, exiting) == 44);
     assert!(size_of::<ExecRecord>() == 40 && align_of::<ExecRecord>() == 8);
     assert!(size_of::<ExitRecord>() == 56 && align_of::<ExitRecord>() == 8);
     assert!(size_of::<SampleRecord>() == 112 && align_of::<SampleRecord>() == 8);

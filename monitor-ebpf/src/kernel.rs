@@ -1,0 +1,90 @@
+//! Where the running kernel keeps what the probes read, and the reads.
+//!
+//! aya-ebpf has no CO-RE relocations, so the collector looks the offsets up in
+//! the kernel's own BTF and sets these globals before it loads the object.
+//! They live in a frozen read-only map: the verifier takes their values for
+//! constants, and turns a load at such an offset from a BTF-typed pointer into
+//! one plain, fault-safe instruction. No helper call, nothing to fail.
+
+use aya_ebpf::Global;
+
+/// An offset in bytes, set by the loader. Without that it is 0 and the
+/// verifier refuses most loads.
+pub(crate) type Offset = Global<u32>;
+
+/// `task_struct.pid`: what user space calls a thread id.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_PID: Offset = Global::new(0);
+/// `task_struct.tgid`: what user space calls a process id.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_TGID: Offset = Global::new(0);
+/// `task_struct.flags`: the `PF_*` bits.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_FLAGS: Offset = Global::new(0);
+/// `task_struct.__state` (`state` before 5.14).
+#[unsafe(no_mangle)]
+pub(crate) static TASK_STATE: Offset = Global::new(0);
+/// `task_struct.start_boottime`.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_START: Offset = Global::new(0);
+/// `task_struct.se.sum_exec_runtime`.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_RUNTIME: Offset = Global::new(0);
+/// `task_struct.nvcsw`: voluntary context switches.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_NVCSW: Offset = Global::new(0);
+/// `task_struct.group_leader`.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_LEADER: Offset = Global::new(0);
+/// `task_struct.signal`.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_SIGNAL: Offset = Global::new(0);
+/// `signal_struct.live.counter`: threads that did not begin to exit.
+#[unsafe(no_mangle)]
+pub(crate) static SIGNAL_LIVE: Offset = Global::new(0);
+
+/// Process to sample; 0 samples every one that burns enough.
+#[unsafe(no_mangle)]
+pub(crate) static TARGET_TGID: Global<u32> = Global::new(0);
+/// The collector, which is never sampled: it would feed itself.
+#[unsafe(no_mangle)]
+pub(crate) static SELF_TGID: Global<u32> = Global::new(0);
+/// Nanoseconds a process must have burned before it is worth a sample.
+#[unsafe(no_mangle)]
+pub(crate) static MIN_BURN_NS: Global<u64> = Global::new(100_000_000);
+/// Samples of one process and second at the most.
+#[unsafe(no_mangle)]
+pub(crate) static SAMPLE_CAP: Global<u32> = Global::new(99);
+/// Exited processes that used less than this are summed, not reported.
+#[unsafe(no_mangle)]
+pub(crate) static MIN_EXIT_NS: Global<u64> = Global::new(1_000_000);
+
+/// `PF_KTHREAD`, include/linux/sched.h, unchanged from 5.10 to 6.18.
+pub(crate) const PF_KTHREAD: u32 = 0x0020_0000;
+/// `TASK_DEAD`, include/linux/sched.h, unchanged from 5.10 to 6.18: set for a
+/// task's very last switch.
+pub(crate) const TASK_DEAD: u32 = 0x80;
+
+/// A kernel object the verifier knows the type of: `struct task_struct *` or
+/// one found in it.
+#[derive(Clone, Copy)]
+pub(crate) struct Object(pub(crate) *const u8);
+
+impl Object {
+    /// The `T` at `offset`. A bad pointer reads as 0; a bad offset does not
+    /// pass the verifier.
+    #[inline(always)]
+    pub(crate) fn read<T: Copy>(self, offset: &Offset) -> T {
+        // SAFETY: the verifier only admits this load if `self` is a BTF-typed
+        // pointer with a member of this size at the offset, and the kernel
+        // makes it fault-safe. Volatile keeps LLVM from splitting or merging
+        // loads into forms the verifier does not take.
+        unsafe { self.0.add(offset.load() as usize).cast::<T>().read_volatile() }
+    }
+
+    /// The object a pointer member at `offset` points to.
+    #[inline(always)]
+    pub(crate) fn follow(self, offset: &Offset) -> Self {
+        Self(self.read(offset))
+    }
+}

@@ -1,0 +1,49 @@
+//! unjack's eBPF probes.
+//!
+//! | module | hook |
+//! |---|---|
+//! | [`sched`] | BTF tracepoint `sched_switch`: exact on-CPU time |
+//! | [`process`] | BTF tracepoints `sched_process_{exec,fork,exit}`: births, images, deaths |
+//! | [`sample`] | perf event on every processor: what is being executed |
+//! | [`task`] | the table the three share; no hook of its own |
+//!
+//! On any other target than BPF this binary is empty: it exists so that the
+//! workspace builds as one.
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(target_arch = "bpf", feature(core_intrinsics))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(internal_features, reason = "see the atomic module")
+)]
+
+#[cfg(target_arch = "bpf")]
+mod atomic;
+#[cfg(target_arch = "bpf")]
+mod kernel;
+#[cfg(target_arch = "bpf")]
+mod maps;
+#[cfg(target_arch = "bpf")]
+mod process;
+#[cfg(target_arch = "bpf")]
+mod sample;
+#[cfg(target_arch = "bpf")]
+mod sched;
+#[cfg(target_arch = "bpf")]
+mod task;
+
+#[cfg(target_arch = "bpf")]
+mod bpf {
+    /// `tp_btf` programs, and the helpers they use, are open to programs that
+    /// declare a GPL-compatible licence only.
+    #[unsafe(link_section = "license")]
+    #[unsafe(no_mangle)]
+    static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+    #[panic_handler]
+    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+        loop {}
+    }
+}
+
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}

@@ -1,0 +1,47 @@
+//! The maps, and why each is as large as it is. Their names are part of the
+//! ABI: the collector finds them by name.
+
+use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
+    btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
+    macros::btf_map,
+};
+use monitor_ebpf::{ProbeStats, RING_BYTES, SPILL_ENTRIES, TASK_SLOTS, TaskSlot};
+
+/// One slot per task, at its id modulo the size: an array lookup costs a few
+/// instructions where a hash costs tens of nanoseconds, and the collector can
+/// map an array and read it without system calls. 65,536 slots of a cache line
+/// are 4 MiB, enough that a host with thousands of threads seldom has two on
+/// one slot.
+#[btf_map]
+pub(crate) static TASKS: Array<
+    TaskSlot,
+    { TASK_SLOTS as usize },
+    { BPF_F_MMAPABLE as usize },
+> = Array::new();
+
+/// Tasks whose slot another live task holds. 16,384 entries are what a host
+/// with some 45,000 live threads would spill (n² / 2m of the birthday bound).
+/// Preallocated: the scheduler's path must not allocate.
+#[btf_map]
+pub(crate) static SPILL: HashMap<u32, TaskSlot, { SPILL_ENTRIES as usize }> = HashMap::new();
+
+/// Exec, exit and sample records. At 4 MiB it holds a quarter second (the
+/// collector's drain interval) of 150,000 samples a second.
+#[btf_map]
+pub(crate) static EVENTS: RingBuf<u8, { RING_BYTES as usize }> = RingBuf::new();
+
+/// The probes' own counters.
+#[btf_map]
+pub(crate) static STATS: PerCpuArray<ProbeStats, 1> = PerCpuArray::new();
+
+/// Adds to this processor's counters.
+#[inline(always)]
+pub(crate) fn count(with: impl FnOnce(&mut ProbeStats)) {
+    if let Some(stats) = STATS.get_ptr_mut(0) {
+        // SAFETY: the slot is this processor's own and the program is not
+        // preempted; an interrupting sampler may lose one increment of a
+        // diagnostic counter, which is accepted.
+        with(unsafe { &mut *stats });
+    }
+}

@@ -1,0 +1,88 @@
+//! `sched_process_{fork,exec,exit}`: births, images and deaths.
+
+use aya_ebpf::{helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_log_ebpf::warn;
+use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, TASK_KTHREAD};
+
+use crate::{
+    kernel::{Object, SIGNAL_LIVE, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_TGID},
+    maps::{EVENTS, count},
+    task::{self, NO_WAKEUP},
+};
+
+/// `(struct task_struct *parent, struct task_struct *child)`. The child has
+/// not run yet, so from here on all it uses is seen.
+#[btf_tracepoint(function = "sched_process_fork")]
+fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
+    let parent = Object(ctx.arg(0));
+    let child = Object(ctx.arg(1));
+    let tid: u32 = child.read(&TASK_PID);
+    // Whatever still stands under this id belonged to a task that is gone.
+    if let Some(stale) = task::find(tid) {
+        task::free(stale, tid);
+    }
+    let Some(tracked) = task::track(child, tid) else {
+        warn!(&ctx, "task {} is not tracked: table and spill are full", tid);
+        return 0;
+    };
+    let tgid: u32 = child.read(&TASK_TGID);
+    if tgid == tid {
+        // SAFETY: pointers from the map are valid for the program's run.
+        unsafe { (*tracked.leader).parent = parent.read(&TASK_TGID) };
+    }
+    0
+}
+
+/// `(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`. All
+/// other threads of the group are gone, and if a thread other than the leader
+/// called exec it has taken over the leader's id, `old_pid` being its former.
+#[btf_tracepoint(function = "sched_process_exec")]
+fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
+    let task = Object(ctx.arg(0));
+    let old: u32 = ctx.arg(1);
+    let tid: u32 = task.read(&TASK_PID);
+    let Some(tracked) = task::track(task, tid) else {
+        return 0;
+    };
+    if old != tid
+        && let Some(former) = task::find(old)
+    {
+        let was = task::Tracked { task: former, leader: tracked.leader };
+        task::account(task, was);
+        // SAFETY: pointers from the map are valid for the program's run.
+        unsafe { (*tracked.leader).run_ns = task.read(&TASK_RUNTIME) };
+        task::free(former, old);
+    }
+    // SAFETY: as above; the group has one thread, this one.
+    let start_ns = unsafe {
+        let leader = &mut *tracked.leader;
+        leader.execs += 1;
+        leader.exiting = 0;
+        leader.flags &= TASK_KTHREAD;
+        leader.start_ns
+    };
+    let record = ExecRecord {
+        kind: KIND_EXEC,
+        tgid: tid,
+        start_ns,
+        time_ns: task::now(),
+        comm: bpf_get_current_comm().unwrap_or([0; COMM_BYTES]),
+    };
+    if EVENTS.output_untyped::<ExecRecord>(&record, NO_WAKEUP).is_err() {
+        count(|stats| stats.events_lost += 1);
+    }
+    0
+}
+
+/// `(struct task_struct *p, …)`, after `p` left its group's count of live
+/// threads. It still runs: its last switch ends it.
+#[btf_tracepoint(function = "sched_process_exit")]
+fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
+    let task = Object(ctx.arg(0));
+    let tid: u32 = task.read(&TASK_PID);
+    if let Some(tracked) = task::track(task, tid) {
+        let live: i32 = task.follow(&TASK_SIGNAL).read(&SIGNAL_LIVE);
+        task::begin_exit(tracked, live <= 0);
+    }
+    0
+}

@@ -1,0 +1,180 @@
+//! Bytes from the ring to [`Event`]: the only decoding of the wire.
+//!
+//! The kernel wrote the bytes, but what is in them (names, code) a process
+//! chose. Nothing here trusts more than lengths.
+
+use monitor_ebpf::{
+    CODE_BYTES, ExecRecord, ExitRecord, KIND_EXEC, KIND_EXIT, KIND_SAMPLE, SAMPLE_KERNEL,
+    SampleRecord,
+};
+use zerocopy::FromBytes;
+
+/// A process, for good: its id may be used again, its start time not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Process {
+    /// Thread-group id.
+    pub tgid: u32,
+    /// Nanoseconds since boot at which its leader was forked.
+    pub start_ns: u64,
+}
+
+/// Something the probes saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A process began to execute an image.
+    Exec {
+        /// The process.
+        process: Process,
+        /// Nanoseconds of `CLOCK_MONOTONIC`.
+        time_ns: u64,
+    },
+    /// A process that used at least a millisecond is gone.
+    Exit {
+        /// The process.
+        process: Process,
+        /// On-CPU nanoseconds since it was tracked.
+        cpu_ns: u64,
+        /// Name of its last thread, hostile.
+        comm: [u8; monitor_ebpf::COMM_BYTES],
+    },
+    /// A look at what a thread executes.
+    Sample(Sample),
+}
+
+/// A look at what a thread executes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The process.
+    pub process: Process,
+    /// The thread.
+    pub tid: u32,
+    /// Nanoseconds of `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
+    /// User instruction pointer; 0 if unknown.
+    pub ip: u64,
+    /// It was taken while the kernel worked for the thread; there is no code.
+    pub kernel: bool,
+    code: [u8; CODE_BYTES],
+    code_len: u8,
+}
+
+impl Sample {
+    /// The bytes at [`Self::ip`]; empty if it was in the kernel or they could
+    /// not be read.
+    #[must_use]
+    pub fn code(&self) -> &[u8] {
+        &self.code[..usize::from(self.code_len)]
+    }
+
+    /// A user-mode sample, for tests and replay. Takes at most [`CODE_BYTES`]
+    /// of `code`.
+    #[must_use]
+    pub fn user(process: Process, tid: u32, time_ns: u64, ip: u64, code: &[u8]) -> Self {
+        let mut bytes = [0; CODE_BYTES];
+        let len = code.len().min(CODE_BYTES);
+        bytes[..len].copy_from_slice(&code[..len]);
+        Self { process, tid, time_ns, ip, kernel: false, code: bytes, code_len: small(len) }
+    }
+}
+
+/// A record that is not one of the ABI's: probes and collector do not match.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record of kind {kind} and {len} bytes is none of the ABI's")]
+pub struct Malformed {
+    /// Its first word, 0 if it is shorter than that.
+    pub kind: u32,
+    /// Its length in bytes.
+    pub len: usize,
+}
+
+/// Decodes one record.
+///
+/// # Errors
+/// [`Malformed`] if it is of no known kind or too short for its kind.
+pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
+    let kind = bytes.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
+    let malformed = || Malformed { kind, len: bytes.len() };
+    Ok(match kind {
+        KIND_EXEC => {
+            let (record, _) = ExecRecord::read_from_prefix(bytes).map_err(|_| malformed())?;
+            let ExecRecord { kind: _, tgid, start_ns, time_ns, comm: _ } = record;
+            Event::Exec { process: Process { tgid, start_ns }, time_ns }
+        }
+        KIND_EXIT => {
+            let (record, _) = ExitRecord::read_from_prefix(bytes).map_err(|_| malformed())?;
+            let ExitRecord { kind: _, tgid, start_ns, time_ns: _, cpu_ns, parent: _, reserved: _, comm } =
+                record;
+            Event::Exit { process: Process { tgid, start_ns }, cpu_ns, comm }
+        }
+        KIND_SAMPLE => {
+            let (record, _) = SampleRecord::read_from_prefix(bytes).map_err(|_| malformed())?;
+            let SampleRecord { kind: _, tgid, tid, flags, start_ns, time_ns, ip, code_len, cpu: _, code } =
+                record;
+            Event::Sample(Sample {
+                process: Process { tgid, start_ns },
+                tid,
+                time_ns,
+                ip,
+                kernel: flags & SAMPLE_KERNEL != 0,
+                code,
+                code_len: small((code_len as usize).min(CODE_BYTES)),
+            })
+        }
+        _ => return Err(malformed()),
+    })
+}
+
+/// A code length, at most [`CODE_BYTES`].
+fn small(len: usize) -> u8 {
+    const { assert!(CODE_BYTES <= u8::MAX as usize) };
+    u8::try_from(len).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use zerocopy::IntoBytes;
+
+    use super::*;
+
+    const SAMPLE: SampleRecord = SampleRecord {
+        kind: KIND_SAMPLE,
+        tgid: 7,
+        tid: 8,
+        flags: 0,
+        start_ns: 9,
+        time_ns: 10,
+        ip: 0x40_1000,
+        code_len: 3,
+        cpu: 1,
+        code: [0x90; CODE_BYTES],
+    };
+
+    #[test]
+    fn a_sample_keeps_its_valid_bytes_only() {
+        let process = Process { tgid: 7, start_ns: 9 };
+        let expected = Event::Sample(Sample {
+            code: [0x90; CODE_BYTES],
+            ..Sample::user(process, 8, 10, 0x40_1000, &[0x90; 3])
+        });
+        assert_eq!(decode(SAMPLE.as_bytes()), Ok(expected));
+    }
+
+    #[test]
+    fn a_code_length_beyond_the_record_is_cut() {
+        let record = SampleRecord { code_len: u32::MAX, ..SAMPLE };
+        let Ok(Event::Sample(sample)) = decode(record.as_bytes()) else { panic!("not a sample") };
+        assert_eq!(sample.code().len(), CODE_BYTES);
+    }
+
+    #[test]
+    fn a_short_record_is_malformed() {
+        let bytes = &SAMPLE.as_bytes()[..40];
+        assert_eq!(decode(bytes), Err(Malformed { kind: KIND_SAMPLE, len: 40 }));
+    }
+
+    #[test]
+    fn an_unknown_kind_is_malformed() {
+        assert_eq!(decode(&[0xff; 8]), Err(Malformed { kind: u32::MAX, len: 8 }));
+        assert_eq!(decode(&[]), Err(Malformed { kind: 0, len: 0 }));
+    }
+}

@@ -1,0 +1,265 @@
+//! The probes: load, attach, drain, detach. The only place that names `aya`.
+//!
+//! [`Probes`] owns everything in the kernel; dropping it detaches and unloads
+//! all of it, as does the death of the process: nothing is pinned.
+
+mod sampler;
+mod table;
+
+use std::{collections::BTreeMap, io, path::Path};
+
+use aya::{
+    Btf, Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
+    maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
+    programs::{BtfTracePoint, ProgramError},
+};
+use aya_log::EbpfLogger;
+use monitor_ebpf::{ProbeStats, SPILL_ENTRIES, TASK_SLOTS, TaskSlot};
+use zerocopy::{FromBytes, IntoBytes};
+
+pub use self::sampler::Source;
+use self::{sampler::Sampler, table::TaskTable};
+use crate::btf::{BtfError, Offsets, VMLINUX};
+
+/// The probes' object code, built by this crate's build script.
+static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/unjack-probes"));
+
+/// The tracepoint programs. Each has the name of its hook.
+const TRACEPOINTS: [&str; 4] =
+    ["sched_process_fork", "sched_process_exec", "sched_process_exit", "sched_switch"];
+
+/// The sampler's program.
+const SAMPLER: &str = "sample";
+
+/// What the probes are told before they are loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Sample this process only, from its first instruction on.
+    pub target: Option<u32>,
+    /// Samples a second on every processor.
+    pub sample_hz: u32,
+}
+
+/// The probes could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The kernel's types.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    /// The object did not load.
+    #[error("the kernel refuses the probes' maps: {}; run `unjack doctor` to see what this host lacks", chain(.0))]
+    Load(#[from] EbpfError),
+    /// A program did not load or attach.
+    #[error("the kernel refuses probe {name}: {}; run `unjack doctor` to see what this host lacks", chain(.source))]
+    Program {
+        /// The program.
+        name: &'static str,
+        /// What the kernel said.
+        source: ProgramError,
+    },
+    /// A map is not there or not of its type.
+    #[error("map {name}: {}", chain(.source))]
+    Map {
+        /// The map.
+        name: &'static str,
+        /// What is wrong.
+        source: MapError,
+    },
+    /// The object lacks something the collector expects.
+    #[error("the probes' object has no {0}: probes and collector were not built together")]
+    Mismatch(&'static str),
+    /// A system call.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// An error with its sources, on one line each, without the verifier's log
+/// beyond its last lines: the whole can be megabytes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = error.source();
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    let skip = lines.len().saturating_sub(12);
+    if skip == 0 {
+        return text;
+    }
+    format!("{} […]\n{}", lines[0], lines[skip.max(1)..].join("\n"))
+}
+
+/// The loaded, attached probes.
+pub struct Probes {
+    ebpf: Ebpf,
+    events: RingBuf<MapData>,
+    table: TaskTable,
+    spill: HashMap<MapData, u32, [u8; size_of::<TaskSlot>()]>,
+    stats: PerCpuArray<MapData, [u8; size_of::<ProbeStats>()]>,
+    sampler: Sampler,
+    logger: Option<EbpfLogger<&'static dyn log::Log>>,
+}
+
+impl Probes {
+    /// Loads and attaches all probes.
+    ///
+    /// # Errors
+    /// The kernel lacks something or refuses; the message says what to do.
+    pub fn attach(settings: Settings) -> Result<Self, ProbeError> {
+        let offsets = Offsets::read(Path::new(VMLINUX))?;
+        let btf = Btf::from_sys_fs().map_err(EbpfError::from)?;
+        let mut ebpf = load(&offsets, settings)?;
+        for name in TRACEPOINTS {
+            let program: &mut BtfTracePoint = program(&mut ebpf, name)?;
+            let refused = |source| ProbeError::Program { name, source };
+            program.load(name, &btf).map_err(refused)?;
+            program.attach().map_err(refused)?;
+        }
+        drop(btf);
+        let sampler = Sampler::attach(program(&mut ebpf, SAMPLER)?, settings.sample_hz)?;
+        let logger = EbpfLogger::init(&mut ebpf)
+            .inspect_err(|error| tracing::warn!("the probes' own log is not available: {error}"))
+            .ok();
+        // Reading BTF took tens of megabytes for a moment; give them back.
+        // SAFETY: malloc_trim has no preconditions.
+        #[cfg(target_env = "gnu")]
+        unsafe {
+            libc::malloc_trim(0);
+        }
+        Ok(Self {
+            events: map(&mut ebpf, "EVENTS")?,
+            table: TaskTable::map(&ebpf)?,
+            spill: map(&mut ebpf, "SPILL")?,
+            stats: map(&mut ebpf, "STATS")?,
+            ebpf,
+            sampler,
+            logger,
+        })
+    }
+
+    /// Hands every waiting record to `sink` and the probes' own messages to
+    /// the log. `limit` bounds the records of one call; whether more may wait
+    /// is returned.
+    pub fn drain(&mut self, limit: usize, mut sink: impl FnMut(&[u8])) -> bool {
+        if let Some(logger) = &mut self.logger {
+            logger.flush();
+        }
+        for _ in 0..limit {
+            let Some(record) = self.events.next() else { return false };
+            sink(&record);
+        }
+        true
+    }
+
+    /// Calls `visit` with the place and content of every tracked task's slot.
+    /// Places are stable while a task lives, and below [`Self::places`].
+    pub fn tasks(&self, mut visit: impl FnMut(usize, &TaskSlot)) {
+        self.table.each(&mut visit);
+        for (place, entry) in self.spill.iter().enumerate().take(SPILL_ENTRIES as usize) {
+            if let Ok((_, bytes)) = entry
+                && let Ok(slot) = TaskSlot::read_from_bytes(&bytes)
+            {
+                visit(TASK_SLOTS as usize + place, &slot);
+            }
+        }
+    }
+
+    /// The probes' counters, summed over all processors.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn stats(&self) -> Result<ProbeStats, ProbeError> {
+        let per_cpu =
+            self.stats.get(&0, 0).map_err(|source| ProbeError::Map { name: "STATS", source })?;
+        let mut sum = [0_u64; size_of::<ProbeStats>() / 8];
+        for bytes in per_cpu.iter() {
+            for (total, word) in sum.iter_mut().zip(bytes.chunks_exact(8)) {
+                *total += word.try_into().map_or(0, u64::from_ne_bytes);
+            }
+        }
+        Ok(ProbeStats::read_from_bytes(sum.as_bytes()).unwrap_or_default())
+    }
+
+    /// Samples processors that came online since, forgets those that left.
+    ///
+    /// # Errors
+    /// A processor that is online cannot be sampled.
+    pub fn follow_processors(&mut self) -> Result<(), ProbeError> {
+        let program = program(&mut self.ebpf, SAMPLER)?;
+        self.sampler.follow(program)
+    }
+
+    /// What drives the sampler.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        self.sampler.source()
+    }
+
+    /// The programs by name, each with its kernel id.
+    #[must_use]
+    pub fn programs(&self) -> BTreeMap<String, u32> {
+        self.ebpf
+            .programs()
+            .filter_map(|(name, program)| Some((name.to_owned(), program.info().ok()?.id())))
+            .collect()
+    }
+}
+
+fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
+    let Offsets {
+        task_pid,
+        task_tgid,
+        task_flags,
+        task_state,
+        task_start,
+        task_runtime,
+        task_nvcsw,
+        task_leader,
+        task_signal,
+        signal_live,
+    } = offsets;
+    Ok(EbpfLoader::new()
+        .override_global("TASK_PID", task_pid, true)
+        .override_global("TASK_TGID", task_tgid, true)
+        .override_global("TASK_FLAGS", task_flags, true)
+        .override_global("TASK_STATE", task_state, true)
+        .override_global("TASK_START", task_start, true)
+        .override_global("TASK_RUNTIME", task_runtime, true)
+        .override_global("TASK_NVCSW", task_nvcsw, true)
+        .override_global("TASK_LEADER", task_leader, true)
+        .override_global("TASK_SIGNAL", task_signal, true)
+        .override_global("SIGNAL_LIVE", signal_live, true)
+        .override_global("TARGET_TGID", &settings.target.unwrap_or(0), true)
+        .override_global("SELF_TGID", &std::process::id(), true)
+        // One thread at full speed, and its share of every other process.
+        .override_global("SAMPLE_CAP", &settings.sample_hz, true)
+        .load(OBJECT)?)
+}
+
+fn program<'e, P>(ebpf: &'e mut Ebpf, name: &'static str) -> Result<&'e mut P, ProbeError>
+where
+    &'e mut P: TryFrom<&'e mut aya::programs::Program, Error = ProgramError>,
+{
+    ebpf.program_mut(name)
+        .ok_or(ProbeError::Mismatch(name))?
+        .try_into()
+        .map_err(|source| ProbeError::Program { name, source })
+}
+
+fn map<M: TryFrom<Map, Error = MapError>>(
+    ebpf: &mut Ebpf,
+    name: &'static str,
+) -> Result<M, ProbeError> {
+    let map = ebpf.take_map(name).ok_or(ProbeError::Mismatch(name))?;
+    M::try_from(map).map_err(|source| ProbeError::Map { name, source })
+}
