@@ -55,10 +55,6 @@ pub(crate) static MIN_BURN_NS: Global<u64> = Global::new(100_000_000);
 /// Samples of one process and second at the most.
 #[unsafe(no_mangle)]
 pub(crate) static SAMPLE_CAP: Global<u32> = Global::new(99);
-/// Exited processes that used less than this are summed, not reported.
-#[unsafe(no_mangle)]
-pub(crate) static MIN_EXIT_NS: Global<u64> = Global::new(1_000_000);
-
 /// `PF_KTHREAD`, include/linux/sched.h, unchanged from 5.10 to 6.18.
 pub(crate) const PF_KTHREAD: u32 = 0x0020_0000;
 /// `TASK_DEAD`, include/linux/sched.h, unchanged from 5.10 to 6.18: set for a

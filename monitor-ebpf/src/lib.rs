@@ -28,6 +28,10 @@ pub const SPILL_ENTRIES: u32 = 1 << 14;
 /// two and a multiple of the page size, as the kernel demands.
 pub const RING_BYTES: u32 = 1 << 22;
 
+/// Exited processes that used less than this are summed in [`ProbeStats`], not
+/// reported one by one: a host may start thousands of them a second.
+pub const MIN_EXIT_NS: u64 = 1_000_000;
+
 /// [`ExecRecord::kind`].
 pub const KIND_EXEC: u32 = 1;
 /// [`ExitRecord::kind`].
@@ -105,7 +109,7 @@ pub struct ExecRecord {
 }
 
 /// A process is gone, its last thread accounted. Sent only for processes that
-/// used at least `MIN_EXIT_NS`; smaller ones are summed in [`ProbeStats`].
+/// used at least [`MIN_EXIT_NS`]; smaller ones are summed in [`ProbeStats`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct ExitRecord {

@@ -15,14 +15,14 @@ use aya_ebpf::{
     helpers::{bpf_get_current_comm, bpf_ktime_get_ns},
 };
 use monitor_ebpf::{
-    COMM_BYTES, ExitRecord, GROUP_EXITING, KIND_EXIT, TASK_EXITING, TASK_KTHREAD, TASK_SLOTS,
+    COMM_BYTES, ExitRecord, GROUP_EXITING, KIND_EXIT, MIN_EXIT_NS, TASK_EXITING, TASK_KTHREAD, TASK_SLOTS,
     TaskSlot,
 };
 
 use crate::{
     atomic,
     kernel::{
-        MIN_EXIT_NS, Object, PF_KTHREAD, TASK_FLAGS, TASK_LEADER, TASK_NVCSW, TASK_RUNTIME,
+        Object, PF_KTHREAD, TASK_FLAGS, TASK_LEADER, TASK_NVCSW, TASK_RUNTIME,
         TASK_START, TASK_TGID,
     },
     maps::{EVENTS, SPILL, TASKS, count},
@@ -236,7 +236,7 @@ fn report_exit(leader: *mut TaskSlot, start_ns: u64) {
     if flags & TASK_KTHREAD != 0 {
         return;
     }
-    if group_ns < MIN_EXIT_NS.load() {
+    if group_ns < MIN_EXIT_NS {
         count(|stats| {
             stats.small_exits += 1;
             stats.small_exit_ns += group_ns;

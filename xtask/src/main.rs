@@ -1,1 +1,104 @@
-fn main() {}
+//! unjack's tasks: `cargo xtask TASK`.
+//!
+//! A dispatcher and nothing else; every task is a file beside this one. Tasks
+//! build as the caller and elevate only the programs that need root.
+
+mod bench;
+mod deb;
+mod lint;
+mod routes;
+mod run;
+mod setup;
+mod shell;
+mod test;
+mod vm;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::setup::{Extras, Route};
+use crate::workspace::Workspace;
+
+/// Build, test and measure unjack.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what building the probes takes, and say so first.
+    Setup {
+        /// Where the probes' compiler comes from.
+        #[arg(long, value_enum, default_value_t = Route::Auto)]
+        route: Route,
+        /// Also install what the integration tests use.
+        #[arg(long)]
+        tests: bool,
+    },
+    /// Set up, build and start the daemon as root.
+    Run {
+        /// Arguments of `unjack run`.
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Set up and run every test; the integration tests run as root.
+    Test {
+        /// Only the tests that need no root: seconds instead of minutes.
+        #[arg(long)]
+        fast: bool,
+        /// Arguments of the test programs, such as part of a test's name.
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Check formatting, lints and documentation; a warning fails.
+    Lint,
+    /// Build the probes with each compiler route and report on each.
+    Routes,
+    /// Run the daemon on another kernel, in a virtual machine.
+    Vm {
+        /// A kernel version that a Debian release carries: 6.1, 6.12.
+        version: String,
+        /// Keep what the machine was started from, and print its command.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Measure the probes with the kernel's own statistics, as root.
+    Bench {
+        /// Arguments of the benchmark.
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match dispatch(Cli::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(task: Task) -> Result<()> {
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Setup { route, tests } => {
+            let extras = if tests { Extras::Tests } else { Extras::None };
+            setup::run(&workspace, route, extras)
+        }
+        Task::Run { arguments } => run::run(&workspace, &arguments),
+        Task::Test { fast, arguments } => test::run(&workspace, fast, &arguments),
+        Task::Lint => lint::run(&workspace),
+        Task::Routes => routes::run(&workspace),
+        Task::Vm { version, keep } => vm::run(&workspace, &version, keep),
+        Task::Bench { arguments } => bench::run(&workspace, &arguments),
+    }
+}

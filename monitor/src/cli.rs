@@ -1,0 +1,341 @@
+//! The command line: flags, their environment variables and their help.
+//!
+//! Nothing is decided here. A value that cannot be read at all (a duration
+//! without a unit, a word where a number belongs) is refused by clap with
+//! exit code 2; whether a value makes sense is up to [`crate::config`].
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Action;
+use crate::journal::Format;
+
+/// Largest pid Linux can ever give out (`PID_MAX_LIMIT`).
+const MAX_PID: i64 = 1 << 22;
+
+/// Finds cryptocurrency miners by the instructions they execute, and stops them.
+///
+/// unjack accounts every process's CPU time in the kernel, looks at the
+/// instructions of those that burn enough of it, and tells proof-of-work hashing
+/// from other work, whatever the program calls itself. By default it only
+/// observes: nothing on the host changes until --action says so.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "unjack", version, after_long_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Exit status:
+  0  success
+  1  failure
+  2  bad usage: an unknown flag, or a value that is not accepted
+  3  this host lacks something needed; `unjack doctor` says what, and the remedy
+  4  explain: there is no such process, or it vanished
+
+Environment:
+  Every flag can be given as UNJACK_ and its name in upper case, with dots and
+  dashes as underscores: UNJACK_MIN_CPU=25, UNJACK_WEB_LISTEN_ADDRESS=[::1]:10066.
+  A flag on the command line wins over the environment.";
+
+/// The subcommands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Watch this host, report miners, and act on them if told to
+    #[command(long_about = RUN_ABOUT)]
+    Run(RunArgs),
+    /// Profile one process and say why it would or would not be acted on
+    ///
+    /// Samples the process for a while, prints the mix of instructions it
+    /// executes, its score, family and verdict at the default thresholds, and
+    /// the evidence. Never changes anything.
+    Explain(ExplainArgs),
+    /// Show what this host has and lacks, check by check, with the remedy
+    ///
+    /// Exits with 3 if a check failed that unjack cannot work without.
+    Doctor(DoctorArgs),
+}
+
+const RUN_ABOUT: &str = "\
+Watch this host, report miners, and act on them if told to.
+
+Events (ready, verdict, action) go to standard output, diagnostics to standard \
+error, metrics to http://ADDR/metrics. SIGTERM and SIGINT end it and detach all \
+probes.
+
+A process is judged once it has burned at least --min-cpu over --window. It is \
+a miner if its instructions score at least --min-score.
+
+Rules, for --allow and --deny, are KEY=VALUE:
+  exe=GLOB     absolute path of the image as this host sees it, for example
+               exe=/usr/bin/xmrig or exe=/opt/**; never matches if the path
+               does not lead to the very file the process executes
+  user=NAME    user it runs as; a name from /etc/passwd, or a numeric uid
+  cgroup=GLOB  path of its cgroup, for example cgroup=/system.slice/backup.service
+               or cgroup=/machine.slice/**
+  family=NAME  family of hash algorithm found: randomx, sha256d, scrypt, argon2,
+               unknown-pow
+In a GLOB, * and ? stop at a slash, ** crosses it, {a,b} and [a-z] choose. There \
+is no comm= rule: a process chooses its own name.";
+
+/// Flags of `unjack run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// What to do with a miner
+    ///
+    /// observe reports it; kill ends it and reports whether it is gone.
+    /// throttle and freeze are not available yet.
+    #[arg(long, env = "UNJACK_ACTION", value_enum, default_value_t = Action::Observe)]
+    pub action: Action,
+
+    /// CPU a process must burn to be looked at, in percent of one core
+    ///
+    /// 10 and 10% are the same. A process on several cores can burn more than
+    /// 100; so can this be more. It must be above 0.
+    #[arg(long, env = "UNJACK_MIN_CPU", value_name = "PERCENT", default_value = "10", value_parser = percent, allow_negative_numbers = true)]
+    pub min_cpu: f64,
+
+    /// Score from which a process is a miner: 0 is ordinary work, 1 is certain
+    #[arg(
+        long,
+        env = "UNJACK_MIN_SCORE",
+        value_name = "0..1",
+        default_value_t = 0.8,
+        allow_negative_numbers = true
+    )]
+    pub min_score: f64,
+
+    /// Time over which CPU burn and instructions are judged, 1s to 60s
+    ///
+    /// Longer is surer, shorter is sooner.
+    #[arg(long, env = "UNJACK_WINDOW", value_name = "DUR", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub window: Duration,
+
+    /// Time a process gets to end by itself after SIGTERM, before SIGKILL, 0s to 60s
+    ///
+    /// 0s sends SIGKILL at once.
+    #[arg(long, env = "UNJACK_GRACE", value_name = "DUR", default_value = "2s", value_parser = humantime::parse_duration)]
+    pub grace: Duration,
+
+    /// Never act on a process that matches; it is still reported (repeatable)
+    ///
+    /// Keys: exe, user, cgroup, family; `unjack run --help` explains them.
+    /// Several rules may be joined by commas. --allow wins over --deny.
+    #[arg(long, env = "UNJACK_ALLOW", value_name = "KEY=VALUE")]
+    pub allow: Vec<String>,
+
+    /// Treat a matching process that burns --min-cpu as a miner, whatever its score (repeatable)
+    ///
+    /// Same keys and form as --allow. Pid 1, kernel threads, unjack itself
+    /// and its ancestors are never acted on.
+    #[arg(long, env = "UNJACK_DENY", value_name = "KEY=VALUE")]
+    pub deny: Vec<String>,
+
+    /// Samples a second on every processor, 1 to 999
+    ///
+    /// More gives a verdict on more evidence and costs more. A number that
+    /// divides no round interval, like 99, does not beat with timers.
+    #[arg(
+        long,
+        env = "UNJACK_SAMPLE_HZ",
+        value_name = "N",
+        default_value_t = 99,
+        allow_negative_numbers = true
+    )]
+    pub sample_hz: u32,
+
+    /// Address and port of the metrics endpoint
+    ///
+    /// The endpoint has no password. Port 0 picks a free port.
+    #[arg(
+        long = "web.listen-address",
+        env = "UNJACK_WEB_LISTEN_ADDRESS",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:10066"
+    )]
+    pub listen: SocketAddr,
+
+    /// Form of the events on standard output
+    #[arg(long = "log.format", env = "UNJACK_LOG_FORMAT",
+        value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    pub log_format: Format,
+
+    /// How much the diagnostics on standard error say
+    #[arg(long = "log.level", env = "UNJACK_LOG_LEVEL", value_name = "L", value_enum, default_value_t = Level::Info)]
+    pub log_level: Level,
+}
+
+/// Flags of `unjack explain`.
+#[derive(Args, Clone, Debug)]
+pub struct ExplainArgs {
+    /// Process to profile
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=MAX_PID))]
+    pub pid: u32,
+
+    /// How long to look, 1s to 1h
+    #[arg(long = "for", env = "UNJACK_FOR", value_name = "DUR", default_value = "10s", value_parser = explain_duration)]
+    pub duration: Duration,
+
+    /// Print one JSON object
+    #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+}
+
+/// Flags of `unjack doctor`.
+#[derive(Args, Clone, Debug)]
+pub struct DoctorArgs {
+    /// Print a JSON array, one object a check
+    #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+}
+
+/// Verbosity of the diagnostics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// What went wrong.
+    Error,
+    /// … and what may.
+    Warn,
+    /// … and what happens.
+    Info,
+    /// … and how.
+    Debug,
+    /// … and every step.
+    Trace,
+}
+
+impl From<Level> for tracing::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Error => Self::ERROR,
+            Level::Warn => Self::WARN,
+            Level::Info => Self::INFO,
+            Level::Debug => Self::DEBUG,
+            Level::Trace => Self::TRACE,
+        }
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').unwrap_or(text).trim_end();
+    number
+        .parse()
+        .map_err(|_| "not a percentage; write for example 10 or 10%".to_owned())
+}
+
+fn explain_duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err("must be between 1s and 1h".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    fn run(flags: &[&str]) -> Result<RunArgs, clap::Error> {
+        let cli = Cli::try_parse_from(["unjack", "run"].iter().chain(flags))?;
+        match cli.command {
+            Command::Run(args) => Ok(args),
+            other => panic!("parsed as {other:?}"),
+        }
+    }
+
+    #[test]
+    fn definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let args = run(&[]).unwrap();
+        assert_eq!(args.action, Action::Observe);
+        assert!((args.min_cpu - 10.0).abs() < f64::EPSILON);
+        assert!((args.min_score - 0.8).abs() < f64::EPSILON);
+        assert_eq!(args.window, Duration::from_secs(5));
+        assert_eq!(args.grace, Duration::from_secs(2));
+        assert_eq!(args.sample_hz, 99);
+        assert_eq!(args.listen.to_string(), "127.0.0.1:10066");
+        assert_eq!(args.log_format, Format::Text);
+        assert_eq!(args.log_level, Level::Info);
+        assert!(args.allow.is_empty() && args.deny.is_empty());
+    }
+
+    #[test]
+    fn every_flag_has_its_environment_variable() {
+        for command in Cli::command().get_subcommands() {
+            for arg in command.get_arguments() {
+                let Some(long) = arg.get_long().filter(|l| *l != "help") else {
+                    continue;
+                };
+                let expected = format!("UNJACK_{}", long.to_uppercase().replace(['.', '-'], "_"));
+                let env = arg.get_env().and_then(|e| e.to_str());
+                assert_eq!(env, Some(expected.as_str()), "--{long}");
+            }
+        }
+    }
+
+    #[test]
+    fn percent_with_and_without_its_sign() {
+        assert_eq!(percent("10"), Ok(10.0));
+        assert_eq!(percent("10%"), Ok(10.0));
+        assert_eq!(percent("250 %"), Ok(250.0));
+        assert_eq!(percent("0.5"), Ok(0.5));
+        assert!(percent("ten").is_err() && percent("%").is_err() && percent("10%%").is_err());
+    }
+
+    #[test]
+    fn unreadable_values_are_usage_errors_that_name_the_flag() {
+        for [flag, value] in [
+            ["--min-cpu", "lots"],
+            ["--min-score", "high"],
+            ["--window", "5"],
+            ["--grace", "soon"],
+            ["--sample-hz", "-1"],
+            ["--action", "shout"],
+            ["--web.listen-address", "10066"],
+            ["--log.format", "xml"],
+            ["--log.level", "loud"],
+        ] {
+            let error = run(&[flag, value]).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{flag}");
+            assert!(error.to_string().contains(flag), "{error}");
+        }
+    }
+
+    #[test]
+    fn rules_repeat() {
+        let args = run(&["--allow", "user=a", "--allow", "user=b"]).unwrap();
+        assert_eq!(args.allow, ["user=a", "user=b"]);
+    }
+
+    #[test]
+    fn explain_takes_a_pid_and_a_bounded_time() {
+        let parse = |flags: &[&str]| {
+            Cli::try_parse_from(["unjack", "explain"].iter().chain(flags)).map(|cli| cli.command)
+        };
+        let ok = parse(&["42", "--for", "3s", "--json"]).unwrap();
+        assert!(
+            matches!(ok, Command::Explain(ExplainArgs { pid: 42, duration, json: true }) if duration.as_secs() == 3)
+        );
+        for bad in [
+            &["0"] as &[&str],
+            &["nginx"],
+            &["42", "--for", "0s"],
+            &["5000000"],
+            &[],
+        ] {
+            assert_eq!(parse(bad).unwrap_err().exit_code(), 2, "{bad:?}");
+        }
+    }
+}

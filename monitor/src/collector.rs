@@ -1,0 +1,221 @@
+//! From events to profiles: who burns, and what does it execute?
+//!
+//! In: decoded events, and a look at the task table once a tick. Out: per
+//! process a [`Subject`] with its profile, and the CPU time of every process
+//! for the metrics. It asks `/proc` only about processes that are sampled, and
+//! decides nothing.
+//!
+//! Bounds: [`MAX_SUBJECTS`] profiles; a new process evicts the one whose last
+//! sample is oldest, which is counted. The burn ledger has an entry per live
+//! process the probes track, which is bounded there.
+
+mod ledger;
+
+use std::collections::{HashMap, HashSet};
+
+use monitor_ebpf::TaskSlot;
+
+pub use self::ledger::{Charge, Ledger};
+use crate::{
+    event::{Event, Process, Sample},
+    host::{Facts, Seen, maps::CodeMap},
+    isa::Arch,
+    profile::{Place, Profile, Reading},
+    verdict::Judgement,
+};
+
+/// Profiles kept at once: some 30 MiB if every one of them is full.
+pub const MAX_SUBJECTS: usize = 512;
+/// Least time between two looks at one process's mappings.
+const MAPS_INTERVAL_NS: u64 = 2_000_000_000;
+
+/// A process that is sampled.
+#[derive(Debug)]
+pub struct Subject {
+    /// What it executes and how much it burns.
+    pub profile: Profile,
+    /// What has been decided about it so far.
+    pub judgement: Judgement,
+    /// Images it executed since it was tracked, as of the last tick.
+    execs: u32,
+    seen: Option<Seen>,
+    facts: Option<Facts>,
+    code: CodeMap,
+    code_read_ns: Option<u64>,
+}
+
+impl Subject {
+    fn new(process: Process) -> Self {
+        Self {
+            profile: Profile::new(process),
+            judgement: Judgement::default(),
+            execs: 0,
+            seen: Seen::open(process).ok(),
+            facts: None,
+            code: CodeMap::default(),
+            code_read_ns: None,
+        }
+    }
+
+    /// What `/proc` says of it, looked up once per image; `None` if it is gone
+    /// or may not be looked at.
+    pub fn facts(&mut self) -> Option<&Facts> {
+        if self.facts.is_none() {
+            self.facts = self.seen.as_ref().and_then(|seen| seen.facts().ok());
+        }
+        self.facts.as_ref()
+    }
+
+    /// The kind of memory at an address. Mappings that are not known yet are
+    /// looked up again, but not for every sample.
+    fn place(&mut self, ip: u64, now_ns: u64) -> Place {
+        let known = self.code.place(ip);
+        let due = self.code_read_ns.is_none_or(|at| now_ns.saturating_sub(at) >= MAPS_INTERVAL_NS);
+        if known != Place::Unknown || !due {
+            return known;
+        }
+        self.code_read_ns = Some(now_ns);
+        if let Some(Ok(code)) = self.seen.as_ref().map(Seen::maps) {
+            self.code = code;
+        }
+        self.code.place(ip)
+    }
+
+    /// It executes another image: what was known is no longer true.
+    fn forget(&mut self) {
+        self.profile.reset();
+        self.judgement = Judgement::default();
+        self.facts = None;
+        self.code = CodeMap::default();
+        self.code_read_ns = None;
+    }
+
+    fn sample(&mut self, arch: Arch, sample: &Sample) {
+        let place = if sample.kernel || sample.ip == 0 {
+            Place::Unknown
+        } else {
+            self.place(sample.ip, sample.time_ns)
+        };
+        self.profile.add(arch, sample, place);
+    }
+}
+
+/// All that is known of the host's processes.
+#[derive(Debug)]
+pub struct Collector {
+    arch: Arch,
+    subjects: HashMap<Process, Subject>,
+    ledger: Ledger,
+    /// Profiles evicted because there were [`MAX_SUBJECTS`].
+    pub dropped: u64,
+    /// Records that were none of the ABI's.
+    pub malformed: u64,
+}
+
+impl Collector {
+    /// An empty one, for code of `arch`.
+    #[must_use]
+    pub fn new(arch: Arch) -> Self {
+        Self {
+            arch,
+            subjects: HashMap::new(),
+            ledger: Ledger::default(),
+            dropped: 0,
+            malformed: 0,
+        }
+    }
+
+    /// Takes in one event. A process that exits is returned if it had a
+    /// subject, with its total burn in nanoseconds.
+    pub fn take(&mut self, event: &Event) -> Option<(Subject, u64)> {
+        match event {
+            Event::Exec { process, time_ns: _ } => {
+                if let Some(subject) = self.subjects.get_mut(process) {
+                    subject.forget();
+                }
+                None
+            }
+            Event::Exit { process, cpu_ns, comm } => {
+                self.ledger.exit(*process, *cpu_ns, comm);
+                Some((self.subjects.remove(process)?, *cpu_ns))
+            }
+            Event::Sample(sample) => {
+                self.make_room(sample.process);
+                let subject = self
+                    .subjects
+                    .entry(sample.process)
+                    .or_insert_with(|| Subject::new(sample.process));
+                subject.sample(self.arch, sample);
+                None
+            }
+        }
+    }
+
+    /// Brings everybody's counters up to date with the task table, as `visit`
+    /// hands it over, and forgets processes that are in it no more.
+    pub fn tick(&mut self, now_ns: u64, visit: impl FnOnce(&mut dyn FnMut(&TaskSlot))) {
+        let mut voluntary: HashMap<u32, u64> = HashMap::new();
+        let mut leaders: Vec<TaskSlot> = Vec::with_capacity(self.subjects.len());
+        let profiled: HashSet<u32> =
+            self.subjects.keys().map(|process| process.tgid).collect();
+        visit(&mut |slot| {
+            if profiled.contains(&slot.tgid) {
+                *voluntary.entry(slot.tgid).or_default() += slot.voluntary;
+            }
+            if slot.tid == slot.tgid {
+                self.ledger.see(slot);
+                if profiled.contains(&slot.tgid) {
+                    leaders.push(*slot);
+                }
+            }
+        });
+        self.ledger.finish();
+        let mut present = HashSet::with_capacity(leaders.len());
+        for slot in leaders {
+            let process = Process { tgid: slot.tgid, start_ns: slot.start_ns };
+            let Some(subject) = self.subjects.get_mut(&process) else { continue };
+            present.insert(process);
+            // An exec whose record was lost.
+            if subject.profile.latest().is_some() && subject.execs != slot.execs {
+                subject.forget();
+            }
+            subject.execs = slot.execs;
+            subject.profile.read(Reading {
+                time_ns: now_ns,
+                cpu_ns: slot.group_ns,
+                voluntary: voluntary.get(&slot.tgid).copied().unwrap_or(0),
+                io_bytes: subject.seen.as_ref().and_then(Seen::io_bytes),
+            });
+        }
+        self.subjects.retain(|process, _| present.contains(process));
+    }
+
+    /// Everybody that is sampled.
+    pub fn subjects(&mut self) -> impl Iterator<Item = &mut Subject> {
+        self.subjects.values_mut()
+    }
+
+    /// One that is sampled.
+    pub fn subject(&mut self, process: Process) -> Option<&mut Subject> {
+        self.subjects.get_mut(&process)
+    }
+
+    /// Takes the CPU time to be charged to groups since the last call.
+    pub fn charges(&mut self) -> Vec<Charge> {
+        self.ledger.take()
+    }
+
+    fn make_room(&mut self, process: Process) {
+        if self.subjects.len() < MAX_SUBJECTS || self.subjects.contains_key(&process) {
+            return;
+        }
+        let oldest = self.subjects.values().min_by_key(|subject| subject.profile.last_sample_ns());
+        if let Some(process) = oldest.map(|subject| subject.profile.process) {
+            self.subjects.remove(&process);
+            self.dropped += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

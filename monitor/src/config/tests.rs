@@ -1,0 +1,188 @@
+//! Named cases for the validation of flags and the matching of rules.
+
+use clap::Parser as _;
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n\
+                      miner:x:1001:1001::/home/miner:/bin/sh\n\
+                      # a comment\n:x:7:7:::\nbroken:x:abc\nshort\n";
+
+fn config(flags: &[&str]) -> Result<Config, ConfigError> {
+    match Cli::parse_from(["unjack", "run"].iter().chain(flags)).command {
+        Command::Run(args) => Config::from_cli(&args, PASSWD),
+        other => panic!("parsed as {other:?}"),
+    }
+}
+
+#[track_caller]
+fn refused(flags: &[&str], expected: &str) {
+    let message = config(flags).unwrap_err().to_string();
+    assert!(message.contains(flags[0]), "names no flag: {message}");
+    assert!(message.contains(expected), "{message}");
+}
+
+fn rule(text: &str) -> Rule {
+    Rule::parse(text, &parse_passwd(PASSWD)).unwrap()
+}
+
+const SUBJECT: Subject<'static> = Subject {
+    exe: Some("/opt/tools/bin/hash"),
+    uid: Some(1001),
+    cgroup: "/system.slice/backup.service",
+    family: "sha256d",
+};
+
+#[track_caller]
+fn check(text: &str, expected: bool) {
+    assert_eq!(rule(text).matches(&SUBJECT), expected, "{text}");
+}
+
+#[test]
+fn defaults_are_accepted() {
+    let config = config(&[]).unwrap();
+    assert_eq!(config.action, Action::Observe);
+    assert!(
+        (config.min_cpu - 0.1).abs() < 1e-9,
+        "percent becomes a fraction"
+    );
+    assert!(config.allow.is_empty() && config.deny.is_empty());
+}
+
+#[test]
+fn many_cores_may_be_asked_for() {
+    assert!((config(&["--min-cpu", "250%"]).unwrap().min_cpu - 2.5).abs() < 1e-9);
+}
+
+#[test]
+fn min_cpu_out_of_range() {
+    for value in ["0", "-1", "nan", "inf", "1e7"] {
+        refused(&["--min-cpu", value], "above 0");
+    }
+}
+
+#[test]
+fn min_score_out_of_range() {
+    for value in ["1.01", "-0.1", "nan"] {
+        refused(&["--min-score", value], "from 0 to 1");
+    }
+    assert!(config(&["--min-score", "0"]).is_ok() && config(&["--min-score", "1"]).is_ok());
+}
+
+#[test]
+fn window_out_of_range() {
+    for value in ["999ms", "61s"] {
+        refused(&["--window", value], "from 1s to 60s");
+    }
+    assert!(config(&["--window", "1s"]).is_ok() && config(&["--window", "1m"]).is_ok());
+}
+
+#[test]
+fn grace_out_of_range() {
+    refused(&["--grace", "2m"], "from 0s to 60s");
+    assert_eq!(config(&["--grace", "0s"]).unwrap().grace, Duration::ZERO);
+}
+
+#[test]
+fn sample_hz_out_of_range() {
+    for value in ["0", "1000"] {
+        refused(&["--sample-hz", value], "from 1 to 999");
+    }
+}
+
+#[test]
+fn throttle_and_freeze_are_not_yet() {
+    for value in ["throttle", "freeze"] {
+        refused(&["--action", value], "not yet");
+    }
+    assert_eq!(config(&["--action", "kill"]).unwrap().action, Action::Kill);
+}
+
+#[test]
+fn comm_is_refused_and_told_why() {
+    refused(&["--allow", "comm=nginx"], "chooses its own name");
+    refused(&["--deny", "comm="], "chooses its own name");
+}
+
+#[test]
+fn malformed_rules_say_what_is_accepted() {
+    refused(&["--allow", "nginx"], "not KEY=VALUE");
+    refused(
+        &["--allow", "name=nginx"],
+        "unknown key; accepted are exe=GLOB",
+    );
+    refused(&["--deny", "exe="], "nothing after '='");
+    refused(&["--deny", "exe=bin/x"], "absolute path");
+    refused(&["--deny", "cgroup=docker"], "absolute path");
+    refused(&["--deny", "exe=/bin/[a"], "not a glob");
+    refused(&["--deny", "user=nobody-here"], "/etc/passwd");
+    refused(&["--deny", "user=4294967296"], "/etc/passwd");
+    refused(&["--deny", "family=bitcoin"], "known are randomx, sha256d");
+}
+
+#[test]
+fn lists_are_split_at_commas_but_not_inside_a_glob() {
+    let config = config(&[
+        "--allow",
+        "user=root,exe=/bin/{a,b},,exe=/x/[,]y,exe=/c\\,d",
+    ])
+    .unwrap();
+    let texts: Vec<_> = config.allow.iter().map(|rule| rule.text.as_str()).collect();
+    assert_eq!(
+        texts,
+        ["user=root", "exe=/bin/{a,b}", "exe=/x/[,]y", "exe=/c\\,d"]
+    );
+}
+
+#[test]
+fn exe_globs() {
+    check("exe=/opt/tools/bin/hash", true);
+    check("exe=/opt/tools/bin/*", true);
+    check("exe=/opt/**", true);
+    check("exe=/**/{hash,other}", true);
+    check("exe=/opt/*", false);
+    check("exe=/opt/tools/bin/has", false);
+    check("exe=/system.slice/*", false);
+}
+
+#[test]
+fn an_unverified_image_matches_no_exe_rule() {
+    let subject = Subject {
+        exe: None,
+        ..SUBJECT
+    };
+    assert!(!rule("exe=/**").matches(&subject));
+}
+
+#[test]
+fn cgroup_globs() {
+    check("cgroup=/system.slice/*.service", true);
+    check("cgroup=/**", true);
+    check("cgroup=/*", false);
+    check("cgroup=/opt/**", false);
+}
+
+#[test]
+fn users_by_name_and_by_number() {
+    check("user=miner", true);
+    check("user=1001", true);
+    check("user=root", false);
+    let subject = Subject {
+        uid: None,
+        ..SUBJECT
+    };
+    assert!(!rule("user=miner").matches(&subject));
+}
+
+#[test]
+fn families() {
+    check("family=sha256d", true);
+    check("family=randomx", false);
+}
+
+#[test]
+fn passwd_skips_what_is_not_an_entry() {
+    assert_eq!(parse_passwd(PASSWD), [("root", 0), ("miner", 1001)]);
+    assert_eq!(parse_passwd(""), []);
+}

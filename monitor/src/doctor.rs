@@ -1,0 +1,184 @@
+//! What this host has and lacks for unjack, check by check, with the remedy.
+//!
+//! Reads a fixed list of small files under `/proc` and `/sys`, and changes
+//! nothing. Reading is here; judging what was read is in `judge`, pure, so
+//! that hosts we do not have can be tested. A failed check means that probes
+//! cannot be loaded or would see the wrong processes; a warning means that
+//! something is unknown or will work less well.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
+use serde::Serialize;
+
+mod judge;
+
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+const PMU_DEVICES: &str = "/sys/bus/event_source/devices";
+const PMU_UNKNOWN: &str = "cannot be listed";
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// As it should be.
+    Ok,
+    /// Unknown, or works less well.
+    Warn,
+    /// Cannot work.
+    Fail,
+}
+
+/// One thing looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// How it came out.
+    pub status: Status,
+    /// What is there, and what that means.
+    pub found: String,
+    /// What to do about it; `None` if all is well.
+    pub remedy: Option<String>,
+}
+
+impl Check {
+    fn ok(name: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            name,
+            status: Status::Ok,
+            found: found.into(),
+            remedy: None,
+        }
+    }
+
+    fn warn(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            name,
+            status: Status::Warn,
+            found: found.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
+
+    fn fail(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            status: Status::Fail,
+            ..Self::warn(name, found, remedy)
+        }
+    }
+}
+
+/// Looks at everything, in the order in which to fix it.
+#[must_use]
+pub fn checks() -> Vec<Check> {
+    let uname = rustix::system::uname();
+    let caps = judge::Caps::parse(&read("/proc/self/status").unwrap_or_default());
+    let mounts = read("/proc/self/mountinfo").unwrap_or_default();
+    let sysctl = |name: &str| read(&format!("/proc/sys/{name}")).ok();
+    let security = |name: &str| read(&format!("/sys/kernel/security/{name}")).ok();
+    vec![
+        judge::kernel(&uname.release().to_string_lossy()),
+        judge::arch(std::env::consts::ARCH),
+        judge::btf(&btf_magic()),
+        judge::load_caps(caps),
+        judge::act_caps(caps),
+        judge::namespace(&judge::PID_NAMESPACE, namespace_link("pid").as_deref()),
+        judge::namespace(&judge::USER_NAMESPACE, namespace_link("user").as_deref()),
+        judge::lockdown(security("lockdown").as_deref()),
+        judge::jit(sysctl("net/core/bpf_jit_enable").as_deref()),
+        judge::perf_paranoid(sysctl("kernel/perf_event_paranoid").as_deref(), caps),
+        judge::pmu(&pmu_devices()),
+        judge::bpf_lsm(security("lsm").as_deref()),
+        judge::cgroups(&mounts),
+        judge::hidepid(&mounts, caps),
+    ]
+}
+
+/// Whether a check failed that unjack cannot work without.
+#[must_use]
+pub fn fatal(checks: &[Check]) -> bool {
+    checks.iter().any(|check| check.status == Status::Fail)
+}
+
+/// Looks at everything before probes are loaded.
+///
+/// # Errors
+/// The failed checks, without which loading makes no sense.
+pub fn preflight() -> Result<(), Vec<Check>> {
+    let mut failed = checks();
+    failed.retain(|check| check.status == Status::Fail);
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(failed)
+    }
+}
+
+/// The checks for people: a line each, and the remedy below where there is one.
+#[must_use]
+pub fn render_text(checks: &[Check]) -> String {
+    let width = checks
+        .iter()
+        .map(|check| check.name.len())
+        .max()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for Check {
+        name,
+        status,
+        found,
+        remedy,
+    } in checks
+    {
+        let status = match status {
+            Status::Ok => "ok",
+            Status::Warn => "warn",
+            Status::Fail => "FAIL",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{status:<4}  {name:<width$}  {found}");
+        if let Some(remedy) = remedy {
+            let _ = writeln!(text, "{:width$}        remedy: {remedy}", "");
+        }
+    }
+    text
+}
+
+/// The files read here are small, but for a mount table on a container host.
+const MAX_READ: u64 = 1 << 20;
+
+fn read(path: &str) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?
+        .take(MAX_READ)
+        .read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+/// First two bytes of the kernel's BTF, or why they cannot be had.
+fn btf_magic() -> Result<[u8; 2], String> {
+    let mut magic = [0; 2];
+    fs::File::open(BTF)
+        .and_then(|mut file| file.read_exact(&mut magic))
+        .map_err(|error| error.to_string())?;
+    Ok(magic)
+}
+
+fn namespace_link(kind: &str) -> Option<String> {
+    let link = fs::read_link(Path::new("/proc/self/ns").join(kind)).ok()?;
+    Some(link.to_string_lossy().into_owned())
+}
+
+fn pmu_devices() -> Result<Vec<String>, &'static str> {
+    let entries = fs::read_dir(PMU_DEVICES).map_err(|_| PMU_UNKNOWN)?;
+    let names = entries.flatten().map(|entry| entry.file_name());
+    Ok(names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect())
+}
+
+#[cfg(test)]
+mod tests;

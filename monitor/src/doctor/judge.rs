@@ -1,0 +1,331 @@
+//! Judges what was read from the host. Pure: text in, a [`Check`] out.
+
+use super::{BTF, Check, PMU_DEVICES};
+
+/// Oldest supported kernel: the first in which a program on a perf event hangs
+/// on a BPF link, which goes with the daemon however the daemon ends.
+const MIN_KERNEL: (u32, u32) = (5, 15);
+/// `BTF_MAGIC`, of `include/uapi/linux/btf.h`.
+const BTF_MAGIC: u16 = 0xeb9f;
+
+/// Inode numbers of the initial namespaces, `PROC_PID_INIT_INO` and
+/// `PROC_USER_INIT_INO` of `include/linux/proc_ns.h`.
+pub(super) const PID_NAMESPACE: Namespace = Namespace {
+    name: "pid namespace",
+    kind: "pid",
+    initial: 0xEFFF_FFFC,
+    remedy: "run on the host, or in a container with the host's pid namespace (podman or docker: \
+             --pid=host; Kubernetes: hostPID: true): the probes see the host's pids",
+};
+pub(super) const USER_NAMESPACE: Namespace = Namespace {
+    name: "user namespace",
+    kind: "user",
+    initial: 0xEFFF_FFFD,
+    remedy: "run as root of the host, not in a rootless container or with user namespaces: \
+             capabilities count for BPF only in the initial one",
+};
+
+/// A namespace, and what to do outside the initial one.
+pub(super) struct Namespace {
+    name: &'static str,
+    kind: &'static str,
+    initial: u32,
+    remedy: &'static str,
+}
+
+/// Effective capabilities, a bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Caps(pub(super) u64);
+
+impl Caps {
+    const DAC_OVERRIDE: u32 = 1;
+    const DAC_READ_SEARCH: u32 = 2;
+    const KILL: u32 = 5;
+    const SYS_PTRACE: u32 = 19;
+    const SYS_ADMIN: u32 = 21;
+    const PERFMON: u32 = 38;
+    const BPF: u32 = 39;
+
+    /// Reads `CapEff` of `/proc/self/status`; none if it is not there.
+    pub(super) fn parse(status: &str) -> Self {
+        let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+        Self(
+            line.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+                .unwrap_or(0),
+        )
+    }
+
+    fn has(self, bit: u32) -> bool {
+        self.0 & (1 << bit) != 0
+    }
+
+    fn has_any(self, bits: &[u32]) -> bool {
+        bits.iter().any(|bit| self.has(*bit))
+    }
+}
+
+const SETCAP: &str = "run as root, or `setcap \
+    cap_bpf,cap_perfmon,cap_kill,cap_sys_ptrace,cap_dac_read_search+ep $(command -v unjack)`; \
+    in a container add them with --cap-add";
+
+pub(super) fn kernel(release: &str) -> Check {
+    const NAME: &str = "kernel";
+    let (major, minor) = MIN_KERNEL;
+    let mut numbers = release
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|n| n.parse::<u32>().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(a), Some(b)) if (a, b) >= MIN_KERNEL => Check::ok(NAME, format!("Linux {release}")),
+        (Some(_), Some(_)) => Check::fail(
+            NAME,
+            format!("Linux {release} is too old"),
+            format!("boot Linux {major}.{minor} or newer"),
+        ),
+        _ => Check::warn(
+            NAME,
+            format!("release {release:?} is not a version"),
+            format!("make sure that it is Linux {major}.{minor} or newer"),
+        ),
+    }
+}
+
+pub(super) fn arch(arch: &str) -> Check {
+    const NAME: &str = "instruction decoder";
+    match arch {
+        "x86_64" | "aarch64" => Check::ok(NAME, format!("for {arch}")),
+        _ => Check::fail(
+            NAME,
+            format!("none for {arch}"),
+            "run unjack on x86_64 or aarch64",
+        ),
+    }
+}
+
+pub(super) fn btf(magic: &Result<[u8; 2], String>) -> Check {
+    const NAME: &str = "BTF";
+    const REMEDY: &str = "boot a kernel built with CONFIG_DEBUG_INFO_BTF=y, as distributions' kernels are; \
+                          in a container, mount the host's /sys";
+    match magic {
+        Ok(bytes) if u16::from_ne_bytes(*bytes) == BTF_MAGIC => Check::ok(NAME, BTF),
+        Ok(_) => Check::fail(NAME, format!("{BTF} holds something else"), REMEDY),
+        Err(error) => Check::fail(NAME, format!("not found at {BTF}: {error}"), REMEDY),
+    }
+}
+
+pub(super) fn load_caps(caps: Caps) -> Check {
+    const NAME: &str = "capabilities to load";
+    let wanted = [("CAP_BPF", Caps::BPF), ("CAP_PERFMON", Caps::PERFMON)];
+    let missing = wanted
+        .iter()
+        .filter(|(_, bit)| !caps.has_any(&[*bit, Caps::SYS_ADMIN]));
+    let missing: Vec<_> = missing.map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        Check::ok(NAME, "CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN")
+    } else {
+        Check::fail(NAME, format!("no {}", missing.join(", no ")), SETCAP)
+    }
+}
+
+pub(super) fn act_caps(caps: Caps) -> Check {
+    const NAME: &str = "capabilities to act";
+    let wanted: [(&[u32], &str); 3] = [
+        (
+            &[Caps::KILL],
+            "CAP_KILL: others' processes cannot be killed",
+        ),
+        (
+            &[Caps::SYS_PTRACE],
+            "CAP_SYS_PTRACE: others' images cannot be verified, so killing them is refused",
+        ),
+        (
+            &[Caps::DAC_READ_SEARCH, Caps::DAC_OVERRIDE],
+            "CAP_DAC_READ_SEARCH: images in private folders cannot be verified",
+        ),
+    ];
+    let missing = wanted.iter().filter(|(bits, _)| !caps.has_any(bits));
+    let missing: Vec<_> = missing.map(|(_, loss)| *loss).collect();
+    if missing.is_empty() {
+        Check::ok(NAME, "CAP_KILL, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH")
+    } else {
+        Check::warn(NAME, format!("no {}", missing.join("; no ")), SETCAP)
+    }
+}
+
+/// `link` is the target of `/proc/self/ns/KIND`.
+pub(super) fn namespace(wanted: &Namespace, link: Option<&str>) -> Check {
+    let Namespace {
+        name,
+        kind,
+        initial,
+        remedy,
+    } = *wanted;
+    match link {
+        Some(link) if link == format!("{kind}:[{initial}]") => Check::ok(name, "the host's"),
+        Some(link) => Check::fail(name, format!("{link}, not the host's"), remedy),
+        None => Check::warn(
+            name,
+            format!("unknown: /proc/self/ns/{kind} cannot be read"),
+            remedy,
+        ),
+    }
+}
+
+pub(super) fn lockdown(content: Option<&str>) -> Check {
+    const NAME: &str = "kernel lockdown";
+    match content {
+        Some(modes) if modes.contains("[confidentiality]") => Check::fail(
+            NAME,
+            "confidentiality: the kernel lets no BPF program read it",
+            "boot with lockdown=integrity, or without lockdown",
+        ),
+        Some(modes) if modes.contains("[integrity]") => {
+            Check::ok(NAME, "integrity, which permits the probes")
+        }
+        Some(_) => Check::ok(NAME, "none"),
+        None => Check::warn(
+            NAME,
+            "unknown: /sys/kernel/security is not mounted",
+            "to find out: mount -t securityfs securityfs /sys/kernel/security",
+        ),
+    }
+}
+
+pub(super) fn jit(content: Option<&str>) -> Check {
+    const NAME: &str = "BPF JIT";
+    const REMEDY: &str = "sysctl -w net.core.bpf_jit_enable=1";
+    match content {
+        Some("0") => Check::warn(
+            NAME,
+            "off: every context switch costs several times more",
+            REMEDY,
+        ),
+        Some(_) => Check::ok(NAME, "on"),
+        None => Check::warn(
+            NAME,
+            "unknown: net.core.bpf_jit_enable cannot be read",
+            REMEDY,
+        ),
+    }
+}
+
+pub(super) fn perf_paranoid(content: Option<&str>, caps: Caps) -> Check {
+    const NAME: &str = "perf_event_paranoid";
+    const REMEDY: &str =
+        "give unjack CAP_PERFMON rather than lowering kernel.perf_event_paranoid for all";
+    let level = content.and_then(|text| text.parse::<i32>().ok());
+    match (level, content) {
+        (_, Some(text)) if caps.has_any(&[Caps::PERFMON, Caps::SYS_ADMIN]) => Check::ok(
+            NAME,
+            format!("{text}, which does not concern unjack with its capabilities"),
+        ),
+        // -1 permits everyone everything.
+        (Some(level), _) if level < 0 => Check::ok(NAME, level.to_string()),
+        (Some(level), _) => Check::warn(
+            NAME,
+            format!("{level}: sampling is refused without CAP_PERFMON"),
+            REMEDY,
+        ),
+        (None, _) => Check::warn(
+            NAME,
+            "unknown: this kernel may lack perf events",
+            "boot a kernel built with CONFIG_PERF_EVENTS=y, as distributions' kernels are",
+        ),
+    }
+}
+
+/// `devices` are the names in `/sys/bus/event_source/devices`.
+pub(super) fn pmu(devices: &Result<Vec<String>, &'static str>) -> Check {
+    const NAME: &str = "hardware PMU";
+    const REMEDY: &str = "none needed to find miners; on a virtual machine, have the hypervisor offer a \
+                          virtual PMU to let idle processors sleep";
+    let is_pmu =
+        |name: &&String| matches!(name.as_str(), "cpu" | "cpu_core") || name.starts_with("armv8");
+    match devices {
+        Ok(names) => match names.iter().find(is_pmu) {
+            Some(name) => Check::ok(NAME, format!("{name}: samples by cycles")),
+            None => Check::warn(NAME, "none: samples by cpu-clock", REMEDY),
+        },
+        Err(problem) => Check::warn(NAME, format!("unknown: {PMU_DEVICES} {problem}"), REMEDY),
+    }
+}
+
+pub(super) fn bpf_lsm(content: Option<&str>) -> Check {
+    const NAME: &str = "BPF LSM";
+    match content {
+        Some(list) if list.split(',').any(|lsm| lsm == "bpf") => Check::ok(NAME, "active"),
+        Some(list) => Check::warn(
+            NAME,
+            format!("not active ({list}): nothing can be blocked in the kernel"),
+            format!("nothing needs it yet; to have it, boot with lsm={list},bpf"),
+        ),
+        None => Check::warn(
+            NAME,
+            "unknown: /sys/kernel/security is not mounted",
+            "nothing needs it yet; to find out: mount -t securityfs securityfs /sys/kernel/security",
+        ),
+    }
+}
+
+/// A mount of `/proc/self/mountinfo`: mount point, type, super block options.
+fn mounts(mountinfo: &str) -> impl Iterator<Item = (&str, &str, &str)> {
+    mountinfo.lines().filter_map(|line| {
+        let (mount, filesystem) = line.split_once(" - ")?;
+        let mut filesystem = filesystem.split(' ');
+        Some((
+            mount.split(' ').nth(4)?,
+            filesystem.next()?,
+            filesystem.nth(1)?,
+        ))
+    })
+}
+
+pub(super) fn cgroups(mountinfo: &str) -> Check {
+    const NAME: &str = "cgroups";
+    let has = |wanted| mounts(mountinfo).any(|(_, kind, _)| kind == wanted);
+    match (has("cgroup"), has("cgroup2")) {
+        (false, true) => Check::ok(NAME, "v2"),
+        (true, true) => Check::ok(NAME, "hybrid: v1 controllers beside v2"),
+        (true, false) => Check::warn(
+            NAME,
+            "v1 only: a group cannot be frozen or killed as a whole",
+            "nothing needs it yet; with systemd, boot with systemd.unified_cgroup_hierarchy=1",
+        ),
+        (false, false) => Check::warn(
+            NAME,
+            "not mounted: containers and services cannot be told apart",
+            "mount -t cgroup2 cgroup2 /sys/fs/cgroup; in a container, mount the host's /sys/fs/cgroup",
+        ),
+    }
+}
+
+pub(super) fn hidepid(mountinfo: &str, caps: Caps) -> Check {
+    const NAME: &str = "/proc";
+    // The last mount covers those before it.
+    let options = mounts(mountinfo)
+        .filter(|(point, kind, _)| *point == "/proc" && *kind == "proc")
+        .last();
+    let Some((_, _, options)) = options else {
+        return Check::warn(
+            NAME,
+            "not found among the mounts: processes may not be visible",
+            "mount -t proc proc /proc",
+        );
+    };
+    let hidepid = options
+        .split(',')
+        .find_map(|option| option.strip_prefix("hidepid="));
+    match hidepid {
+        None | Some("0" | "off") => Check::ok(NAME, "shows all processes"),
+        Some(mode) if caps.has(Caps::SYS_PTRACE) => Check::ok(
+            NAME,
+            format!("hidepid={mode}, which CAP_SYS_PTRACE sees through"),
+        ),
+        Some(mode) => Check::warn(
+            NAME,
+            format!(
+                "hidepid={mode}: others' processes cannot be examined, so killing them is refused"
+            ),
+            "give unjack CAP_SYS_PTRACE",
+        ),
+    }
+}

@@ -1,0 +1,237 @@
+//! Hosts we do not have, judged from what they would show.
+
+use super::judge::*;
+use super::*;
+
+const ROOT: Caps = Caps(0x1ff_ffff_ffff);
+const NOBODY: Caps = Caps(0);
+
+#[track_caller]
+fn check(check: &Check, status: Status, found: &str) {
+    assert_eq!(check.status, status, "{check:?}");
+    assert!(check.found.contains(found), "{check:?}");
+    assert_eq!(check.remedy.is_none(), status == Status::Ok, "{check:?}");
+}
+
+#[test]
+fn kernels() {
+    check(&kernel("6.18.44"), Status::Ok, "6.18.44");
+    check(&kernel("5.15.0-91-generic"), Status::Ok, "5.15.0");
+    check(&kernel("10.0"), Status::Ok, "10.0");
+    check(&kernel("6.12+deb13-amd64"), Status::Ok, "6.12");
+    check(&kernel("5.10.0-30-amd64"), Status::Fail, "too old");
+    check(&kernel("4.19.0"), Status::Fail, "too old");
+    check(&kernel("mine"), Status::Warn, "not a version");
+}
+
+#[test]
+fn architectures() {
+    check(&arch("x86_64"), Status::Ok, "x86_64");
+    check(&arch("aarch64"), Status::Ok, "aarch64");
+    check(&arch("riscv64"), Status::Fail, "riscv64");
+}
+
+#[test]
+fn btf_present_absent_and_damaged() {
+    check(
+        &btf(&Ok(0xeb9f_u16.to_ne_bytes())),
+        Status::Ok,
+        "/sys/kernel/btf/vmlinux",
+    );
+    check(&btf(&Ok([0x7f, b'E'])), Status::Fail, "something else");
+    check(
+        &btf(&Err("No such file".to_owned())),
+        Status::Fail,
+        "No such file",
+    );
+}
+
+#[test]
+fn capabilities_of_status() {
+    let status = "Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t000000c000000000\n";
+    assert_eq!(Caps::parse(status), Caps(0xc0_0000_0000));
+    assert_eq!(Caps::parse("Name:\tx\n"), NOBODY);
+}
+
+#[test]
+fn capabilities_to_load() {
+    check(&load_caps(ROOT), Status::Ok, "");
+    check(&load_caps(Caps(1 << 38 | 1 << 39)), Status::Ok, "");
+    check(&load_caps(Caps(1 << 21)), Status::Ok, "CAP_SYS_ADMIN");
+    check(&load_caps(Caps(1 << 39)), Status::Fail, "no CAP_PERFMON");
+    check(
+        &load_caps(NOBODY),
+        Status::Fail,
+        "no CAP_BPF, no CAP_PERFMON",
+    );
+}
+
+#[test]
+fn capabilities_to_act() {
+    check(&act_caps(ROOT), Status::Ok, "");
+    check(&act_caps(Caps(1 << 1 | 1 << 5 | 1 << 19)), Status::Ok, "");
+    check(
+        &act_caps(Caps(1 << 2 | 1 << 5)),
+        Status::Warn,
+        "no CAP_SYS_PTRACE",
+    );
+    check(&act_caps(NOBODY), Status::Warn, "no CAP_KILL");
+}
+
+#[test]
+fn namespaces() {
+    check(
+        &namespace(&PID_NAMESPACE, Some("pid:[4026531836]")),
+        Status::Ok,
+        "host",
+    );
+    check(
+        &namespace(&PID_NAMESPACE, Some("pid:[4026532201]")),
+        Status::Fail,
+        "4026532201",
+    );
+    check(&namespace(&PID_NAMESPACE, None), Status::Warn, "unknown");
+    check(
+        &namespace(&USER_NAMESPACE, Some("user:[4026531837]")),
+        Status::Ok,
+        "host",
+    );
+    check(
+        &namespace(&USER_NAMESPACE, Some("user:[4026532000]")),
+        Status::Fail,
+        "user:",
+    );
+}
+
+#[test]
+fn lockdown_modes() {
+    check(
+        &lockdown(Some("[none] integrity confidentiality")),
+        Status::Ok,
+        "none",
+    );
+    check(
+        &lockdown(Some("none [integrity] confidentiality")),
+        Status::Ok,
+        "integrity",
+    );
+    check(
+        &lockdown(Some("none integrity [confidentiality]")),
+        Status::Fail,
+        "confidentiality",
+    );
+    check(&lockdown(None), Status::Warn, "unknown");
+}
+
+#[test]
+fn jit_on_off_and_unknown() {
+    check(&jit(Some("1")), Status::Ok, "on");
+    check(&jit(Some("0")), Status::Warn, "off");
+    check(&jit(None), Status::Warn, "unknown");
+}
+
+#[test]
+fn perf_paranoia_matters_without_capabilities_only() {
+    check(&perf_paranoid(Some("4"), ROOT), Status::Ok, "4");
+    check(&perf_paranoid(Some("2"), NOBODY), Status::Warn, "refused");
+    check(&perf_paranoid(Some("-1"), NOBODY), Status::Ok, "-1");
+    check(&perf_paranoid(None, ROOT), Status::Warn, "perf events");
+}
+
+#[test]
+fn pmus() {
+    let devices = |names: &[&str]| Ok(names.iter().map(|name| (*name).to_owned()).collect());
+    check(&pmu(&devices(&["software", "cpu"])), Status::Ok, "cycles");
+    check(
+        &pmu(&devices(&["cpu_atom", "cpu_core"])),
+        Status::Ok,
+        "cpu_core",
+    );
+    check(&pmu(&devices(&["armv8_pmuv3_0"])), Status::Ok, "armv8");
+    check(
+        &pmu(&devices(&["software", "tracepoint", "cpum"])),
+        Status::Warn,
+        "cpu-clock",
+    );
+    check(&pmu(&Err(PMU_UNKNOWN)), Status::Warn, "unknown");
+}
+
+#[test]
+fn security_modules() {
+    check(
+        &bpf_lsm(Some("lockdown,capability,bpf")),
+        Status::Ok,
+        "active",
+    );
+    check(
+        &bpf_lsm(Some("capability,apparmor")),
+        Status::Warn,
+        "not active",
+    );
+    check(&bpf_lsm(None), Status::Warn, "unknown");
+}
+
+#[test]
+fn cgroup_layouts() {
+    const V1: &str = "32 31 0:29 / /sys/fs/cgroup/cpu rw,relatime - cgroup cgroup rw,cpu";
+    const V2: &str = "38 31 0:35 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw";
+    check(&cgroups(V2), Status::Ok, "v2");
+    check(&cgroups(&format!("{V1}\n{V2}")), Status::Ok, "hybrid");
+    check(&cgroups(V1), Status::Warn, "v1 only");
+    check(&cgroups(""), Status::Warn, "not mounted");
+}
+
+#[test]
+fn hidden_processes() {
+    let proc =
+        |options: &str| format!("22 27 0:21 / /proc rw,relatime shared:5 - proc proc {options}");
+    check(&hidepid(&proc("rw"), NOBODY), Status::Ok, "all");
+    check(
+        &hidepid(&proc("rw,hidepid=invisible"), NOBODY),
+        Status::Warn,
+        "invisible",
+    );
+    check(
+        &hidepid(&proc("rw,gid=4,hidepid=2"), ROOT),
+        Status::Ok,
+        "CAP_SYS_PTRACE",
+    );
+    check(&hidepid("", ROOT), Status::Warn, "not found");
+}
+
+#[test]
+fn text_has_a_line_a_check_and_its_remedy_below() {
+    let checks = [
+        Check::ok("kernel", "Linux 6.1"),
+        Check::fail("BTF", "not found", "boot another"),
+    ];
+    assert_eq!(
+        render_text(&checks),
+        "ok    kernel  Linux 6.1\nFAIL  BTF     not found\n              remedy: boot another\n"
+    );
+    assert!(fatal(&checks) && !fatal(&checks[..1]));
+}
+
+#[test]
+fn json_names_status_in_lower_case() {
+    let json = serde_json::to_string(&Check::ok("kernel", "Linux 6.1")).unwrap();
+    assert_eq!(
+        json,
+        r#"{"name":"kernel","status":"ok","found":"Linux 6.1","remedy":null}"#
+    );
+}
+
+#[test]
+fn this_host_is_looked_at_whole() {
+    let checks = checks();
+    let names: std::collections::HashSet<_> = checks.iter().map(|check| check.name).collect();
+    assert_eq!(names.len(), checks.len(), "one name each");
+    for check in &checks {
+        assert!(!check.found.is_empty(), "{check:?}");
+        assert_eq!(
+            check.remedy.is_none(),
+            check.status == Status::Ok,
+            "{check:?}"
+        );
+    }
+}

@@ -1,0 +1,160 @@
+//! `/proc/PID/maps` to the kinds of memory code lies in.
+//!
+//! The process chooses how many mappings it has and what their files are
+//! called. Only executable ones are kept, at most [`MAX_RANGES`] of them, from
+//! at most [`MAX_BYTES`] of text; what lies beyond is [`Place::Unknown`].
+
+use std::io::{self, BufRead, BufReader, Read};
+
+use crate::profile::Place;
+
+/// Executable ranges kept.
+pub const MAX_RANGES: usize = 4096;
+/// Bytes of the file that are read.
+pub const MAX_BYTES: u64 = 4 << 20;
+
+/// The executable ranges of one process, in order of address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodeMap {
+    ranges: Vec<(u64, u64, Place)>,
+    /// A bound was hit: there is more than was kept.
+    pub truncated: bool,
+}
+
+impl CodeMap {
+    /// Reads the file's text.
+    ///
+    /// # Errors
+    /// Those of the reader.
+    pub fn read(file: impl Read) -> io::Result<Self> {
+        let mut map = Self::default();
+        let mut reader = BufReader::new(file.take(MAX_BYTES));
+        let mut line = Vec::new();
+        let mut bytes = 0;
+        loop {
+            line.clear();
+            let read = reader.read_until(b'\n', &mut line)?;
+            if read == 0 {
+                break;
+            }
+            bytes += read as u64;
+            let Some(range) = parse(&line) else { continue };
+            if map.ranges.len() == MAX_RANGES {
+                map.truncated = true;
+                break;
+            }
+            map.ranges.push(range);
+        }
+        map.truncated |= bytes >= MAX_BYTES;
+        Ok(map)
+    }
+
+    /// The kind of memory at an address.
+    #[must_use]
+    pub fn place(&self, ip: u64) -> Place {
+        let after = self.ranges.partition_point(|(start, _, _)| *start <= ip);
+        match self.ranges[..after].last() {
+            Some((_, end, place)) if ip < *end => *place,
+            _ => Place::Unknown,
+        }
+    }
+}
+
+/// One line, if it is of an executable mapping:
+/// `start-end rwxp offset dev inode   path`.
+fn parse(line: &[u8]) -> Option<(u64, u64, Place)> {
+    let line = line.trim_ascii_end();
+    let (range, rest) = cut(line)?;
+    let (perms, rest) = cut(rest)?;
+    if perms.get(2) != Some(&b'x') {
+        return None;
+    }
+    let (_offset, rest) = cut(rest)?;
+    let (_device, rest) = cut(rest)?;
+    let (_inode, path) = cut(rest).unwrap_or((rest, b""));
+    let path = path.trim_ascii_start();
+    let dash = range.iter().position(|byte| *byte == b'-')?;
+    let hex = |digits: &[u8]| u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok();
+    let place = if path.starts_with(b"/memfd:") {
+        Place::Memfd
+    } else if path.ends_with(b" (deleted)") {
+        Place::Deleted
+    } else if path.starts_with(b"/") || path == b"[vdso]" || path == b"[vsyscall]" {
+        Place::File
+    } else {
+        Place::Anonymous
+    };
+    Some((hex(&range[..dash])?, hex(&range[dash + 1..])?, place))
+}
+
+/// The text up to the next space, and what follows it.
+fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = text.iter().position(|byte| *byte == b' ')?;
+    Some((&text[..space], &text[space + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(line: &[u8], expected: Option<Place>) {
+        assert_eq!(parse(line).map(|(_, _, place)| place), expected);
+    }
+
+    #[test]
+    fn a_program_file() {
+        check(b"5581e000-5582f000 r-xp 0002000 fd:01 1234      /usr/bin/xz\n", Some(Place::File));
+    }
+
+    #[test]
+    fn data_is_left_out() {
+        check(b"5581e000-5582f000 rw-p 0002000 fd:01 1234      /usr/bin/xz\n", None);
+    }
+
+    #[test]
+    fn generated_code() {
+        check(b"7f0000000000-7f0000010000 rwxp 00000000 00:00 0 \n", Some(Place::Anonymous));
+        check(b"7f0000000000-7f0000010000 r-xp 00000000 00:00 0", Some(Place::Anonymous));
+        check(b"7f0000000000-7f0000010000 r-xp 00000000 00:00 0  [anon:jit]\n", Some(Place::Anonymous));
+    }
+
+    #[test]
+    fn a_deleted_file() {
+        check(b"400000-401000 r-xp 00000000 fd:01 99 /tmp/a b (deleted)\n", Some(Place::Deleted));
+    }
+
+    #[test]
+    fn a_file_in_memory() {
+        check(b"400000-401000 r-xp 00000000 00:01 99 /memfd:x (deleted)\n", Some(Place::Memfd));
+    }
+
+    #[test]
+    fn a_name_of_invalid_utf8() {
+        check(b"400000-401000 r-xp 00000000 fd:01 99 /tmp/\xff\xfe\n", Some(Place::File));
+    }
+
+    #[test]
+    fn rubbish_is_skipped() {
+        check(b"", None);
+        check(b"zz-yy r-xp 0 0 0 /x", None);
+        check(b"400000 r-xp 0 0 0 /x", None);
+    }
+
+    #[test]
+    fn addresses_are_found_by_range() {
+        let text = "1000-2000 r-xp 0 0:0 0 /a\n3000-4000 r-xp 0 0:0 0 \n";
+        let map = CodeMap::read(text.as_bytes()).unwrap();
+        let places = [0xfff, 0x1000, 0x1fff, 0x2000, 0x3000, 0x4000].map(|ip| map.place(ip));
+        use Place::{Anonymous, File, Unknown};
+        assert_eq!(places, [Unknown, File, File, Unknown, Anonymous, Unknown]);
+    }
+
+    #[test]
+    fn ranges_are_bounded() {
+        let text: String =
+            (0..=MAX_RANGES).map(|n| format!("{n:x}000-{n:x}fff r-xp 0 0:0 0 /a\n")).collect();
+        let map = CodeMap::read(text.as_bytes()).unwrap();
+        assert_eq!((map.ranges.len(), map.truncated), (MAX_RANGES, true));
+    }
+}

@@ -1,0 +1,377 @@
+//! What unjack counts, and how Prometheus reads it.
+//!
+//! Numbers flow in from the daemon, text flows out to [`crate::web`]. Metrics
+//! observe and never decide: nothing here is read back by the rest.
+//!
+//! The number of series is bounded. Labels are fixed words, except for the
+//! name of a process group, of which [`MAX_GROUPS`] are kept and the rest is
+//! `other`: enough for what burns CPU on a host, and little beside what other
+//! exporters send. There are no pids. Every error series exists from the
+//! start, at zero, so that its first error is seen as an increase.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use procfs::process::Process;
+use prometheus::core::Collector;
+use prometheus::{
+    Counter, CounterVec, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use crate::journal::Outcome;
+use crate::text;
+
+/// The families of hash algorithm that are told apart.
+pub const FAMILIES: [&str; 5] = ["randomx", "sha256d", "scrypt", "argon2", "unknown-pow"];
+/// The verdicts that are counted.
+pub const VERDICTS: [&str; 2] = ["miner", "hashing"];
+/// Why a kill is refused.
+pub const REFUSALS: [&str; 10] = [
+    "allowed",
+    "init",
+    "kernel-thread",
+    "self",
+    "ancestor",
+    "vanished",
+    "replaced",
+    "unreadable",
+    "no-permission",
+    "no-pidfd",
+];
+/// Process groups with a series of their own.
+pub const MAX_GROUPS: usize = 64;
+/// The group of kernel threads. No process can name itself into it.
+pub const GROUP_KERNEL: &str = "kernel";
+/// The group of whatever has no series of its own.
+pub const GROUP_OTHER: &str = "other";
+
+/// Characters of a group's name: a label is a name, not a place to store data.
+const MAX_GROUP_CHARS: usize = 64;
+/// Seconds. The default window is 5 s and a miner should be dead within 15 s,
+/// so the steps are finest there.
+const DELAY_BUCKETS: [f64; 13] = [
+    1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0,
+];
+
+/// A counter that follows a total kept elsewhere, such as in the kernel.
+#[derive(Clone, Debug)]
+pub struct Mirror(IntCounter);
+
+impl Mirror {
+    /// Sets the counter to `total`. It never goes backwards: a smaller total
+    /// than before changes nothing.
+    pub fn set_total(&self, total: u64) {
+        self.0.inc_by(total.saturating_sub(self.0.get()));
+    }
+
+    /// The total it was last set to.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.get()
+    }
+}
+
+/// All metrics, in a registry of their own.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    groups: Mutex<HashSet<String>>,
+    cpu_seconds: CounterVec,
+    suspects: IntGauge,
+    verdicts: IntCounterVec,
+    kills: IntCounterVec,
+    kills_refused: IntCounterVec,
+    stolen_cpu_seconds: CounterVec,
+    verdict_delay: Histogram,
+    map_entries: IntGaugeVec,
+    map_capacity: IntGaugeVec,
+    process_cpu_seconds: Counter,
+    process_resident: Gauge,
+    process_start: Gauge,
+    /// Samples handed to the collector.
+    pub samples: Mirror,
+    /// Samples lost because the ring was full.
+    pub samples_lost: Mirror,
+    /// Samples not taken because a process reached its cap for the second.
+    pub samples_capped: Mirror,
+    /// User samples whose code could not be read.
+    pub sample_code_faults: Mirror,
+    /// Exec and exit records lost because the ring was full.
+    pub events_lost: Mirror,
+    /// Times a task could not be tracked because the tables were full.
+    pub tasks_untracked: Mirror,
+    /// Profiles dropped because too many processes were profiled at once.
+    pub profiles_dropped: Mirror,
+}
+
+impl Metrics {
+    /// Registers everything, the error series at zero.
+    ///
+    /// # Errors
+    /// If two metrics have one name: a mistake in this module.
+    pub fn new(version: &str) -> prometheus::Result<Self> {
+        let new = Registrar(Registry::new());
+        let build = new.int_gauges(
+            "unjack_build_info",
+            "Version of unjack; always 1.",
+            &["version"],
+        )?;
+        build.with_label_values(&[version]).set(1);
+        let metrics = Self {
+            groups: Mutex::new(HashSet::new()),
+            cpu_seconds: new.counters(
+                "unjack_cpu_seconds_total",
+                "CPU time of all processes by group, as the scheduler accounted it.",
+                "group",
+            )?,
+            suspects: new.add(IntGauge::new(
+                "unjack_suspects",
+                "Processes that burn enough CPU to be profiled.",
+            )?)?,
+            verdicts: new.int_counters(
+                "unjack_verdicts_total",
+                "Processes judged to be miners, or to be hashing for another purpose.",
+                &["verdict", "family"],
+            )?,
+            kills: new.int_counters(
+                "unjack_kills_total",
+                "Miners acted on, by what came of it; dry-run under --action observe.",
+                &["family", "outcome"],
+            )?,
+            kills_refused: new.int_counters(
+                "unjack_kills_refused_total",
+                "Miners not acted on because it was not allowed or not safe.",
+                &["reason"],
+            )?,
+            stolen_cpu_seconds: new.counters(
+                "unjack_stolen_cpu_seconds_total",
+                "CPU time burned by processes judged to be miners.",
+                "family",
+            )?,
+            verdict_delay: new.add(Histogram::with_opts(
+                HistogramOpts::new(
+                    "unjack_verdict_delay_seconds",
+                    "Time from the start of a process's burn to the verdict.",
+                )
+                .buckets(DELAY_BUCKETS.to_vec()),
+            )?)?,
+            map_entries: new.int_gauges("unjack_map_entries", "Entries in a BPF map.", &["map"])?,
+            map_capacity: new.int_gauges(
+                "unjack_map_capacity",
+                "Entries a BPF map has room for; bytes for a ring.",
+                &["map"],
+            )?,
+            process_cpu_seconds: new.add(Counter::new(
+                "process_cpu_seconds_total",
+                "CPU time of unjack itself, user and system.",
+            )?)?,
+            process_resident: new.add(Gauge::new(
+                "process_resident_memory_bytes",
+                "Resident memory of unjack itself.",
+            )?)?,
+            process_start: new.add(Gauge::new(
+                "process_start_time_seconds",
+                "When unjack started, in seconds since the Unix epoch.",
+            )?)?,
+            samples: new.mirror("unjack_samples_total", "Instruction samples received.")?,
+            samples_lost: new.mirror(
+                "unjack_samples_lost_total",
+                "Samples lost because the ring was full.",
+            )?,
+            samples_capped: new.mirror(
+                "unjack_samples_capped_total",
+                "Samples not taken because the process had enough in that second.",
+            )?,
+            sample_code_faults: new.mirror(
+                "unjack_sample_code_faults_total",
+                "Samples whose instruction bytes could not be read.",
+            )?,
+            events_lost: new.mirror(
+                "unjack_events_lost_total",
+                "Exec and exit events lost because the ring was full.",
+            )?,
+            tasks_untracked: new.mirror(
+                "unjack_tasks_untracked_total",
+                "Times a task could not be tracked because the tables were full.",
+            )?,
+            profiles_dropped: new.mirror(
+                "unjack_profiles_dropped_total",
+                "Profiles dropped because too many processes were profiled at once.",
+            )?,
+            registry: new.0,
+        };
+        metrics.create_series();
+        Ok(metrics)
+    }
+
+    fn create_series(&self) {
+        self.cpu_seconds.with_label_values(&[GROUP_KERNEL]);
+        self.cpu_seconds.with_label_values(&[GROUP_OTHER]);
+        for family in FAMILIES {
+            for verdict in VERDICTS {
+                self.verdicts.with_label_values(&[verdict, family]);
+            }
+            for outcome in [Outcome::Gone, Outcome::Survived, Outcome::DryRun] {
+                self.kills.with_label_values(&[family, outcome.name()]);
+            }
+            self.stolen_cpu_seconds.with_label_values(&[family]);
+        }
+        for reason in REFUSALS {
+            self.kills_refused.with_label_values(&[reason]);
+        }
+    }
+
+    /// Adds CPU time of a process to its group. `group` may be hostile: it is
+    /// cleaned, it cannot pass for the kernel, and it gets a series only while
+    /// fewer than [`MAX_GROUPS`] have one. What is not a positive number of
+    /// seconds is ignored.
+    pub fn add_group_cpu(&self, group: &str, seconds: f64) {
+        let group = text::clean(group.as_bytes(), MAX_GROUP_CHARS);
+        let group = if self.admit(&group) {
+            group.as_str()
+        } else {
+            GROUP_OTHER
+        };
+        add(&self.cpu_seconds.with_label_values(&[group]), seconds);
+    }
+
+    /// Adds CPU time of kernel threads.
+    pub fn add_kernel_cpu(&self, seconds: f64) {
+        add(
+            &self.cpu_seconds.with_label_values(&[GROUP_KERNEL]),
+            seconds,
+        );
+    }
+
+    fn admit(&self, group: &str) -> bool {
+        if group.is_empty() || group == GROUP_KERNEL || group == GROUP_OTHER {
+            return false;
+        }
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        groups.contains(group) || (groups.len() < MAX_GROUPS && groups.insert(group.to_owned()))
+    }
+
+    /// Sets how many processes are being profiled.
+    pub fn set_suspects(&self, count: usize) {
+        self.suspects.set(to_gauge(count as u64));
+    }
+
+    /// Counts a verdict, one of [`VERDICTS`] and [`FAMILIES`], and the time it
+    /// took from the start of the burn, in seconds.
+    pub fn count_verdict(&self, verdict: &'static str, family: &'static str, delay: f64) {
+        self.verdicts.with_label_values(&[verdict, family]).inc();
+        self.verdict_delay.observe(delay);
+    }
+
+    /// Counts what came of acting on a miner of one of [`FAMILIES`]. A refusal
+    /// is not a kill: it goes to [`Self::count_refusal`].
+    pub fn count_kill(&self, family: &'static str, outcome: Outcome) {
+        if outcome != Outcome::Refused {
+            self.kills
+                .with_label_values(&[family, outcome.name()])
+                .inc();
+        }
+    }
+
+    /// Counts a refused kill, for one of [`REFUSALS`].
+    pub fn count_refusal(&self, reason: &'static str) {
+        self.kills_refused.with_label_values(&[reason]).inc();
+    }
+
+    /// Adds CPU time burned by a miner of one of [`FAMILIES`].
+    pub fn add_stolen_cpu(&self, family: &'static str, seconds: f64) {
+        add(
+            &self.stolen_cpu_seconds.with_label_values(&[family]),
+            seconds,
+        );
+    }
+
+    /// Sets how full a map is, and how full it can be.
+    pub fn set_map(&self, map: &'static str, entries: u64, capacity: u64) {
+        self.map_entries
+            .with_label_values(&[map])
+            .set(to_gauge(entries));
+        self.map_capacity
+            .with_label_values(&[map])
+            .set(to_gauge(capacity));
+    }
+
+    /// All metrics in Prometheus' text format 0.0.4.
+    ///
+    /// # Errors
+    /// If a metric cannot be encoded: a mistake in this module.
+    pub fn render(&self) -> prometheus::Result<String> {
+        // A host that hides /proc/self still gets all other metrics.
+        if let Err(error) = self.refresh_process() {
+            tracing::debug!(%error, "process metrics not refreshed: /proc/self cannot be read");
+        }
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+
+    fn refresh_process(&self) -> procfs::ProcResult<()> {
+        let stat = Process::myself()?.stat()?;
+        let hz = procfs::ticks_per_second() as f64;
+        let cpu = (stat.utime + stat.stime) as f64 / hz;
+        add(
+            &self.process_cpu_seconds,
+            cpu - self.process_cpu_seconds.get(),
+        );
+        self.process_resident
+            .set((stat.rss * procfs::page_size()) as f64);
+        self.process_start
+            .set(procfs::boot_time_secs()? as f64 + stat.starttime as f64 / hz);
+        Ok(())
+    }
+}
+
+/// Counters panic on a negative increment in debug builds; a clock that
+/// steps back must not.
+fn add(counter: &Counter, seconds: f64) {
+    if seconds > 0.0 && seconds.is_finite() {
+        counter.inc_by(seconds);
+    }
+}
+
+fn to_gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// Makes metrics and registers them.
+struct Registrar(Registry);
+
+impl Registrar {
+    fn add<C: Collector + Clone + 'static>(&self, metric: C) -> prometheus::Result<C> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn mirror(&self, name: &str, help: &str) -> prometheus::Result<Mirror> {
+        self.add(IntCounter::new(name, help)?).map(Mirror)
+    }
+
+    fn counters(&self, name: &str, help: &str, label: &str) -> prometheus::Result<CounterVec> {
+        self.add(CounterVec::new(Opts::new(name, help), &[label])?)
+    }
+
+    fn int_counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntCounterVec> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn int_gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntGaugeVec> {
+        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests;

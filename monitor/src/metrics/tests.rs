@@ -1,0 +1,203 @@
+//! Named cases for the metrics, read as Prometheus reads them.
+
+use super::*;
+
+fn metrics() -> Metrics {
+    Metrics::new("1.2.3").unwrap()
+}
+
+/// Value of the series written exactly so.
+#[track_caller]
+fn value(metrics: &Metrics, series: &str) -> f64 {
+    let text = metrics.render().unwrap();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {series} in\n{text}"))
+        .parse()
+        .unwrap()
+}
+
+#[track_caller]
+fn check(metrics: &Metrics, series: &str, expected: f64) {
+    let value = value(metrics, series);
+    assert!(
+        (value - expected).abs() < 1e-9,
+        "{series} {value}, expected {expected}"
+    );
+}
+
+#[test]
+fn error_series_are_there_from_the_start() {
+    let metrics = metrics();
+    for series in [
+        "samples_total",
+        "samples_lost_total",
+        "samples_capped_total",
+        "sample_code_faults_total",
+        "events_lost_total",
+        "tasks_untracked_total",
+        "profiles_dropped_total",
+        "suspects",
+        "verdict_delay_seconds_count",
+    ] {
+        check(&metrics, &format!("unjack_{series}"), 0.0);
+    }
+    for reason in REFUSALS {
+        check(
+            &metrics,
+            &format!("unjack_kills_refused_total{{reason=\"{reason}\"}}"),
+            0.0,
+        );
+    }
+    for family in FAMILIES {
+        for outcome in ["gone", "survived", "dry-run"] {
+            let series = format!("unjack_kills_total{{family=\"{family}\",outcome=\"{outcome}\"}}");
+            check(&metrics, &series, 0.0);
+        }
+        for verdict in VERDICTS {
+            let series =
+                format!("unjack_verdicts_total{{family=\"{family}\",verdict=\"{verdict}\"}}");
+            check(&metrics, &series, 0.0);
+        }
+        check(
+            &metrics,
+            &format!("unjack_stolen_cpu_seconds_total{{family=\"{family}\"}}"),
+            0.0,
+        );
+    }
+}
+
+#[test]
+fn build_info_is_one() {
+    check(&metrics(), "unjack_build_info{version=\"1.2.3\"}", 1.0);
+}
+
+#[test]
+fn verdicts_and_their_delay_are_counted() {
+    let metrics = metrics();
+    metrics.count_verdict("miner", "randomx", 7.0);
+    check(
+        &metrics,
+        "unjack_verdicts_total{family=\"randomx\",verdict=\"miner\"}",
+        1.0,
+    );
+    check(
+        &metrics,
+        "unjack_verdict_delay_seconds_bucket{le=\"6\"}",
+        0.0,
+    );
+    check(
+        &metrics,
+        "unjack_verdict_delay_seconds_bucket{le=\"8\"}",
+        1.0,
+    );
+    check(
+        &metrics,
+        "unjack_verdict_delay_seconds_bucket{le=\"300\"}",
+        1.0,
+    );
+}
+
+#[test]
+fn a_refusal_is_not_a_kill() {
+    let metrics = metrics();
+    metrics.count_kill("scrypt", Outcome::Gone);
+    metrics.count_kill("scrypt", Outcome::Refused);
+    metrics.count_refusal("init");
+    check(
+        &metrics,
+        "unjack_kills_total{family=\"scrypt\",outcome=\"gone\"}",
+        1.0,
+    );
+    check(&metrics, "unjack_kills_refused_total{reason=\"init\"}", 1.0);
+    assert!(!metrics.render().unwrap().contains("outcome=\"refused\""));
+}
+
+#[test]
+fn a_mirror_never_goes_backwards() {
+    let metrics = metrics();
+    for (total, expected) in [(5, 5), (5, 5), (9, 9), (3, 9), (10, 10)] {
+        metrics.samples.set_total(total);
+        assert_eq!(metrics.samples.total(), expected);
+    }
+    check(&metrics, "unjack_samples_total", 10.0);
+}
+
+#[test]
+fn groups_are_bounded_and_the_rest_is_other() {
+    let metrics = metrics();
+    for group in 0..MAX_GROUPS + 10 {
+        metrics.add_group_cpu(&format!("g{group}"), 1.5);
+    }
+    metrics.add_group_cpu("g0", 1.0);
+    check(&metrics, "unjack_cpu_seconds_total{group=\"g0\"}", 2.5);
+    check(&metrics, "unjack_cpu_seconds_total{group=\"other\"}", 15.0);
+    let text = metrics.render().unwrap();
+    let series = text
+        .lines()
+        .filter(|l| l.starts_with("unjack_cpu_seconds_total"))
+        .count();
+    assert_eq!(series, MAX_GROUPS + 2, "the groups, kernel and other");
+}
+
+#[test]
+fn a_process_cannot_name_itself_into_the_kernel() {
+    let metrics = metrics();
+    metrics.add_kernel_cpu(2.0);
+    metrics.add_group_cpu(GROUP_KERNEL, 5.0);
+    check(&metrics, "unjack_cpu_seconds_total{group=\"kernel\"}", 2.0);
+    check(&metrics, "unjack_cpu_seconds_total{group=\"other\"}", 5.0);
+}
+
+#[test]
+fn a_hostile_group_forges_no_series() {
+    let metrics = metrics();
+    metrics.add_group_cpu("a\"} 1\nunjack_suspects 99\x1b[2J", 1.0);
+    metrics.add_group_cpu(&"x".repeat(4096), 1.0);
+    check(&metrics, "unjack_suspects", 0.0);
+    let text = metrics.render().unwrap();
+    assert!(
+        text.contains(r#"{group="a\"} 1\\x0aunjack_suspects 99\\x1b[2J"} 1"#),
+        "{text}"
+    );
+    assert!(text.lines().all(|line| line.len() < 200));
+}
+
+#[test]
+fn time_that_runs_backwards_is_ignored() {
+    let metrics = metrics();
+    for seconds in [1.0, -1.0, f64::NAN, f64::INFINITY] {
+        metrics.add_stolen_cpu("randomx", seconds);
+    }
+    check(
+        &metrics,
+        "unjack_stolen_cpu_seconds_total{family=\"randomx\"}",
+        1.0,
+    );
+}
+
+#[test]
+fn maps_have_entries_and_capacity() {
+    let metrics = metrics();
+    metrics.set_map("spill", 3, 16384);
+    check(&metrics, "unjack_map_entries{map=\"spill\"}", 3.0);
+    check(&metrics, "unjack_map_capacity{map=\"spill\"}", 16384.0);
+}
+
+#[test]
+fn its_own_cost_is_read_at_every_scrape() {
+    let metrics = metrics();
+    let before = value(&metrics, "process_cpu_seconds_total");
+    let ticks = || Process::myself().unwrap().stat().unwrap().utime;
+    let start = ticks();
+    while ticks() < start + 2 {}
+    assert!(value(&metrics, "process_cpu_seconds_total") > before);
+    assert!(value(&metrics, "process_resident_memory_bytes") > 1e5);
+    let age = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_secs_f64()
+        - value(&metrics, "process_start_time_seconds");
+    assert!((-2.0..3600.0).contains(&age), "started {age} s ago");
+}

@@ -1,0 +1,126 @@
+use super::*;
+
+const PROCESS: Process = Process { tgid: 1, start_ns: 2 };
+const SECOND: u64 = 1_000_000_000;
+
+/// `xor eax, ecx; rol eax, 5; jmp .` and what follows a jump.
+const XOR_ROL: [u8; 8] = [0x31, 0xc8, 0xc1, 0xc0, 0x05, 0xeb, 0xfe, 0xcc];
+
+fn sample(tid: u32, second: u64, ip: u64) -> Sample {
+    Sample::user(PROCESS, tid, second * SECOND, ip, &XOR_ROL)
+}
+
+fn profile(samples: &[(u32, u64, u64)]) -> Profile {
+    let mut profile = Profile::new(PROCESS);
+    for (tid, second, ip) in samples {
+        profile.add(Arch::X86_64, &sample(*tid, *second, *ip), Place::File);
+    }
+    profile
+}
+
+#[track_caller]
+fn near(found: f64, expected: f64) {
+    assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
+}
+
+#[test]
+fn an_empty_profile_has_zero_everywhere() {
+    let summary = Profile::new(PROCESS).summary(0);
+    assert_eq!(summary.samples, 0);
+    assert_eq!(summary.hottest, None);
+    near(summary.kernel_share, 0.0);
+    near(summary.cores, 0.0);
+}
+
+#[test]
+fn the_mix_is_summed_over_the_window_only() {
+    let profile = profile(&[(1, 1, 0x1000), (1, 5, 0x1000), (1, 6, 0x1000)]);
+    let mix = profile.summary(5 * SECOND).mix;
+    assert_eq!((mix.count(Class::Xor), mix.count(Class::Rotate), mix.total()), (2, 2, 6));
+}
+
+#[test]
+fn kernel_samples_count_for_the_share_and_not_for_the_mix() {
+    let mut profile = profile(&[(1, 1, 0x1000)]);
+    let mut kernel = Sample::user(PROCESS, 1, SECOND, 0x1000, &[]);
+    kernel.kernel = true;
+    profile.add(Arch::X86_64, &kernel, Place::Unknown);
+    let summary = profile.summary(0);
+    near(summary.kernel_share, 0.5);
+    assert_eq!(summary.mix.total(), 3);
+    near(summary.places[&Place::File], 1.0);
+}
+
+#[test]
+fn one_hot_line_is_full_concentration() {
+    let summary = profile(&[(1, 1, 0x1000), (1, 1, 0x1010), (1, 1, 0x103f)]).summary(0);
+    near(summary.concentration, 1.0);
+    assert_eq!(summary.hottest, Some((0x1000, 1.0)));
+}
+
+#[test]
+fn all_lines_different_is_none() {
+    let summary = profile(&[(1, 1, 0x1000), (1, 1, 0x2000), (1, 1, 0x3000)]).summary(0);
+    near(summary.concentration, 0.0);
+}
+
+#[test]
+fn threads_are_told_apart() {
+    let threads = profile(&[(1, 1, 0), (2, 1, 0), (2, 1, 0)]).threads(0);
+    let counts: Vec<(u32, u32)> = threads.iter().map(|(tid, s)| (*tid, s.samples)).collect();
+    assert_eq!(counts, [(2, 2), (1, 1)]);
+}
+
+#[test]
+fn rates_are_taken_over_the_window() {
+    let mut profile = Profile::new(PROCESS);
+    for second in 0..10 {
+        let burned = if second < 5 { 0 } else { (second - 4) * SECOND / 2 };
+        profile.read(Reading {
+            time_ns: second * SECOND,
+            cpu_ns: burned,
+            voluntary: second * 10,
+            io_bytes: Some(second * 1000),
+        });
+    }
+    let summary = profile.summary(4 * SECOND);
+    near(summary.span, 5.0);
+    near(summary.cores, 0.5);
+    near(summary.voluntary_per_cpu_second, 20.0);
+    near(summary.io_per_cpu_second.unwrap(), 2000.0);
+}
+
+#[test]
+fn unknown_io_stays_unknown() {
+    let mut profile = Profile::new(PROCESS);
+    profile.read(Reading { time_ns: 0, io_bytes: Some(1), ..Reading::default() });
+    profile.read(Reading { time_ns: SECOND, io_bytes: None, ..Reading::default() });
+    assert_eq!(profile.summary(0).io_per_cpu_second, None);
+}
+
+#[test]
+fn counters_that_run_backwards_start_anew() {
+    let mut profile = Profile::new(PROCESS);
+    profile.read(Reading { time_ns: 1, cpu_ns: 100, ..Reading::default() });
+    profile.read(Reading { time_ns: 2, cpu_ns: 50, ..Reading::default() });
+    near(profile.summary(0).span, 0.0);
+}
+
+#[test]
+fn looks_and_readings_are_bounded() {
+    let mut profile = Profile::new(PROCESS);
+    for n in 0..3 * MAX_LOOKS as u64 {
+        profile.add(Arch::X86_64, &sample(1, n, 0), Place::File);
+        profile.read(Reading { time_ns: n + 1, cpu_ns: n, ..Reading::default() });
+    }
+    assert_eq!(profile.looks.len(), MAX_LOOKS);
+    assert_eq!(profile.readings.len(), MAX_READINGS);
+}
+
+#[test]
+fn reset_forgets() {
+    let mut profile = profile(&[(1, 1, 0)]);
+    profile.read(Reading::default());
+    profile.reset();
+    assert_eq!((profile.summary(0).samples, profile.latest()), (0, None));
+}

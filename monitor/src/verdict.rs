@@ -1,0 +1,3 @@
+//! tmp
+/// tmp
+#[derive(Debug,Default)] pub struct Judgement;

@@ -1,0 +1,29 @@
+//! unjack's integration tests: a harness, real workloads and the suites.
+//!
+//! The suites in `tests/` run the real binary with the real probes on the
+//! running kernel, and judge only what a user can see: exit codes, events,
+//! metrics, and which processes live. This library is what they share:
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`daemon`] | `unjack run` as a child: its events, its output, its end |
+//! | [`output`] | what a child printed, byte for byte, and waiting for it |
+//! | [`metrics`] | a scrape and the reading of it |
+//! | [`spawn`] | the workloads and other programs to be judged |
+//! | [`host`] | root, one test at a time, waiting, the kernel's own accounts |
+//! | [`workload`] | the `workload` program itself |
+//!
+//! A test that cannot run fails: nothing is skipped in silence. Waiting is
+//! always for an event, with a generous limit; a fixed time passes only where
+//! the claim is about time.
+
+pub mod daemon;
+pub mod host;
+pub mod metrics;
+pub mod output;
+pub mod spawn;
+pub mod workload;
+
+pub use daemon::Daemon;
+pub use metrics::Metrics;
+pub use spawn::Workload;

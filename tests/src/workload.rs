@@ -1,0 +1,58 @@
+//! The `workload` program: real proof-of-work miners and honest burners.
+//!
+//! Owns the program that the suites judge. In: a command line. Out: one JSON
+//! line when the first hash is complete (`first-hash`; `started` from a burner,
+//! which hashes nothing), so that a test knows from when to count, and one with
+//! the number of hashes at the end. The hashes are those of
+//! real coins, made by the same libraries that honest programs use: a miner
+//! must be told by what it executes, so nothing here may be a mock-up.
+
+mod benign;
+mod cli;
+mod miners;
+mod pace;
+mod randomx;
+mod run;
+mod title;
+
+use anyhow::Result;
+use clap::Parser;
+
+/// One round of work. Returns how many hashes it completed.
+type Step = Box<dyn FnMut() -> u64>;
+
+/// What the threads of a workload do.
+struct Task {
+    /// As it is printed in the events.
+    name: &'static str,
+    /// Makes the work of one thread, on that thread; the argument is the
+    /// thread's number, so that no two threads try the same nonces.
+    make: Box<dyn Fn(u32) -> Result<Step> + Sync>,
+}
+
+impl Task {
+    fn new(name: &'static str, make: impl Fn(u32) -> Result<Step> + Sync + 'static) -> Self {
+        Self {
+            name,
+            make: Box::new(make),
+        }
+    }
+}
+
+/// Parses the command line and works until told to stop.
+///
+/// # Errors
+///
+/// When the title cannot be set or the algorithm's library is not installed.
+pub fn main() -> Result<()> {
+    let cli = cli::Cli::parse();
+    if let Some(title) = &cli.title {
+        title::set(title)?;
+    }
+    let pace = run::Pace {
+        threads: cli.threads,
+        seconds: cli.seconds,
+        duty: cli.duty(),
+    };
+    run::run(&cli.task()?, &pace)
+}

@@ -1,0 +1,88 @@
+//! The command line of the workload program, and nothing else.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use super::{Task, benign, miners, randomx};
+
+/// Real work to be judged: proof-of-work miners and honest burners.
+#[derive(Debug, Parser)]
+pub(super) struct Cli {
+    /// Threads that work.
+    #[arg(long, global = true, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(super) threads: u32,
+    /// Stop after this many seconds; without it, work until killed.
+    #[arg(long, global = true)]
+    pub(super) seconds: Option<u64>,
+    /// Percent of each 100 ms in which every thread is busy.
+    #[arg(long, global = true, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100))]
+    duty: u32,
+    /// Overwrite the program's own arguments and name, as a miner in hiding
+    /// does: ps then shows this.
+    #[arg(long, global = true)]
+    pub(super) title: Option<OsString>,
+    #[command(subcommand)]
+    work: Work,
+}
+
+#[derive(Debug, Subcommand)]
+enum Work {
+    /// Monero's `RandomX`, by Debian's librandomx.
+    #[command(name = "randomx")]
+    RandomX {
+        /// Mine with the 2 GiB dataset, as miners do; without it, verify-mode
+        /// with the 256 MiB cache, which starts within a second.
+        #[arg(long)]
+        full: bool,
+        /// Interpret the programs instead of compiling them.
+        #[arg(long)]
+        interpret: bool,
+    },
+    /// Bitcoin: double SHA-256 over an 80-byte header.
+    Sha256d {
+        /// Without the processor's SHA instructions.
+        #[arg(long)]
+        portable: bool,
+    },
+    /// Litecoin: scrypt with N=1024, r=1, p=1.
+    Scrypt,
+    /// Chukwa (`TurtleCoin`): Argon2id over 512 KiB, three passes.
+    Argon2,
+    /// Double SHA-512 over a header.
+    Sha512d,
+    /// Keccak-256 over a header, as in Maxcoin.
+    Keccak,
+    /// BLAKE3 over a header, as in Alephium.
+    Blake3,
+    /// Sieve, Collatz and harmonic sums: busy, and no hash.
+    Burn,
+    /// The same, asleep for half of each 100 ms.
+    Half,
+}
+
+impl Cli {
+    /// The task that was asked for.
+    pub(super) fn task(&self) -> Result<Task> {
+        Ok(match &self.work {
+            Work::RandomX { full, interpret } => randomx::task(*full, *interpret, self.threads)?,
+            Work::Sha256d { portable: false } => miners::sha256d(),
+            Work::Sha256d { portable: true } => miners::sha256d_portable(),
+            Work::Scrypt => miners::scrypt(),
+            Work::Argon2 => miners::argon2(),
+            Work::Sha512d => miners::sha512d(),
+            Work::Keccak => miners::keccak(),
+            Work::Blake3 => miners::blake3(),
+            Work::Burn | Work::Half => benign::burn(),
+        })
+    }
+
+    /// Percent of the time in which every thread is busy.
+    pub(super) fn duty(&self) -> u32 {
+        match self.work {
+            Work::Half => 50,
+            _ => self.duty,
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! Runs a task on its threads and reports the first hash and the last count.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::Task;
+use super::pace::Pacer;
+
+/// How much of the work to do.
+pub(super) struct Pace {
+    /// Threads that work.
+    pub(super) threads: u32,
+    /// For how long; without it, until the process is killed.
+    pub(super) seconds: Option<u64>,
+    /// Percent of the time in which each is busy, 1 to 100.
+    pub(super) duty: u32,
+}
+
+/// Works until the time is over.
+pub(super) fn run(task: &Task, pace: &Pace) -> Result<()> {
+    let deadline = pace
+        .seconds
+        .map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let first = AtomicBool::new(true);
+    let hashes = AtomicU64::new(0);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..pace.threads)
+            .map(|number| {
+                let (first, hashes) = (&first, &hashes);
+                scope.spawn(move || -> Result<()> {
+                    let mut step = (task.make)(number)?;
+                    let mut pacer = Pacer::new(pace.duty);
+                    while deadline.is_none_or(|deadline| Instant::now() < deadline) {
+                        let done = step();
+                        hashes.fetch_add(done, Ordering::Relaxed);
+                        if first.swap(false, Ordering::Relaxed) {
+                            print(&json!({
+                                "event": if done > 0 { "first-hash" } else { "started" },
+                                "algorithm": task.name,
+                                "unix_ms": unix_ms(),
+                            }))?;
+                        }
+                        if let Some(pacer) = &mut pacer {
+                            pacer.pause();
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| match worker.join() {
+                Ok(result) => result,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+    })?;
+    print(&json!({
+        "event": "done",
+        "algorithm": task.name,
+        "hashes": hashes.into_inner(),
+    }))
+}
+
+/// One line, at once: a test waits for it.
+fn print(event: &Value) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    writeln!(stdout, "{event}")
+        .and_then(|()| stdout.flush())
+        .context("cannot write to stdout")
+}
+
+fn unix_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}

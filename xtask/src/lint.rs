@@ -1,0 +1,100 @@
+//! `cargo xtask lint`: formatting, lints and documentation, warnings denied.
+//!
+//! All checks run, whichever fails, so that one run tells everything.
+
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
+use crate::setup::{self, Extras, Route, Toolchain};
+use crate::shell;
+use crate::workspace::Workspace;
+
+/// Runs every check.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    setup::run(workspace, Route::Auto, Extras::None)?;
+    let toolchain = setup::ensure(workspace, Route::Auto, Extras::None)?;
+    ensure_components()?;
+
+    let cargo = |arguments: &[&str]| workspace.cargo(arguments);
+    let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
+    docs.env("RUSTDOCFLAGS", "-Dwarnings");
+    let checks = [
+        (
+            "formatting (cargo fmt --all mends it)",
+            cargo(&["fmt", "--all", "--check"]),
+        ),
+        (
+            "clippy",
+            cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]),
+        ),
+        (
+            "the probes, for the BPF target",
+            probes(workspace, &toolchain),
+        ),
+        ("documentation", docs),
+    ];
+    let mut failed = Vec::new();
+    for (name, mut command) in checks {
+        eprintln!("lint: {name}");
+        if let Err(error) = shell::run(&mut command) {
+            eprintln!("  {error:#}");
+            failed.push(name);
+        }
+    }
+    if failed.is_empty() {
+        eprintln!("lint: clean");
+        return Ok(());
+    }
+    bail!("lint: not clean: {}", failed.join("; "))
+}
+
+/// rustup's smallest profile lacks the formatter and the linter.
+fn ensure_components() -> Result<()> {
+    let there =
+        |tool: &str| shell::output(shell::command("cargo").args([tool, "--version"])).is_some();
+    if there("fmt") && there("clippy") {
+        return Ok(());
+    }
+    if shell::on_path("rustup").is_none() {
+        bail!(
+            "lint needs `cargo fmt` and `cargo clippy`; beside Debian's compiler they are in \
+             the packages rustfmt-web and rust-web-clippy: apt-get install them as root"
+        );
+    }
+    eprintln!("lint: going to add the components clippy and rustfmt to the Rust in use");
+    shell::run(shell::command("rustup").args(["component", "add", "clippy", "rustfmt"]))
+}
+
+/// Lints the probes as what they are, BPF programs, with the compiler that
+/// builds them. Debian's has no clippy beside it; then the compiler's own
+/// warnings are what there is.
+fn probes(workspace: &Workspace, toolchain: &Toolchain) -> Command {
+    let with = |program: &str| match toolchain {
+        Toolchain::Named(name) => {
+            let mut command = shell::command("rustup");
+            command.args(["run", name, program]);
+            command
+        }
+        Toolchain::Directory(dir) => shell::command(format!("{dir}/{program}")),
+    };
+    let clippy = shell::output(with("cargo-clippy").arg("--version")).is_some();
+    let mut command = with("cargo");
+    command.arg(if clippy { "clippy" } else { "check" });
+    command.args(["--package", "monitor-ebpf", "--bins", "--release"]);
+    command.args([
+        "--target",
+        "bpfel-unknown-none",
+        "-Zbuild-std=core",
+        "--target-dir",
+    ]);
+    command.arg(workspace.target.join("probes-lint"));
+    // The flags the build script's aya-build gives them, and no warnings.
+    let arch = format!("--cfg=bpf_target_arch=\"{}\"", std::env::consts::ARCH);
+    command.env("CARGO_ENCODED_RUSTFLAGS", format!("{arch}\u{1f}-Dwarnings"));
+    command
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env_remove("RUSTUP_TOOLCHAIN");
+    command.current_dir(&workspace.root);
+    command
+}

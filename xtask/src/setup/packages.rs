@@ -1,0 +1,148 @@
+//! The table of Debian packages that unjack's tasks use, why, and how to tell
+//! that one is there. It asks for files and programs, not for the package
+//! manager's opinion, so it holds on other distributions too.
+
+use std::path::Path;
+
+use crate::shell;
+
+/// What a task needs beside the tools that build the probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extras {
+    /// Nothing.
+    None,
+    /// What the integration tests run or look with.
+    Tests,
+    /// What boots another kernel.
+    Vm,
+}
+
+impl Extras {
+    /// The packages.
+    pub(super) fn packages(self) -> &'static [Package] {
+        match self {
+            Self::None => &[],
+            Self::Tests => TESTS,
+            Self::Vm => VM,
+        }
+    }
+}
+
+/// A Debian package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Package {
+    pub(super) name: &'static str,
+    /// What it is for, for the announcement.
+    pub(super) why: &'static str,
+    pub(super) proof: Proof,
+}
+
+/// What shows that a package, or its like, is on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// A program on PATH.
+    Program(&'static str),
+    /// A shared library in one of the loader's usual directories.
+    Library(&'static str),
+    /// A file.
+    File(&'static str),
+    /// One program that is all of the package we want: it is unpacked into
+    /// set-up's own tools instead of installed (a program in `tools/bin`, and
+    /// where the package has it).
+    Taken(&'static str, &'static [&'static str]),
+}
+
+const fn package(name: &'static str, why: &'static str, proof: Proof) -> Package {
+    Package { name, why, proof }
+}
+
+/// LLVM's library, which bpf-linker is built against.
+pub(super) const LLVM: Package = package(
+    "llvm-22-dev",
+    "LLVM 22, to build bpf-linker with",
+    Proof::File("/usr/lib/llvm-22/include/llvm-c/Core.h"),
+);
+
+/// Debian's newest compiler, with its library source and its cargo: three
+/// packages of one version.
+pub(super) const DEBIAN_COMPILER: &[Package] = &[
+    package(
+        "rustc-web",
+        "the compiler for the probes",
+        Proof::File("/usr/bin/rustc"),
+    ),
+    package(
+        "rust-web-src",
+        "its library source, for the BPF target has no ready-made one",
+        Proof::File("/usr/lib/rustlib/src/rust/library/core/Cargo.toml"),
+    ),
+    package("cargo-web", "its cargo", Proof::File("/usr/bin/cargo")),
+];
+
+const TESTS: &[Package] = &[
+    package(
+        "librandomx0",
+        "real RandomX, to be caught",
+        Proof::Library("librandomx.so.0"),
+    ),
+    package(
+        "stress-ng",
+        "fork and exec storms",
+        Proof::Program("stress-ng"),
+    ),
+    package(
+        "bpftool",
+        "to see what is loaded",
+        Proof::Program("bpftool"),
+    ),
+    package("xz-utils", "honest work", Proof::Program("xz")),
+    package("gcc", "honest work", Proof::Program("gcc")),
+    package("openssl", "honest work", Proof::Program("openssl")),
+    package("python3", "honest work", Proof::Program("python3")),
+    package("nodejs", "honest work", Proof::Program("node")),
+    package(
+        "prometheus",
+        "its promtool checks the metrics; the server is not installed",
+        Proof::Taken("promtool", &["usr/bin/promtool"]),
+    ),
+];
+
+const VM: &[Package] = &[
+    package(
+        "qemu-system-x86",
+        "the virtual machine",
+        Proof::Program("qemu-system-x86_64"),
+    ),
+    package(
+        "busybox-static",
+        "the guest's user land",
+        Proof::Taken("busybox", &["bin/busybox", "usr/bin/busybox"]),
+    ),
+];
+
+impl Package {
+    /// Whether the machine has it. `tools` is the directory of programs that
+    /// set-up keeps for itself.
+    pub(super) fn present(&self, tools: &Path) -> bool {
+        match self.proof {
+            Proof::Program(program) => shell::on_path(program).is_some(),
+            Proof::File(file) => Path::new(file).exists(),
+            Proof::Library(library) => {
+                let arch = std::env::consts::ARCH;
+                let dirs = [
+                    format!("/usr/lib/{arch}-linux-gnu"),
+                    "/usr/lib64".to_owned(),
+                    "/usr/lib".to_owned(),
+                    "/usr/local/lib".to_owned(),
+                ];
+                dirs.iter().any(|dir| Path::new(dir).join(library).exists())
+            }
+            Proof::Taken(program, _) => tools.join("bin").join(program).is_file(),
+        }
+    }
+
+    /// Whether it is unpacked for this workspace, not installed.
+    pub(super) const fn is_taken(&self) -> bool {
+        matches!(self.proof, Proof::Taken(..))
+    }
+}

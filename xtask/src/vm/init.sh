@@ -1,0 +1,64 @@
+#!/bin/busybox sh
+# Process 1 of the virtual machine: starts the daemon, lets it catch a hash
+# loop, and reports every check on the console for `cargo xtask vm` to read.
+# A check that cannot be made is a check that failed.
+
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mount -t tmpfs tmp /tmp
+ip link set lo up
+dmesg -n 1
+uname -a
+
+check() {
+    name=$1
+    shift
+    if "$@"; then echo "VM-OK $name"; else echo "VM-FAIL $name"; fi
+}
+
+# Waits up to $1 seconds for the command in the other arguments to succeed.
+within() {
+    left=$1
+    shift
+    until "$@"; do
+        [ "$left" -gt 0 ] || return 1
+        left=$((left - 1))
+        sleep 1
+    done
+}
+
+event() { grep -q "\"event\":\"$1\"" /tmp/events; }
+
+gone() { grep '"event":"action"' /tmp/events | grep -q '"outcome":"gone"' && ! [ -d "/proc/$miner" ]; }
+
+# The sum of the metric $1 over all its labels is above zero.
+above_zero() {
+    awk -v name="$1" '$1 == name || index($1, name "{") == 1 { sum += $NF } END { exit !(sum > 0) }' \
+        /tmp/metrics
+}
+
+stopped() { kill -TERM "$daemon" && wait "$daemon"; }
+
+check doctor unjack doctor
+unjack run --log.format json --action kill --min-cpu 10 >/tmp/events 2>/tmp/log &
+daemon=$!
+check ready within 60 event ready
+workload sha256d >/tmp/work 2>&1 &
+miner=$!
+check killed within 90 gone
+wget -q -O /tmp/metrics http://127.0.0.1:10066/metrics
+check cpu-seconds above_zero unjack_cpu_seconds_total
+check samples above_zero unjack_samples_total
+check shutdown stopped
+
+echo "--- events"
+cat /tmp/events
+echo "--- the daemon's log"
+cat /tmp/log
+echo "--- the hash loop's output"
+cat /tmp/work
+sync
+poweroff -f

@@ -1,0 +1,169 @@
+//! Debian's kernel of a given version: which package, from where, and the
+//! image out of it. Nothing is installed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::deb::Apt;
+
+/// The Debian release that carries each kernel.
+const SUITES: [(&str, &str); 4] = [
+    ("5.10", "bullseye"),
+    ("6.1", "bookworm"),
+    ("6.12", "trixie"),
+    ("7.2", "sid"),
+];
+
+/// What the package with the kernel's image is called. From Debian 14 on, the
+/// `linux-image` packages only draw in the `linux-binary` ones.
+const PREFIXES: [&str; 2] = ["linux-binary-", "linux-image-"];
+
+/// The kernel image of the newest package for `version`, which is kept in
+/// `home`: from this machine's package index, or else from the index of the
+/// Debian release that carries that version.
+pub(super) fn fetch(version: &str, home: &Path) -> Result<PathBuf> {
+    let image = home.join("vmlinuz");
+    if image.is_file() {
+        eprintln!(
+            "vm: using the kernel of an earlier run; remove {} for a newer one",
+            image.display()
+        );
+        return Ok(image);
+    }
+    let candidates = |apt: &Apt| {
+        let of = |prefix| newest_first(apt.names(&format!("{prefix}{version}")), prefix, version);
+        PREFIXES.into_iter().flat_map(of).collect::<Vec<_>>()
+    };
+    let mut apt = Apt::host();
+    let mut packages = candidates(&apt);
+    if packages.is_empty() {
+        let suite = SUITES
+            .iter()
+            .find(|(carried, _)| *carried == version)
+            .map(|(_, suite)| suite);
+        let Some(suite) = suite else {
+            let known = SUITES
+                .map(|(version, suite)| format!("{version} ({suite})"))
+                .join(", ");
+            bail!(
+                "this machine's apt has no linux-image-{version}, and it is none of the versions \
+                 known here: {known}. Add the Debian release that carries it to apt's sources, \
+                 run apt-get update as root, and try again"
+            );
+        };
+        eprintln!(
+            "vm: this machine's apt has no linux-image-{version}; going to ask Debian {suite}"
+        );
+        apt = Apt::of_suite(suite, &home.join("apt"))?;
+        packages = candidates(&apt);
+    }
+    let Some(package) = packages.first() else {
+        bail!("Debian's archive has no linux-image-{version}-amd64 any more: try a newer version");
+    };
+    eprintln!(
+        "vm: going to download {package} (up to 110 MB) and unpack its kernel into {}",
+        home.display()
+    );
+    let unpacked = home.join("unpacked");
+    apt.unpack(package, &unpacked)?;
+    let found = find_image(&unpacked)
+        .with_context(|| format!("the package {package} has no vmlinuz in /boot"))?;
+    fs::rename(found, &image)?;
+    fs::remove_dir_all(unpacked)?;
+    Ok(image)
+}
+
+fn find_image(unpacked: &Path) -> Option<PathBuf> {
+    let files = fs::read_dir(unpacked.join("boot"))
+        .ok()?
+        .filter_map(Result::ok);
+    files.map(|entry| entry.path()).find(|path| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
+    })
+}
+
+/// The packages of plain kernels of `version`, newest first: no cloud,
+/// real-time or debugging variants.
+fn newest_first(names: Vec<String>, prefix: &str, version: &str) -> Vec<String> {
+    let prefix = format!("{prefix}{version}");
+    let release = |name: &str| {
+        let rest = name.strip_prefix(&prefix)?;
+        let release = rest
+            .strip_suffix("-unsigned")
+            .unwrap_or(rest)
+            .strip_suffix("-amd64")?;
+        // `6.1` is not `6.12`; and a name without a number after it is a
+        // package of packages.
+        let plain = release.starts_with(['.', '-'])
+            && !["-cloud", "-rt"]
+                .iter()
+                .any(|variant| release.ends_with(variant));
+        plain.then(|| numbers(release))
+    };
+    let mut found: Vec<(Vec<u64>, String)> = names
+        .into_iter()
+        .filter_map(|name| Some((release(&name)?, name)))
+        .collect();
+    found.sort_by(|one, other| other.cmp(one));
+    found.into_iter().map(|(_, name)| name).collect()
+}
+
+fn numbers(text: &str) -> Vec<u64> {
+    text.split(|c: char| !c.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(version: &str, names: &[&str], expected: &[&str]) {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(newest_first(names, "linux-image-", version), expected);
+    }
+
+    #[test]
+    fn newest_is_by_number_not_by_letter() {
+        check(
+            "6.1",
+            &["linux-image-6.1.0-9-amd64", "linux-image-6.1.0-56-amd64"],
+            &["linux-image-6.1.0-56-amd64", "linux-image-6.1.0-9-amd64"],
+        );
+    }
+
+    #[test]
+    fn backports_are_found() {
+        check(
+            "6.12",
+            &[
+                "linux-image-6.12.111+deb12-amd64",
+                "linux-image-6.12.117+deb12-amd64-unsigned",
+            ],
+            &[
+                "linux-image-6.12.117+deb12-amd64-unsigned",
+                "linux-image-6.12.111+deb12-amd64",
+            ],
+        );
+    }
+
+    #[test]
+    fn variants_other_versions_and_other_machines_are_passed_over() {
+        check(
+            "6.1",
+            &[
+                "linux-image-6.1.0-56-cloud-amd64",
+                "linux-image-6.1.0-56-rt-amd64-unsigned",
+                "linux-image-6.1.0-56-amd64-dbg",
+                "linux-image-6.1.0-56-arm64",
+                "linux-image-6.12.117+deb12-amd64",
+                "linux-image-6.1-amd64",
+            ],
+            &[],
+        );
+    }
+}
