@@ -113,11 +113,12 @@ fn find_tools() -> Option<Tools> {
         "unjack's eBPF probes cannot be built on this machine yet. Missing:\n{}\n\n\
          Remedy: cargo xtask setup\n\
          It says what it will install before it does. Without root it prints the commands \
-         for someone who has it.\n\
-         Without network: bring a Rust toolchain with its library source (rustup component \
-         rust-src, or Debian's rustc-web, rust-web-src and cargo-web) and a {LINKER} 0.13 \
-         built with at least that compiler's LLVM; put {LINKER} on PATH and name the \
-         toolchain in {TOOLCHAIN_VAR}.",
+         for someone who has it.\n\n\
+         Without network, bring from elsewhere:\n  \
+         - a Rust toolchain with its library source: rustup's component rust-src, or Debian's \
+         rustc-web, rust-web-src and cargo-web. Name it in {TOOLCHAIN_VAR} (a rustup \
+         toolchain or, without rustup, the absolute directory of its rustc and cargo)\n  \
+         - {LINKER} 0.13, built with at least that compiler's LLVM (`rustc -vV`), on PATH",
         missing.join("\n")
     );
     None

@@ -75,7 +75,12 @@ impl Object {
         // pointer with a member of this size at the offset, and the kernel
         // makes it fault-safe. Volatile keeps LLVM from splitting or merging
         // loads into forms the verifier does not take.
-        unsafe { self.0.add(offset.load() as usize).cast::<T>().read_volatile() }
+        unsafe {
+            self.0
+                .add(offset.load() as usize)
+                .cast::<T>()
+                .read_volatile()
+        }
     }
 
     /// The object a pointer member at `offset` points to.

@@ -14,11 +14,8 @@ use monitor_ebpf::{ProbeStats, RING_BYTES, SPILL_ENTRIES, TASK_SLOTS, TaskSlot};
 /// are 4 MiB, enough that a host with thousands of threads seldom has two on
 /// one slot.
 #[btf_map]
-pub(crate) static TASKS: Array<
-    TaskSlot,
-    { TASK_SLOTS as usize },
-    { BPF_F_MMAPABLE as usize },
-> = Array::new();
+pub(crate) static TASKS: Array<TaskSlot, { TASK_SLOTS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
 
 /// Tasks whose slot another live task holds. 16,384 entries are what a host
 /// with some 45,000 live threads would spill (n² / 2m of the birthday bound).

@@ -1,6 +1,8 @@
 //! `sched_process_{fork,exec,exit}`: births, images and deaths.
 
-use aya_ebpf::{helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
 use aya_log_ebpf::warn;
 use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, TASK_KTHREAD};
 
@@ -22,7 +24,10 @@ fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         task::free(stale, tid);
     }
     let Some(tracked) = task::track(child, tid) else {
-        warn!(&ctx, "task {} is not tracked: table and spill are full", tid);
+        warn!(
+            &ctx,
+            "task {} is not tracked: table and spill are full", tid
+        );
         return 0;
     };
     let tgid: u32 = child.read(&TASK_TGID);
@@ -47,7 +52,10 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     if old != tid
         && let Some(former) = task::find(old)
     {
-        let was = task::Tracked { task: former, leader: tracked.leader };
+        let was = task::Tracked {
+            task: former,
+            leader: tracked.leader,
+        };
         task::account(task, was);
         // SAFETY: pointers from the map are valid for the program's run.
         unsafe { (*tracked.leader).run_ns = task.read(&TASK_RUNTIME) };
@@ -68,7 +76,10 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
         time_ns: task::now(),
         comm: bpf_get_current_comm().unwrap_or([0; COMM_BYTES]),
     };
-    if EVENTS.output_untyped::<ExecRecord>(&record, NO_WAKEUP).is_err() {
+    if EVENTS
+        .output_untyped::<ExecRecord>(&record, NO_WAKEUP)
+        .is_err()
+    {
         count(|stats| stats.events_lost += 1);
     }
     0

@@ -132,7 +132,12 @@ unsafe fn read_code(ip: u64, code: *mut core::ffi::c_void) -> u32 {
 #[inline(always)]
 fn interrupted(ctx: &PerfEventContext) -> (u64, bool) {
     // SAFETY: the context of a perf event program is a bpf_perf_event_data.
-    let regs = unsafe { &(*ctx.as_ptr().cast::<aya_ebpf::bindings::bpf_perf_event_data>()).regs };
+    let regs = unsafe {
+        &(*ctx
+            .as_ptr()
+            .cast::<aya_ebpf::bindings::bpf_perf_event_data>())
+        .regs
+    };
     // The low bits of the code segment are the privilege level.
     (regs.rip, regs.cs & 3 != 0)
 }
@@ -142,7 +147,12 @@ fn interrupted(ctx: &PerfEventContext) -> (u64, bool) {
 #[inline(always)]
 fn interrupted(ctx: &PerfEventContext) -> (u64, bool) {
     // SAFETY: the context of a perf event program is a bpf_perf_event_data.
-    let regs = unsafe { &(*ctx.as_ptr().cast::<aya_ebpf::bindings::bpf_perf_event_data>()).regs };
+    let regs = unsafe {
+        &(*ctx
+            .as_ptr()
+            .cast::<aya_ebpf::bindings::bpf_perf_event_data>())
+        .regs
+    };
     // PSR_MODE: exception level 0 is user space.
     (regs.pc, regs.pstate & 0xf == 0)
 }

@@ -15,15 +15,15 @@ use aya_ebpf::{
     helpers::{bpf_get_current_comm, bpf_ktime_get_ns},
 };
 use monitor_ebpf::{
-    COMM_BYTES, ExitRecord, GROUP_EXITING, KIND_EXIT, MIN_EXIT_NS, TASK_EXITING, TASK_KTHREAD, TASK_SLOTS,
-    TaskSlot,
+    COMM_BYTES, ExitRecord, GROUP_EXITING, KIND_EXIT, MIN_EXIT_NS, TASK_EXITING, TASK_KTHREAD,
+    TASK_SLOTS, TaskSlot,
 };
 
 use crate::{
     atomic,
     kernel::{
-        Object, PF_KTHREAD, TASK_FLAGS, TASK_LEADER, TASK_NVCSW, TASK_RUNTIME,
-        TASK_START, TASK_TGID,
+        Object, PF_KTHREAD, TASK_FLAGS, TASK_LEADER, TASK_NVCSW, TASK_RUNTIME, TASK_START,
+        TASK_TGID,
     },
     maps::{EVENTS, SPILL, TASKS, count},
 };
@@ -87,7 +87,11 @@ fn claim(task: Object, tid: u32) -> Option<*mut TaskSlot> {
     unsafe {
         (*slot).start_ns = task.read(&TASK_START);
         (*slot).run_ns = task.read(&TASK_RUNTIME);
-        (*slot).flags = if flags & PF_KTHREAD == 0 { 0 } else { TASK_KTHREAD };
+        (*slot).flags = if flags & PF_KTHREAD == 0 {
+            0
+        } else {
+            TASK_KTHREAD
+        };
     }
     Some(slot)
 }
@@ -134,7 +138,10 @@ pub(crate) fn track(task: Object, tid: u32) -> Option<Tracked> {
         // SAFETY: pointers from the map are valid for the program's run.
         let tgid = unsafe { (*slot).tgid };
         if tgid == tid {
-            return Some(Tracked { task: slot, leader: slot });
+            return Some(Tracked {
+                task: slot,
+                leader: slot,
+            });
         }
         if let Some(leader) = find(tgid) {
             return Some(Tracked { task: slot, leader });
@@ -173,7 +180,10 @@ pub(crate) fn account(task: Object, tracked: Tracked) {
     // fields are naturally aligned.
     unsafe {
         let before = atomic::swap(&raw mut (*tracked.task).run_ns, now);
-        atomic::add(&raw mut (*tracked.leader).group_ns, now.wrapping_sub(before));
+        atomic::add(
+            &raw mut (*tracked.leader).group_ns,
+            now.wrapping_sub(before),
+        );
         (*tracked.task).voluntary = task.read(&TASK_NVCSW);
     }
 }
@@ -232,7 +242,13 @@ pub(crate) fn end(tid: u32) -> i32 {
 #[inline(always)]
 fn report_exit(leader: *mut TaskSlot, start_ns: u64) {
     // SAFETY: pointers from the map are valid for the program's run.
-    let TaskSlot { tgid, group_ns, parent, flags, .. } = unsafe { *leader };
+    let TaskSlot {
+        tgid,
+        group_ns,
+        parent,
+        flags,
+        ..
+    } = unsafe { *leader };
     if flags & TASK_KTHREAD != 0 {
         return;
     }
@@ -253,7 +269,10 @@ fn report_exit(leader: *mut TaskSlot, start_ns: u64) {
         reserved: 0,
         comm: bpf_get_current_comm().unwrap_or([0; COMM_BYTES]),
     };
-    if EVENTS.output_untyped::<ExitRecord>(&record, NO_WAKEUP).is_err() {
+    if EVENTS
+        .output_untyped::<ExitRecord>(&record, NO_WAKEUP)
+        .is_err()
+    {
         count(|stats| stats.events_lost += 1);
     }
 }

@@ -32,7 +32,9 @@ pub enum BtfError {
         reason: String,
     },
     /// A member that this kernel does not have.
-    #[error("this kernel's {path} is not where any known kernel keeps it; please report its version")]
+    #[error(
+        "this kernel's {path} is not where any known kernel keeps it; please report its version"
+    )]
     Member {
         /// `struct.member`.
         path: String,
@@ -74,8 +76,10 @@ impl Offsets {
         if !path.exists() {
             return Err(BtfError::Missing { path: shown });
         }
-        let btf = Btf::from_file(path)
-            .map_err(|error| BtfError::Unreadable { path: shown, reason: error.to_string() })?;
+        let btf = Btf::from_file(path).map_err(|error| BtfError::Unreadable {
+            path: shown,
+            reason: error.to_string(),
+        })?;
         let task = |member| offset(&btf, "task_struct", member);
         Ok(Self {
             task_pid: task("pid")?,
@@ -100,21 +104,25 @@ fn offset(btf: &Btf, structure: &str, member: &str) -> Result<u32, BtfError> {
         .ok()
         .and_then(|found| bits(btf, &found.base_type, member))
         .map(|bits| bits / 8)
-        .ok_or_else(|| BtfError::Member { path: format!("{structure}.{member}") })
+        .ok_or_else(|| BtfError::Member {
+            path: format!("{structure}.{member}"),
+        })
 }
 
 fn bits(btf: &Btf, within: &Type, member: &str) -> Option<u32> {
     let (Type::Struct(body) | Type::Union(body)) = within else {
         return None;
     };
-    body.members.iter().find_map(|found| match found.name.as_deref() {
-        Some(name) if name == member => Some(found.offset),
-        None | Some("") => {
-            let inner = btf.get_type_by_id(found.type_id).ok()?;
-            Some(found.offset + bits(btf, &inner.base_type, member)?)
-        }
-        Some(_) => None,
-    })
+    body.members
+        .iter()
+        .find_map(|found| match found.name.as_deref() {
+            Some(name) if name == member => Some(found.offset),
+            None | Some("") => {
+                let inner = btf.get_type_by_id(found.type_id).ok()?;
+                Some(found.offset + bits(btf, &inner.base_type, member)?)
+            }
+            Some(_) => None,
+        })
 }
 
 #[cfg(test)]
@@ -124,7 +132,10 @@ mod tests {
     #[test]
     fn a_kernel_without_btf_is_told_apart() {
         let error = Offsets::read(Path::new("/nonexistent/vmlinux")).unwrap_err();
-        assert!(error.to_string().contains("CONFIG_DEBUG_INFO_BTF"), "{error}");
+        assert!(
+            error.to_string().contains("CONFIG_DEBUG_INFO_BTF"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -29,13 +29,43 @@ pub const MAX_SUBJECTS: usize = 512;
 /// Least time between two looks at one process's mappings.
 const MAPS_INTERVAL_NS: u64 = 2_000_000_000;
 
+/// Whether something is to be done about a process that mines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing was done yet.
+    #[default]
+    Open,
+    /// It is being acted on.
+    UnderWay,
+    /// Nothing more is to be done.
+    Settled,
+    /// It failed and is to be tried again, not before this (nanoseconds of
+    /// `CLOCK_MONOTONIC`).
+    Again(u64),
+}
+
+/// What was decided and done about one image of one process.
+#[derive(Clone, Debug, Default)]
+pub struct Case {
+    /// The verdict, and what leads to it.
+    pub judgement: Judgement,
+    /// The family of the last ruling.
+    pub family: &'static str,
+    /// Whether a rule allows it.
+    pub allowed: bool,
+    /// What is to be done.
+    pub standing: Standing,
+    /// On-CPU nanoseconds already counted as stolen.
+    pub stolen_ns: u64,
+}
+
 /// A process that is sampled.
 #[derive(Debug)]
 pub struct Subject {
     /// What it executes and how much it burns.
     pub profile: Profile,
-    /// What has been decided about it so far.
-    pub judgement: Judgement,
+    /// What was decided and done about it.
+    pub case: Case,
     /// Images it executed since it was tracked, as of the last tick.
     execs: u32,
     seen: Option<Seen>,
@@ -45,10 +75,12 @@ pub struct Subject {
 }
 
 impl Subject {
-    fn new(process: Process) -> Self {
+    /// One of which nothing is known yet.
+    #[must_use]
+    pub fn new(process: Process) -> Self {
         Self {
             profile: Profile::new(process),
-            judgement: Judgement::default(),
+            case: Case::default(),
             execs: 0,
             seen: Seen::open(process).ok(),
             facts: None,
@@ -70,7 +102,9 @@ impl Subject {
     /// looked up again, but not for every sample.
     fn place(&mut self, ip: u64, now_ns: u64) -> Place {
         let known = self.code.place(ip);
-        let due = self.code_read_ns.is_none_or(|at| now_ns.saturating_sub(at) >= MAPS_INTERVAL_NS);
+        let due = self
+            .code_read_ns
+            .is_none_or(|at| now_ns.saturating_sub(at) >= MAPS_INTERVAL_NS);
         if known != Place::Unknown || !due {
             return known;
         }
@@ -84,7 +118,7 @@ impl Subject {
     /// It executes another image: what was known is no longer true.
     fn forget(&mut self) {
         self.profile.reset();
-        self.judgement = Judgement::default();
+        self.case = Case::default();
         self.facts = None;
         self.code = CodeMap::default();
         self.code_read_ns = None;
@@ -129,13 +163,20 @@ impl Collector {
     /// subject, with its total burn in nanoseconds.
     pub fn take(&mut self, event: &Event) -> Option<(Subject, u64)> {
         match event {
-            Event::Exec { process, time_ns: _ } => {
+            Event::Exec {
+                process,
+                time_ns: _,
+            } => {
                 if let Some(subject) = self.subjects.get_mut(process) {
                     subject.forget();
                 }
                 None
             }
-            Event::Exit { process, cpu_ns, comm } => {
+            Event::Exit {
+                process,
+                cpu_ns,
+                comm,
+            } => {
                 self.ledger.exit(*process, *cpu_ns, comm);
                 Some((self.subjects.remove(process)?, *cpu_ns))
             }
@@ -156,8 +197,7 @@ impl Collector {
     pub fn tick(&mut self, now_ns: u64, visit: impl FnOnce(&mut dyn FnMut(&TaskSlot))) {
         let mut voluntary: HashMap<u32, u64> = HashMap::new();
         let mut leaders: Vec<TaskSlot> = Vec::with_capacity(self.subjects.len());
-        let profiled: HashSet<u32> =
-            self.subjects.keys().map(|process| process.tgid).collect();
+        let profiled: HashSet<u32> = self.subjects.keys().map(|process| process.tgid).collect();
         visit(&mut |slot| {
             if profiled.contains(&slot.tgid) {
                 *voluntary.entry(slot.tgid).or_default() += slot.voluntary;
@@ -172,8 +212,13 @@ impl Collector {
         self.ledger.finish();
         let mut present = HashSet::with_capacity(leaders.len());
         for slot in leaders {
-            let process = Process { tgid: slot.tgid, start_ns: slot.start_ns };
-            let Some(subject) = self.subjects.get_mut(&process) else { continue };
+            let process = Process {
+                tgid: slot.tgid,
+                start_ns: slot.start_ns,
+            };
+            let Some(subject) = self.subjects.get_mut(&process) else {
+                continue;
+            };
             present.insert(process);
             // An exec whose record was lost.
             if subject.profile.latest().is_some() && subject.execs != slot.execs {
@@ -209,7 +254,10 @@ impl Collector {
         if self.subjects.len() < MAX_SUBJECTS || self.subjects.contains_key(&process) {
             return;
         }
-        let oldest = self.subjects.values().min_by_key(|subject| subject.profile.last_sample_ns());
+        let oldest = self
+            .subjects
+            .values()
+            .min_by_key(|subject| subject.profile.last_sample_ns());
         if let Some(process) = oldest.map(|subject| subject.profile.process) {
             self.subjects.remove(&process);
             self.dropped += 1;

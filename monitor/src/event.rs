@@ -73,7 +73,15 @@ impl Sample {
         let mut bytes = [0; CODE_BYTES];
         let len = code.len().min(CODE_BYTES);
         bytes[..len].copy_from_slice(&code[..len]);
-        Self { process, tid, time_ns, ip, kernel: false, code: bytes, code_len: small(len) }
+        Self {
+            process,
+            tid,
+            time_ns,
+            ip,
+            kernel: false,
+            code: bytes,
+            code_len: small(len),
+        }
     }
 }
 
@@ -92,24 +100,60 @@ pub struct Malformed {
 /// # Errors
 /// [`Malformed`] if it is of no known kind or too short for its kind.
 pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
-    let kind = bytes.first_chunk().map_or(0, |word| u32::from_ne_bytes(*word));
-    let malformed = || Malformed { kind, len: bytes.len() };
+    let kind = bytes
+        .first_chunk()
+        .map_or(0, |word| u32::from_ne_bytes(*word));
+    let malformed = || Malformed {
+        kind,
+        len: bytes.len(),
+    };
     Ok(match kind {
         KIND_EXEC => {
             let (record, _) = ExecRecord::read_from_prefix(bytes).map_err(|_| malformed())?;
-            let ExecRecord { kind: _, tgid, start_ns, time_ns, comm: _ } = record;
-            Event::Exec { process: Process { tgid, start_ns }, time_ns }
+            let ExecRecord {
+                kind: _,
+                tgid,
+                start_ns,
+                time_ns,
+                comm: _,
+            } = record;
+            Event::Exec {
+                process: Process { tgid, start_ns },
+                time_ns,
+            }
         }
         KIND_EXIT => {
             let (record, _) = ExitRecord::read_from_prefix(bytes).map_err(|_| malformed())?;
-            let ExitRecord { kind: _, tgid, start_ns, time_ns: _, cpu_ns, parent: _, reserved: _, comm } =
-                record;
-            Event::Exit { process: Process { tgid, start_ns }, cpu_ns, comm }
+            let ExitRecord {
+                kind: _,
+                tgid,
+                start_ns,
+                time_ns: _,
+                cpu_ns,
+                parent: _,
+                reserved: _,
+                comm,
+            } = record;
+            Event::Exit {
+                process: Process { tgid, start_ns },
+                cpu_ns,
+                comm,
+            }
         }
         KIND_SAMPLE => {
             let (record, _) = SampleRecord::read_from_prefix(bytes).map_err(|_| malformed())?;
-            let SampleRecord { kind: _, tgid, tid, flags, start_ns, time_ns, ip, code_len, cpu: _, code } =
-                record;
+            let SampleRecord {
+                kind: _,
+                tgid,
+                tid,
+                flags,
+                start_ns,
+                time_ns,
+                ip,
+                code_len,
+                cpu: _,
+                code,
+            } = record;
             Event::Sample(Sample {
                 process: Process { tgid, start_ns },
                 tid,
@@ -151,7 +195,10 @@ mod tests {
 
     #[test]
     fn a_sample_keeps_its_valid_bytes_only() {
-        let process = Process { tgid: 7, start_ns: 9 };
+        let process = Process {
+            tgid: 7,
+            start_ns: 9,
+        };
         let expected = Event::Sample(Sample {
             code: [0x90; CODE_BYTES],
             ..Sample::user(process, 8, 10, 0x40_1000, &[0x90; 3])
@@ -161,20 +208,37 @@ mod tests {
 
     #[test]
     fn a_code_length_beyond_the_record_is_cut() {
-        let record = SampleRecord { code_len: u32::MAX, ..SAMPLE };
-        let Ok(Event::Sample(sample)) = decode(record.as_bytes()) else { panic!("not a sample") };
+        let record = SampleRecord {
+            code_len: u32::MAX,
+            ..SAMPLE
+        };
+        let Ok(Event::Sample(sample)) = decode(record.as_bytes()) else {
+            panic!("not a sample")
+        };
         assert_eq!(sample.code().len(), CODE_BYTES);
     }
 
     #[test]
     fn a_short_record_is_malformed() {
         let bytes = &SAMPLE.as_bytes()[..40];
-        assert_eq!(decode(bytes), Err(Malformed { kind: KIND_SAMPLE, len: 40 }));
+        assert_eq!(
+            decode(bytes),
+            Err(Malformed {
+                kind: KIND_SAMPLE,
+                len: 40
+            })
+        );
     }
 
     #[test]
     fn an_unknown_kind_is_malformed() {
-        assert_eq!(decode(&[0xff; 8]), Err(Malformed { kind: u32::MAX, len: 8 }));
+        assert_eq!(
+            decode(&[0xff; 8]),
+            Err(Malformed {
+                kind: u32::MAX,
+                len: 8
+            })
+        );
         assert_eq!(decode(&[]), Err(Malformed { kind: 0, len: 0 }));
     }
 }

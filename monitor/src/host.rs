@@ -32,7 +32,10 @@ pub struct Image {
 
 impl From<&Metadata> for Image {
     fn from(meta: &Metadata) -> Self {
-        Self { device: meta.dev(), inode: meta.ino() }
+        Self {
+            device: meta.dev(),
+            inode: meta.ino(),
+        }
     }
 }
 
@@ -100,7 +103,11 @@ impl Seen {
     /// It is gone, was replaced, or may not be looked at.
     pub fn open(process: Process) -> Result<Self, LookError> {
         let seen = Self::open_pid(process.tgid)?;
-        if seen.start_ticks()? == ticks(process.start_ns) { Ok(seen) } else { Err(LookError::Gone) }
+        if seen.start_ticks()? == ticks(process.start_ns) {
+            Ok(seen)
+        } else {
+            Err(LookError::Gone)
+        }
     }
 
     /// Opens the folder of whatever process has this id now.
@@ -109,7 +116,9 @@ impl Seen {
     /// There is none, or it may not be looked at.
     pub fn open_pid(pid: u32) -> Result<Self, LookError> {
         let pid = i32::try_from(pid).map_err(|_| LookError::Gone)?;
-        Ok(Self { folder: ProcFolder::new(pid)? })
+        Ok(Self {
+            folder: ProcFolder::new(pid)?,
+        })
     }
 
     /// When it started, in clock ticks since boot.
@@ -156,9 +165,9 @@ impl Seen {
         });
         Ok(Facts {
             comm: clean(&self.comm().unwrap_or_default(), PATH_CHARS),
-            exe: link
-                .as_ref()
-                .map_or_else(String::new, |path| clean(path.as_os_str().as_bytes(), PATH_CHARS)),
+            exe: link.as_ref().map_or_else(String::new, |path| {
+                clean(path.as_os_str().as_bytes(), PATH_CHARS)
+            }),
             image,
             host_exe: host_exe.map(|path| path.to_string_lossy().into_owned()),
             uid: self.folder.status().ok().map(|status| status.ruid),
@@ -173,7 +182,10 @@ impl Seen {
     /// It is gone or may not be looked at.
     pub fn comm(&self) -> Result<Vec<u8>, LookError> {
         let mut comm = Vec::new();
-        self.folder.open_relative("comm")?.take(COMM_BYTES).read_to_end(&mut comm)?;
+        self.folder
+            .open_relative("comm")?
+            .take(COMM_BYTES)
+            .read_to_end(&mut comm)?;
         comm.truncate(comm.trim_ascii_end().len());
         Ok(comm)
     }
@@ -195,9 +207,15 @@ impl Seen {
 
     fn cgroup(&self) -> Option<String> {
         let groups = self.folder.cgroups().ok()?.0;
-        let unified = groups.iter().find(|group| group.hierarchy == 0 && group.pathname != "/");
+        let unified = groups
+            .iter()
+            .find(|group| group.hierarchy == 0 && group.pathname != "/");
         let group = unified
-            .or_else(|| groups.iter().find(|g| g.controllers.iter().any(|c| c == "cpu")))
+            .or_else(|| {
+                groups
+                    .iter()
+                    .find(|g| g.controllers.iter().any(|c| c == "cpu"))
+            })
             .or(groups.first())?;
         Some(clean(group.pathname.as_bytes(), PATH_CHARS))
     }
@@ -215,7 +233,11 @@ pub fn ticks(start_ns: u64) -> u64 {
 #[must_use]
 pub fn lineage() -> Vec<u32> {
     let mut chain = vec![std::process::id()];
-    while let Some(pid) = chain.last().copied().filter(|pid| *pid > 1 && chain.len() < 128) {
+    while let Some(pid) = chain
+        .last()
+        .copied()
+        .filter(|pid| *pid > 1 && chain.len() < 128)
+    {
         match Seen::open_pid(pid).and_then(|seen| seen.parent()) {
             Ok(parent) if parent > 0 => chain.push(parent),
             _ => break,
@@ -232,7 +254,10 @@ mod tests {
         let seen = Seen::open_pid(std::process::id()).expect("/proc is mounted");
         let ticks = seen.start_ticks().expect("own stat is readable");
         let start_ns = ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second());
-        Process { tgid: std::process::id(), start_ns }
+        Process {
+            tgid: std::process::id(),
+            start_ns,
+        }
     }
 
     #[test]
@@ -240,7 +265,10 @@ mod tests {
         let facts = Seen::open(myself()).unwrap().facts().unwrap();
         let exe = std::env::current_exe().unwrap();
         assert_eq!(facts.host_exe.as_deref(), exe.to_str());
-        assert_eq!(facts.image, std::fs::metadata(&exe).ok().as_ref().map(Image::from));
+        assert_eq!(
+            facts.image,
+            std::fs::metadata(&exe).ok().as_ref().map(Image::from)
+        );
         assert_eq!(facts.uid, Some(rustix::process::getuid().as_raw()));
         assert!(!facts.kernel_thread);
     }
@@ -248,14 +276,20 @@ mod tests {
     #[test]
     fn another_start_time_is_another_process() {
         let Process { tgid, start_ns } = myself();
-        let other = Process { tgid, start_ns: start_ns + 1_000_000_000 };
+        let other = Process {
+            tgid,
+            start_ns: start_ns + 1_000_000_000,
+        };
         assert!(matches!(Seen::open(other), Err(LookError::Gone)));
     }
 
     #[test]
     fn no_process_has_a_pid_beyond_the_range() {
         assert!(matches!(Seen::open_pid(u32::MAX), Err(LookError::Gone)));
-        assert!(matches!(Seen::open_pid(i32::MAX as u32), Err(LookError::Gone)));
+        assert!(matches!(
+            Seen::open_pid(i32::MAX as u32),
+            Err(LookError::Gone)
+        ));
     }
 
     #[test]

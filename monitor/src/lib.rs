@@ -1,16 +1,44 @@
-//! x
+//! unjack: finds cryptocurrency miners by what they execute, and stops them.
+//!
+//! The way of the data, and the module each step lives in:
+//!
+//! ```text
+//! kernel ─ probe ─ event ─ collector ─ profile ─ score ─ verdict ─ action
+//!            │                 │        └ isa                        │
+//!           btf              host                              journal, metrics ─ web
+//! ```
+//!
+//! - [`probe`] loads, attaches and drains the probes, and is the only place
+//!   that names `aya`; [`btf`] tells them where the running kernel keeps things.
+//! - [`event`] is the only decoding of the wire.
+//! - [`collector`] gathers events into one profile a process, asking [`host`]
+//!   (`/proc`) where code lies and who somebody is.
+//! - [`isa`], [`profile`], [`score`] and [`verdict`] are pure: no I/O, no clock.
+//! - [`action`] is the only module that changes anything outside this process.
+//! - [`journal`] and [`metrics`] tell what happened and decide nothing;
+//!   [`web`] serves the metrics.
+//! - [`daemon`] is the event loop of `unjack run`, [`mod@explain`] that of
+//!   `unjack explain`; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
+//! - [`cli`] has the flags, [`config`] what they mean, [`text`] the cleaning of
+//!   whatever a process wrote.
+
+pub mod action;
 pub mod btf;
 pub mod cli;
 pub mod collector;
 pub mod config;
+pub mod daemon;
 pub mod doctor;
 pub mod event;
+pub mod exit;
+pub mod explain;
 pub mod host;
 pub mod isa;
 pub mod journal;
 pub mod metrics;
 pub mod probe;
 pub mod profile;
+pub mod score;
 pub mod text;
 pub mod verdict;
 pub mod web;

@@ -1,18 +1,79 @@
-//! x
-use monitor::{probe::*,collector::*,event,isa::*};
-fn main(){
-  tracing_subscriber::fmt().init();
-  let pid: u32=std::env::args().nth(1).unwrap().parse().unwrap();
-  let secs: u64=std::env::args().nth(2).unwrap().parse().unwrap();
-  let name=std::env::args().nth(3).unwrap_or_default();
-  let mut p = match Probes::attach(Settings{target:Some(pid),sample_hz:99}) { Ok(p)=>p, Err(e)=>{ eprintln!("{e}"); std::process::exit(1)} };
-  let mut c=Collector::new(Arch::X86_64);
-  for i in 0..secs*4 {
-    std::thread::sleep(std::time::Duration::from_millis(250));
-    p.drain(100000, |r| { c.take(&event::decode(r).unwrap()); });
-    if i%4==3 { let now=(i+1)*250_000_000; c.tick(now, |v| p.tasks(|_,s| v(s))); }
-  }
-  for s in c.subjects() { let f=s.facts().cloned(); let u=s.profile.summary(0);
-   print!("{name:22} n={} i={} k={:.2} und={:.2} conc={:.2} hot={:.2} thr={} cores={:.2} vol={:.1} io={:.0}MB places={:?} |", u.samples,u.mix.total(),u.kernel_share,u.undecodable_share,u.concentration,u.hottest.map_or(0.,|h|h.1),u.threads,u.cores,u.voluntary_per_cpu_second,u.io_per_cpu_second.unwrap_or(-1.)/1e6,u.places);
-   for (cl,sh) in u.mix.shares() { if sh>0.0005 {print!(" {}={:.1}", cl.name(), sh*100.)} } println!(); eprintln!("{f:?}"); }
+//! The `unjack` binary: parse, log, run.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+use monitor::{
+    cli::{Cli, Command, DoctorArgs, ExplainArgs, RunArgs},
+    config::Config,
+    daemon, doctor,
+    exit::Failure,
+    explain,
+    journal::Format,
+    verdict::Thresholds,
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => run(&args),
+        Command::Explain(args) => explain(&args),
+        Command::Doctor(args) => doctor(&args),
+    };
+    result.unwrap_or_else(|failure| {
+        eprintln!("unjack: {failure}");
+        failure.code()
+    })
+}
+
+fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let log = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_max_level(tracing::Level::from(args.log_level));
+    match args.log_format {
+        Format::Text => log.init(),
+        Format::Json => log.json().init(),
+    }
+    // Without the file, rules can still name users by number.
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let config = Config::from_cli(args, &passwd)?;
+    doctor::preflight()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let shutdown = async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        };
+        daemon::run(config, args.log_format, shutdown).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    doctor::preflight()?;
+    let found = explain::explain(args.pid, args.duration, &Thresholds::DEFAULT)?;
+    let text = if args.json {
+        serde_json::to_string(&found).map_err(io::Error::from)? + "\n"
+    } else {
+        found.render()
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
+    let checks = doctor::checks();
+    let text = if args.json {
+        serde_json::to_string_pretty(&checks).map_err(io::Error::from)? + "\n"
+    } else {
+        doctor::render_text(&checks)
+    };
+    io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::from(if doctor::fatal(&checks) { 3 } else { 0 }))
 }

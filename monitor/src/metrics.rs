@@ -12,6 +12,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
+use monitor_ebpf::ProbeStats;
 use procfs::process::Process;
 use prometheus::core::Collector;
 use prometheus::{
@@ -103,6 +104,10 @@ pub struct Metrics {
     pub tasks_untracked: Mirror,
     /// Profiles dropped because too many processes were profiled at once.
     pub profiles_dropped: Mirror,
+    /// Events that could not be written to standard output.
+    pub journal_errors: IntCounter,
+    /// Records of the probes that could not be decoded.
+    pub events_malformed: Mirror,
 }
 
 impl Metrics {
@@ -127,7 +132,7 @@ impl Metrics {
             )?,
             suspects: new.add(IntGauge::new(
                 "unjack_suspects",
-                "Processes that burn enough CPU to be profiled.",
+                "Processes that burn enough CPU and look like miners now.",
             )?)?,
             verdicts: new.int_counters(
                 "unjack_verdicts_total",
@@ -199,6 +204,14 @@ impl Metrics {
                 "unjack_profiles_dropped_total",
                 "Profiles dropped because too many processes were profiled at once.",
             )?,
+            events_malformed: new.mirror(
+                "unjack_events_malformed_total",
+                "Records of the probes that could not be decoded.",
+            )?,
+            journal_errors: new.add(IntCounter::new(
+                "unjack_journal_errors_total",
+                "Events that could not be written to standard output.",
+            )?)?,
             registry: new.0,
         };
         metrics.create_series();
@@ -220,6 +233,28 @@ impl Metrics {
         for reason in REFUSALS {
             self.kills_refused.with_label_values(&[reason]);
         }
+    }
+
+    /// Takes over the probes' own counters, and the collector's of what it
+    /// could not decode.
+    pub fn mirror_probes(&self, stats: &ProbeStats, malformed: u64) {
+        let ProbeStats {
+            samples,
+            samples_lost,
+            samples_capped,
+            code_faults,
+            events_lost,
+            tasks_lost,
+            small_exit_ns: _,
+            small_exits: _,
+        } = stats;
+        self.samples.set_total(*samples);
+        self.samples_lost.set_total(*samples_lost);
+        self.samples_capped.set_total(*samples_capped);
+        self.sample_code_faults.set_total(*code_faults);
+        self.events_lost.set_total(*events_lost);
+        self.tasks_untracked.set_total(*tasks_lost);
+        self.events_malformed.set_total(malformed);
     }
 
     /// Adds CPU time of a process to its group. `group` may be hostile: it is

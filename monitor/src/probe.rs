@@ -14,7 +14,7 @@ use aya::{
     programs::{BtfTracePoint, ProgramError},
 };
 use aya_log::EbpfLogger;
-use monitor_ebpf::{ProbeStats, SPILL_ENTRIES, TASK_SLOTS, TaskSlot};
+use monitor_ebpf::{ProbeStats, SPILL_ENTRIES, TaskSlot};
 use zerocopy::{FromBytes, IntoBytes};
 
 pub use self::sampler::Source;
@@ -25,8 +25,12 @@ use crate::btf::{BtfError, Offsets, VMLINUX};
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/unjack-probes"));
 
 /// The tracepoint programs. Each has the name of its hook.
-const TRACEPOINTS: [&str; 4] =
-    ["sched_process_fork", "sched_process_exec", "sched_process_exit", "sched_switch"];
+const TRACEPOINTS: [&str; 4] = [
+    "sched_process_fork",
+    "sched_process_exec",
+    "sched_process_exit",
+    "sched_switch",
+];
 
 /// The sampler's program.
 const SAMPLER: &str = "sample";
@@ -155,21 +159,25 @@ impl Probes {
             logger.flush();
         }
         for _ in 0..limit {
-            let Some(record) = self.events.next() else { return false };
+            let Some(record) = self.events.next() else {
+                return false;
+            };
             sink(&record);
         }
         true
     }
 
-    /// Calls `visit` with the place and content of every tracked task's slot.
-    /// Places are stable while a task lives, and below [`Self::places`].
-    pub fn tasks(&self, mut visit: impl FnMut(usize, &TaskSlot)) {
-        self.table.each(&mut visit);
-        for (place, entry) in self.spill.iter().enumerate().take(SPILL_ENTRIES as usize) {
+    /// Calls `visit` with every tracked task's slot, and whether it had to
+    /// spill.
+    pub fn tasks(&self, mut visit: impl FnMut(bool, &TaskSlot)) {
+        self.table.each(&mut |slot| visit(false, slot));
+        // A table that changes under the iteration may show an entry twice,
+        // but never more than it can hold.
+        for entry in self.spill.iter().take(SPILL_ENTRIES as usize) {
             if let Ok((_, bytes)) = entry
                 && let Ok(slot) = TaskSlot::read_from_bytes(&bytes)
             {
-                visit(TASK_SLOTS as usize + place, &slot);
+                visit(true, &slot);
             }
         }
     }
@@ -179,8 +187,10 @@ impl Probes {
     /// # Errors
     /// The map cannot be read.
     pub fn stats(&self) -> Result<ProbeStats, ProbeError> {
-        let per_cpu =
-            self.stats.get(&0, 0).map_err(|source| ProbeError::Map { name: "STATS", source })?;
+        let per_cpu = self.stats.get(&0, 0).map_err(|source| ProbeError::Map {
+            name: "STATS",
+            source,
+        })?;
         let mut sum = [0_u64; size_of::<ProbeStats>() / 8];
         for bytes in per_cpu.iter() {
             for (total, word) in sum.iter_mut().zip(bytes.chunks_exact(8)) {

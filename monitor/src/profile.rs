@@ -86,6 +86,9 @@ pub struct Summary {
     /// How few cache lines the user samples hit: 1 if all hit one, 0 if each
     /// hit another.
     pub concentration: f64,
+    /// The effective number of cache lines they hit: two to the power of the
+    /// entropy. Grows with the samples where code is spread out.
+    pub hot_lines: f64,
     /// The cache line hit most, and its share of the user samples.
     pub hottest: Option<(u64, f64)>,
     /// Share of the user samples in each kind of memory; absent kinds have 0.
@@ -115,7 +118,11 @@ impl Profile {
     /// An empty one.
     #[must_use]
     pub fn new(process: Process) -> Self {
-        Self { process, looks: VecDeque::new(), readings: VecDeque::new() }
+        Self {
+            process,
+            looks: VecDeque::new(),
+            readings: VecDeque::new(),
+        }
     }
 
     /// Adds a sample, its code decoded for `arch`.
@@ -131,17 +138,18 @@ impl Profile {
             kernel: sample.kernel,
             place,
             undecodable: decoded.undecodable,
-            mix: Class::ALL
-                .map(|class| u8::try_from(decoded.mix.count(class)).unwrap_or(u8::MAX)),
+            mix: Class::ALL.map(|class| u8::try_from(decoded.mix.count(class)).unwrap_or(u8::MAX)),
         });
     }
 
     /// Adds a reading of the counters. One that runs backwards (a process that
     /// was lost and found again) starts anew.
     pub fn read(&mut self, reading: Reading) {
-        if self.readings.back().is_some_and(|last| {
-            reading.cpu_ns < last.cpu_ns || reading.time_ns <= last.time_ns
-        }) {
+        if self
+            .readings
+            .back()
+            .is_some_and(|last| reading.cpu_ns < last.cpu_ns || reading.time_ns <= last.time_ns)
+        {
             self.readings.clear();
         }
         if self.readings.len() == MAX_READINGS {
@@ -213,7 +221,11 @@ impl Profile {
         places.values_mut().for_each(|count| *count /= user);
         tids.sort_unstable();
         tids.dedup();
-        let (concentration, hottest) = concentration(&mut lines);
+        let Spread {
+            concentration,
+            hot_lines,
+            hottest,
+        } = Spread::of(&mut lines);
         let rates = self.rates(since_ns);
         Summary {
             samples,
@@ -221,6 +233,7 @@ impl Profile {
             kernel_share: share(f64::from(samples) - user, samples.into()),
             undecodable_share: share(undecodable.into(), user),
             concentration,
+            hot_lines,
             hottest,
             places,
             threads: u32::try_from(tids.len()).unwrap_or(u32::MAX),
@@ -234,14 +247,21 @@ impl Profile {
     /// Rates between the newest reading and the last one before the window.
     fn rates(&self, since_ns: u64) -> Rates {
         let newest = self.readings.back();
-        let oldest = self.readings.iter().rev().find(|reading| reading.time_ns <= since_ns);
+        let oldest = self
+            .readings
+            .iter()
+            .rev()
+            .find(|reading| reading.time_ns <= since_ns);
         let (Some(to), Some(from)) = (newest, oldest.or(self.readings.front())) else {
             return Rates::default();
         };
         let span = seconds(to.time_ns.saturating_sub(from.time_ns));
         let burned = seconds(to.cpu_ns.saturating_sub(from.cpu_ns));
         let voluntary = to.voluntary.saturating_sub(from.voluntary) as f64;
-        let io = to.io_bytes.zip(from.io_bytes).map(|(to, from)| to.saturating_sub(from) as f64);
+        let io = to
+            .io_bytes
+            .zip(from.io_bytes)
+            .map(|(to, from)| to.saturating_sub(from) as f64);
         Rates {
             cores: share(burned, span),
             span,
@@ -270,23 +290,36 @@ fn share(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
 
-/// One minus the normalized entropy of the lines, and the commonest with its
-/// share. Sorts its argument.
-fn concentration(lines: &mut [u64]) -> (f64, Option<(u64, f64)>) {
-    let total = lines.len() as f64;
-    lines.sort_unstable();
-    let runs = || lines.chunk_by(|a, b| a == b);
-    let hottest = runs().max_by_key(|run| run.len()).map(|run| (run[0], run.len() as f64 / total));
-    if lines.len() < 2 {
-        return (0.0, hottest);
-    }
-    let entropy: f64 = runs()
-        .map(|run| {
+/// How samples are spread over cache lines.
+struct Spread {
+    concentration: f64,
+    hot_lines: f64,
+    hottest: Option<(u64, f64)>,
+}
+
+impl Spread {
+    /// Sorts its argument.
+    fn of(lines: &mut [u64]) -> Self {
+        let total = lines.len() as f64;
+        lines.sort_unstable();
+        let runs = || lines.chunk_by(|a, b| a == b);
+        let bits = |run: &[u64]| {
             let p = run.len() as f64 / total;
             -p * p.log2()
-        })
-        .sum();
-    (1.0 - entropy / total.log2(), hottest)
+        };
+        let entropy: f64 = runs().map(bits).sum();
+        Self {
+            concentration: if lines.len() < 2 {
+                0.0
+            } else {
+                1.0 - entropy / total.log2()
+            },
+            hot_lines: entropy.exp2(),
+            hottest: runs()
+                .max_by_key(|run| run.len())
+                .map(|run| (run[0], run.len() as f64 / total)),
+        }
+    }
 }
 
 #[cfg(test)]

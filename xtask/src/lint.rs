@@ -90,9 +90,10 @@ fn probes(workspace: &Workspace, toolchain: &Toolchain) -> Command {
     ]);
     command.arg(workspace.target.join("probes-lint"));
     // The flags the build script's aya-build gives them, and no warnings.
-    let arch = format!("--cfg=bpf_target_arch=\"{}\"", std::env::consts::ARCH);
-    command.env("CARGO_ENCODED_RUSTFLAGS", format!("{arch}\u{1f}-Dwarnings"));
+    let arch = std::env::consts::ARCH;
+    let flags = format!("--cfg=bpf_target_arch=\"{arch}\" -Dwarnings");
     command
+        .env("RUSTFLAGS", flags)
         .env("RUSTC_BOOTSTRAP", "1")
         .env_remove("RUSTUP_TOOLCHAIN");
     command.current_dir(&workspace.root);

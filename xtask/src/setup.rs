@@ -77,7 +77,7 @@ pub(crate) fn ensure(workspace: &Workspace, route: Route, extras: Extras) -> Res
                     attempts.rustup_failed = true;
                     break;
                 }
-                (step, Err(error)) => return Err(error.context(plan::failure_remedy(step))),
+                (step, Err(error)) => bail!("{error:#}\n{}", plan::failure_remedy(step)),
             }
         }
     }

@@ -49,7 +49,10 @@ pub struct Ledger {
 impl Ledger {
     /// A group leader's slot.
     pub(super) fn see(&mut self, slot: &TaskSlot) {
-        let process = Process { tgid: slot.tgid, start_ns: slot.start_ns };
+        let process = Process {
+            tgid: slot.tgid,
+            start_ns: slot.start_ns,
+        };
         let entry = self.entries.entry(process).or_default();
         entry.here = true;
         let burned = slot.group_ns.saturating_sub(entry.total_ns);
@@ -65,7 +68,8 @@ impl Ledger {
         if let Some(name) = &entry.name
             && entry.pending_ns > 0
         {
-            self.charges.push(Charge::Group(name.clone(), seconds(entry.pending_ns)));
+            self.charges
+                .push(Charge::Group(name.clone(), seconds(entry.pending_ns)));
             entry.pending_ns = 0;
         }
     }
@@ -75,7 +79,11 @@ impl Ledger {
     pub(super) fn finish(&mut self) {
         let charges = &mut self.charges;
         self.entries.retain(|_, entry| {
-            entry.missed = if std::mem::take(&mut entry.here) { 0 } else { entry.missed + 1 };
+            entry.missed = if std::mem::take(&mut entry.here) {
+                0
+            } else {
+                entry.missed + 1
+            };
             let keep = entry.missed < 2;
             // The probes sum the small ones themselves.
             if !keep && entry.pending_ns > 0 && entry.total_ns >= MIN_EXIT_NS {
@@ -88,10 +96,17 @@ impl Ledger {
 
     /// A process exited after `cpu_ns` in all; `comm` is its last name.
     pub(super) fn exit(&mut self, process: Process, cpu_ns: u64, comm: &[u8]) {
-        let Entry { total_ns, pending_ns, name, .. } =
-            self.entries.remove(&process).unwrap_or_default();
+        let Entry {
+            total_ns,
+            pending_ns,
+            name,
+            ..
+        } = self.entries.remove(&process).unwrap_or_default();
         let rest = seconds(cpu_ns.saturating_sub(total_ns) + pending_ns);
-        let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len());
+        let end = comm
+            .iter()
+            .position(|byte| *byte == 0)
+            .unwrap_or(comm.len());
         let name = name.unwrap_or_else(|| clean(&comm[..end], NAME_CHARS));
         self.charges.push(Charge::Group(name, rest));
     }
@@ -113,14 +128,24 @@ mod tests {
     use super::*;
 
     fn slot(tgid: u32, start_ns: u64, group_ns: u64) -> TaskSlot {
-        TaskSlot { tid: tgid, tgid, start_ns, group_ns, ..TaskSlot::default() }
+        TaskSlot {
+            tid: tgid,
+            tgid,
+            start_ns,
+            group_ns,
+            ..TaskSlot::default()
+        }
     }
 
     fn look(ledger: &mut Ledger, slots: &[TaskSlot]) -> Vec<Charge> {
         slots.iter().for_each(|slot| ledger.see(slot));
         ledger.finish();
         let nothing = Charge::Kernel(0.0);
-        ledger.take().into_iter().filter(|charge| *charge != nothing).collect()
+        ledger
+            .take()
+            .into_iter()
+            .filter(|charge| *charge != nothing)
+            .collect()
     }
 
     /// A pid that no process has: its name cannot be had.
@@ -130,14 +155,28 @@ mod tests {
     fn a_short_process_is_charged_at_its_exit_under_its_last_name() {
         let mut ledger = Ledger::default();
         assert_eq!(look(&mut ledger, &[slot(NOBODY, 1, 300_000_000)]), []);
-        ledger.exit(Process { tgid: NOBODY, start_ns: 1 }, 500_000_000, b"cc1\0\0\0");
+        ledger.exit(
+            Process {
+                tgid: NOBODY,
+                start_ns: 1,
+            },
+            500_000_000,
+            b"cc1\0\0\0",
+        );
         assert_eq!(ledger.take(), [Charge::Group("cc1".into(), 0.5)]);
     }
 
     #[test]
     fn a_process_never_seen_alive_is_charged_whole() {
         let mut ledger = Ledger::default();
-        ledger.exit(Process { tgid: 9, start_ns: 1 }, 2_000_000, b"true");
+        ledger.exit(
+            Process {
+                tgid: 9,
+                start_ns: 1,
+            },
+            2_000_000,
+            b"true",
+        );
         assert_eq!(ledger.take(), [Charge::Group("true".into(), 0.002)]);
     }
 
@@ -155,7 +194,14 @@ mod tests {
         let mut ledger = Ledger::default();
         look(&mut ledger, &[slot(NOBODY, 1, 400_000_000)]);
         look(&mut ledger, &[]);
-        ledger.exit(Process { tgid: NOBODY, start_ns: 1 }, 400_000_000, b"late");
+        ledger.exit(
+            Process {
+                tgid: NOBODY,
+                start_ns: 1,
+            },
+            400_000_000,
+            b"late",
+        );
         assert_eq!(ledger.take(), [Charge::Group("late".into(), 0.4)]);
         assert_eq!(look(&mut ledger, &[]), []);
     }
@@ -173,24 +219,53 @@ mod tests {
         let mut ledger = Ledger::default();
         look(&mut ledger, &[slot(NOBODY, 1, 400_000_000)]);
         look(&mut ledger, &[slot(NOBODY, 2, 100_000_000)]);
-        ledger.exit(Process { tgid: NOBODY, start_ns: 1 }, 400_000_000, b"old");
-        ledger.exit(Process { tgid: NOBODY, start_ns: 2 }, 100_000_000, b"new");
-        let expected = [Charge::Group("old".into(), 0.4), Charge::Group("new".into(), 0.1)];
+        ledger.exit(
+            Process {
+                tgid: NOBODY,
+                start_ns: 1,
+            },
+            400_000_000,
+            b"old",
+        );
+        ledger.exit(
+            Process {
+                tgid: NOBODY,
+                start_ns: 2,
+            },
+            100_000_000,
+            b"new",
+        );
+        let expected = [
+            Charge::Group("old".into(), 0.4),
+            Charge::Group("new".into(), 0.1),
+        ];
         assert_eq!(ledger.take(), expected);
     }
 
     #[test]
     fn kernel_threads_are_one_group() {
         let mut ledger = Ledger::default();
-        let thread = TaskSlot { flags: TASK_KTHREAD, ..slot(2, 0, 250_000_000) };
+        let thread = TaskSlot {
+            flags: TASK_KTHREAD,
+            ..slot(2, 0, 250_000_000)
+        };
         assert_eq!(look(&mut ledger, &[thread]), [Charge::Kernel(0.25)]);
     }
 
     #[test]
     fn hostile_names_are_cleaned() {
         let mut ledger = Ledger::default();
-        ledger.exit(Process { tgid: 9, start_ns: 1 }, 2_000_000, b"a\nb\x1b[2J");
-        let [Charge::Group(name, _)] = &ledger.take()[..] else { panic!("no charge") };
+        ledger.exit(
+            Process {
+                tgid: 9,
+                start_ns: 1,
+            },
+            2_000_000,
+            b"a\nb\x1b[2J",
+        );
+        let [Charge::Group(name, _)] = &ledger.take()[..] else {
+            panic!("no charge")
+        };
         assert!(!name.chars().any(char::is_control), "{name:?}");
     }
 }

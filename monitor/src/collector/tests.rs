@@ -5,15 +5,31 @@ const NOBODY: u32 = u32::MAX;
 const SECOND: u64 = 1_000_000_000;
 
 fn process(start_ns: u64) -> Process {
-    Process { tgid: NOBODY, start_ns }
+    Process {
+        tgid: NOBODY,
+        start_ns,
+    }
 }
 
 fn sample(start_ns: u64) -> Event {
-    Event::Sample(Sample::user(process(start_ns), NOBODY, start_ns, 0x1000, &[0x90]))
+    Event::Sample(Sample::user(
+        process(start_ns),
+        NOBODY,
+        start_ns,
+        0x1000,
+        &[0x90],
+    ))
 }
 
 fn slot(tid: u32, start_ns: u64, group_ns: u64, voluntary: u64) -> TaskSlot {
-    TaskSlot { tid, tgid: NOBODY, start_ns, group_ns, voluntary, ..TaskSlot::default() }
+    TaskSlot {
+        tid,
+        tgid: NOBODY,
+        start_ns,
+        group_ns,
+        voluntary,
+        ..TaskSlot::default()
+    }
 }
 
 fn tick(collector: &mut Collector, now_ns: u64, slots: &[TaskSlot]) {
@@ -43,7 +59,11 @@ fn a_process_that_left_the_table_is_forgotten() {
 fn an_exit_returns_the_subject() {
     let mut collector = Collector::new(Arch::X86_64);
     collector.take(&sample(1));
-    let exit = Event::Exit { process: process(1), cpu_ns: 9, comm: *b"miner\0\0\0\0\0\0\0\0\0\0\0" };
+    let exit = Event::Exit {
+        process: process(1),
+        cpu_ns: 9,
+        comm: *b"miner\0\0\0\0\0\0\0\0\0\0\0",
+    };
     let (subject, cpu_ns) = collector.take(&exit).expect("it was sampled");
     assert_eq!((subject.profile.process, cpu_ns), (process(1), 9));
 }
@@ -52,8 +72,19 @@ fn an_exit_returns_the_subject() {
 fn an_exec_makes_the_profile_stale() {
     let mut collector = Collector::new(Arch::X86_64);
     collector.take(&sample(1));
-    collector.take(&Event::Exec { process: process(1), time_ns: 2 });
-    assert_eq!(collector.subject(process(1)).unwrap().profile.summary(0).samples, 0);
+    collector.take(&Event::Exec {
+        process: process(1),
+        time_ns: 2,
+    });
+    assert_eq!(
+        collector
+            .subject(process(1))
+            .unwrap()
+            .profile
+            .summary(0)
+            .samples,
+        0
+    );
 }
 
 #[test]
@@ -61,8 +92,23 @@ fn an_exec_whose_record_was_lost_is_noticed() {
     let mut collector = Collector::new(Arch::X86_64);
     collector.take(&sample(1));
     tick(&mut collector, SECOND, &[slot(NOBODY, 1, 7, 0)]);
-    tick(&mut collector, 2 * SECOND, &[TaskSlot { execs: 1, ..slot(NOBODY, 1, 9, 0) }]);
-    assert_eq!(collector.subject(process(1)).unwrap().profile.summary(0).samples, 0);
+    tick(
+        &mut collector,
+        2 * SECOND,
+        &[TaskSlot {
+            execs: 1,
+            ..slot(NOBODY, 1, 9, 0)
+        }],
+    );
+    assert_eq!(
+        collector
+            .subject(process(1))
+            .unwrap()
+            .profile
+            .summary(0)
+            .samples,
+        0
+    );
 }
 
 #[test]
@@ -71,6 +117,9 @@ fn subjects_are_bounded_and_the_oldest_goes() {
     for start_ns in 1..=MAX_SUBJECTS as u64 + 1 {
         collector.take(&sample(start_ns));
     }
-    assert_eq!((collector.subjects().count(), collector.dropped), (MAX_SUBJECTS, 1));
+    assert_eq!(
+        (collector.subjects().count(), collector.dropped),
+        (MAX_SUBJECTS, 1)
+    );
     assert!(collector.subject(process(1)).is_none());
 }

@@ -104,34 +104,58 @@ mod tests {
 
     #[test]
     fn a_program_file() {
-        check(b"5581e000-5582f000 r-xp 0002000 fd:01 1234      /usr/bin/xz\n", Some(Place::File));
+        check(
+            b"5581e000-5582f000 r-xp 0002000 fd:01 1234      /usr/bin/xz\n",
+            Some(Place::File),
+        );
     }
 
     #[test]
     fn data_is_left_out() {
-        check(b"5581e000-5582f000 rw-p 0002000 fd:01 1234      /usr/bin/xz\n", None);
+        check(
+            b"5581e000-5582f000 rw-p 0002000 fd:01 1234      /usr/bin/xz\n",
+            None,
+        );
     }
 
     #[test]
     fn generated_code() {
-        check(b"7f0000000000-7f0000010000 rwxp 00000000 00:00 0 \n", Some(Place::Anonymous));
-        check(b"7f0000000000-7f0000010000 r-xp 00000000 00:00 0", Some(Place::Anonymous));
-        check(b"7f0000000000-7f0000010000 r-xp 00000000 00:00 0  [anon:jit]\n", Some(Place::Anonymous));
+        check(
+            b"7f0000000000-7f0000010000 rwxp 00000000 00:00 0 \n",
+            Some(Place::Anonymous),
+        );
+        check(
+            b"7f0000000000-7f0000010000 r-xp 00000000 00:00 0",
+            Some(Place::Anonymous),
+        );
+        check(
+            b"7f0000000000-7f0000010000 r-xp 00000000 00:00 0  [anon:jit]\n",
+            Some(Place::Anonymous),
+        );
     }
 
     #[test]
     fn a_deleted_file() {
-        check(b"400000-401000 r-xp 00000000 fd:01 99 /tmp/a b (deleted)\n", Some(Place::Deleted));
+        check(
+            b"400000-401000 r-xp 00000000 fd:01 99 /tmp/a b (deleted)\n",
+            Some(Place::Deleted),
+        );
     }
 
     #[test]
     fn a_file_in_memory() {
-        check(b"400000-401000 r-xp 00000000 00:01 99 /memfd:x (deleted)\n", Some(Place::Memfd));
+        check(
+            b"400000-401000 r-xp 00000000 00:01 99 /memfd:x (deleted)\n",
+            Some(Place::Memfd),
+        );
     }
 
     #[test]
     fn a_name_of_invalid_utf8() {
-        check(b"400000-401000 r-xp 00000000 fd:01 99 /tmp/\xff\xfe\n", Some(Place::File));
+        check(
+            b"400000-401000 r-xp 00000000 fd:01 99 /tmp/\xff\xfe\n",
+            Some(Place::File),
+        );
     }
 
     #[test]
@@ -152,8 +176,9 @@ mod tests {
 
     #[test]
     fn ranges_are_bounded() {
-        let text: String =
-            (0..=MAX_RANGES).map(|n| format!("{n:x}000-{n:x}fff r-xp 0 0:0 0 /a\n")).collect();
+        let text: String = (0..=MAX_RANGES)
+            .map(|n| format!("{n:x}000-{n:x}fff r-xp 0 0:0 0 /a\n"))
+            .collect();
         let map = CodeMap::read(text.as_bytes()).unwrap();
         assert_eq!((map.ranges.len(), map.truncated), (MAX_RANGES, true));
     }

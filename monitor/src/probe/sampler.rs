@@ -52,7 +52,11 @@ impl Sampler {
     /// by cycles if the first processor has them, else by the clock.
     pub(super) fn attach(program: &mut PerfEvent, hz: u32) -> Result<Self, ProbeError> {
         program.load().map_err(refused)?;
-        let mut sampler = Self { source: Source::Cycles, hz: hz.into(), links: BTreeMap::new() };
+        let mut sampler = Self {
+            source: Source::Cycles,
+            hz: hz.into(),
+            links: BTreeMap::new(),
+        };
         if sampler.follow(program).is_err() {
             sampler.detach(program);
             sampler.source = Source::CpuClock;
@@ -68,8 +72,12 @@ impl Sampler {
     /// Attaches to processors that came online, detaches from those that left.
     pub(super) fn follow(&mut self, program: &mut PerfEvent) -> Result<(), ProbeError> {
         let online = online_cpus().map_err(|(what, source)| ProbeError::Io { what, source })?;
-        let gone: Vec<u32> =
-            self.links.keys().copied().filter(|cpu| !online.contains(cpu)).collect();
+        let gone: Vec<u32> = self
+            .links
+            .keys()
+            .copied()
+            .filter(|cpu| !online.contains(cpu))
+            .collect();
         for cpu in gone {
             if let Some(link) = self.links.remove(&cpu) {
                 program.detach(link).map_err(refused)?;
@@ -80,7 +88,12 @@ impl Sampler {
                 continue;
             }
             let scope = PerfEventScope::AllProcessesOneCpu { cpu };
-            match program.attach(self.source.config(), scope, SamplePolicy::Frequency(self.hz), false) {
+            match program.attach(
+                self.source.config(),
+                scope,
+                SamplePolicy::Frequency(self.hz),
+                false,
+            ) {
                 Ok(link) => {
                     self.links.insert(cpu, link);
                 }
@@ -101,7 +114,10 @@ impl Sampler {
 }
 
 fn refused(source: ProgramError) -> ProbeError {
-    ProbeError::Program { name: SAMPLER, source }
+    ProbeError::Program {
+        name: SAMPLER,
+        source,
+    }
 }
 
 /// What `perf_event_open` says of a processor that is off line.

@@ -21,9 +21,19 @@ impl TaskTable {
         // SAFETY: a fresh mapping at an address of the kernel's choice; the
         // array was created with BPF_F_MMAPABLE and is BYTES long.
         let mapped = unsafe {
-            mmap(ptr::null_mut(), BYTES, ProtFlags::READ, MapFlags::SHARED, data.fd(), 0)
+            mmap(
+                ptr::null_mut(),
+                BYTES,
+                ProtFlags::READ,
+                MapFlags::SHARED,
+                data.fd(),
+                0,
+            )
         };
-        let failed = |source| ProbeError::Io { what: "mapping the task table", source };
+        let failed = |source| ProbeError::Io {
+            what: "mapping the task table",
+            source,
+        };
         let mapped = mapped.map_err(|errno| failed(errno.into()))?;
         ptr::NonNull::new(mapped.cast())
             .map(Self)
@@ -32,7 +42,7 @@ impl TaskTable {
 
     /// Visits every slot in use. One that changes hands under the look is left
     /// for the next.
-    pub(super) fn each(&self, visit: &mut impl FnMut(usize, &TaskSlot)) {
+    pub(super) fn each(&self, visit: &mut impl FnMut(&TaskSlot)) {
         for place in 0..TASK_SLOTS as usize {
             // SAFETY: within the mapping. The kernel writes concurrently, hence
             // volatile; each field is a word of its own and any bits are valid.
@@ -42,10 +52,14 @@ impl TaskTable {
                 if tid == 0 {
                     continue;
                 }
-                (tid, slot.read_volatile(), (&raw const (*slot).start_ns).read_volatile())
+                (
+                    tid,
+                    slot.read_volatile(),
+                    (&raw const (*slot).start_ns).read_volatile(),
+                )
             };
             if slot.tid == tid && slot.start_ns == again {
-                visit(place, &slot);
+                visit(&slot);
             }
         }
     }

@@ -1,6 +1,9 @@
 use super::*;
 
-const PROCESS: Process = Process { tgid: 1, start_ns: 2 };
+const PROCESS: Process = Process {
+    tgid: 1,
+    start_ns: 2,
+};
 const SECOND: u64 = 1_000_000_000;
 
 /// `xor eax, ecx; rol eax, 5; jmp .` and what follows a jump.
@@ -36,7 +39,10 @@ fn an_empty_profile_has_zero_everywhere() {
 fn the_mix_is_summed_over_the_window_only() {
     let profile = profile(&[(1, 1, 0x1000), (1, 5, 0x1000), (1, 6, 0x1000)]);
     let mix = profile.summary(5 * SECOND).mix;
-    assert_eq!((mix.count(Class::Xor), mix.count(Class::Rotate), mix.total()), (2, 2, 6));
+    assert_eq!(
+        (mix.count(Class::Xor), mix.count(Class::Rotate), mix.total()),
+        (2, 2, 6)
+    );
 }
 
 #[test]
@@ -55,6 +61,7 @@ fn kernel_samples_count_for_the_share_and_not_for_the_mix() {
 fn one_hot_line_is_full_concentration() {
     let summary = profile(&[(1, 1, 0x1000), (1, 1, 0x1010), (1, 1, 0x103f)]).summary(0);
     near(summary.concentration, 1.0);
+    near(summary.hot_lines, 1.0);
     assert_eq!(summary.hottest, Some((0x1000, 1.0)));
 }
 
@@ -62,6 +69,7 @@ fn one_hot_line_is_full_concentration() {
 fn all_lines_different_is_none() {
     let summary = profile(&[(1, 1, 0x1000), (1, 1, 0x2000), (1, 1, 0x3000)]).summary(0);
     near(summary.concentration, 0.0);
+    near(summary.hot_lines, 3.0);
 }
 
 #[test]
@@ -75,7 +83,11 @@ fn threads_are_told_apart() {
 fn rates_are_taken_over_the_window() {
     let mut profile = Profile::new(PROCESS);
     for second in 0..10 {
-        let burned = if second < 5 { 0 } else { (second - 4) * SECOND / 2 };
+        let burned = if second < 5 {
+            0
+        } else {
+            (second - 4) * SECOND / 2
+        };
         profile.read(Reading {
             time_ns: second * SECOND,
             cpu_ns: burned,
@@ -93,16 +105,32 @@ fn rates_are_taken_over_the_window() {
 #[test]
 fn unknown_io_stays_unknown() {
     let mut profile = Profile::new(PROCESS);
-    profile.read(Reading { time_ns: 0, io_bytes: Some(1), ..Reading::default() });
-    profile.read(Reading { time_ns: SECOND, io_bytes: None, ..Reading::default() });
+    profile.read(Reading {
+        time_ns: 0,
+        io_bytes: Some(1),
+        ..Reading::default()
+    });
+    profile.read(Reading {
+        time_ns: SECOND,
+        io_bytes: None,
+        ..Reading::default()
+    });
     assert_eq!(profile.summary(0).io_per_cpu_second, None);
 }
 
 #[test]
 fn counters_that_run_backwards_start_anew() {
     let mut profile = Profile::new(PROCESS);
-    profile.read(Reading { time_ns: 1, cpu_ns: 100, ..Reading::default() });
-    profile.read(Reading { time_ns: 2, cpu_ns: 50, ..Reading::default() });
+    profile.read(Reading {
+        time_ns: 1,
+        cpu_ns: 100,
+        ..Reading::default()
+    });
+    profile.read(Reading {
+        time_ns: 2,
+        cpu_ns: 50,
+        ..Reading::default()
+    });
     near(profile.summary(0).span, 0.0);
 }
 
@@ -111,7 +139,11 @@ fn looks_and_readings_are_bounded() {
     let mut profile = Profile::new(PROCESS);
     for n in 0..3 * MAX_LOOKS as u64 {
         profile.add(Arch::X86_64, &sample(1, n, 0), Place::File);
-        profile.read(Reading { time_ns: n + 1, cpu_ns: n, ..Reading::default() });
+        profile.read(Reading {
+            time_ns: n + 1,
+            cpu_ns: n,
+            ..Reading::default()
+        });
     }
     assert_eq!(profile.looks.len(), MAX_LOOKS);
     assert_eq!(profile.readings.len(), MAX_READINGS);

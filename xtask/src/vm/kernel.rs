@@ -69,20 +69,25 @@ pub(super) fn fetch(version: &str, home: &Path) -> Result<PathBuf> {
     let unpacked = home.join("unpacked");
     apt.unpack(package, &unpacked)?;
     let found = find_image(&unpacked)
-        .with_context(|| format!("the package {package} has no vmlinuz in /boot"))?;
+        .with_context(|| format!("the package {package} has no vmlinuz where one is expected"))?;
     fs::rename(found, &image)?;
     fs::remove_dir_all(unpacked)?;
     Ok(image)
 }
 
+/// Older packages have `/boot/vmlinuz-RELEASE`, newer ones
+/// `/usr/lib/modules/RELEASE/vmlinuz`.
 fn find_image(unpacked: &Path) -> Option<PathBuf> {
-    let files = fs::read_dir(unpacked.join("boot"))
-        .ok()?
-        .filter_map(Result::ok);
-    files.map(|entry| entry.path()).find(|path| {
+    let entries = |dir: &str| {
+        let entries = fs::read_dir(unpacked.join(dir)).into_iter().flatten();
+        entries.filter_map(|entry| Some(entry.ok()?.path()))
+    };
+    let in_boot = entries("boot").filter(|path| {
         path.file_name()
             .is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz"))
-    })
+    });
+    let with_modules = entries("usr/lib/modules").map(|dir| dir.join("vmlinuz"));
+    in_boot.chain(with_modules).find(|path| path.is_file())
 }
 
 /// The packages of plain kernels of `version`, newest first: no cloud,

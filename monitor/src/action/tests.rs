@@ -1,0 +1,263 @@
+use std::{cell::RefCell, collections::VecDeque};
+
+use super::*;
+
+const IMAGE: Image = Image {
+    device: 1,
+    inode: 2,
+};
+const OTHER: Image = Image {
+    device: 1,
+    inode: 3,
+};
+const PID: u32 = 4242;
+const START_NS: u64 = 50_000_000_000;
+const LINEAGE: [u32; 3] = [900, 800, 1];
+
+/// A process table of one: what it is at each look, and how many signals it
+/// takes to end it.
+struct Fake {
+    looks: RefCell<VecDeque<Result<Identity, LookError>>>,
+    signals_to_die: usize,
+    sent: RefCell<Vec<Signal>>,
+    hold_error: Option<i32>,
+}
+
+impl Fake {
+    fn new(signals_to_die: usize) -> Self {
+        Self {
+            looks: RefCell::default(),
+            signals_to_die,
+            sent: RefCell::default(),
+            hold_error: None,
+        }
+    }
+
+    fn then(self, look: Result<Identity, LookError>) -> Self {
+        self.looks.borrow_mut().push_back(look);
+        self
+    }
+}
+
+fn is(image: Image) -> Result<Identity, LookError> {
+    Ok(Identity {
+        start_ticks: crate::host::ticks(START_NS),
+        image,
+    })
+}
+
+impl Signals for Fake {
+    type Held = ();
+
+    fn hold(&self, _: u32) -> io::Result<()> {
+        self.hold_error
+            .map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
+    }
+
+    fn identify(&self, _: u32) -> Result<Identity, LookError> {
+        self.looks
+            .borrow_mut()
+            .pop_front()
+            .unwrap_or_else(|| is(IMAGE))
+    }
+
+    fn send(&self, (): &(), signal: Signal) -> io::Result<()> {
+        self.sent.borrow_mut().push(signal);
+        Ok(())
+    }
+
+    fn wait(&self, (): &(), _: Duration) -> io::Result<bool> {
+        Ok(self.sent.borrow().len() >= self.signals_to_die)
+    }
+}
+
+fn order(pid: u32, grace: u64) -> Order {
+    let process = Process {
+        tgid: pid,
+        start_ns: START_NS,
+    };
+    Order {
+        process,
+        image: IMAGE,
+        grace: Duration::from_secs(grace),
+    }
+}
+
+#[track_caller]
+fn check(fake: &Fake, order: &Order, outcome: Outcome, sent: &[Signal]) {
+    assert_eq!(kill(order, &LINEAGE, fake), outcome);
+    assert_eq!(*fake.sent.borrow(), sent);
+}
+
+use Signal::{Kill, Terminate};
+
+#[test]
+fn one_that_heeds_term_is_spared_the_kill() {
+    check(&Fake::new(1), &order(PID, 2), Outcome::Gone, &[Terminate]);
+}
+
+#[test]
+fn one_that_does_not_is_killed() {
+    check(
+        &Fake::new(2),
+        &order(PID, 2),
+        Outcome::Gone,
+        &[Terminate, Kill],
+    );
+}
+
+#[test]
+fn without_grace_it_is_killed_at_once() {
+    check(&Fake::new(1), &order(PID, 0), Outcome::Gone, &[Kill]);
+}
+
+#[test]
+fn one_that_survives_is_reported_so() {
+    check(
+        &Fake::new(9),
+        &order(PID, 2),
+        Outcome::Survived,
+        &[Terminate, Kill],
+    );
+}
+
+#[test]
+fn another_start_time_is_another_process() {
+    let reused = Ok(Identity {
+        start_ticks: 1,
+        image: IMAGE,
+    });
+    check(
+        &Fake::new(1).then(reused),
+        &order(PID, 2),
+        Outcome::Refused(Refusal::Vanished),
+        &[],
+    );
+}
+
+#[test]
+fn another_image_is_another_program() {
+    check(
+        &Fake::new(1).then(is(OTHER)),
+        &order(PID, 2),
+        Outcome::Refused(Refusal::Replaced),
+        &[],
+    );
+}
+
+#[test]
+fn one_that_executes_another_image_under_term_is_not_killed() {
+    let fake = Fake::new(9).then(is(IMAGE)).then(is(OTHER));
+    check(
+        &fake,
+        &order(PID, 2),
+        Outcome::Refused(Refusal::Replaced),
+        &[Terminate],
+    );
+}
+
+#[test]
+fn one_that_goes_between_term_and_kill_is_gone() {
+    let fake = Fake::new(9).then(is(IMAGE)).then(Err(LookError::Gone));
+    check(&fake, &order(PID, 2), Outcome::Gone, &[Terminate]);
+}
+
+#[test]
+fn what_cannot_be_identified_is_left_alone() {
+    let denied = Fake::new(1).then(Err(LookError::Denied));
+    check(
+        &denied,
+        &order(PID, 2),
+        Outcome::Refused(Refusal::NoPermission),
+        &[],
+    );
+    let odd = Fake::new(1).then(Err(LookError::Other(String::new())));
+    check(
+        &odd,
+        &order(PID, 2),
+        Outcome::Refused(Refusal::Unreadable),
+        &[],
+    );
+    let gone = Fake::new(1).then(Err(LookError::Gone));
+    check(
+        &gone,
+        &order(PID, 0),
+        Outcome::Refused(Refusal::Vanished),
+        &[],
+    );
+}
+
+#[test]
+fn what_cannot_be_held_is_left_alone() {
+    for (errno, refusal) in [
+        (libc::ESRCH, Refusal::Vanished),
+        (libc::EPERM, Refusal::NoPermission),
+        (libc::EMFILE, Refusal::NoPidfd),
+    ] {
+        let fake = Fake {
+            hold_error: Some(errno),
+            ..Fake::new(1)
+        };
+        check(&fake, &order(PID, 2), Outcome::Refused(refusal), &[]);
+    }
+}
+
+#[test]
+fn init_kernel_threads_self_and_ancestors_are_sacred() {
+    for (pid, refusal) in [
+        (1, Refusal::Init),
+        (2, Refusal::KernelThread),
+        (0, Refusal::KernelThread),
+        (900, Refusal::Myself),
+        (800, Refusal::Ancestor),
+    ] {
+        check(
+            &Fake::new(1),
+            &order(pid, 2),
+            Outcome::Refused(refusal),
+            &[],
+        );
+    }
+    let process = Process {
+        tgid: PID,
+        start_ns: START_NS,
+    };
+    assert_eq!(guard(process, true, &LINEAGE), Err(Refusal::KernelThread));
+    assert_eq!(guard(process, false, &LINEAGE), Ok(()));
+}
+
+#[test]
+fn a_real_child_is_ended_and_a_real_stranger_is_not() {
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    let seen = crate::host::Seen::open_pid(child.id()).unwrap();
+    let ticks = seen.start_ticks().unwrap();
+    let start_ns = ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second());
+    let order = |start_ns, image| Order {
+        process: Process {
+            tgid: child.id(),
+            start_ns,
+        },
+        image,
+        grace: Duration::ZERO,
+    };
+    let image = seen.image().unwrap();
+    let stranger = order(start_ns + 1_000_000_000, image);
+    assert_eq!(
+        kill(&stranger, &LINEAGE, &System),
+        Outcome::Refused(Refusal::Vanished)
+    );
+    let replaced = order(start_ns, OTHER);
+    assert_eq!(
+        kill(&replaced, &LINEAGE, &System),
+        Outcome::Refused(Refusal::Replaced)
+    );
+    assert_eq!(child.try_wait().unwrap(), None, "it was signalled");
+    assert_eq!(
+        kill(&order(start_ns, image), &LINEAGE, &System),
+        Outcome::Gone
+    );
+    child.wait().unwrap();
+}

@@ -1,0 +1,472 @@
+//! `unjack run`: one loop that drains the probes, judges, acts and tells.
+//!
+//! The kernel is drained four times a second rather than for every record: a
+//! wake-up per exec would cost a busy host more than the answer is worth.
+//! Everything is judged once a second. Blocking work (waiting for a process to
+//! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
+
+mod orders;
+
+use std::{
+    io::{self, Stdout},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::time::{MissedTickBehavior, interval};
+
+use self::orders::{Orders, Report};
+use crate::{
+    action::{self, Outcome, Refusal},
+    collector::{Charge, Collector, Standing, Subject},
+    config::{self, Action, Config},
+    event::{self, Process},
+    host,
+    isa::Arch,
+    journal::{self, ActionEvent, Event, Format, Journal, VerdictEvent},
+    metrics::{GROUP_OTHER, Metrics},
+    probe::{ProbeError, Probes, Settings},
+    profile::seconds,
+    score::{Model, ModelError},
+    verdict::{Ruling, Thresholds, Verdict},
+    web::{self, BindError, Web},
+};
+
+/// Processes that are being ended at the same time; others wait a second.
+pub const MAX_ORDERS: usize = 16;
+/// Time between two drains of the ring.
+const DRAIN: Duration = Duration::from_millis(250);
+/// Drains to a tick.
+const DRAINS_A_TICK: u32 = 4;
+/// After a failure that may pass, an order is given again.
+const RETRY_NS: u64 = 30_000_000_000;
+/// Records taken in one drain: twice what the ring holds of the smallest.
+const DRAIN_LIMIT: usize = 200_000;
+
+/// The daemon could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The probes.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The listening socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The shipped model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The metrics' own registry.
+    #[error("cannot set up metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// No decoder for this processor.
+    #[error("unjack cannot read this processor's instructions; it knows x86_64 and aarch64")]
+    Arch,
+    /// The runtime.
+    #[error("cannot start: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// Runs until `shutdown` resolves, then detaches everything.
+///
+/// # Errors
+/// The daemon could not start. Once it runs it does not fail: what goes wrong
+/// is logged and counted.
+pub async fn run(
+    config: Config,
+    format: Format,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), DaemonError> {
+    let arch = Arch::HOST.ok_or(DaemonError::Arch)?;
+    let model = Model::shipped()?;
+    // A port in use is told before the kernel is touched.
+    let listener = web::bind(config.listen)?;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!("metrics are served on http://{address}/metrics");
+    }
+    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
+    let ready = Arc::new(AtomicBool::new(false));
+    let probes = Probes::attach(Settings {
+        target: None,
+        sample_hz: config.sample_hz,
+    })?;
+
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let state = Web {
+        metrics: Arc::clone(&metrics),
+        ready: Arc::clone(&ready),
+    };
+    let server = tokio::spawn(web::serve(listener, state, async {
+        // An error means the sender is gone: stop as well.
+        let _stopped = stopped.await;
+    }));
+
+    let mut daemon = Daemon::new(config, arch, model, format, metrics, probes);
+    daemon.announce();
+    ready.store(true, Ordering::Relaxed);
+    daemon.watch(shutdown).await;
+    ready.store(false, Ordering::Relaxed);
+    drop(daemon);
+    // The receiver is gone only if the server has already ended.
+    let _sent = stop.send(());
+    match server.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!("the metrics server ended: {error}"),
+        Err(error) => tracing::warn!("the metrics server ended: {error}"),
+    }
+    Ok(())
+}
+
+struct Daemon {
+    config: Config,
+    thresholds: Thresholds,
+    model: Model,
+    journal: Journal<Stdout>,
+    metrics: Arc<Metrics>,
+    probes: Probes,
+    collector: Collector,
+    orders: Orders,
+    /// Of the probes' counters, as of the last tick.
+    small_exit_ns: u64,
+}
+
+impl Daemon {
+    fn new(
+        config: Config,
+        arch: Arch,
+        model: Model,
+        format: Format,
+        metrics: Arc<Metrics>,
+        probes: Probes,
+    ) -> Self {
+        Self {
+            thresholds: Thresholds {
+                min_cpu: config.min_cpu,
+                min_score: config.min_score,
+                window_ns: u64::try_from(config.window.as_nanos()).unwrap_or(u64::MAX),
+            },
+            orders: Orders::new(host::lineage(), config.grace),
+            config,
+            model,
+            journal: Journal::new(io::stdout(), format),
+            metrics,
+            probes,
+            collector: Collector::new(arch),
+            small_exit_ns: 0,
+        }
+    }
+
+    async fn watch(&mut self, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let mut timer = interval(DRAIN);
+        // After a stall one drain makes up for all: no burst of ticks.
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut drains = 0;
+        loop {
+            tokio::select! {
+                () = &mut shutdown => return,
+                report = self.orders.next() => self.conclude(report),
+                _ = timer.tick() => {
+                    self.drain();
+                    drains = (drains + 1) % DRAINS_A_TICK;
+                    if drains == 0 {
+                        self.tick();
+                    }
+                }
+            }
+        }
+    }
+
+    fn announce(&mut self) {
+        let uname = rustix::system::uname();
+        self.tell(&Event::Ready {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel: uname.release().to_string_lossy().into_owned(),
+            programs: self.probes.programs().into_keys().collect(),
+            sampler: self.probes.source().to_string(),
+        });
+    }
+
+    fn drain(&mut self) {
+        let (collector, metrics) = (&mut self.collector, &self.metrics);
+        self.probes
+            .drain(DRAIN_LIMIT, |record| match event::decode(record) {
+                Ok(event) => {
+                    if let Some((mut subject, cpu_ns)) = collector.take(&event) {
+                        count_stolen(metrics, &mut subject, cpu_ns);
+                    }
+                }
+                Err(error) => {
+                    collector.malformed += 1;
+                    tracing::error!("probes and collector do not match: {error}");
+                }
+            });
+    }
+
+    fn tick(&mut self) {
+        let now_ns = monotonic_ns();
+        let (mut direct, mut spilled) = (0_u64, 0_u64);
+        let probes = &self.probes;
+        self.collector.tick(now_ns, |visit| {
+            probes.tasks(|spill, slot| {
+                *(if spill { &mut spilled } else { &mut direct }) += 1;
+                visit(slot);
+            });
+        });
+        self.judge(now_ns);
+        self.mirror(direct, spilled);
+        if let Err(error) = self.probes.follow_processors() {
+            tracing::warn!("a processor is not sampled: {error}");
+        }
+    }
+
+    /// Judges everybody, reports what is new, acts on those who mine.
+    fn judge(&mut self, now_ns: u64) {
+        let Self {
+            config,
+            thresholds,
+            model,
+            collector,
+            metrics,
+            ..
+        } = self;
+        let since_ns = now_ns.saturating_sub(thresholds.window_ns);
+        let (mut rulings, mut miners) = (Vec::new(), Vec::new());
+        for subject in collector.subjects() {
+            let process = subject.profile.process;
+            let summary = subject.profile.summary(since_ns);
+            let mut judgement = std::mem::take(&mut subject.case.judgement);
+            let ruling = judgement.judge(now_ns, &summary, model, thresholds, |assessment| {
+                matches(&config.deny, subject, assessment.family)
+            });
+            let mines = judgement.verdict() == Verdict::Miner;
+            subject.case.judgement = judgement;
+            if let Some(ruling) = ruling {
+                subject.case.family = ruling.assessment.family;
+                subject.case.allowed = matches(&config.allow, subject, subject.case.family);
+                rulings.push((process, ruling));
+            }
+            if mines {
+                miners.push(process);
+                let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
+                count_stolen(metrics, subject, cpu_ns);
+            }
+        }
+        metrics.set_suspects(miners.len());
+        for (process, ruling) in rulings {
+            self.report(process, ruling);
+        }
+        for process in miners {
+            self.act(process, now_ns);
+        }
+    }
+
+    fn report(&mut self, process: Process, ruling: Ruling) {
+        let Ruling {
+            verdict,
+            assessment,
+            cores,
+            delay_ns,
+        } = ruling;
+        self.metrics.count_verdict(
+            verdict.name(),
+            family_label(assessment.family),
+            seconds(delay_ns),
+        );
+        let Some(subject) = self.collector.subject(process) else {
+            return;
+        };
+        let burn_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
+        let facts = subject.facts();
+        let event = Event::Verdict(VerdictEvent {
+            pid: process.tgid,
+            start_time: host::ticks(process.start_ns),
+            exe: facts
+                .map(|facts| facts.exe.clone())
+                .filter(|exe| !exe.is_empty()),
+            comm: facts.map_or_else(String::new, |facts| facts.comm.clone()),
+            verdict: verdict.name(),
+            family: assessment.family,
+            score: assessment.score,
+            cpu_percent: 100.0 * cores,
+            burn_seconds: seconds(burn_ns),
+            evidence: assessment
+                .evidence
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        });
+        self.tell(&event);
+    }
+
+    /// Acts on a process that mines, unless that is under way or settled.
+    fn act(&mut self, process: Process, now_ns: u64) {
+        let Some(subject) = self.collector.subject(process) else {
+            return;
+        };
+        let due = match subject.case.standing {
+            Standing::Open => true,
+            Standing::UnderWay | Standing::Settled => false,
+            Standing::Again(at_ns) => now_ns >= at_ns,
+        };
+        if !due || self.orders.full() {
+            return;
+        }
+        let (allowed, family) = (subject.case.allowed, subject.case.family);
+        let image = match subject.facts() {
+            _ if allowed => Err(Refusal::Allowed),
+            None => Err(Refusal::Vanished),
+            Some(facts) => action::guard(process, facts.kernel_thread, self.orders.lineage())
+                .and(facts.image.ok_or(Refusal::Unreadable)),
+        };
+        match (image, self.config.action) {
+            (Ok(image), Action::Kill) => {
+                subject.case.standing = Standing::UnderWay;
+                self.orders.give(process, image, family);
+            }
+            (Ok(_), _) => {
+                subject.case.standing = Standing::Settled;
+                self.metrics
+                    .count_kill(family_label(family), journal::Outcome::DryRun);
+                self.tell_action(process, journal::Outcome::DryRun, "observe", Duration::ZERO);
+            }
+            (Err(refusal), _) => {
+                let outcome = Outcome::Refused(refusal);
+                self.conclude(Report {
+                    process,
+                    family,
+                    outcome,
+                    time: Duration::ZERO,
+                });
+            }
+        }
+    }
+
+    /// Tells and counts what came of an order, and whether it is tried again.
+    fn conclude(&mut self, report: Report) {
+        let Report {
+            process,
+            family,
+            outcome,
+            time,
+        } = report;
+        if let Some(subject) = self.collector.subject(process) {
+            subject.case.standing = match outcome {
+                Outcome::Survived | Outcome::Refused(Refusal::NoPidfd | Refusal::Unreadable) => {
+                    Standing::Again(monotonic_ns() + RETRY_NS)
+                }
+                Outcome::Gone | Outcome::Refused(_) => Standing::Settled,
+            };
+        }
+        let (outcome, reason) = match outcome {
+            Outcome::Gone => (journal::Outcome::Gone, ""),
+            Outcome::Survived => (journal::Outcome::Survived, "still there after SIGKILL"),
+            Outcome::Refused(refusal) => {
+                self.metrics.count_refusal(refusal.name());
+                (journal::Outcome::Refused, refusal.name())
+            }
+        };
+        self.metrics.count_kill(family_label(family), outcome);
+        self.tell_action(process, outcome, reason, time);
+    }
+
+    fn tell_action(
+        &mut self,
+        process: Process,
+        outcome: journal::Outcome,
+        reason: &str,
+        time: Duration,
+    ) {
+        let action = self.config.action;
+        self.tell(&Event::Action(ActionEvent {
+            pid: process.tgid,
+            action,
+            outcome,
+            reason: reason.to_owned(),
+            seconds: time.as_secs_f64(),
+        }));
+    }
+
+    fn tell(&mut self, event: &Event) {
+        if let Err(error) = self.journal.write(SystemTime::now(), event) {
+            self.metrics.journal_errors.inc();
+            tracing::warn!("an event could not be written to standard output: {error}");
+        }
+    }
+
+    /// Brings the metrics up to date.
+    fn mirror(&mut self, direct: u64, spilled: u64) {
+        let mut other = 0.0;
+        for charge in self.collector.charges() {
+            match charge {
+                Charge::Group(name, time) => self.metrics.add_group_cpu(&name, time),
+                Charge::Kernel(time) => self.metrics.add_kernel_cpu(time),
+                Charge::Other(time) => other += time,
+            }
+        }
+        self.metrics
+            .set_map("tasks", direct, monitor_ebpf::TASK_SLOTS.into());
+        self.metrics
+            .set_map("spill", spilled, monitor_ebpf::SPILL_ENTRIES.into());
+        self.metrics
+            .profiles_dropped
+            .set_total(self.collector.dropped);
+        match self.probes.stats() {
+            Ok(stats) => {
+                let small_ns = stats.small_exit_ns.saturating_sub(self.small_exit_ns);
+                self.small_exit_ns = stats.small_exit_ns;
+                other += seconds(small_ns);
+                self.metrics.mirror_probes(&stats, self.collector.malformed);
+            }
+            Err(error) => tracing::warn!("the probes' counters cannot be read: {error}"),
+        }
+        self.metrics.add_group_cpu(GROUP_OTHER, other);
+    }
+}
+
+/// Counts what a miner has burned since this was last asked.
+fn count_stolen(metrics: &Metrics, subject: &mut Subject, cpu_ns: u64) {
+    let case = &mut subject.case;
+    if case.judgement.verdict() != Verdict::Miner || case.allowed {
+        return;
+    }
+    let new_ns = cpu_ns.saturating_sub(case.stolen_ns);
+    case.stolen_ns = case.stolen_ns.max(cpu_ns);
+    metrics.add_stolen_cpu(family_label(case.family), seconds(new_ns));
+}
+
+/// A denied process may have no family; as a label it must have one.
+fn family_label(family: &'static str) -> &'static str {
+    if family.is_empty() {
+        "unknown-pow"
+    } else {
+        family
+    }
+}
+
+/// Whether any rule is about this process.
+fn matches(rules: &[config::Rule], subject: &mut Subject, family: &str) -> bool {
+    if rules.is_empty() {
+        return false;
+    }
+    let Some(facts) = subject.facts() else {
+        return false;
+    };
+    let subject = config::Subject {
+        exe: facts.host_exe.as_deref(),
+        uid: facts.uid,
+        cgroup: &facts.cgroup,
+        family,
+    };
+    rules.iter().any(|rule| rule.matches(&subject))
+}
+
+/// Nanoseconds of the clock the probes stamp samples with.
+pub(crate) fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}

@@ -1,0 +1,102 @@
+//! How `unjack` ends: the exit codes, and which failure has which.
+
+use std::{fmt, process::ExitCode};
+
+use crate::{
+    config::ConfigError, daemon::DaemonError, doctor::Check, explain::ExplainError,
+    probe::ProbeError,
+};
+
+/// Why `unjack` did not do what it was told.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something went wrong: exit code 1.
+    Failed(String),
+    /// A flag's value is not accepted: exit code 2, as clap's own.
+    Usage(ConfigError),
+    /// The host lacks something: exit code 3.
+    Host(String),
+    /// There is no such process, or it vanished: exit code 4.
+    NoProcess(ExplainError),
+}
+
+impl Failure {
+    /// The exit code.
+    #[must_use]
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Host(_) => 3,
+            Self::NoProcess(_) => 4,
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(text) | Self::Host(text) => f.write_str(text),
+            Self::Usage(error) => error.fmt(f),
+            Self::NoProcess(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error)
+    }
+}
+
+impl From<Vec<Check>> for Failure {
+    fn from(failed: Vec<Check>) -> Self {
+        let mut text = "this host lacks what the probes need".to_owned();
+        for Check {
+            name,
+            status: _,
+            found,
+            remedy,
+        } in failed
+        {
+            text.push_str(&format!("\n  {name}: {found}"));
+            if let Some(remedy) = remedy {
+                text.push_str(&format!("\n    {remedy}"));
+            }
+        }
+        Self::Host(text)
+    }
+}
+
+impl From<ProbeError> for Failure {
+    fn from(error: ProbeError) -> Self {
+        Self::Host(error.to_string())
+    }
+}
+
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        match error {
+            DaemonError::Probe(error) => error.into(),
+            DaemonError::Arch => Self::Host(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<ExplainError> for Failure {
+    fn from(error: ExplainError) -> Self {
+        match error {
+            ExplainError::NoProcess(_) | ExplainError::Vanished { .. } => Self::NoProcess(error),
+            ExplainError::Probe(error) => error.into(),
+            ExplainError::Arch => Self::Host(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}

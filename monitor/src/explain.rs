@@ -1,0 +1,346 @@
+//! `unjack explain`: profiles one process and says what it amounts to.
+//!
+//! The same probes, profile, score and thresholds as `unjack run`, on one
+//! process and without acting. Its memory is that of one profile.
+
+use std::{
+    fmt::Write as _,
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+
+use crate::{
+    collector::{Collector, Subject},
+    daemon::monotonic_ns,
+    event::{self, Event, Process},
+    host::{LookError, Seen},
+    isa::{Arch, Mix},
+    probe::{ProbeError, Probes, Settings},
+    profile::{Summary, seconds},
+    score::{Assessment, Model, ModelError},
+    verdict::{Thresholds, Verdict},
+};
+
+/// Time between two looks.
+const STEP: Duration = Duration::from_millis(250);
+/// Records taken in one look.
+const DRAIN_LIMIT: usize = 100_000;
+/// Threads that are reported one by one, those with the most samples.
+const MAX_THREADS: usize = 16;
+/// Width of the longest bar of the mix, in characters.
+const BAR: f64 = 40.0;
+
+/// The process could not be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// There is no such process.
+    #[error("there is no process {0}")]
+    NoProcess(u32),
+    /// It went away meanwhile.
+    #[error(
+        "process {pid} exited after {seconds:.1} s, with {samples} samples taken; try a shorter --for"
+    )]
+    Vanished {
+        /// Its id.
+        pid: u32,
+        /// How long it was looked at.
+        seconds: f64,
+        /// How often.
+        samples: u32,
+    },
+    /// It may not be looked at, or not read.
+    #[error("process {pid}: {source}")]
+    Look {
+        /// Its id.
+        pid: u32,
+        /// Why.
+        source: LookError,
+    },
+    /// The probes.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The shipped model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// No decoder for this processor.
+    #[error("unjack cannot read this processor's instructions; it knows x86_64 and aarch64")]
+    Arch,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explanation {
+    /// The process.
+    pub pid: u32,
+    /// Its start in clock ticks since boot.
+    pub start_time: u64,
+    /// The name it gave itself, cleaned.
+    pub comm: String,
+    /// Path of its image, cleaned.
+    pub exe: String,
+    /// Samples taken.
+    pub samples: u32,
+    /// Instructions decoded.
+    pub instructions: u32,
+    /// Share of each class, 0 to 1.
+    pub mix: serde_json::Map<String, serde_json::Value>,
+    /// Burn, in percent of one core.
+    pub cpu_percent: f64,
+    /// On-CPU seconds while it was looked at.
+    pub cpu_seconds: f64,
+    /// Seconds it was looked at.
+    pub wall_seconds: f64,
+    /// Share of the samples in the kernel.
+    pub kernel_share: f64,
+    /// Effective number of cache lines its code hits.
+    pub hot_lines: f64,
+    /// How sure it is that this hashes, 0 to 1.
+    pub hashing: f64,
+    /// How sure it is that this mines, 0 to 1.
+    pub score: f64,
+    /// Family, empty for none.
+    pub family: &'static str,
+    /// `miner`, `hashing` or `none`, at the default thresholds.
+    pub verdict: &'static str,
+    /// Why.
+    pub evidence: Vec<String>,
+    /// The threads sampled most.
+    pub threads: Vec<ThreadMix>,
+}
+
+/// One thread's part.
+#[derive(Clone, Debug, Serialize)]
+pub struct ThreadMix {
+    /// The thread.
+    pub tid: u32,
+    /// Samples taken of it.
+    pub samples: u32,
+    /// How sure it is that it hashes, 0 to 1.
+    pub hashing: f64,
+    /// Share of each class, 0 to 1.
+    pub mix: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Looks at a process for a while.
+///
+/// # Errors
+/// It is not there, goes away, or may not be looked at; or the probes cannot
+/// be set up.
+pub fn explain(
+    pid: u32,
+    duration: Duration,
+    thresholds: &Thresholds,
+) -> Result<Explanation, ExplainError> {
+    let arch = Arch::HOST.ok_or(ExplainError::Arch)?;
+    let model = Model::shipped()?;
+    let look = |source| match source {
+        LookError::Gone => ExplainError::NoProcess(pid),
+        source => ExplainError::Look { pid, source },
+    };
+    let seen = Seen::open_pid(pid).map_err(look)?;
+    let start_ticks = seen.start_ticks().map_err(look)?;
+    let settings = Settings {
+        target: Some(pid),
+        sample_hz: 99,
+    };
+    let mut probes = Probes::attach(settings)?;
+    let mut collector = Collector::new(arch);
+    let begun = Instant::now();
+    let (mut first, mut last) = (None, None);
+    loop {
+        probes.drain(DRAIN_LIMIT, |record| {
+            if let Ok(event @ (Event::Sample(_) | Event::Exec { .. })) = event::decode(record) {
+                collector.take(&event);
+            }
+        });
+        let now_ns = monotonic_ns();
+        collector.tick(now_ns, |visit| {
+            probes.tasks(|_, slot| {
+                if slot.tgid == pid {
+                    visit(slot);
+                }
+                if slot.tid == pid {
+                    first.get_or_insert((now_ns, slot.group_ns));
+                    last = Some((now_ns, slot.group_ns));
+                }
+            });
+        });
+        let still = Seen::open_pid(pid).and_then(|seen| seen.start_ticks());
+        if still.ok() != Some(start_ticks) {
+            let samples = collector
+                .subjects()
+                .map(|s| s.profile.summary(0).samples)
+                .max();
+            return Err(ExplainError::Vanished {
+                pid,
+                seconds: begun.elapsed().as_secs_f64(),
+                samples: samples.unwrap_or(0),
+            });
+        }
+        if begun.elapsed() >= duration {
+            break;
+        }
+        thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
+    }
+    drop(probes);
+    let burned = first
+        .zip(last)
+        .map_or((0.0, 0.0), |((from_ns, from), (to_ns, to))| {
+            (seconds(to.saturating_sub(from)), seconds(to_ns - from_ns))
+        });
+    let found = collector
+        .subjects()
+        .find(|subject| subject.profile.process.tgid == pid);
+    let mut idle = Subject::new(Process {
+        tgid: pid,
+        start_ns: 0,
+    });
+    let subject = found.unwrap_or(&mut idle);
+    let facts = seen.facts().map_err(look)?;
+    let summary = subject.profile.summary(0);
+    let assessment = model.assess(&summary);
+    let threads = subject.profile.threads(0);
+    let threads = threads
+        .iter()
+        .take(MAX_THREADS)
+        .map(|(tid, summary)| ThreadMix {
+            tid: *tid,
+            samples: summary.samples,
+            hashing: model.assess(summary).hashing,
+            mix: shares(&summary.mix),
+        });
+    Ok(Explanation {
+        comm: facts.comm,
+        exe: facts.exe,
+        start_time: start_ticks,
+        threads: threads.collect(),
+        ..report(pid, &summary, assessment, burned, thresholds)
+    })
+}
+
+fn report(
+    pid: u32,
+    summary: &Summary,
+    assessment: Assessment,
+    (cpu_seconds, wall_seconds): (f64, f64),
+    thresholds: &Thresholds,
+) -> Explanation {
+    let cores = if wall_seconds > 0.0 {
+        cpu_seconds / wall_seconds
+    } else {
+        0.0
+    };
+    let mut evidence: Vec<String> = assessment
+        .evidence
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    let enough = summary.samples >= crate::verdict::MIN_SAMPLES;
+    let verdict = if cores < thresholds.min_cpu {
+        evidence.push(format!(
+            "against: it burns {:.1} % of a core, less than the {:.0} % from which anybody is judged",
+            100.0 * cores,
+            100.0 * thresholds.min_cpu
+        ));
+        Verdict::None
+    } else if enough {
+        thresholds.verdict(&assessment, false)
+    } else {
+        evidence.push(format!(
+            "against: {} samples are too few to judge by",
+            summary.samples
+        ));
+        Verdict::None
+    };
+    Explanation {
+        pid,
+        start_time: 0,
+        comm: String::new(),
+        exe: String::new(),
+        samples: summary.samples,
+        instructions: summary.mix.total(),
+        mix: shares(&summary.mix),
+        cpu_percent: 100.0 * cores,
+        cpu_seconds,
+        wall_seconds,
+        kernel_share: summary.kernel_share,
+        hot_lines: summary.hot_lines,
+        hashing: assessment.hashing,
+        score: assessment.score,
+        family: assessment.family,
+        verdict: verdict.name(),
+        evidence,
+        threads: Vec::new(),
+    }
+}
+
+fn shares(mix: &Mix) -> serde_json::Map<String, serde_json::Value> {
+    mix.shares()
+        .map(|(class, share)| (class.name().to_owned(), share.into()))
+        .collect()
+}
+
+impl Explanation {
+    /// For a person.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        let family = if self.family.is_empty() {
+            String::new()
+        } else {
+            format!(", family {}", self.family)
+        };
+        let verdict = match self.verdict {
+            "miner" => "mines: under --action kill it would be ended",
+            "hashing" => "hashes, but something explains why: it would be reported and left alone",
+            _ => "is ordinary work: nothing would be reported",
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "process {} ({}, {}) {verdict}.",
+            self.pid, self.comm, self.exe
+        );
+        let _ = writeln!(
+            text,
+            "\nscore {:.2}{family} (hashing {:.2}), {:.1} % of a core over {:.1} s, {} samples, {} instructions\n",
+            self.score,
+            self.hashing,
+            self.cpu_percent,
+            self.wall_seconds,
+            self.samples,
+            self.instructions
+        );
+        let largest = self
+            .mix
+            .values()
+            .filter_map(serde_json::Value::as_f64)
+            .fold(0.0, f64::max);
+        for (class, share) in &self.mix {
+            let share = share.as_f64().unwrap_or(0.0);
+            if share >= 0.001 {
+                let bar = "#".repeat((BAR * share / largest).round() as usize);
+                let _ = writeln!(text, "  {class:9} {:5.1} %  {bar}", 100.0 * share);
+            }
+        }
+        text.push('\n');
+        for line in &self.evidence {
+            let _ = writeln!(text, "  {line}");
+        }
+        if self.threads.len() > 1 {
+            let _ = writeln!(text, "\n  thread    samples  hashing");
+            for thread in &self.threads {
+                let ThreadMix {
+                    tid,
+                    samples,
+                    hashing,
+                    mix: _,
+                } = thread;
+                let _ = writeln!(text, "  {tid:<9} {samples:>7}  {hashing:>7.2}");
+            }
+        }
+        text
+    }
+}

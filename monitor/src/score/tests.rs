@@ -1,0 +1,334 @@
+//! The mixes are measured ones, rounded to a percent; see the model's
+//! provenance.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::isa::{CLASSES, Mix};
+
+/// A full core of `mix` (class and percent), spread over 20 lines of a file.
+fn summary(mix: &[(Class, u32)]) -> Summary {
+    let mut counts = [0; CLASSES];
+    for (class, percent) in mix {
+        counts[*class as usize] = percent * 40;
+    }
+    Summary {
+        samples: 400,
+        mix: Mix::from_counts(counts),
+        kernel_share: 0.0,
+        undecodable_share: 0.0,
+        concentration: 0.5,
+        hot_lines: 20.0,
+        hottest: Some((0x1000, 0.1)),
+        places: BTreeMap::from([(Place::File, 1.0)]),
+        threads: 1,
+        cores: 1.0,
+        span: 5.0,
+        voluntary_per_cpu_second: 0.0,
+        io_per_cpu_second: Some(0.0),
+    }
+}
+
+fn assess(summary: &Summary) -> Assessment {
+    Model::shipped().unwrap().assess(summary)
+}
+
+#[track_caller]
+fn miner(family: &str, mix: &[(Class, u32)]) {
+    let found = assess(&summary(mix));
+    assert!(found.score >= 0.8, "{found:?}");
+    assert_eq!(found.family, family);
+}
+
+#[track_caller]
+fn ordinary(mix: &[(Class, u32)]) {
+    let found = assess(&summary(mix));
+    assert!(found.hashing < 0.5 && found.family.is_empty(), "{found:?}");
+}
+
+use Class::{
+    Add, Aes, Branch, Clmul, Float, Logic, Move, Multiply, Other, Prefetch, Rotate, Sha, Shift,
+    Shuffle, Xor,
+};
+
+const SHA256_SCALAR: [(Class, u32); 6] = [
+    (Rotate, 16),
+    (Shift, 2),
+    (Xor, 20),
+    (Logic, 6),
+    (Add, 19),
+    (Move, 35),
+];
+
+#[test]
+fn randomx_light() {
+    miner(
+        "randomx",
+        &[
+            (Rotate, 3),
+            (Shift, 3),
+            (Xor, 32),
+            (Logic, 4),
+            (Add, 17),
+            (Multiply, 22),
+            (Float, 3),
+            (Prefetch, 3),
+            (Branch, 1),
+            (Move, 13),
+        ],
+    );
+}
+
+#[test]
+fn randomx_full() {
+    miner(
+        "randomx",
+        &[
+            (Rotate, 6),
+            (Xor, 51),
+            (Logic, 11),
+            (Add, 3),
+            (Multiply, 1),
+            (Float, 3),
+            (Prefetch, 6),
+            (Branch, 1),
+            (Move, 18),
+        ],
+    );
+}
+
+#[test]
+fn sha256d_by_the_processors_own_instructions() {
+    miner(
+        "sha256d",
+        &[
+            (Shift, 1),
+            (Add, 15),
+            (Sha, 23),
+            (Shuffle, 22),
+            (Branch, 3),
+            (Move, 34),
+            (Other, 2),
+        ],
+    );
+}
+
+#[test]
+fn sha256d_scalar() {
+    miner("sha256d", &SHA256_SCALAR);
+}
+
+#[test]
+fn scrypt() {
+    miner(
+        "scrypt",
+        &[
+            (Shift, 22),
+            (Xor, 13),
+            (Logic, 12),
+            (Add, 14),
+            (Shuffle, 10),
+            (Branch, 2),
+            (Move, 26),
+            (Other, 2),
+        ],
+    );
+}
+
+#[test]
+fn argon2() {
+    miner(
+        "argon2",
+        &[
+            (Rotate, 1),
+            (Shift, 16),
+            (Xor, 7),
+            (Logic, 8),
+            (Add, 24),
+            (Multiply, 8),
+            (Shuffle, 16),
+            (Branch, 2),
+            (Move, 17),
+            (Other, 2),
+        ],
+    );
+}
+
+#[test]
+fn a_hash_of_no_named_family() {
+    miner(
+        "unknown-pow",
+        &[
+            (Rotate, 10),
+            (Xor, 27),
+            (Logic, 19),
+            (Add, 1),
+            (Branch, 1),
+            (Move, 42),
+        ],
+    );
+}
+
+#[test]
+fn rsa() {
+    ordinary(&[
+        (Shift, 4),
+        (Xor, 1),
+        (Logic, 3),
+        (Add, 17),
+        (Multiply, 40),
+        (Shuffle, 10),
+        (Branch, 3),
+        (Move, 20),
+        (Other, 2),
+    ]);
+}
+
+#[test]
+fn xz() {
+    ordinary(&[
+        (Shift, 1),
+        (Logic, 4),
+        (Add, 10),
+        (Branch, 16),
+        (Move, 49),
+        (Other, 19),
+    ]);
+}
+
+#[test]
+fn aes_gcm() {
+    ordinary(&[
+        (Shift, 5),
+        (Xor, 15),
+        (Logic, 1),
+        (Add, 10),
+        (Aes, 2),
+        (Clmul, 2),
+        (Shuffle, 8),
+        (Branch, 15),
+        (Move, 38),
+        (Other, 6),
+    ]);
+}
+
+#[test]
+fn chacha20() {
+    ordinary(&[
+        (Rotate, 6),
+        (Shift, 3),
+        (Xor, 6),
+        (Logic, 3),
+        (Add, 20),
+        (Multiply, 2),
+        (Shuffle, 9),
+        (Branch, 8),
+        (Move, 41),
+        (Other, 3),
+    ]);
+}
+
+#[test]
+fn python() {
+    ordinary(&[
+        (Shift, 3),
+        (Logic, 4),
+        (Add, 9),
+        (Branch, 19),
+        (Move, 53),
+        (Other, 11),
+    ]);
+}
+
+#[test]
+fn node() {
+    ordinary(&[
+        (Shift, 9),
+        (Add, 11),
+        (Float, 7),
+        (Branch, 36),
+        (Move, 19),
+        (Other, 19),
+    ]);
+}
+
+#[test]
+fn matrix_product() {
+    ordinary(&[(Add, 30), (Float, 28), (Branch, 17), (Move, 7), (Other, 17)]);
+}
+
+#[test]
+fn nothing_sampled_is_nothing() {
+    let found = assess(&summary(&[]));
+    assert_eq!((found.hashing, found.score, found.family), (0.0, 0.0, ""));
+}
+
+#[test]
+fn hashing_a_file_is_not_mining() {
+    let reading = Summary {
+        io_per_cpu_second: Some(337e6),
+        ..summary(&SHA256_SCALAR)
+    };
+    let found = assess(&reading);
+    assert!(found.hashing > 0.9 && found.score < 0.1, "{found:?}");
+    assert!(
+        found
+            .evidence
+            .iter()
+            .any(|e| !e.supports && e.text.contains("337.0 MB")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_pools_few_bytes_do_not_excuse_a_miner() {
+    let talking = Summary {
+        io_per_cpu_second: Some(50e3),
+        voluntary_per_cpu_second: 5.0,
+        ..summary(&SHA256_SCALAR)
+    };
+    assert!(assess(&talking).score >= 0.8);
+}
+
+#[test]
+fn unknown_io_does_not_excuse_a_miner() {
+    let unknown = Summary {
+        io_per_cpu_second: None,
+        ..summary(&SHA256_SCALAR)
+    };
+    assert!(assess(&unknown).score >= 0.8);
+}
+
+#[test]
+fn a_checksum_in_a_tiny_loop_is_not_a_miner() {
+    let crc = [
+        (Rotate, 1),
+        (Shift, 20),
+        (Xor, 20),
+        (Logic, 8),
+        (Branch, 3),
+        (Move, 40),
+        (Other, 8),
+    ];
+    let tiny = Summary {
+        hot_lines: 4.0,
+        ..summary(&crc)
+    };
+    assert!(assess(&tiny).score < 0.8, "{:?}", assess(&tiny));
+}
+
+#[test]
+fn generated_code_is_said() {
+    let jit = Summary {
+        places: BTreeMap::from([(Place::Anonymous, 1.0)]),
+        ..summary(&SHA256_SCALAR)
+    };
+    let found = assess(&jit);
+    assert!(
+        found
+            .evidence
+            .iter()
+            .any(|e| e.supports && e.text.contains("without a file")),
+        "{found:?}"
+    );
+}
