@@ -243,14 +243,14 @@ impl Daemon {
             let ruling = judgement.judge(now_ns, &summary, model, thresholds, |assessment| {
                 matches(&config.deny, subject, assessment.family)
             });
-            let mines = judgement.verdict() == Verdict::Miner;
+            let is_miner = judgement.verdict() == Verdict::Miner;
             subject.case.judgement = judgement;
             if let Some(ruling) = ruling {
                 subject.case.family = ruling.assessment.family;
                 subject.case.allowed = matches(&config.allow, subject, subject.case.family);
                 rulings.push((process, ruling));
             }
-            if mines {
+            if is_miner {
                 miners.push(process);
                 let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
                 count_stolen(metrics, subject, cpu_ns);

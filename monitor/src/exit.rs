@@ -59,9 +59,15 @@ impl From<Vec<Check>> for Failure {
             remedy,
         } in failed
         {
-            text.push_str(&format!("\n  {name}: {found}"));
+            text.extend([
+                "
+  ", name, ": ", &found,
+            ]);
             if let Some(remedy) = remedy {
-                text.push_str(&format!("\n    {remedy}"));
+                text.extend([
+                    "
+    ", &remedy,
+                ]);
             }
         }
         Self::Host(text)

@@ -216,14 +216,14 @@ pub fn explain(
         exe: facts.exe,
         start_time: start_ticks,
         threads: threads.collect(),
-        ..report(pid, &summary, assessment, burned, thresholds)
+        ..report(pid, &summary, &assessment, burned, thresholds)
     })
 }
 
 fn report(
     pid: u32,
     summary: &Summary,
-    assessment: Assessment,
+    assessment: &Assessment,
     (cpu_seconds, wall_seconds): (f64, f64),
     thresholds: &Thresholds,
 ) -> Explanation {
@@ -246,7 +246,7 @@ fn report(
         ));
         Verdict::None
     } else if enough {
-        thresholds.verdict(&assessment, false)
+        thresholds.verdict(assessment, false)
     } else {
         evidence.push(format!(
             "against: {} samples are too few to judge by",
@@ -321,7 +321,11 @@ impl Explanation {
         for (class, share) in &self.mix {
             let share = share.as_f64().unwrap_or(0.0);
             if share >= 0.001 {
-                let bar = "#".repeat((BAR * share / largest).round() as usize);
+                let length = BAR * share / largest;
+                let bar: String = (0..)
+                    .take_while(|n| f64::from(*n) < length)
+                    .map(|_| '#')
+                    .collect();
                 let _ = writeln!(text, "  {class:9} {:5.1} %  {bar}", 100.0 * share);
             }
         }

@@ -3,6 +3,7 @@
 //! [`Probes`] owns everything in the kernel; dropping it detaches and unloads
 //! all of it, as does the death of the process: nothing is pinned.
 
+pub mod cost;
 mod sampler;
 mod table;
 
@@ -213,6 +214,12 @@ impl Probes {
     #[must_use]
     pub fn source(&self) -> Source {
         self.sampler.source()
+    }
+
+    /// What each program has cost so far, while [`cost::Accounting`] is on.
+    #[must_use]
+    pub fn costs(&self) -> cost::Costs {
+        cost::of(&self.ebpf)
     }
 
     /// The programs by name, each with its kernel id.

@@ -97,8 +97,8 @@ pub struct Summary {
     pub threads: u32,
     /// On-CPU time per wall time: 1 is one core.
     pub cores: f64,
-    /// Seconds the readings span.
-    pub span: f64,
+    /// Nanoseconds the readings span.
+    pub span_ns: u64,
     /// Voluntary context switches per on-CPU second.
     pub voluntary_per_cpu_second: f64,
     /// Bytes read and written per on-CPU second, if known.
@@ -218,7 +218,9 @@ impl Profile {
             }
         }
         let user = lines.len() as f64;
-        places.values_mut().for_each(|count| *count /= user);
+        for count in places.values_mut() {
+            *count /= user;
+        }
         tids.sort_unstable();
         tids.dedup();
         let Spread {
@@ -238,7 +240,7 @@ impl Profile {
             places,
             threads: u32::try_from(tids.len()).unwrap_or(u32::MAX),
             cores: rates.cores,
-            span: rates.span,
+            span_ns: rates.span_ns,
             voluntary_per_cpu_second: rates.voluntary,
             io_per_cpu_second: rates.io,
         }
@@ -255,7 +257,7 @@ impl Profile {
         let (Some(to), Some(from)) = (newest, oldest.or(self.readings.front())) else {
             return Rates::default();
         };
-        let span = seconds(to.time_ns.saturating_sub(from.time_ns));
+        let span_ns = to.time_ns.saturating_sub(from.time_ns);
         let burned = seconds(to.cpu_ns.saturating_sub(from.cpu_ns));
         let voluntary = to.voluntary.saturating_sub(from.voluntary) as f64;
         let io = to
@@ -263,8 +265,8 @@ impl Profile {
             .zip(from.io_bytes)
             .map(|(to, from)| to.saturating_sub(from) as f64);
         Rates {
-            cores: share(burned, span),
-            span,
+            cores: share(burned, seconds(span_ns)),
+            span_ns,
             voluntary: share(voluntary, burned),
             io: io.map(|bytes| share(bytes, burned)),
         }
@@ -274,7 +276,7 @@ impl Profile {
 #[derive(Default)]
 struct Rates {
     cores: f64,
-    span: f64,
+    span_ns: u64,
     voluntary: f64,
     io: Option<f64>,
 }

@@ -121,12 +121,11 @@ impl Judgement {
             self.streak = 0;
             return None;
         }
-        let span_ns = (summary.span * 1e9) as u64;
         let since_ns = *self
             .burning_since_ns
-            .get_or_insert(now_ns.saturating_sub(span_ns));
+            .get_or_insert(now_ns.saturating_sub(summary.span_ns));
         // Readings come once a second, give or take.
-        if (span_ns as f64) < 0.8 * thresholds.window_ns as f64 {
+        if summary.span_ns < thresholds.window_ns / 5 * 4 {
             return None;
         }
         let mut assessment = model.assess(summary);
@@ -179,9 +178,9 @@ mod tests {
 
     fn summary(classes: &[(Class, u32)]) -> Summary {
         let mut counts = [0; CLASSES];
-        classes
-            .iter()
-            .for_each(|(class, count)| counts[*class as usize] = *count);
+        for (class, count) in classes {
+            counts[*class as usize] = *count;
+        }
         Summary {
             samples: 400,
             mix: Mix::from_counts(counts),
@@ -193,7 +192,7 @@ mod tests {
             places: BTreeMap::new(),
             threads: 1,
             cores: 1.0,
-            span: 5.0,
+            span_ns: 5 * SECOND,
             voluntary_per_cpu_second: 0.0,
             io_per_cpu_second: Some(0.0),
         }
@@ -293,7 +292,7 @@ mod tests {
     #[test]
     fn half_a_window_is_not_judged() {
         let young = Summary {
-            span: 2.5,
+            span_ns: SECOND * 5 / 2,
             ..miner()
         };
         assert_eq!(rulings(&[young.clone(), young.clone(), young]), [None; 3]);
@@ -318,13 +317,16 @@ mod tests {
     fn the_delay_counts_from_the_start_of_the_burn() {
         let model = Model::shipped().unwrap();
         let mut judgement = Judgement::default();
-        let mut judge = |second: u64, span: f64| {
-            let summary = Summary { span, ..miner() };
+        let mut judge = |second: u64, span: u64| {
+            let summary = Summary {
+                span_ns: span * SECOND,
+                ..miner()
+            };
             judgement.judge(second * SECOND, &summary, &model, &THRESHOLDS, |_| false)
         };
-        assert_eq!(judge(11, 1.0), None);
-        assert_eq!(judge(15, 5.0), None);
-        let ruling = judge(16, 5.0).expect("two judgements");
+        assert_eq!(judge(11, 1), None);
+        assert_eq!(judge(15, 5), None);
+        let ruling = judge(16, 5).expect("two judgements");
         assert_eq!(ruling.delay_ns, 6 * SECOND);
     }
 

@@ -19,11 +19,6 @@ pub(crate) use self::plan::{Route, Toolchain};
 use crate::shell::{self, Privilege};
 use crate::workspace::Workspace;
 
-/// A first round may only refresh the package lists, a second may find that
-/// rustup's server is out of reach, a third installs, a fourth finds nothing
-/// left to do. One to spare.
-const ROUNDS: usize = 5;
-
 /// Installs what is missing and records the probes' toolchain.
 pub(crate) fn run(workspace: &Workspace, route: Route, extras: Extras) -> Result<()> {
     let toolchain = ensure(workspace, route, extras)?;
@@ -47,7 +42,8 @@ pub(crate) fn run(workspace: &Workspace, route: Route, extras: Extras) -> Result
 /// the toolchain that builds the probes.
 pub(crate) fn ensure(workspace: &Workspace, route: Route, extras: Extras) -> Result<Toolchain> {
     let mut attempts = Attempts::default();
-    for _ in 0..ROUNDS {
+    let mut done: Vec<Step> = Vec::new();
+    loop {
         let mut facts = Facts::gather(workspace, extras, &attempts);
         if let Ok(plan) = plan::plan(&facts, route)
             && plan.steps.is_empty()
@@ -57,6 +53,12 @@ pub(crate) fn ensure(workspace: &Workspace, route: Route, extras: Extras) -> Res
         // Only now: apt takes a second to answer.
         facts.ask_apt(extras);
         let plan = plan::plan(&facts, route).map_err(|blocked| anyhow!("{blocked}"))?;
+        if let Some(step) = plan.steps.iter().find(|step| done.contains(step)) {
+            bail!(
+                "set-up did this, and still does not find what it should have brought: {step}\n\
+                 Look at the messages above, mend it by hand, and run `cargo xtask setup` again"
+            );
+        }
         announce(&plan, workspace, facts.privilege)?;
         for step in &plan.steps {
             eprintln!("setup: {step}");
@@ -67,7 +69,7 @@ pub(crate) fn ensure(workspace: &Workspace, route: Route, extras: Extras) -> Res
                     attempts.updated = true;
                     break;
                 }
-                (_, Ok(())) => {}
+                (_, Ok(())) => done.push(step.clone()),
                 (Step::RustupInstall(_) | Step::RustupSource(_), Err(error))
                     if route == Route::Auto =>
                 {
@@ -81,10 +83,6 @@ pub(crate) fn ensure(workspace: &Workspace, route: Route, extras: Extras) -> Res
             }
         }
     }
-    bail!(
-        "set-up ran its steps, but still does not find what they install; \
-         see the messages above, and look at `cargo xtask setup` again"
-    )
 }
 
 fn announce(plan: &Plan, workspace: &Workspace, privilege: Privilege) -> Result<()> {

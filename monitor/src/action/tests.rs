@@ -39,11 +39,11 @@ impl Fake {
     }
 }
 
-fn is(image: Image) -> Result<Identity, LookError> {
-    Ok(Identity {
+fn is(image: Image) -> Identity {
+    Identity {
         start_ticks: crate::host::ticks(START_NS),
         image,
-    })
+    }
 }
 
 impl Signals for Fake {
@@ -58,7 +58,7 @@ impl Signals for Fake {
         self.looks
             .borrow_mut()
             .pop_front()
-            .unwrap_or_else(|| is(IMAGE))
+            .unwrap_or_else(|| Ok(is(IMAGE)))
     }
 
     fn send(&self, (): &(), signal: Signal) -> io::Result<()> {
@@ -138,7 +138,7 @@ fn another_start_time_is_another_process() {
 #[test]
 fn another_image_is_another_program() {
     check(
-        &Fake::new(1).then(is(OTHER)),
+        &Fake::new(1).then(Ok(is(OTHER))),
         &order(PID, 2),
         Outcome::Refused(Refusal::Replaced),
         &[],
@@ -147,7 +147,7 @@ fn another_image_is_another_program() {
 
 #[test]
 fn one_that_executes_another_image_under_term_is_not_killed() {
-    let fake = Fake::new(9).then(is(IMAGE)).then(is(OTHER));
+    let fake = Fake::new(9).then(Ok(is(IMAGE))).then(Ok(is(OTHER)));
     check(
         &fake,
         &order(PID, 2),
@@ -158,7 +158,7 @@ fn one_that_executes_another_image_under_term_is_not_killed() {
 
 #[test]
 fn one_that_goes_between_term_and_kill_is_gone() {
-    let fake = Fake::new(9).then(is(IMAGE)).then(Err(LookError::Gone));
+    let fake = Fake::new(9).then(Ok(is(IMAGE))).then(Err(LookError::Gone));
     check(&fake, &order(PID, 2), Outcome::Gone, &[Terminate]);
 }
 
@@ -235,9 +235,10 @@ fn a_real_child_is_ended_and_a_real_stranger_is_not() {
     let seen = crate::host::Seen::open_pid(child.id()).unwrap();
     let ticks = seen.start_ticks().unwrap();
     let start_ns = ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second());
+    let pid = child.id();
     let order = |start_ns, image| Order {
         process: Process {
-            tgid: child.id(),
+            tgid: pid,
             start_ns,
         },
         image,

@@ -138,7 +138,9 @@ mod tests {
     }
 
     fn look(ledger: &mut Ledger, slots: &[TaskSlot]) -> Vec<Charge> {
-        slots.iter().for_each(|slot| ledger.see(slot));
+        for slot in slots {
+            ledger.see(slot);
+        }
         ledger.finish();
         let nothing = Charge::Kernel(0.0);
         ledger

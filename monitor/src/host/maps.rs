@@ -170,15 +170,26 @@ mod tests {
         let text = "1000-2000 r-xp 0 0:0 0 /a\n3000-4000 r-xp 0 0:0 0 \n";
         let map = CodeMap::read(text.as_bytes()).unwrap();
         let places = [0xfff, 0x1000, 0x1fff, 0x2000, 0x3000, 0x4000].map(|ip| map.place(ip));
-        use Place::{Anonymous, File, Unknown};
-        assert_eq!(places, [Unknown, File, File, Unknown, Anonymous, Unknown]);
+        assert_eq!(
+            places,
+            [
+                Place::Unknown,
+                Place::File,
+                Place::File,
+                Place::Unknown,
+                Place::Anonymous,
+                Place::Unknown
+            ]
+        );
     }
 
     #[test]
     fn ranges_are_bounded() {
-        let text: String = (0..=MAX_RANGES)
-            .map(|n| format!("{n:x}000-{n:x}fff r-xp 0 0:0 0 /a\n"))
-            .collect();
+        let lines = (0..=MAX_RANGES).map(|n| format!("{n:x}000-{n:x}fff r-xp 0 0:0 0 /a"));
+        let text = lines.collect::<Vec<_>>().join(
+            "
+",
+        );
         let map = CodeMap::read(text.as_bytes()).unwrap();
         assert_eq!((map.ranges.len(), map.truncated), (MAX_RANGES, true));
     }

@@ -23,7 +23,7 @@ fn summary(mix: &[(Class, u32)]) -> Summary {
         places: BTreeMap::from([(Place::File, 1.0)]),
         threads: 1,
         cores: 1.0,
-        span: 5.0,
+        span_ns: 5_000_000_000,
         voluntary_per_cpu_second: 0.0,
         io_per_cpu_second: Some(0.0),
     }
