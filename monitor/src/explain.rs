@@ -313,13 +313,14 @@ impl Explanation {
             self.samples,
             self.instructions
         );
-        let largest = self
+        let mut mix: Vec<(&String, f64)> = self
             .mix
-            .values()
-            .filter_map(serde_json::Value::as_f64)
-            .fold(0.0, f64::max);
-        for (class, share) in &self.mix {
-            let share = share.as_f64().unwrap_or(0.0);
+            .iter()
+            .map(|(class, share)| (class, share.as_f64().unwrap_or(0.0)))
+            .collect();
+        mix.sort_by(|a, b| b.1.total_cmp(&a.1));
+        let largest = mix.first().map_or(0.0, |(_, share)| *share);
+        for (class, share) in mix {
             if share >= 0.001 {
                 let length = BAR * share / largest;
                 let bar: String = (0..)

@@ -173,11 +173,15 @@ fn to_text(ts: &str, event: &Event) -> String {
             outcome,
             reason,
             seconds,
-        }) => format!(
-            "{ts} {action} pid {pid}: {} after {seconds:.1} s ({})",
-            outcome.name(),
-            Plain(reason)
-        ),
+        }) => {
+            let outcome = outcome.name();
+            let mut text = format!("{ts} {action} pid {pid}: {outcome} after {seconds:.1} s");
+            if !reason.is_empty() {
+                // Writing to a String cannot fail.
+                let _ = write!(text, " ({})", Plain(reason));
+            }
+            text
+        }
     }
 }
 
@@ -196,7 +200,7 @@ fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
     } = event;
     let mut text = format!(
         "{ts} {verdict} pid {pid} {} (calls itself {}): {family}, score {score:.2}, \
-         {cpu_percent:.0} % of a core for {burn_seconds:.1} s",
+         {cpu_percent:.0} % of a core, {burn_seconds:.1} CPU seconds so far",
         Quoted(exe.as_deref().unwrap_or("unreadable image")),
         Quoted(comm)
     );
@@ -317,7 +321,7 @@ mod tests {
         assert_eq!(
             written(Format::Text, &verdict("/tmp/nginx")),
             "2023-11-14T22:13:20.123Z miner pid 4242 \"/tmp/nginx\" (calls itself \"nginx\"): randomx, \
-             score 0.97, 100 % of a core for 6.0 s\n    xor 45 %\n    rounding mode changed\n"
+             score 0.97, 100 % of a core, 6.0 CPU seconds so far\n    xor 45 %\n    rounding mode changed\n"
         );
     }
 

@@ -121,7 +121,7 @@ impl Model {
             evidence.push(Evidence {
                 supports: false,
                 text: format!(
-                    "the hot loop is only {:.1} cache lines long",
+                    "its hot code is only {:.1} cache lines, a tiny loop",
                     summary.hot_lines
                 ),
             });
