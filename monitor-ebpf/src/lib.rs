@@ -52,6 +52,9 @@ pub const GROUP_EXITING: u32 = 1 << 2;
 /// the task; there is no code in it.
 pub const SAMPLE_KERNEL: u32 = 1;
 
+/// [`SampleRecord::flags`]: the thread runs 32-bit code on a 64-bit kernel.
+pub const SAMPLE_COMPAT: u32 = 1 << 1;
+
 /// What the kernel side knows of one task. The collector maps the table of
 /// these read-only and reads it without a system call.
 ///

@@ -9,7 +9,9 @@ use aya_ebpf::{
     macros::perf_event,
     programs::PerfEventContext,
 };
-use monitor_ebpf::{CODE_BYTES, KIND_SAMPLE, SAMPLE_KERNEL, SampleRecord, TASK_KTHREAD, TaskSlot};
+use monitor_ebpf::{
+    CODE_BYTES, KIND_SAMPLE, SAMPLE_COMPAT, SAMPLE_KERNEL, SampleRecord, TASK_KTHREAD, TaskSlot,
+};
 
 use crate::{
     kernel::{MIN_BURN_NS, Object, SAMPLE_CAP, SELF_TGID, TARGET_TGID, TASK_PID},
@@ -80,14 +82,14 @@ fn emit(ctx: &PerfEventContext, current: Object, leader: &TaskSlot, tid: u32, no
         count(|stats| stats.samples_lost += 1);
         return;
     };
-    let (mut ip, user) = interrupted(ctx);
+    let (mut ip, flags) = interrupted(ctx);
     let record = entry.as_mut_ptr();
     // SAFETY: `record` points to a reserved, writable record; every field is
     // written before it is submitted. The helpers check the user address.
     unsafe {
         (*record).code = [0; CODE_BYTES];
         let mut code_len = 0;
-        if user {
+        if flags & SAMPLE_KERNEL == 0 {
             code_len = read_code(ip, (&raw mut (*record).code).cast());
             if code_len == 0 {
                 count(|stats| stats.code_faults += 1);
@@ -98,7 +100,7 @@ fn emit(ctx: &PerfEventContext, current: Object, leader: &TaskSlot, tid: u32, no
         (*record).kind = KIND_SAMPLE;
         (*record).tgid = leader.tgid;
         (*record).tid = tid;
-        (*record).flags = if user { 0 } else { SAMPLE_KERNEL };
+        (*record).flags = flags;
         (*record).start_ns = leader.start_ns;
         (*record).time_ns = now;
         (*record).ip = ip;
@@ -127,10 +129,10 @@ unsafe fn read_code(ip: u64, code: *mut core::ffi::c_void) -> u32 {
     0
 }
 
-/// The interrupted instruction pointer, and whether it is user space's.
-#[cfg(bpf_target_arch = "x86_64")]
+/// The interrupted instruction pointer, and the `SAMPLE_*` bits that say what
+/// it points into.
 #[inline(always)]
-fn interrupted(ctx: &PerfEventContext) -> (u64, bool) {
+fn interrupted(ctx: &PerfEventContext) -> (u64, u32) {
     // SAFETY: the context of a perf event program is a bpf_perf_event_data.
     let regs = unsafe {
         &(*ctx
@@ -138,23 +140,30 @@ fn interrupted(ctx: &PerfEventContext) -> (u64, bool) {
             .cast::<aya_ebpf::bindings::bpf_perf_event_data>())
         .regs
     };
-    // The low bits of the code segment are the privilege level.
-    (regs.rip, regs.cs & 3 != 0)
-}
-
-/// The interrupted instruction pointer, and whether it is user space's.
-#[cfg(bpf_target_arch = "aarch64")]
-#[inline(always)]
-fn interrupted(ctx: &PerfEventContext) -> (u64, bool) {
-    // SAFETY: the context of a perf event program is a bpf_perf_event_data.
-    let regs = unsafe {
-        &(*ctx
-            .as_ptr()
-            .cast::<aya_ebpf::bindings::bpf_perf_event_data>())
-        .regs
-    };
-    // PSR_MODE: exception level 0 is user space.
-    (regs.pc, regs.pstate & 0xf == 0)
+    #[cfg(bpf_target_arch = "x86_64")]
+    {
+        // The low bits of the code segment are the privilege level, and the
+        // segment of 64-bit user code is fixed: __USER_CS,
+        // arch/x86/include/asm/segment.h.
+        const USER_64: u64 = 0x33;
+        let flags = match regs.cs {
+            USER_64 => 0,
+            cs if cs & 3 == 0 => SAMPLE_KERNEL,
+            _ => SAMPLE_COMPAT,
+        };
+        (regs.rip, flags)
+    }
+    #[cfg(bpf_target_arch = "aarch64")]
+    {
+        // Exception level 0 is user space; PSR_MODE32_BIT says it is AArch32,
+        // arch/arm64/include/uapi/asm/ptrace.h.
+        let flags = match (regs.pstate & 0xf, regs.pstate & 0x10) {
+            (0, 0) => 0,
+            (0, _) => SAMPLE_COMPAT,
+            _ => SAMPLE_KERNEL,
+        };
+        (regs.pc, flags)
+    }
 }
 
 /// Where user space entered the kernel: the member is part of the ptrace ABI.

@@ -4,8 +4,8 @@
 //! chose. Nothing here trusts more than lengths.
 
 use monitor_ebpf::{
-    CODE_BYTES, ExecRecord, ExitRecord, KIND_EXEC, KIND_EXIT, KIND_SAMPLE, SAMPLE_KERNEL,
-    SampleRecord,
+    CODE_BYTES, ExecRecord, ExitRecord, KIND_EXEC, KIND_EXIT, KIND_SAMPLE, SAMPLE_COMPAT,
+    SAMPLE_KERNEL, SampleRecord,
 };
 use zerocopy::FromBytes;
 
@@ -54,6 +54,8 @@ pub struct Sample {
     pub ip: u64,
     /// It was taken while the kernel worked for the thread; there is no code.
     pub kernel: bool,
+    /// It is of 32-bit code on a 64-bit kernel.
+    pub compat: bool,
     code: [u8; CODE_BYTES],
     code_len: u8,
 }
@@ -79,6 +81,7 @@ impl Sample {
             time_ns,
             ip,
             kernel: false,
+            compat: false,
             code: bytes,
             code_len: small(len),
         }
@@ -160,6 +163,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
                 time_ns,
                 ip,
                 kernel: flags & SAMPLE_KERNEL != 0,
+                compat: flags & SAMPLE_COMPAT != 0,
                 code,
                 code_len: small((code_len as usize).min(CODE_BYTES)),
             })
@@ -216,6 +220,21 @@ mod tests {
             panic!("not a sample")
         };
         assert_eq!(sample.code().len(), CODE_BYTES);
+    }
+
+    #[test]
+    fn flags_are_told_apart() {
+        for (flags, kernel, compat) in [
+            (0, false, false),
+            (SAMPLE_KERNEL, true, false),
+            (SAMPLE_COMPAT, false, true),
+        ] {
+            let record = SampleRecord { flags, ..SAMPLE };
+            let Ok(Event::Sample(sample)) = decode(record.as_bytes()) else {
+                panic!("not a sample")
+            };
+            assert_eq!((sample.kernel, sample.compat), (kernel, compat));
+        }
     }
 
     #[test]

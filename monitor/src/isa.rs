@@ -195,6 +195,8 @@ impl Mix {
 pub enum Arch {
     /// 64-bit x86.
     X86_64,
+    /// 32-bit x86, on a 64-bit kernel.
+    X86,
     /// 64-bit Arm, little-endian code.
     Aarch64,
 }
@@ -208,6 +210,15 @@ impl Arch {
     } else {
         None
     };
+
+    /// The 32-bit instruction set of the same processor, if it can be read.
+    #[must_use]
+    pub const fn compat(self) -> Option<Self> {
+        match self {
+            Self::X86_64 | Self::X86 => Some(Self::X86),
+            Self::Aarch64 => None,
+        }
+    }
 }
 
 /// What a window of code held.
@@ -228,7 +239,8 @@ pub struct Decoded {
 #[must_use]
 pub fn decode(arch: Arch, ip: u64, code: &[u8]) -> Decoded {
     match arch {
-        Arch::X86_64 => x86_64::decode(ip, code),
+        Arch::X86_64 => x86_64::decode(64, ip, code),
+        Arch::X86 => x86_64::decode(32, ip, code),
         Arch::Aarch64 => aarch64::decode(ip, code),
     }
 }
@@ -240,7 +252,8 @@ pub fn decode(arch: Arch, ip: u64, code: &[u8]) -> Decoded {
 #[must_use]
 pub fn disassemble(arch: Arch, ip: u64, code: &[u8]) -> Vec<String> {
     match arch {
-        Arch::X86_64 => x86_64::disassemble(ip, code),
+        Arch::X86_64 => x86_64::disassemble(64, ip, code),
+        Arch::X86 => x86_64::disassemble(32, ip, code),
         Arch::Aarch64 => aarch64::disassemble(ip, code),
     }
 }

@@ -130,7 +130,14 @@ impl Profile {
         if self.looks.len() == MAX_LOOKS {
             self.looks.pop_front();
         }
-        let decoded = isa::decode(arch, sample.ip, sample.code());
+        let arch = if sample.compat {
+            arch.compat()
+        } else {
+            Some(arch)
+        };
+        let decoded = arch
+            .map(|arch| isa::decode(arch, sample.ip, sample.code()))
+            .unwrap_or_default();
         self.looks.push_back(Look {
             time_ns: sample.time_ns,
             tid: sample.tid,

@@ -358,3 +358,20 @@ fn text_for_evidence() {
         ]
     );
 }
+
+/// The same bytes are another program in 32-bit code: `inc` became a prefix.
+#[test]
+fn code_of_32_bits_is_read_as_such() {
+    let code = [0x40, 0x31, 0xc8, 0xc1, 0xc0, 0x05, 0xc3];
+    let lines = disassemble(Arch::X86, 0x1000, &code);
+    let expected = ["inc eax", "xor eax,ecx", "rol eax,5", "ret"];
+    assert!(
+        lines
+            .iter()
+            .zip(expected)
+            .all(|(line, end)| line.ends_with(end)),
+        "{lines:?}"
+    );
+    assert_eq!(decode(Arch::X86, 0x1000, &code).mix.count(Class::Add), 1);
+    assert_eq!(decode(Arch::X86_64, 0x1000, &code).mix.count(Class::Add), 0);
+}

@@ -1,4 +1,4 @@
-//! `x86_64` instructions to classes.
+//! x86 instructions to classes, 64-bit and 32-bit.
 //!
 //! One table, [`CLASS_OF`], says the class of every mnemonic. It is built once,
 //! so that reading a window costs a decode and an index per instruction.
@@ -14,16 +14,16 @@ use iced_x86::{
 use super::{Class, Decoded};
 
 /// Counts the instructions of a window; see [`super::decode`].
-pub(super) fn decode(ip: u64, code: &[u8]) -> Decoded {
+pub(super) fn decode(bits: u32, ip: u64, code: &[u8]) -> Decoded {
     let mut decoded = Decoded::default();
-    decoded.undecodable = walk(ip, code, |instruction| {
+    decoded.undecodable = walk(bits, ip, code, |instruction| {
         decoded.mix.add(class_of(instruction));
     });
     decoded
 }
 
 /// Writes out the instructions of a window; see [`super::disassemble`].
-pub(super) fn disassemble(ip: u64, code: &[u8]) -> Vec<String> {
+pub(super) fn disassemble(bits: u32, ip: u64, code: &[u8]) -> Vec<String> {
     let mut formatter = IntelFormatter::new();
     let options = formatter.options_mut();
     options.set_hex_prefix("0x");
@@ -31,7 +31,7 @@ pub(super) fn disassemble(ip: u64, code: &[u8]) -> Vec<String> {
     options.set_uppercase_hex(false);
     options.set_branch_leading_zeros(false);
     let mut lines = Vec::new();
-    walk(ip, code, |instruction| {
+    walk(bits, ip, code, |instruction| {
         let mut line = format!("{:x}: ", instruction.ip());
         formatter.format(instruction, &mut line);
         lines.push(line);
@@ -41,8 +41,8 @@ pub(super) fn disassemble(ip: u64, code: &[u8]) -> Vec<String> {
 
 /// Visits each instruction up to the end of the straight line, and says
 /// whether bytes that are no instruction ended it.
-fn walk(ip: u64, code: &[u8], mut visit: impl FnMut(&Instruction)) -> bool {
-    let mut decoder = Decoder::with_ip(64, code, ip, DecoderOptions::NONE);
+fn walk(bits: u32, ip: u64, code: &[u8], mut visit: impl FnMut(&Instruction)) -> bool {
+    let mut decoder = Decoder::with_ip(bits, code, ip, DecoderOptions::NONE);
     let mut instruction = Instruction::default();
     while decoder.can_decode() {
         decoder.decode_out(&mut instruction);

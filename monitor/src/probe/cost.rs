@@ -48,7 +48,11 @@ impl Cost {
     /// Nanoseconds a run; 0 if it did not run.
     #[must_use]
     pub fn ns_per_run(self) -> f64 {
-        if self.runs == 0 { 0.0 } else { self.ns as f64 / self.runs as f64 }
+        if self.runs == 0 {
+            0.0
+        } else {
+            self.ns as f64 / self.runs as f64
+        }
     }
 }
 
@@ -96,15 +100,23 @@ impl Empty {
             tracepoint.attach().map_err(refused)?;
         }
         let sampler = Sampler::attach(program(&mut ebpf, EMPTY_SAMPLER)?, hz)?;
-        Ok(Self { ebpf, _sampler: sampler })
+        Ok(Self {
+            ebpf,
+            _sampler: sampler,
+        })
     }
 
     /// What each has cost so far, by the name of the probe it stands beside.
     #[must_use]
     pub fn costs(&self) -> Costs {
         let mut costs = of(&self.ebpf);
-        let pairs = EMPTY.into_iter().zip(TRACEPOINTS).chain([(EMPTY_SAMPLER, SAMPLER)]);
-        pairs.filter_map(|(empty, probe)| Some((probe.to_owned(), costs.remove(empty)?))).collect()
+        let pairs = EMPTY
+            .into_iter()
+            .zip(TRACEPOINTS)
+            .chain([(EMPTY_SAMPLER, SAMPLER)]);
+        pairs
+            .filter_map(|(empty, probe)| Some((probe.to_owned(), costs.remove(empty)?)))
+            .collect()
     }
 }
 
@@ -113,7 +125,10 @@ pub(super) fn of(ebpf: &Ebpf) -> Costs {
     let cost = |program: &aya::programs::Program| {
         let info = program.info().ok()?;
         let ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
-        Some(Cost { runs: info.run_count(), ns })
+        Some(Cost {
+            runs: info.run_count(),
+            ns,
+        })
     };
     ebpf.programs()
         .filter_map(|(name, program)| Some((name.to_owned(), cost(program)?)))

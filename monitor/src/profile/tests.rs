@@ -156,3 +156,13 @@ fn reset_forgets() {
     profile.reset();
     assert_eq!((profile.summary(0).samples, profile.latest()), (0, None));
 }
+
+#[test]
+fn code_of_32_bits_is_decoded_as_such() {
+    let mut sample = Sample::user(PROCESS, 1, SECOND, 0x1000, &[0x40, 0xc3]);
+    sample.compat = true;
+    let mut profile = Profile::new(PROCESS);
+    profile.add(Arch::X86_64, &sample, Place::File);
+    let mix = profile.summary(0).mix;
+    assert_eq!((mix.count(Class::Add), mix.count(Class::Branch)), (1, 1));
+}

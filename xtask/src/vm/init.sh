@@ -21,12 +21,13 @@ check() {
     if "$@"; then echo "VM-OK $name"; else echo "VM-FAIL $name"; fi
 }
 
-# Waits up to $1 seconds for the command in the other arguments to succeed.
+# Waits up to $1 seconds for the command in the other arguments to succeed; no
+# longer than the daemon lives.
 within() {
     left=$1
     shift
     until "$@"; do
-        [ "$left" -gt 0 ] || return 1
+        [ "$left" -gt 0 ] && [ -d "/proc/$daemon" ] || return 1
         left=$((left - 1))
         sleep 1
     done
