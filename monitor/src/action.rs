@@ -56,6 +56,20 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Every reason there is.
+    pub const ALL: [Self; 10] = [
+        Self::Allowed,
+        Self::Init,
+        Self::KernelThread,
+        Self::Myself,
+        Self::Ancestor,
+        Self::Vanished,
+        Self::Replaced,
+        Self::Unreadable,
+        Self::NoPermission,
+        Self::NoPidfd,
+    ];
+
     /// Its name in events and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -14,7 +14,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::Serialize;
 
 use crate::cli::RunArgs;
-use crate::metrics::FAMILIES;
+use crate::score::FAMILIES;
 
 /// What to do with a miner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]

@@ -6,6 +6,7 @@
 //! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
 mod orders;
+mod tell;
 
 use std::{
     io::{self, Stdout},
@@ -14,7 +15,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use rustix::time::{ClockId, clock_gettime};
@@ -23,17 +24,17 @@ use tokio::time::{MissedTickBehavior, interval};
 use self::orders::{Orders, Report};
 use crate::{
     action::{self, Outcome, Refusal},
-    collector::{Charge, Collector, Standing, Subject},
+    collector::{Collector, Standing, Subject},
     config::{self, Action, Config},
     event::{self, Process},
     host,
     isa::Arch,
-    journal::{self, ActionEvent, Event, Format, Journal, VerdictEvent},
-    metrics::{GROUP_OTHER, Metrics},
+    journal::{self, Format, Journal},
+    metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
     profile::seconds,
     score::{Model, ModelError},
-    verdict::{Ruling, Thresholds, Verdict},
+    verdict::{Thresholds, Verdict},
     web::{self, BindError, Web},
 };
 
@@ -181,16 +182,6 @@ impl Daemon {
         }
     }
 
-    fn announce(&mut self) {
-        let uname = rustix::system::uname();
-        self.tell(&Event::Ready {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            kernel: uname.release().to_string_lossy().into_owned(),
-            programs: self.probes.programs().into_keys().collect(),
-            sampler: self.probes.source().to_string(),
-        });
-    }
-
     fn drain(&mut self) {
         let (collector, metrics) = (&mut self.collector, &self.metrics);
         self.probes
@@ -265,44 +256,6 @@ impl Daemon {
         }
     }
 
-    fn report(&mut self, process: Process, ruling: Ruling) {
-        let Ruling {
-            verdict,
-            assessment,
-            cores,
-            delay_ns,
-        } = ruling;
-        self.metrics.count_verdict(
-            verdict.name(),
-            family_label(assessment.family),
-            seconds(delay_ns),
-        );
-        let Some(subject) = self.collector.subject(process) else {
-            return;
-        };
-        let burn_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
-        let facts = subject.facts();
-        let event = Event::Verdict(VerdictEvent {
-            pid: process.tgid,
-            start_time: host::ticks(process.start_ns),
-            exe: facts
-                .map(|facts| facts.exe.clone())
-                .filter(|exe| !exe.is_empty()),
-            comm: facts.map_or_else(String::new, |facts| facts.comm.clone()),
-            verdict: verdict.name(),
-            family: assessment.family,
-            score: assessment.score,
-            cpu_percent: 100.0 * cores,
-            burn_seconds: seconds(burn_ns),
-            evidence: assessment
-                .evidence
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        });
-        self.tell(&event);
-    }
-
     /// Acts on a process that mines, unless that is under way or settled.
     fn act(&mut self, process: Process, now_ns: u64) {
         let Some(subject) = self.collector.subject(process) else {
@@ -366,65 +319,12 @@ impl Daemon {
             Outcome::Gone => (journal::Outcome::Gone, ""),
             Outcome::Survived => (journal::Outcome::Survived, "still there after SIGKILL"),
             Outcome::Refused(refusal) => {
-                self.metrics.count_refusal(refusal.name());
+                self.metrics.count_refusal(refusal);
                 (journal::Outcome::Refused, refusal.name())
             }
         };
         self.metrics.count_kill(family_label(family), outcome);
         self.tell_action(process, outcome, reason, time);
-    }
-
-    fn tell_action(
-        &mut self,
-        process: Process,
-        outcome: journal::Outcome,
-        reason: &str,
-        time: Duration,
-    ) {
-        let action = self.config.action;
-        self.tell(&Event::Action(ActionEvent {
-            pid: process.tgid,
-            action,
-            outcome,
-            reason: reason.to_owned(),
-            seconds: time.as_secs_f64(),
-        }));
-    }
-
-    fn tell(&mut self, event: &Event) {
-        if let Err(error) = self.journal.write(SystemTime::now(), event) {
-            self.metrics.journal_errors.inc();
-            tracing::warn!("an event could not be written to standard output: {error}");
-        }
-    }
-
-    /// Brings the metrics up to date.
-    fn mirror(&mut self, direct: u64, spilled: u64) {
-        let mut other = 0.0;
-        for charge in self.collector.charges() {
-            match charge {
-                Charge::Group(name, time) => self.metrics.add_group_cpu(&name, time),
-                Charge::Kernel(time) => self.metrics.add_kernel_cpu(time),
-                Charge::Other(time) => other += time,
-            }
-        }
-        self.metrics
-            .set_map("tasks", direct, monitor_ebpf::TASK_SLOTS.into());
-        self.metrics
-            .set_map("spill", spilled, monitor_ebpf::SPILL_ENTRIES.into());
-        self.metrics
-            .profiles_dropped
-            .set_total(self.collector.dropped);
-        match self.probes.stats() {
-            Ok(stats) => {
-                let small_ns = stats.small_exit_ns.saturating_sub(self.small_exit_ns);
-                self.small_exit_ns = stats.small_exit_ns;
-                other += seconds(small_ns);
-                self.metrics.mirror_probes(&stats, self.collector.malformed);
-            }
-            Err(error) => tracing::warn!("the probes' counters cannot be read: {error}"),
-        }
-        self.metrics.add_group_cpu(GROUP_OTHER, other);
     }
 }
 

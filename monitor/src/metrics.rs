@@ -9,37 +9,26 @@
 //! exporters send. There are no pids. Every error series exists from the
 //! start, at zero, so that its first error is seen as an increase.
 
+mod registrar;
+
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use monitor_ebpf::ProbeStats;
 use procfs::process::Process;
-use prometheus::core::Collector;
 use prometheus::{
     Counter, CounterVec, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Opts, Registry, TextEncoder,
+    IntGaugeVec, Registry, TextEncoder,
 };
 
+pub use self::registrar::Mirror;
+use self::registrar::Registrar;
+use crate::action::Refusal;
 use crate::journal::Outcome;
+use crate::score::FAMILIES;
 use crate::text;
+use crate::verdict::Verdict;
 
-/// The families of hash algorithm that are told apart.
-pub const FAMILIES: [&str; 5] = ["randomx", "sha256d", "scrypt", "argon2", "unknown-pow"];
-/// The verdicts that are counted.
-pub const VERDICTS: [&str; 2] = ["miner", "hashing"];
-/// Why a kill is refused.
-pub const REFUSALS: [&str; 10] = [
-    "allowed",
-    "init",
-    "kernel-thread",
-    "self",
-    "ancestor",
-    "vanished",
-    "replaced",
-    "unreadable",
-    "no-permission",
-    "no-pidfd",
-];
 /// Process groups with a series of their own.
 pub const MAX_GROUPS: usize = 64;
 /// The group of kernel threads. No process can name itself into it.
@@ -54,24 +43,6 @@ const MAX_GROUP_CHARS: usize = 64;
 const DELAY_BUCKETS: [f64; 13] = [
     1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0,
 ];
-
-/// A counter that follows a total kept elsewhere, such as in the kernel.
-#[derive(Clone, Debug)]
-pub struct Mirror(IntCounter);
-
-impl Mirror {
-    /// Sets the counter to `total`. It never goes backwards: a smaller total
-    /// than before changes nothing.
-    pub fn set_total(&self, total: u64) {
-        self.0.inc_by(total.saturating_sub(self.0.get()));
-    }
-
-    /// The total it was last set to.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.0.get()
-    }
-}
 
 /// All metrics, in a registry of their own.
 #[derive(Debug)]
@@ -222,16 +193,16 @@ impl Metrics {
         self.cpu_seconds.with_label_values(&[GROUP_KERNEL]);
         self.cpu_seconds.with_label_values(&[GROUP_OTHER]);
         for family in FAMILIES {
-            for verdict in VERDICTS {
-                self.verdicts.with_label_values(&[verdict, family]);
+            for verdict in [Verdict::Miner, Verdict::Hashing] {
+                self.verdicts.with_label_values(&[verdict.name(), family]);
             }
             for outcome in [Outcome::Gone, Outcome::Survived, Outcome::DryRun] {
                 self.kills.with_label_values(&[family, outcome.name()]);
             }
             self.stolen_cpu_seconds.with_label_values(&[family]);
         }
-        for reason in REFUSALS {
-            self.kills_refused.with_label_values(&[reason]);
+        for reason in Refusal::ALL {
+            self.kills_refused.with_label_values(&[reason.name()]);
         }
     }
 
@@ -292,10 +263,12 @@ impl Metrics {
         self.suspects.set(to_gauge(count as u64));
     }
 
-    /// Counts a verdict, one of [`VERDICTS`] and [`FAMILIES`], and the time it
-    /// took from the start of the burn, in seconds.
-    pub fn count_verdict(&self, verdict: &'static str, family: &'static str, delay: f64) {
-        self.verdicts.with_label_values(&[verdict, family]).inc();
+    /// Counts a verdict on one of [`FAMILIES`], and the time it took from the
+    /// start of the burn, in seconds.
+    pub fn count_verdict(&self, verdict: Verdict, family: &'static str, delay: f64) {
+        self.verdicts
+            .with_label_values(&[verdict.name(), family])
+            .inc();
         self.verdict_delay.observe(delay);
     }
 
@@ -309,9 +282,9 @@ impl Metrics {
         }
     }
 
-    /// Counts a refused kill, for one of [`REFUSALS`].
-    pub fn count_refusal(&self, reason: &'static str) {
-        self.kills_refused.with_label_values(&[reason]).inc();
+    /// Counts a refused kill.
+    pub fn count_refusal(&self, reason: Refusal) {
+        self.kills_refused.with_label_values(&[reason.name()]).inc();
     }
 
     /// Adds CPU time burned by a miner of one of [`FAMILIES`].
@@ -370,42 +343,6 @@ fn add(counter: &Counter, seconds: f64) {
 
 fn to_gauge(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
-}
-
-/// Makes metrics and registers them.
-struct Registrar(Registry);
-
-impl Registrar {
-    fn add<C: Collector + Clone + 'static>(&self, metric: C) -> prometheus::Result<C> {
-        self.0.register(Box::new(metric.clone()))?;
-        Ok(metric)
-    }
-
-    fn mirror(&self, name: &str, help: &str) -> prometheus::Result<Mirror> {
-        self.add(IntCounter::new(name, help)?).map(Mirror)
-    }
-
-    fn counters(&self, name: &str, help: &str, label: &str) -> prometheus::Result<CounterVec> {
-        self.add(CounterVec::new(Opts::new(name, help), &[label])?)
-    }
-
-    fn int_counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> prometheus::Result<IntCounterVec> {
-        self.add(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn int_gauges(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> prometheus::Result<IntGaugeVec> {
-        self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
 }
 
 #[cfg(test)]

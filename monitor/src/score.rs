@@ -11,7 +11,7 @@ mod model;
 
 use std::fmt;
 
-pub use self::model::{Model, ModelError};
+pub use self::model::{FAMILIES, Model, ModelError};
 use crate::{
     isa::Class,
     profile::{Place, Summary},

@@ -38,9 +38,15 @@ fn resident(metrics: &Metrics) -> f64 {
 fn a_fork_and_exec_storm_hides_no_miner_and_leaks_nothing() {
     let _turn = take_turn();
     let mut daemon = Daemon::start(&["--action", "kill"]);
+    let limit = Duration::from_secs(10);
+    daemon.wait_metrics("the maps are looked at", limit, |metrics| {
+        match metrics.labels("unjack_map_entries", "map").len() {
+            0 => Err("no map".to_owned()),
+            _ => Ok(()),
+        }
+    });
     let before = daemon.metrics();
     assert!(resident(&before) > 0.0);
-    assert!(!before.labels("unjack_map_entries", "map").is_empty());
 
     let home = tempfile::tempdir().expect("a temporary directory");
     let everyone = fs::Permissions::from_mode(0o777);

@@ -74,7 +74,7 @@ impl Privilege {
 pub(crate) fn inherited_variables() -> Vec<(String, String)> {
     env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .filter(|(name, _)| name.starts_with("UNJACK_") || name.starts_with("RUST_"))
+        .filter(|(name, _)| name.starts_with("UNJACK_") || name == "RUST_BACKTRACE")
         .collect()
 }
 

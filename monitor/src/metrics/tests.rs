@@ -43,7 +43,7 @@ fn error_series_are_there_from_the_start() {
     ] {
         check(&metrics, &format!("unjack_{series}"), 0.0);
     }
-    for reason in REFUSALS {
+    for reason in Refusal::ALL.map(Refusal::name) {
         check(
             &metrics,
             &format!("unjack_kills_refused_total{{reason=\"{reason}\"}}"),
@@ -55,7 +55,7 @@ fn error_series_are_there_from_the_start() {
             let series = format!("unjack_kills_total{{family=\"{family}\",outcome=\"{outcome}\"}}");
             check(&metrics, &series, 0.0);
         }
-        for verdict in VERDICTS {
+        for verdict in ["miner", "hashing"] {
             let series =
                 format!("unjack_verdicts_total{{family=\"{family}\",verdict=\"{verdict}\"}}");
             check(&metrics, &series, 0.0);
@@ -76,7 +76,7 @@ fn build_info_is_one() {
 #[test]
 fn verdicts_and_their_delay_are_counted() {
     let metrics = metrics();
-    metrics.count_verdict("miner", "randomx", 7.0);
+    metrics.count_verdict(Verdict::Miner, "randomx", 7.0);
     check(
         &metrics,
         "unjack_verdicts_total{family=\"randomx\",verdict=\"miner\"}",
@@ -104,7 +104,7 @@ fn a_refusal_is_not_a_kill() {
     let metrics = metrics();
     metrics.count_kill("scrypt", Outcome::Gone);
     metrics.count_kill("scrypt", Outcome::Refused);
-    metrics.count_refusal("init");
+    metrics.count_refusal(Refusal::Init);
     check(
         &metrics,
         "unjack_kills_total{family=\"scrypt\",outcome=\"gone\"}",

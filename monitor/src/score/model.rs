@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::{
-    isa::{CLASSES, Class, Mix},
-    metrics::FAMILIES,
-};
+use crate::isa::{CLASSES, Class, Mix};
+
+/// The families of hash algorithm that are told apart.
+pub const FAMILIES: [&str; 5] = ["randomx", "sha256d", "scrypt", "argon2", "unknown-pow"];
 
 /// The model this program was built with.
 static SHIPPED: &str = include_str!("../../model/first.json");

@@ -1,0 +1,114 @@
+//! What the daemon tells: events for the journal, and the metrics.
+
+use std::time::{Duration, SystemTime};
+
+use super::{Daemon, family_label};
+use crate::{
+    collector::Charge,
+    event::Process,
+    host,
+    journal::{self, ActionEvent, Event, VerdictEvent},
+    metrics::GROUP_OTHER,
+    profile::seconds,
+    verdict::Ruling,
+};
+
+impl Daemon {
+    pub(super) fn announce(&mut self) {
+        let uname = rustix::system::uname();
+        self.tell(&Event::Ready {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel: uname.release().to_string_lossy().into_owned(),
+            programs: self.probes.programs().into_keys().collect(),
+            sampler: self.probes.source().to_string(),
+        });
+    }
+
+    pub(super) fn report(&mut self, process: Process, ruling: Ruling) {
+        let Ruling {
+            verdict,
+            assessment,
+            cores,
+            delay_ns,
+        } = ruling;
+        self.metrics
+            .count_verdict(verdict, family_label(assessment.family), seconds(delay_ns));
+        let Some(subject) = self.collector.subject(process) else {
+            return;
+        };
+        let burn_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
+        let facts = subject.facts();
+        let event = Event::Verdict(VerdictEvent {
+            pid: process.tgid,
+            start_time: host::ticks(process.start_ns),
+            exe: facts
+                .map(|facts| facts.exe.clone())
+                .filter(|exe| !exe.is_empty()),
+            comm: facts.map_or_else(String::new, |facts| facts.comm.clone()),
+            verdict: verdict.name(),
+            family: assessment.family,
+            score: assessment.score,
+            cpu_percent: 100.0 * cores,
+            burn_seconds: seconds(burn_ns),
+            evidence: assessment
+                .evidence
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        });
+        self.tell(&event);
+    }
+
+    pub(super) fn tell_action(
+        &mut self,
+        process: Process,
+        outcome: journal::Outcome,
+        reason: &str,
+        time: Duration,
+    ) {
+        let action = self.config.action;
+        self.tell(&Event::Action(ActionEvent {
+            pid: process.tgid,
+            action,
+            outcome,
+            reason: reason.to_owned(),
+            seconds: time.as_secs_f64(),
+        }));
+    }
+
+    pub(super) fn tell(&mut self, event: &Event) {
+        if let Err(error) = self.journal.write(SystemTime::now(), event) {
+            self.metrics.journal_errors.inc();
+            tracing::warn!("an event could not be written to standard output: {error}");
+        }
+    }
+
+    /// Brings the metrics up to date.
+    pub(super) fn mirror(&mut self, direct: u64, spilled: u64) {
+        let mut other = 0.0;
+        for charge in self.collector.charges() {
+            match charge {
+                Charge::Group(name, time) => self.metrics.add_group_cpu(&name, time),
+                Charge::Kernel(time) => self.metrics.add_kernel_cpu(time),
+                Charge::Other(time) => other += time,
+            }
+        }
+        self.metrics
+            .set_map("tasks", direct, monitor_ebpf::TASK_SLOTS.into());
+        self.metrics
+            .set_map("spill", spilled, monitor_ebpf::SPILL_ENTRIES.into());
+        self.metrics
+            .profiles_dropped
+            .set_total(self.collector.dropped);
+        match self.probes.stats() {
+            Ok(stats) => {
+                let small_ns = stats.small_exit_ns.saturating_sub(self.small_exit_ns);
+                self.small_exit_ns = stats.small_exit_ns;
+                other += seconds(small_ns);
+                self.metrics.mirror_probes(&stats, self.collector.malformed);
+            }
+            Err(error) => tracing::warn!("the probes' counters cannot be read: {error}"),
+        }
+        self.metrics.add_group_cpu(GROUP_OTHER, other);
+    }
+}
