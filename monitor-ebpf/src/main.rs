@@ -15,6 +15,18 @@
     target_arch = "bpf",
     expect(internal_features, reason = "see the atomic module")
 )]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(
+        clippy::inline_always,
+        reason = "a call costs as much as the work, and the verifier follows typed pointers best in one body"
+    ),
+    expect(clippy::similar_names, reason = "tid and tgid are the kernel's terms"),
+    expect(
+        clippy::needless_pass_by_value,
+        reason = "aya's macros hand contexts over by value"
+    )
+)]
 
 #[cfg(target_arch = "bpf")]
 mod atomic;

@@ -2,6 +2,7 @@
 
 use aya_ebpf::{
     EbpfContext,
+    bindings::{bpf_perf_event_data, bpf_user_pt_regs_t},
     helpers::{
         bpf_get_smp_processor_id,
         generated::{bpf_get_current_task_btf, bpf_probe_read_user, bpf_task_pt_regs},
@@ -18,6 +19,10 @@ use crate::{
     maps::{EVENTS, count},
     task::{self, NO_WAKEUP},
 };
+
+/// The bytes of a window, as helpers count.
+#[expect(clippy::cast_possible_truncation, reason = "it is 64")]
+const WINDOW: u32 = CODE_BYTES as u32;
 
 /// The smallest page of both architectures: code is readable at least up to
 /// the next multiple of it.
@@ -63,6 +68,7 @@ fn wanted(leader: &TaskSlot) -> bool {
 /// more does not matter.
 #[inline(always)]
 fn within_cap(leader: &mut TaskSlot, now: u64) -> bool {
+    #[expect(clippy::cast_possible_truncation, reason = "136 years of uptime")]
     let second = (now >> 30) as u32;
     if leader.sample_second != second {
         leader.sample_second = second;
@@ -95,7 +101,8 @@ fn emit(ctx: &PerfEventContext, current: Object, leader: &TaskSlot, tid: u32, no
                 count(|stats| stats.code_faults += 1);
             }
         } else {
-            ip = user_ip(bpf_task_pt_regs(current.0.cast_mut().cast()) as *const u8);
+            ip =
+                user_ip(bpf_task_pt_regs(current.0.cast_mut().cast()) as *const bpf_user_pt_regs_t);
         }
         (*record).kind = KIND_SAMPLE;
         (*record).tgid = leader.tgid;
@@ -118,11 +125,12 @@ unsafe fn read_code(ip: u64, code: *mut core::ffi::c_void) -> u32 {
     let from = ip as *const core::ffi::c_void;
     // SAFETY: `code` has room for CODE_BYTES, and the helper checks `from`.
     unsafe {
-        if bpf_probe_read_user(code, CODE_BYTES as u32, from) == 0 {
-            return CODE_BYTES as u32;
+        if bpf_probe_read_user(code, WINDOW, from) == 0 {
+            return WINDOW;
         }
+        #[expect(clippy::cast_possible_truncation, reason = "at most a page")]
         let rest = (PAGE - (ip & (PAGE - 1))) as u32;
-        if rest < CODE_BYTES as u32 && bpf_probe_read_user(code, rest, from) == 0 {
+        if rest < WINDOW && bpf_probe_read_user(code, rest, from) == 0 {
             return rest;
         }
     }
@@ -134,12 +142,7 @@ unsafe fn read_code(ip: u64, code: *mut core::ffi::c_void) -> u32 {
 #[inline(always)]
 fn interrupted(ctx: &PerfEventContext) -> (u64, u32) {
     // SAFETY: the context of a perf event program is a bpf_perf_event_data.
-    let regs = unsafe {
-        &(*ctx
-            .as_ptr()
-            .cast::<aya_ebpf::bindings::bpf_perf_event_data>())
-        .regs
-    };
+    let regs = unsafe { &(*ctx.as_ptr().cast::<bpf_perf_event_data>()).regs };
     #[cfg(bpf_target_arch = "x86_64")]
     {
         // The low bits of the code segment are the privilege level, and the
@@ -148,7 +151,7 @@ fn interrupted(ctx: &PerfEventContext) -> (u64, u32) {
         const USER_64: u64 = 0x33;
         let flags = match regs.cs {
             USER_64 => 0,
-            cs if cs & 3 == 0 => SAMPLE_KERNEL,
+            cs if cs % 4 == 0 => SAMPLE_KERNEL,
             _ => SAMPLE_COMPAT,
         };
         (regs.rip, flags)
@@ -168,12 +171,14 @@ fn interrupted(ctx: &PerfEventContext) -> (u64, u32) {
 
 /// Where user space entered the kernel: the member is part of the ptrace ABI.
 #[inline(always)]
-unsafe fn user_ip(regs: *const u8) -> u64 {
-    #[cfg(bpf_target_arch = "x86_64")]
-    const IP: usize = core::mem::offset_of!(aya_ebpf::bindings::pt_regs, rip);
-    #[cfg(bpf_target_arch = "aarch64")]
-    const IP: usize = core::mem::offset_of!(aya_ebpf::bindings::user_pt_regs, pc);
+unsafe fn user_ip(regs: *const bpf_user_pt_regs_t) -> u64 {
     // SAFETY: the verifier knows `regs` for a struct pt_regs and checks the
-    // member.
-    unsafe { regs.add(IP).cast::<u64>().read_volatile() }
+    // member; the kernel makes the load fault-safe.
+    unsafe {
+        #[cfg(bpf_target_arch = "x86_64")]
+        let ip = &raw const (*regs).rip;
+        #[cfg(bpf_target_arch = "aarch64")]
+        let ip = &raw const (*regs).pc;
+        ip.read_volatile()
+    }
 }

@@ -76,7 +76,7 @@ fn claim(task: Object, tid: u32) -> Option<*mut TaskSlot> {
         direct
     } else {
         let new = TaskSlot { tid, tgid, ..EMPTY };
-        if SPILL.insert(tid, &new, 0).is_err() {
+        if SPILL.insert(tid, new, 0).is_err() {
             count(|stats| stats.tasks_lost += 1);
             return None;
         }

@@ -185,19 +185,21 @@ pub fn explain(
         thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
     }
     drop(probes);
+    // A process that never ran has no slot: it burned nothing all the time.
+    let idle = (0.0, begun.elapsed().as_secs_f64());
     let burned = first
         .zip(last)
-        .map_or((0.0, 0.0), |((from_ns, from), (to_ns, to))| {
+        .map_or(idle, |((from_ns, from), (to_ns, to))| {
             (seconds(to.saturating_sub(from)), seconds(to_ns - from_ns))
         });
     let found = collector
         .subjects()
         .find(|subject| subject.profile.process.tgid == pid);
-    let mut idle = Subject::new(Process {
+    let mut unseen = Subject::new(Process {
         tgid: pid,
         start_ns: 0,
     });
-    let subject = found.unwrap_or(&mut idle);
+    let subject = found.unwrap_or(&mut unseen);
     let facts = seen.facts().map_err(look)?;
     let summary = subject.profile.summary(0);
     let assessment = model.assess(&summary);

@@ -112,8 +112,10 @@ impl Workload {
     pub fn wait_end(&mut self, what: &str, deadline: Instant) -> ExitStatus {
         let limit = deadline.saturating_duration_since(Instant::now());
         host::eventually(what, limit, || {
-            self.ended()
-                .ok_or_else(|| format!("process {} lives", self.pid()))
+            self.ended().ok_or_else(|| {
+                let (pid, cpu) = (self.pid(), host::schedstat_seconds(self.pid()));
+                format!("process {pid} lives and has used {cpu:?} s of CPU")
+            })
         })
     }
 

@@ -6,20 +6,19 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use tests::host::take_turn;
+use tests::host::{take_turn, workload};
 use tests::{Daemon, Metrics, Workload};
 
 /// How long the storm lasts.
 const STORM: Duration = Duration::from_secs(30);
-/// The miner shares two cores with eight busy processes and their children;
-/// it needs longer to burn enough than on an idle machine.
+/// The daemon shares the machine with a hundred processes that are ready to run;
+/// it may take a little longer than on an idle one.
 const DEATH: Duration = Duration::from_secs(20);
 /// What the daemon may grow by: it may learn a bounded number of processes.
 const GROWTH: f64 = 32.0 * 1024.0 * 1024.0;
-/// Entries that may stay, as a share of the room: processes that came in the
-/// meantime, and records that are just being read. The storm starts many times
-/// more processes than that.
-const REMAIN: f64 = 0.01;
+/// Entries that may stay beyond those for threads that live: of processes that
+/// come and go just then. The storm starts hundreds of times as many.
+const REMAIN: f64 = 64.0;
 
 /// What must be there, even at zero, so that a loss would show.
 const LOSSES: [&str; 5] = [
@@ -32,6 +31,17 @@ const LOSSES: [&str; 5] = [
 
 fn resident(metrics: &Metrics) -> f64 {
     metrics.sum("process_resident_memory_bytes", &[])
+}
+
+/// Threads on this machine.
+fn threads() -> usize {
+    let tasks = |process: fs::DirEntry| fs::read_dir(process.path().join("task")).ok();
+    fs::read_dir("/proc")
+        .expect("/proc is mounted")
+        .flatten()
+        .filter_map(tasks)
+        .map(Iterator::count)
+        .sum()
 }
 
 #[test]
@@ -65,7 +75,14 @@ fn a_fork_and_exec_storm_hides_no_miner_and_leaks_nothing() {
             .current_dir(home.path()),
     );
     let began = Instant::now();
-    let mut miner = Workload::start(&["sha256d"]);
+    // New processes go first: among them a miner of ordinary priority gets less
+    // than the 10 % of a core from which on a process is judged at all.
+    let mut miner = Workload::spawn(
+        Command::new("nice")
+            .args(["--adjustment", "-20"])
+            .arg(workload())
+            .arg("sha256d"),
+    );
     let first = miner.first_hash();
     miner.wait_killed("a miner in the storm", first + DEATH);
     assert!(storm.ended().is_none(), "the miner died within the storm");
@@ -94,14 +111,11 @@ fn a_fork_and_exec_storm_hides_no_miner_and_leaks_nothing() {
 
     for map in before.labels("unjack_map_entries", "map") {
         let entries = |of: &Metrics| of.sum("unjack_map_entries", &[("map", map)]);
-        let room = before.sum("unjack_map_capacity", &[("map", map)]);
-        assert!(room > 0.0, "{map} has no stated capacity");
         daemon.wait_metrics("the storm's entries go", Duration::from_secs(30), |now| {
-            let (then, now) = (entries(&before), entries(now));
-            println!("{map}: {then} entries before, {now} now");
-            (now <= then + REMAIN * room)
-                .then_some(())
-                .ok_or(format!("{map}: {then} entries before, {now} now"))
+            let (then, now, live) = (entries(&before), entries(now), threads() as f64);
+            let told = format!("{map}: {then} entries before, {now} now, {live} threads live");
+            println!("{told}");
+            (now <= then.max(live) + REMAIN).then_some(()).ok_or(told)
         });
     }
 

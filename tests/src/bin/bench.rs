@@ -49,16 +49,29 @@ fn probes() -> Result<()> {
         // In turn, so that neither always runs second on a hook.
         let (mut real, empty);
         if round % 2 == 0 {
-            real = Probes::attach(Settings { target: None, sample_hz: SAMPLE_HZ })?;
+            real = Probes::attach(Settings {
+                target: None,
+                sample_hz: SAMPLE_HZ,
+            })?;
             empty = Empty::attach(SAMPLE_HZ)?;
         } else {
             empty = Empty::attach(SAMPLE_HZ)?;
-            real = Probes::attach(Settings { target: None, sample_hz: SAMPLE_HZ })?;
+            real = Probes::attach(Settings {
+                target: None,
+                sample_hz: SAMPLE_HZ,
+            })?;
         }
         let mut found = Vec::new();
         for (names, work) in [
             (&["sched_switch"][..], switches as fn() -> Result<()>),
-            (&["sched_process_fork", "sched_process_exec", "sched_process_exit"], processes),
+            (
+                &[
+                    "sched_process_fork",
+                    "sched_process_exec",
+                    "sched_process_exit",
+                ],
+                processes,
+            ),
             (&["sample"], busy),
         ] {
             let before = (real.costs(), empty.costs());
@@ -76,10 +89,17 @@ fn probes() -> Result<()> {
         rounds.push(found);
     }
     println!("\nprobes: ns per run, median of {ROUNDS} rounds (least to most)\n");
-    println!("{:<20} {:>10} {:>10} {:>10}   over empty", "program", "runs", "probe", "empty");
+    println!(
+        "{:<20} {:>10} {:>10} {:>10}   over empty",
+        "program", "runs", "probe", "empty"
+    );
     for index in 0..rounds[0].len() {
         let rows: Vec<_> = rounds.iter().map(|round| &round[index]).collect();
-        let over = spread(rows.iter().map(|(_, r, e)| r.ns_per_run() - e.ns_per_run()).collect());
+        let over = spread(
+            rows.iter()
+                .map(|(_, r, e)| r.ns_per_run() - e.ns_per_run())
+                .collect(),
+        );
         let real = spread(rows.iter().map(|(_, r, _)| r.ns_per_run()).collect());
         let empty = spread(rows.iter().map(|(_, _, e)| e.ns_per_run()).collect());
         let runs: u64 = rows.iter().map(|(_, r, _)| r.runs).sum();
@@ -98,7 +118,11 @@ fn of(costs: &Costs, name: &str) -> Cost {
 /// Least, median and most.
 fn spread(mut values: Vec<f64>) -> (f64, f64, f64) {
     values.sort_by(f64::total_cmp);
-    (values[0], values[values.len() / 2], values[values.len() - 1])
+    (
+        values[0],
+        values[values.len() / 2],
+        values[values.len() - 1],
+    )
 }
 
 /// Two threads on one processor that hand a byte to and fro.
@@ -159,11 +183,17 @@ fn busy() -> Result<()> {
 
 /// CPU and memory of the whole agent.
 fn agent() -> Result<()> {
-    println!("\nagent: CPU of one core, and memory, over {} s each\n", AGENT.as_secs());
+    println!(
+        "\nagent: CPU of one core, and memory, over {} s each\n",
+        AGENT.as_secs()
+    );
     let cpus = thread::available_parallelism()?.get().to_string();
     for (what, load) in [
         ("idle host", None),
-        ("every core busy", Some(vec!["--cpu", &cpus, "--cpu-method", "int64"])),
+        (
+            "every core busy",
+            Some(vec!["--cpu", &cpus, "--cpu-method", "int64"]),
+        ),
         ("forks and execs", Some(vec!["--fork", "2", "--exec", "2"])),
     ] {
         let mut daemon = Daemon::start::<&str>(&[]);
@@ -185,7 +215,11 @@ fn agent() -> Result<()> {
         thread::sleep(AGENT);
         let share = (used()? - from) / begun.elapsed().as_secs_f64();
         let memory = daemon.metrics().sum("process_resident_memory_bytes", &[]);
-        println!("{what:<20} {:>6.2} %   {:>6.1} MB", 100.0 * share, memory / 1e6);
+        println!(
+            "{what:<20} {:>6.2} %   {:>6.1} MB",
+            100.0 * share,
+            memory / 1e6
+        );
         if let Some(stress) = &mut stress {
             kill_process(Pid::from_child(stress), Signal::INT)?;
             stress.wait()?;
