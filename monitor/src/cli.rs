@@ -95,9 +95,10 @@ pub struct RunArgs {
 
     /// CPU a process must burn to be looked at, in percent of one core
     ///
-    /// 10 and 10% are the same. A process on several cores can burn more than
+    /// 2 and 2% are the same. What burns less than half a core is looked at for
+    /// longer, up to a minute, until there are enough samples to judge by. A process on several cores can burn more than
     /// 100; so can this be more. It must be above 0.
-    #[arg(long, env = "UNJACK_MIN_CPU", value_name = "PERCENT", default_value = "10", value_parser = percent, allow_negative_numbers = true)]
+    #[arg(long, env = "UNJACK_MIN_CPU", value_name = "PERCENT", default_value = "2", value_parser = percent, allow_negative_numbers = true)]
     pub min_cpu: f64,
 
     /// Score from which a process is a miner: 0 is ordinary work, 1 is certain
@@ -260,7 +261,7 @@ mod tests {
     fn defaults_are_the_documented_ones() {
         let args = run(&[]).unwrap();
         assert_eq!(args.action, Action::Observe);
-        assert!((args.min_cpu - 10.0).abs() < f64::EPSILON);
+        assert!((args.min_cpu - 2.0).abs() < f64::EPSILON);
         assert!((args.min_score - 0.8).abs() < f64::EPSILON);
         assert_eq!(args.window, Duration::from_secs(5));
         assert_eq!(args.grace, Duration::from_secs(2));

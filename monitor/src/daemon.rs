@@ -34,7 +34,7 @@ use crate::{
     probe::{ProbeError, Probes, Settings},
     profile::seconds,
     score::{Model, ModelError},
-    verdict::{Thresholds, Verdict},
+    verdict::{MIN_SAMPLES, Thresholds, Verdict},
     web::{self, BindError, Web},
 };
 
@@ -107,6 +107,8 @@ pub async fn run(
     }));
 
     let mut daemon = Daemon::new(config, arch, model, format, metrics, probes);
+    // Every series is there before anybody is told to come and look.
+    daemon.tick();
     daemon.announce();
     ready.store(true, Ordering::Relaxed);
     daemon.watch(shutdown).await;
@@ -225,10 +227,12 @@ impl Daemon {
             metrics,
             ..
         } = self;
-        let since_ns = now_ns.saturating_sub(thresholds.window_ns);
         let (mut rulings, mut miners) = (Vec::new(), Vec::new());
         for subject in collector.subjects() {
             let process = subject.profile.process;
+            let since_ns = subject
+                .profile
+                .since(now_ns, thresholds.window_ns, MIN_SAMPLES);
             let summary = subject.profile.summary(since_ns);
             let mut judgement = std::mem::take(&mut subject.case.judgement);
             let ruling = judgement.judge(now_ns, &summary, model, thresholds, |assessment| {

@@ -141,6 +141,9 @@ pub fn explain(
     };
     let seen = Seen::open_pid(pid).map_err(look)?;
     let start_ticks = seen.start_ticks().map_err(look)?;
+    if !seen.is_running() {
+        return Err(ExplainError::NoProcess(pid));
+    }
     let settings = Settings {
         target: Some(pid),
         sample_hz: 99,
@@ -148,10 +151,11 @@ pub fn explain(
     let mut probes = Probes::attach(settings)?;
     let mut collector = Collector::new(arch);
     let begun = Instant::now();
-    let (mut first, mut last) = (None, None);
+    let (mut first, mut last, mut samples) = (None, None, 0);
     loop {
         probes.drain(DRAIN_LIMIT, |record| {
             if let Ok(event @ (Event::Sample(_) | Event::Exec { .. })) = event::decode(record) {
+                samples += u32::from(matches!(event, Event::Sample(_)));
                 collector.take(&event);
             }
         });
@@ -167,16 +171,12 @@ pub fn explain(
                 }
             });
         });
-        let still = Seen::open_pid(pid).and_then(|seen| seen.start_ticks());
-        if still.ok() != Some(start_ticks) {
-            let samples = collector
-                .subjects()
-                .map(|s| s.profile.summary(0).samples)
-                .max();
+        if !seen.is_running() {
+            let seconds = begun.elapsed().as_secs_f64();
             return Err(ExplainError::Vanished {
                 pid,
-                seconds: begun.elapsed().as_secs_f64(),
-                samples: samples.unwrap_or(0),
+                seconds,
+                samples,
             });
         }
         if begun.elapsed() >= duration {

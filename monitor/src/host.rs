@@ -129,6 +129,14 @@ impl Seen {
         Ok(self.folder.stat()?.starttime)
     }
 
+    /// Whether it still runs: one that has exited and waits for its parent to
+    /// notice does not.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        let state = self.folder.stat().map(|stat| stat.state);
+        state.is_ok_and(|state| !matches!(state, 'Z' | 'X'))
+    }
+
     /// Its parent now.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ use crate::{
 pub const MAX_LOOKS: usize = 1000;
 /// Counter readings kept, one a second: the longest window, and one before.
 pub const MAX_READINGS: usize = 62;
+/// The longest window: what the readings span.
+pub const MAX_WINDOW_NS: u64 = 60_000_000_000;
 /// Bytes of a cache line, the unit hot code is counted in.
 const LINE: u64 = 64;
 
@@ -169,6 +171,21 @@ impl Profile {
     pub fn reset(&mut self) {
         self.looks.clear();
         self.readings.clear();
+    }
+
+    /// From when on to judge: at least `window_ns` back, and further until there
+    /// are `samples` to judge by, as far as the readings go ([`MAX_WINDOW_NS`]).
+    /// What burns little is looked at for longer.
+    #[must_use]
+    pub fn since(&self, now_ns: u64, window_ns: u64, samples: u32) -> u64 {
+        let enough = self
+            .looks
+            .iter()
+            .rev()
+            .nth(samples.saturating_sub(1) as usize);
+        let far = now_ns.saturating_sub(MAX_WINDOW_NS);
+        let needed = enough.map_or(far, |look| look.time_ns);
+        needed.max(far).min(now_ns.saturating_sub(window_ns))
     }
 
     /// When the last sample was taken; `None` if there is none.

@@ -1,7 +1,7 @@
 //! Score, burn and time to a verdict. Pure: every moment is handed in.
 //!
-//! A process is judged while it burns at least `min_cpu` over a whole window,
-//! on enough samples, and only what two judgements in a row agree on becomes
+//! A process is judged while it burns at least `min_cpu` over a whole window
+//! (a longer one if it takes that to have enough samples), and only what two judgements in a row agree on becomes
 //! its verdict: a program may well hash for a second.
 
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
     score::{Assessment, Evidence, Model},
 };
 
-/// Samples in the window without which nothing is judged: what a tenth of a
-/// core yields in five seconds, with some to spare.
+/// Samples without which nothing is judged: the shares of a mix are then sure
+/// to a few percent, at some ten instructions a sample.
 pub const MIN_SAMPLES: u32 = 40;
 /// Judgements in a row that must agree.
 const AGREE: u32 = 2;
@@ -55,7 +55,7 @@ pub struct Thresholds {
 impl Thresholds {
     /// Those of `unjack run` without flags.
     pub const DEFAULT: Self = Self {
-        min_cpu: 0.1,
+        min_cpu: 0.02,
         min_score: 0.8,
         window_ns: 5_000_000_000,
     };
@@ -274,7 +274,7 @@ mod tests {
     #[test]
     fn little_burn_is_not_judged() {
         let idle = Summary {
-            cores: 0.05,
+            cores: 0.01,
             ..miner()
         };
         assert_eq!(rulings(&[idle.clone(), idle.clone(), idle]), [None; 3]);
@@ -283,7 +283,7 @@ mod tests {
     #[test]
     fn a_pause_begins_anew() {
         let idle = Summary {
-            cores: 0.05,
+            cores: 0.01,
             ..miner()
         };
         assert_eq!(rulings(&[miner(), idle, miner()]), [None; 3]);

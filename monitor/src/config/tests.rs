@@ -4,6 +4,7 @@ use clap::Parser as _;
 
 use super::*;
 use crate::cli::{Cli, Command};
+use crate::verdict::Thresholds;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n\
                       miner:x:1001:1001::/home/miner:/bin/sh\n\
@@ -44,7 +45,7 @@ fn defaults_are_accepted() {
     let config = config(&[]).unwrap();
     assert_eq!(config.action, Action::Observe);
     assert!(
-        (config.min_cpu - 0.1).abs() < 1e-9,
+        (config.min_cpu - Thresholds::DEFAULT.min_cpu).abs() < 1e-9,
         "percent becomes a fraction"
     );
     assert!(config.allow.is_empty() && config.deny.is_empty());

@@ -166,3 +166,14 @@ fn code_of_32_bits_is_decoded_as_such() {
     let mix = profile.summary(0).mix;
     assert_eq!((mix.count(Class::Add), mix.count(Class::Branch)), (1, 1));
 }
+
+#[test]
+fn a_window_reaches_back_for_enough_samples_and_no_further() {
+    let samples: Vec<(u32, u64, u64)> = (100..200).map(|second| (1, second, 0)).collect();
+    let profile = profile(&samples);
+    let since = |window, samples| profile.since(200 * SECOND, window * SECOND, samples) / SECOND;
+    assert_eq!(since(5, 2), 195, "enough in the window itself");
+    assert_eq!(since(5, 40), 160, "forty samples back");
+    assert_eq!(since(5, 90), 140, "a minute back at the most");
+    assert_eq!(since(5, 500), 140, "never that many");
+}
