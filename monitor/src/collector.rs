@@ -11,16 +11,20 @@
 
 mod ledger;
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
 
 use monitor_ebpf::TaskSlot;
+use serde::Serialize;
 
 pub use self::ledger::{Charge, Ledger};
 use crate::{
     event::{Event, Process, Sample},
     host::{Facts, Seen, maps::CodeMap},
-    isa::Arch,
-    profile::{Place, Profile, Reading},
+    isa::{self, Arch},
+    profile::{Place, Profile, Reading, Summary},
     verdict::Judgement,
 };
 
@@ -57,6 +61,36 @@ pub struct Case {
     pub standing: Standing,
     /// On-CPU nanoseconds already counted as stolen.
     pub stolen_ns: u64,
+}
+
+/// A piece of code, for a person to check.
+#[derive(Clone, Debug, Serialize)]
+pub struct HotCode {
+    /// Share of the samples in its cache line, 0 to 1.
+    pub share: f64,
+    /// Where it is.
+    pub ip: u64,
+    /// The file mapped there, cleaned; `None` for memory without one.
+    pub file: Option<String>,
+    /// Its instructions.
+    pub instructions: Vec<String>,
+}
+
+impl fmt::Display for HotCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            share,
+            ip,
+            file,
+            instructions: _,
+        } = self;
+        let file = file.as_deref().unwrap_or("memory without a file");
+        write!(
+            f,
+            "{:.0} % of the samples are in the cache line of {ip:#x}, in {file}",
+            100.0 * share
+        )
+    }
 }
 
 /// A process that is sampled.
@@ -96,6 +130,20 @@ impl Subject {
             self.facts = self.seen.as_ref().and_then(|seen| seen.facts().ok());
         }
         self.facts.as_ref()
+    }
+
+    /// The code it executes most, of those parts whose bytes are still kept.
+    #[must_use]
+    pub fn hot_code(&self, arch: Arch, summary: &Summary) -> Option<HotCode> {
+        let (line, share) = summary.hottest?;
+        let sample = self.profile.code(line)?;
+        let arch = if sample.compat { arch.compat()? } else { arch };
+        Some(HotCode {
+            share,
+            ip: sample.ip,
+            file: self.code.name(sample.ip).map(str::to_owned),
+            instructions: isa::disassemble(arch, sample.ip, sample.code()),
+        })
     }
 
     /// The kind of memory at an address. Mappings that are not known yet are
@@ -243,6 +291,12 @@ impl Collector {
     /// One that is sampled.
     pub fn subject(&mut self, process: Process) -> Option<&mut Subject> {
         self.subjects.get_mut(&process)
+    }
+
+    /// The instruction set code is decoded for.
+    #[must_use]
+    pub fn arch(&self) -> Arch {
+        self.arch
     }
 
     /// Takes the CPU time to be charged to groups since the last call.

@@ -12,7 +12,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    collector::{Collector, Subject},
+    collector::{Collector, HotCode, Subject},
     daemon::monotonic_ns,
     event::{self, Event, Process},
     host::{LookError, Seen},
@@ -106,6 +106,8 @@ pub struct Explanation {
     pub verdict: &'static str,
     /// Why.
     pub evidence: Vec<String>,
+    /// The code it executes most.
+    pub hot_code: Option<HotCode>,
     /// The threads sampled most.
     pub threads: Vec<ThreadMix>,
 }
@@ -218,6 +220,7 @@ pub fn explain(
         exe: facts.exe,
         start_time: start_ticks,
         threads: threads.collect(),
+        hot_code: subject.hot_code(arch, &summary),
         ..report(pid, &summary, &assessment, burned, thresholds)
     })
 }
@@ -274,6 +277,7 @@ fn report(
         family: assessment.family,
         verdict: verdict.name(),
         evidence,
+        hot_code: None,
         threads: Vec::new(),
     }
 }
@@ -335,6 +339,12 @@ impl Explanation {
         text.push('\n');
         for line in &self.evidence {
             let _ = writeln!(text, "  {line}");
+        }
+        if let Some(code) = &self.hot_code {
+            let _ = writeln!(text, "\n  {code}:");
+            for instruction in &code.instructions {
+                let _ = writeln!(text, "    {instruction}");
+            }
         }
         if self.threads.len() > 1 {
             let _ = writeln!(text, "\n  thread    samples  hashing");

@@ -5,7 +5,7 @@
 //! the process or for one of its threads. Pure: time comes in with the data.
 //!
 //! Bounds: a profile keeps [`MAX_LOOKS`] decoded samples and [`MAX_READINGS`]
-//! readings, the newest, some 60 KiB in all. Code bytes are not kept.
+//! readings, the newest, and the code of [`MAX_CODE`] samples: some 70 KiB.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,6 +17,8 @@ use crate::{
 /// Decoded samples kept. The sampler takes at most `--sample-hz` a second of
 /// one process, so at the default rate this is ten seconds.
 pub const MAX_LOOKS: usize = 1000;
+/// Samples kept whole, with their code, to show what is executed.
+pub const MAX_CODE: usize = 64;
 /// Counter readings kept, one a second: the longest window, and one before.
 pub const MAX_READINGS: usize = 62;
 /// The longest window: what the readings span.
@@ -71,6 +73,7 @@ pub struct Profile {
     /// Whose it is.
     pub process: Process,
     looks: VecDeque<Look>,
+    code: VecDeque<Sample>,
     readings: VecDeque<Reading>,
 }
 
@@ -123,6 +126,7 @@ impl Profile {
         Self {
             process,
             looks: VecDeque::new(),
+            code: VecDeque::new(),
             readings: VecDeque::new(),
         }
     }
@@ -131,6 +135,12 @@ impl Profile {
     pub fn add(&mut self, arch: Arch, sample: &Sample, place: Place) {
         if self.looks.len() == MAX_LOOKS {
             self.looks.pop_front();
+        }
+        if !sample.code().is_empty() {
+            if self.code.len() == MAX_CODE {
+                self.code.pop_front();
+            }
+            self.code.push_back(*sample);
         }
         let arch = if sample.compat {
             arch.compat()
@@ -170,7 +180,17 @@ impl Profile {
     /// Forgets everything: the process executes another image now.
     pub fn reset(&mut self) {
         self.looks.clear();
+        self.code.clear();
         self.readings.clear();
+    }
+
+    /// The newest sample of the code in a cache line, if it is still kept.
+    #[must_use]
+    pub fn code(&self, line: u64) -> Option<&Sample> {
+        self.code
+            .iter()
+            .rev()
+            .find(|sample| sample.ip / LINE * LINE == line)
     }
 
     /// From when on to judge: at least `window_ns` back, and further until there

@@ -80,8 +80,8 @@ pub struct Ruling {
     pub verdict: Verdict,
     /// Why.
     pub assessment: Assessment,
-    /// Burn over the window, in cores.
-    pub cores: f64,
+    /// What was judged.
+    pub summary: Summary,
     /// Nanoseconds since it began to burn.
     pub delay_ns: u64,
 }
@@ -160,7 +160,7 @@ impl Judgement {
         Some(Ruling {
             verdict,
             assessment,
-            cores: summary.cores,
+            summary: summary.clone(),
             delay_ns,
         })
     }

@@ -13,6 +13,9 @@ use crate::{
     verdict::Ruling,
 };
 
+/// Instructions shown with a verdict.
+const SHOWN: usize = 8;
+
 impl Daemon {
     pub(super) fn announce(&mut self) {
         let uname = rustix::system::uname();
@@ -28,15 +31,28 @@ impl Daemon {
         let Ruling {
             verdict,
             assessment,
-            cores,
+            summary,
             delay_ns,
         } = ruling;
         self.metrics
             .count_verdict(verdict, family_label(assessment.family), seconds(delay_ns));
+        let arch = self.collector.arch();
         let Some(subject) = self.collector.subject(process) else {
             return;
         };
         let burn_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
+        let mut evidence: Vec<String> = assessment
+            .evidence
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        if let Some(code) = subject.hot_code(arch, &summary) {
+            let shown = code.instructions.iter().take(SHOWN).cloned();
+            evidence.push(format!(
+                "code: {code}: {}",
+                shown.collect::<Vec<_>>().join("; ")
+            ));
+        }
         let facts = subject.facts();
         let event = Event::Verdict(VerdictEvent {
             pid: process.tgid,
@@ -48,13 +64,9 @@ impl Daemon {
             verdict: verdict.name(),
             family: assessment.family,
             score: assessment.score,
-            cpu_percent: 100.0 * cores,
+            cpu_percent: 100.0 * summary.cores,
             burn_seconds: seconds(burn_ns),
-            evidence: assessment
-                .evidence
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            evidence,
         });
         self.tell(&event);
     }

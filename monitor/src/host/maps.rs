@@ -2,21 +2,36 @@
 //!
 //! The process chooses how many mappings it has and what their files are
 //! called. Only executable ones are kept, at most [`MAX_RANGES`] of them, from
-//! at most [`MAX_BYTES`] of text; what lies beyond is [`Place::Unknown`].
+//! at most [`MAX_BYTES`] of text; what lies beyond is [`Place::Unknown`]. Of
+//! the files' names [`MAX_NAMES`] are kept, cleaned.
 
 use std::io::{self, BufRead, BufReader, Read};
 
-use crate::profile::Place;
+use crate::{profile::Place, text::clean};
 
 /// Executable ranges kept.
 pub const MAX_RANGES: usize = 4096;
+/// Names of files kept: a program's own and its libraries'.
+pub const MAX_NAMES: usize = 64;
+/// Characters of a name.
+const NAME_CHARS: usize = 256;
 /// Bytes of the file that are read.
 pub const MAX_BYTES: u64 = 4 << 20;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Range {
+    start: u64,
+    end: u64,
+    place: Place,
+    /// Index into the names.
+    name: Option<usize>,
+}
 
 /// The executable ranges of one process, in order of address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CodeMap {
-    ranges: Vec<(u64, u64, Place)>,
+    ranges: Vec<Range>,
+    names: Vec<String>,
     /// A bound was hit: there is more than was kept.
     pub truncated: bool,
 }
@@ -38,12 +53,20 @@ impl CodeMap {
                 break;
             }
             bytes += read as u64;
-            let Some(range) = parse(&line) else { continue };
+            let Some((start, end, place, name)) = parse(&line) else {
+                continue;
+            };
             if map.ranges.len() == MAX_RANGES {
                 map.truncated = true;
                 break;
             }
-            map.ranges.push(range);
+            let name = map.keep(name);
+            map.ranges.push(Range {
+                start,
+                end,
+                place,
+                name,
+            });
         }
         map.truncated |= bytes >= MAX_BYTES;
         Ok(map)
@@ -52,17 +75,40 @@ impl CodeMap {
     /// The kind of memory at an address.
     #[must_use]
     pub fn place(&self, ip: u64) -> Place {
-        let after = self.ranges.partition_point(|(start, _, _)| *start <= ip);
-        match self.ranges[..after].last() {
-            Some((_, end, place)) if ip < *end => *place,
-            _ => Place::Unknown,
+        self.find(ip).map_or(Place::Unknown, |range| range.place)
+    }
+
+    /// The file mapped at an address, cleaned; `None` if there is none, or its
+    /// name was not kept.
+    #[must_use]
+    pub fn name(&self, ip: u64) -> Option<&str> {
+        let name = self.find(ip)?.name?;
+        self.names.get(name).map(String::as_str)
+    }
+
+    fn find(&self, ip: u64) -> Option<&Range> {
+        let after = self.ranges.partition_point(|range| range.start <= ip);
+        self.ranges[..after].last().filter(|range| ip < range.end)
+    }
+
+    /// The index of a name, kept if there is room.
+    fn keep(&mut self, name: &[u8]) -> Option<usize> {
+        if name.is_empty() {
+            return None;
         }
+        let name = clean(name, NAME_CHARS);
+        let known = self.names.iter().position(|known| *known == name);
+        if known.is_some() || self.names.len() == MAX_NAMES {
+            return known;
+        }
+        self.names.push(name);
+        Some(self.names.len() - 1)
     }
 }
 
 /// One line, if it is of an executable mapping:
 /// `start-end rwxp offset dev inode   path`.
-fn parse(line: &[u8]) -> Option<(u64, u64, Place)> {
+fn parse(line: &[u8]) -> Option<(u64, u64, Place, &[u8])> {
     let line = line.trim_ascii_end();
     let (range, rest) = cut(line)?;
     let (perms, rest) = cut(rest)?;
@@ -84,7 +130,8 @@ fn parse(line: &[u8]) -> Option<(u64, u64, Place)> {
     } else {
         Place::Anonymous
     };
-    Some((hex(&range[..dash])?, hex(&range[dash + 1..])?, place))
+    let (start, end) = (hex(&range[..dash])?, hex(&range[dash + 1..])?);
+    Some((start, end, place, path))
 }
 
 /// The text up to the next space, and what follows it.
@@ -99,7 +146,7 @@ mod tests {
 
     #[track_caller]
     fn check(line: &[u8], expected: Option<Place>) {
-        assert_eq!(parse(line).map(|(_, _, place)| place), expected);
+        assert_eq!(parse(line).map(|(_, _, place, _)| place), expected);
     }
 
     #[test]
@@ -181,6 +228,20 @@ mod tests {
                 Place::Unknown
             ]
         );
+    }
+
+    #[test]
+    fn files_are_named_cleaned_and_bounded() {
+        let text = b"1000-2000 r-xp 0 0:0 0 /a\n3000-4000 r-xp 0 0:0 0 /b\x1b[2J\n5000-6000 r-xp 0 0:0 0 \n";
+        let map = CodeMap::read(&text[..]).unwrap();
+        assert_eq!(map.name(0x1000), Some("/a"));
+        assert_eq!(map.name(0x3000), Some("/b\\x1b[2J"));
+        assert_eq!((map.name(0x5000), map.name(0x9000)), (None, None));
+
+        let lines = (0..=MAX_NAMES).map(|n| format!("{n:x}000-{n:x}fff r-xp 0 0:0 0 /{n}"));
+        let map = CodeMap::read(lines.collect::<Vec<_>>().join("\n").as_bytes()).unwrap();
+        assert_eq!(map.names.len(), MAX_NAMES);
+        assert_eq!(map.name((MAX_NAMES as u64) << 12), None);
     }
 
     #[test]

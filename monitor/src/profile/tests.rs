@@ -177,3 +177,16 @@ fn a_window_reaches_back_for_enough_samples_and_no_further() {
     assert_eq!(since(5, 90), 140, "a minute back at the most");
     assert_eq!(since(5, 500), 140, "never that many");
 }
+
+#[test]
+fn the_newest_code_of_a_line_is_kept() {
+    let mut profile = profile(&[(1, 1, 0x1000), (2, 2, 0x1008), (3, 3, 0x2000)]);
+    assert_eq!(profile.code(0x1000).map(|sample| sample.tid), Some(2));
+    assert_eq!(profile.code(0x3000), None);
+    for _ in 0..MAX_CODE {
+        profile.add(Arch::X86_64, &sample(4, 4, 0x4000), Place::File);
+    }
+    assert_eq!(profile.code(0x1000), None, "bounded");
+    profile.reset();
+    assert_eq!(profile.code(0x4000), None);
+}
