@@ -7,9 +7,11 @@
 pub mod maps;
 
 use std::{
+    ffi::OsStr,
     fs::Metadata,
     io::{self, Read},
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
+    path::Path,
 };
 
 use procfs::{ProcError, process::Process as ProcFolder};
@@ -210,7 +212,13 @@ impl Seen {
     /// # Errors
     /// It is gone or may not be looked at.
     pub fn maps(&self) -> Result<maps::CodeMap, LookError> {
-        Ok(maps::CodeMap::read(self.folder.open_relative("maps")?)?)
+        let image = self.folder.exe()?;
+        let is_system = |path: &[u8], inode| {
+            let path = Path::new(OsStr::from_bytes(path));
+            path != image && is_roots_own(path, inode)
+        };
+        let file = self.folder.open_relative("maps")?;
+        Ok(maps::CodeMap::read(file, is_system)?)
     }
 
     fn cgroup(&self) -> Option<String> {
@@ -227,6 +235,15 @@ impl Seen {
             .or(groups.first())?;
         Some(clean(group.pathname.as_bytes(), PATH_CHARS))
     }
+}
+
+/// Whether on the host this path leads to the file with this inode, and only
+/// root can have put it there. A container's files are not on the host's paths.
+fn is_roots_own(path: &Path, inode: u64) -> bool {
+    const WRITABLE_BY_OTHERS: u32 = 0o022;
+    std::fs::metadata(path).is_ok_and(|file| {
+        file.ino() == inode && file.uid() == 0 && file.mode() & WRITABLE_BY_OTHERS == 0
+    })
 }
 
 /// Nanoseconds since boot in the clock ticks `/proc/PID/stat` counts in: the

@@ -31,6 +31,9 @@ const LINE: u64 = 64;
 pub enum Place {
     /// A file that still has a name.
     File,
+    /// A shared library of the host's own: another file than the program, which
+    /// only root could have put there.
+    System,
     /// A file that was deleted after it was mapped.
     Deleted,
     /// A file that only ever lived in memory.

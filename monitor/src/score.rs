@@ -5,7 +5,8 @@
 //!
 //! 1. *Is it hashing?* From the instruction mix and the size of the hot code.
 //! 2. *Is it mining?* Hashing, and no witness that the hashes serve something:
-//!    no data flows through it, and it does not wait for anybody.
+//!    no data flows through it, it does not wait for anybody, and the code is
+//!    its own and not that of the host's libraries.
 
 mod model;
 
@@ -148,6 +149,14 @@ impl Model {
         let rate = summary.voluntary_per_cpu_second;
         let text = format!("waits {rate:.0} times per CPU second");
         weigh(rate, self.voluntary_per_cpu_second, text);
+        let library = summary.places.get(&Place::System).copied().unwrap_or(0.0);
+        if library > 0.1 {
+            let text = format!(
+                "{:.0} % of its code is a shared library of the host's own",
+                100.0 * library
+            );
+            weigh(library, self.library_share, text);
+        }
         if summary.kernel_share > 0.1 {
             let text = format!(
                 "{:.0} % of its time is in the kernel",

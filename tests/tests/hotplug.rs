@@ -31,7 +31,7 @@ fn a_processor_that_comes_online_later_is_sampled() {
     let off = fs::write(&switch, "0");
     off.expect("the processor can be taken off line; in a container this test cannot run");
     let restore = Restore(switch.clone());
-    let mut daemon = Daemon::start(&["--action", "kill"]);
+    let daemon = Daemon::start(&["--action", "kill"]);
     fs::write(&switch, "1").expect("the processor can be brought on line");
     drop(restore);
 

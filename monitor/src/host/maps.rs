@@ -31,17 +31,19 @@ struct Range {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CodeMap {
     ranges: Vec<Range>,
-    names: Vec<String>,
+    /// Files' names, and whether each is one of the host's own libraries.
+    names: Vec<(String, bool)>,
     /// A bound was hit: there is more than was kept.
     pub truncated: bool,
 }
 
 impl CodeMap {
-    /// Reads the file's text.
+    /// Reads the file's text. `is_system` is asked, once for each name, whether
+    /// the file with this path and inode is one of the host's own libraries.
     ///
     /// # Errors
     /// Those of the reader.
-    pub fn read(file: impl Read) -> io::Result<Self> {
+    pub fn read(file: impl Read, is_system: impl Fn(&[u8], u64) -> bool) -> io::Result<Self> {
         let mut map = Self::default();
         let mut reader = BufReader::new(file.take(MAX_BYTES));
         let mut line = Vec::new();
@@ -53,18 +55,21 @@ impl CodeMap {
                 break;
             }
             bytes += read as u64;
-            let Some((start, end, place, name)) = parse(&line) else {
+            let Some(mapping) = parse(&line) else {
                 continue;
             };
             if map.ranges.len() == MAX_RANGES {
                 map.truncated = true;
                 break;
             }
-            let name = map.keep(name);
+            let (name, system) = map.keep(mapping.path, mapping.inode, &is_system);
             map.ranges.push(Range {
-                start,
-                end,
-                place,
+                start: mapping.start,
+                end: mapping.end,
+                place: match mapping.place {
+                    Place::File if system => Place::System,
+                    place => place,
+                },
                 name,
             });
         }
@@ -83,7 +88,7 @@ impl CodeMap {
     #[must_use]
     pub fn name(&self, ip: u64) -> Option<&str> {
         let name = self.find(ip)?.name?;
-        self.names.get(name).map(String::as_str)
+        self.names.get(name).map(|(name, _)| name.as_str())
     }
 
     fn find(&self, ip: u64) -> Option<&Range> {
@@ -91,24 +96,42 @@ impl CodeMap {
         self.ranges[..after].last().filter(|range| ip < range.end)
     }
 
-    /// The index of a name, kept if there is room.
-    fn keep(&mut self, name: &[u8]) -> Option<usize> {
-        if name.is_empty() {
-            return None;
+    /// The index of a file's name, kept if there is room, and whether it is
+    /// one of the host's own libraries; without room it is not.
+    fn keep(
+        &mut self,
+        path: &[u8],
+        inode: u64,
+        is_system: impl Fn(&[u8], u64) -> bool,
+    ) -> (Option<usize>, bool) {
+        if path.is_empty() {
+            return (None, false);
         }
-        let name = clean(name, NAME_CHARS);
-        let known = self.names.iter().position(|known| *known == name);
-        if known.is_some() || self.names.len() == MAX_NAMES {
-            return known;
+        let name = clean(path, NAME_CHARS);
+        if let Some(known) = self.names.iter().position(|(known, _)| *known == name) {
+            return (Some(known), self.names[known].1);
         }
-        self.names.push(name);
-        Some(self.names.len() - 1)
+        if self.names.len() == MAX_NAMES {
+            return (None, false);
+        }
+        let system = path.starts_with(b"/") && is_system(path, inode);
+        self.names.push((name, system));
+        (Some(self.names.len() - 1), system)
     }
+}
+
+/// An executable mapping.
+struct Mapping<'a> {
+    start: u64,
+    end: u64,
+    place: Place,
+    inode: u64,
+    path: &'a [u8],
 }
 
 /// One line, if it is of an executable mapping:
 /// `start-end rwxp offset dev inode   path`.
-fn parse(line: &[u8]) -> Option<(u64, u64, Place, &[u8])> {
+fn parse(line: &[u8]) -> Option<Mapping<'_>> {
     let line = line.trim_ascii_end();
     let (range, rest) = cut(line)?;
     let (perms, rest) = cut(rest)?;
@@ -117,7 +140,7 @@ fn parse(line: &[u8]) -> Option<(u64, u64, Place, &[u8])> {
     }
     let (_offset, rest) = cut(rest)?;
     let (_device, rest) = cut(rest)?;
-    let (_inode, path) = cut(rest).unwrap_or((rest, b""));
+    let (inode, path) = cut(rest).unwrap_or((rest, b""));
     let path = path.trim_ascii_start();
     let dash = range.iter().position(|byte| *byte == b'-')?;
     let hex = |digits: &[u8]| u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok();
@@ -130,8 +153,13 @@ fn parse(line: &[u8]) -> Option<(u64, u64, Place, &[u8])> {
     } else {
         Place::Anonymous
     };
-    let (start, end) = (hex(&range[..dash])?, hex(&range[dash + 1..])?);
-    Some((start, end, place, path))
+    Some(Mapping {
+        start: hex(&range[..dash])?,
+        end: hex(&range[dash + 1..])?,
+        place,
+        inode: str::from_utf8(inode).ok()?.parse().ok()?,
+        path,
+    })
 }
 
 /// The text up to the next space, and what follows it.
@@ -144,9 +172,27 @@ fn cut(text: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
 
+    /// A host without libraries.
+    fn nothing(_: &[u8], _: u64) -> bool {
+        false
+    }
+
+    #[test]
+    fn the_hosts_own_libraries_are_told_apart() {
+        let text = "1000-2000 r-xp 0 0:0 7 /usr/bin/a\n3000-4000 r-xp 0 0:0 8 /usr/lib/b.so\n\
+                    5000-6000 r-xp 0 0:0 9 /usr/lib/b.so (deleted)\n7000-8000 r-xp 0 0:0 0 [vdso]\n";
+        let system = |path: &[u8], inode| path.starts_with(b"/usr/lib") && inode == 8;
+        let map = CodeMap::read(text.as_bytes(), system).unwrap();
+        let places = [0x1000, 0x3000, 0x5000, 0x7000].map(|ip| map.place(ip));
+        assert_eq!(
+            places,
+            [Place::File, Place::System, Place::Deleted, Place::File]
+        );
+    }
+
     #[track_caller]
     fn check(line: &[u8], expected: Option<Place>) {
-        assert_eq!(parse(line).map(|(_, _, place, _)| place), expected);
+        assert_eq!(parse(line).map(|mapping| mapping.place), expected);
     }
 
     #[test]
@@ -215,7 +261,7 @@ mod tests {
     #[test]
     fn addresses_are_found_by_range() {
         let text = "1000-2000 r-xp 0 0:0 0 /a\n3000-4000 r-xp 0 0:0 0 \n";
-        let map = CodeMap::read(text.as_bytes()).unwrap();
+        let map = CodeMap::read(text.as_bytes(), nothing).unwrap();
         let places = [0xfff, 0x1000, 0x1fff, 0x2000, 0x3000, 0x4000].map(|ip| map.place(ip));
         assert_eq!(
             places,
@@ -233,13 +279,13 @@ mod tests {
     #[test]
     fn files_are_named_cleaned_and_bounded() {
         let text = b"1000-2000 r-xp 0 0:0 0 /a\n3000-4000 r-xp 0 0:0 0 /b\x1b[2J\n5000-6000 r-xp 0 0:0 0 \n";
-        let map = CodeMap::read(&text[..]).unwrap();
+        let map = CodeMap::read(&text[..], nothing).unwrap();
         assert_eq!(map.name(0x1000), Some("/a"));
         assert_eq!(map.name(0x3000), Some("/b\\x1b[2J"));
         assert_eq!((map.name(0x5000), map.name(0x9000)), (None, None));
 
         let lines = (0..=MAX_NAMES).map(|n| format!("{n:x}000-{n:x}fff r-xp 0 0:0 0 /{n}"));
-        let map = CodeMap::read(lines.collect::<Vec<_>>().join("\n").as_bytes()).unwrap();
+        let map = CodeMap::read(lines.collect::<Vec<_>>().join("\n").as_bytes(), nothing).unwrap();
         assert_eq!(map.names.len(), MAX_NAMES);
         assert_eq!(map.name((MAX_NAMES as u64) << 12), None);
     }
@@ -251,7 +297,7 @@ mod tests {
             "
 ",
         );
-        let map = CodeMap::read(text.as_bytes()).unwrap();
+        let map = CodeMap::read(text.as_bytes(), nothing).unwrap();
         assert_eq!((map.ranges.len(), map.truncated), (MAX_RANGES, true));
     }
 }

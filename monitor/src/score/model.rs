@@ -50,6 +50,8 @@ pub struct Model {
     pub(super) loop_penalty: f64,
     /// I/O at which half of the work counts as serving something.
     pub(super) io_bytes_per_cpu_second: f64,
+    /// The same for code of the host's own libraries.
+    pub(super) library_share: f64,
     /// The same for waiting.
     pub(super) voluntary_per_cpu_second: f64,
     /// Distance up to which a family is named, 0 to 1.
@@ -70,6 +72,7 @@ struct File {
     loop_lines: f64,
     loop_penalty: f64,
     io_bytes_per_cpu_second: f64,
+    library_share: f64,
     voluntary_per_cpu_second: f64,
     family_distance: f64,
     prototypes: Vec<FilePrototype>,
@@ -102,6 +105,7 @@ impl Model {
             loop_lines,
             loop_penalty,
             io_bytes_per_cpu_second,
+            library_share,
             voluntary_per_cpu_second,
             family_distance,
             prototypes,
@@ -113,6 +117,7 @@ impl Model {
             loop_lines,
             loop_penalty,
             io_bytes_per_cpu_second,
+            library_share,
             voluntary_per_cpu_second,
             family_distance,
             prototypes: prototypes

@@ -332,3 +332,13 @@ fn generated_code_is_said() {
         "{found:?}"
     );
 }
+
+#[test]
+fn the_hosts_own_library_explains_hashing() {
+    let library = Summary {
+        places: BTreeMap::from([(Place::System, 1.0)]),
+        ..summary(&SHA256_SCALAR)
+    };
+    let found = assess(&library);
+    assert!(found.hashing > 0.9 && found.score < 0.5, "{found:?}");
+}
