@@ -52,11 +52,13 @@ pub(crate) static SELF_TGID: Global<u32> = Global::new(0);
 /// Nanoseconds a process must have burned before it is worth a sample.
 #[unsafe(no_mangle)]
 pub(crate) static MIN_BURN_NS: Global<u64> = Global::new(100_000_000);
-/// Samples of one process and second at the most.
+/// Samples of one process in an eighth of a second at the most.
 #[unsafe(no_mangle)]
-pub(crate) static SAMPLE_CAP: Global<u32> = Global::new(99);
+pub(crate) static SAMPLE_CAP: Global<u32> = Global::new(12);
 /// `PF_KTHREAD`, include/linux/sched.h, unchanged from 5.10 to 6.18.
 pub(crate) const PF_KTHREAD: u32 = 0x0020_0000;
+/// `PF_EXITING`, as above.
+pub(crate) const PF_EXITING: u32 = 0x4;
 /// `TASK_DEAD`, include/linux/sched.h, unchanged from 5.10 to 6.18: set for a
 /// task's very last switch.
 pub(crate) const TASK_DEAD: u32 = 0x80;

@@ -88,10 +88,10 @@ pub struct TaskSlot {
     /// In a group leader's slot: images executed since tracking began. A
     /// change tells the collector that what it knew of the process is stale.
     pub execs: u32,
-    /// In a group leader's slot: the sampling second (2^30 ns) that
+    /// In a group leader's slot: the eighth of a second (2^27 ns) that
     /// `samples` counts.
-    pub sample_second: u32,
-    /// In a group leader's slot: samples emitted in `sample_second`.
+    pub sample_slice: u32,
+    /// In a group leader's slot: samples emitted in `sample_slice`.
     pub samples: u32,
 }
 

@@ -4,7 +4,7 @@ use aya_ebpf::{
     helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 use aya_log_ebpf::warn;
-use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, TASK_KTHREAD};
+use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC};
 
 use crate::{
     kernel::{Object, SIGNAL_LIVE, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_TGID},
@@ -66,7 +66,8 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
         let leader = &mut *tracked.leader;
         leader.execs += 1;
         leader.exiting = 0;
-        leader.flags &= TASK_KTHREAD;
+        // No kernel thread either, once it executes a program.
+        leader.flags = 0;
         leader.start_ns
     };
     let record = ExecRecord {

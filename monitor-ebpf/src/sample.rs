@@ -15,7 +15,9 @@ use monitor_ebpf::{
 };
 
 use crate::{
-    kernel::{MIN_BURN_NS, Object, SAMPLE_CAP, SELF_TGID, TARGET_TGID, TASK_PID},
+    kernel::{
+        MIN_BURN_NS, Object, SAMPLE_CAP, SELF_TGID, TARGET_TGID, TASK_DEAD, TASK_PID, TASK_STATE,
+    },
     maps::{EVENTS, count},
     task::{self, NO_WAKEUP},
 };
@@ -35,6 +37,10 @@ fn sample(ctx: PerfEventContext) -> u32 {
     let tid: u32 = current.read(&TASK_PID);
     if tid == 0 {
         return 0; // the idle task
+    }
+    let state: u32 = current.read(&TASK_STATE);
+    if state & TASK_DEAD != 0 {
+        return 0; // its slot is gone, or will be: making another would leak it
     }
     let Some(tracked) = task::track(current, tid) else {
         return 0;
@@ -63,15 +69,16 @@ fn wanted(leader: &TaskSlot) -> bool {
     }
 }
 
-/// Counts the sample against the process's cap for this second. Two
-/// processors may both take the last one: the cap is a bound on cost, and one
-/// more does not matter.
+/// Counts the sample against the process's cap for this eighth of a second:
+/// over a whole second a process of many threads would be looked at in its
+/// first moments only. Two processors may both take the last one: the cap is a
+/// bound on cost, and one more does not matter.
 #[inline(always)]
 fn within_cap(leader: &mut TaskSlot, now: u64) -> bool {
-    #[expect(clippy::cast_possible_truncation, reason = "136 years of uptime")]
-    let second = (now >> 30) as u32;
-    if leader.sample_second != second {
-        leader.sample_second = second;
+    #[expect(clippy::cast_possible_truncation, reason = "18 years of uptime")]
+    let slice = (now >> 27) as u32;
+    if leader.sample_slice != slice {
+        leader.sample_slice = slice;
         leader.samples = 0;
     }
     if leader.samples >= SAMPLE_CAP.load() {

@@ -22,8 +22,8 @@ use monitor_ebpf::{
 use crate::{
     atomic,
     kernel::{
-        Object, PF_KTHREAD, TASK_FLAGS, TASK_LEADER, TASK_NVCSW, TASK_RUNTIME, TASK_START,
-        TASK_TGID,
+        Object, PF_EXITING, PF_KTHREAD, TASK_FLAGS, TASK_LEADER, TASK_NVCSW, TASK_RUNTIME,
+        TASK_START, TASK_TGID,
     },
     maps::{EVENTS, SPILL, TASKS, count},
 };
@@ -72,7 +72,16 @@ fn claim(task: Object, tid: u32) -> Option<*mut TaskSlot> {
     let direct = TASKS.get_ptr_mut(tid & (TASK_SLOTS - 1))?;
     let tgid: u32 = task.read(&TASK_TGID);
     // SAFETY: as in `find`; the tag is only ever taken from 0, by one winner.
-    let slot = if unsafe { atomic::claim(tag(direct), u64::from(tid) | u64::from(tgid) << 32) } {
+    let (won, holder) = unsafe {
+        let won = atomic::claim(tag(direct), u64::from(tid) | u64::from(tgid) << 32);
+        (won, (*direct).tid)
+    };
+    if !won && holder == tid {
+        // Another processor was faster, for the same task: a leader may be
+        // claimed by two of its threads at once.
+        return Some(direct);
+    }
+    let slot = if won {
         direct
     } else {
         let new = TaskSlot { tid, tgid, ..EMPTY };
@@ -108,7 +117,7 @@ const EMPTY: TaskSlot = TaskSlot {
     flags: 0,
     parent: 0,
     execs: 0,
-    sample_second: 0,
+    sample_slice: 0,
     samples: 0,
 };
 
@@ -175,6 +184,15 @@ fn adopt(task: Object, tid: u32, slot: Option<*mut TaskSlot>) -> Option<Tracked>
 /// halfway, the two differences still sum to what the scheduler counted.
 #[inline(always)]
 pub(crate) fn account(task: Object, tracked: Tracked) {
+    // SAFETY: pointers from the map are valid for the program's run.
+    if unsafe { (*tracked.task).flags } & TASK_EXITING != 0 {
+        let flags: u32 = task.read(&TASK_FLAGS);
+        if flags & PF_EXITING == 0 {
+            // A thread that called exec already has its leader's id, and this
+            // is the dead leader's slot: the exec probe settles it.
+            return;
+        }
+    }
     let now: u64 = task.read(&TASK_RUNTIME);
     // SAFETY: pointers from the map are valid for the program's run, and the
     // fields are naturally aligned.

@@ -91,10 +91,7 @@ pub async fn run(
     }
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
     let ready = Arc::new(AtomicBool::new(false));
-    let probes = Probes::attach(Settings {
-        target: None,
-        sample_hz: config.sample_hz,
-    })?;
+    let probes = Probes::attach(Settings::new(None, config.sample_hz, config.window))?;
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let state = Web {

@@ -146,10 +146,7 @@ pub fn explain(
     if !seen.is_running() {
         return Err(ExplainError::NoProcess(pid));
     }
-    let settings = Settings {
-        target: Some(pid),
-        sample_hz: 99,
-    };
+    let settings = Settings::new(Some(pid), 99, duration);
     let mut probes = Probes::attach(settings)?;
     let mut collector = Collector::new(arch);
     let begun = Instant::now();

@@ -7,7 +7,7 @@ pub mod cost;
 mod sampler;
 mod table;
 
-use std::{collections::BTreeMap, io, path::Path};
+use std::{collections::BTreeMap, io, path::Path, time::Duration};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
@@ -20,7 +20,10 @@ use zerocopy::{FromBytes, IntoBytes};
 
 pub use self::sampler::Source;
 use self::{sampler::Sampler, table::TaskTable};
-use crate::btf::{BtfError, Offsets, VMLINUX};
+use crate::{
+    btf::{BtfError, Offsets, VMLINUX},
+    profile::MAX_LOOKS,
+};
 
 /// The probes' object code, built by this crate's build script.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/unjack-probes"));
@@ -43,6 +46,23 @@ pub struct Settings {
     pub target: Option<u32>,
     /// Samples a second on every processor.
     pub sample_hz: u32,
+    /// Samples a second of one process at the most, in round eighths.
+    pub sample_cap: u32,
+}
+
+impl Settings {
+    /// At `sample_hz`, with a cap that lets a whole window fit a profile.
+    #[must_use]
+    pub fn new(target: Option<u32>, sample_hz: u32, window: Duration) -> Self {
+        let looks = u64::try_from(MAX_LOOKS).unwrap_or(u64::MAX);
+        let fitting = looks / window.as_secs().max(1);
+        let sample_cap = sample_hz.min(u32::try_from(fitting).unwrap_or(u32::MAX));
+        Self {
+            target,
+            sample_hz,
+            sample_cap,
+        }
+    }
 }
 
 /// The probes could not be set up.
@@ -245,6 +265,7 @@ fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
         task_signal,
         signal_live,
     } = offsets;
+    let cap = settings.sample_cap.div_ceil(8);
     Ok(EbpfLoader::new()
         .override_global("TASK_PID", task_pid, true)
         .override_global("TASK_TGID", task_tgid, true)
@@ -258,8 +279,7 @@ fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
         .override_global("SIGNAL_LIVE", signal_live, true)
         .override_global("TARGET_TGID", &settings.target.unwrap_or(0), true)
         .override_global("SELF_TGID", &std::process::id(), true)
-        // One thread at full speed, and its share of every other process.
-        .override_global("SAMPLE_CAP", &settings.sample_hz, true)
+        .override_global("SAMPLE_CAP", &cap, true)
         .load(OBJECT)?)
 }
 

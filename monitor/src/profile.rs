@@ -23,6 +23,7 @@ pub const MAX_CODE: usize = 64;
 pub const MAX_READINGS: usize = 62;
 /// The longest window: what the readings span.
 pub const MAX_WINDOW_NS: u64 = 60_000_000_000;
+const SECOND_NS: u64 = 1_000_000_000;
 /// Bytes of a cache line, the unit hot code is counted in.
 const LINE: u64 = 64;
 
@@ -101,6 +102,10 @@ pub struct Summary {
     pub hottest: Option<(u64, f64)>,
     /// Share of the user samples in each kind of memory; absent kinds have 0.
     pub places: BTreeMap<Place, f64>,
+    /// Share of the window's seconds that have samples, 0 to 1: a burst has few.
+    pub steadiness: f64,
+    /// Where the window begins, nanoseconds.
+    pub since_ns: u64,
     /// Threads that were sampled.
     pub threads: u32,
     /// On-CPU time per wall time: 1 is one core.
@@ -249,11 +254,12 @@ impl Profile {
     fn summarize<'a>(&self, looks: impl Iterator<Item = &'a Look>, since_ns: u64) -> Summary {
         let mut counts = [0_u32; CLASSES];
         let mut places: BTreeMap<Place, f64> = BTreeMap::new();
-        let (mut lines, mut tids) = (Vec::new(), Vec::new());
+        let (mut lines, mut tids, mut times) = (Vec::new(), Vec::new(), Vec::new());
         let (mut samples, mut undecodable) = (0_u32, 0_u32);
         for look in looks {
             samples += 1;
             tids.push(look.tid);
+            times.push(look.time_ns.saturating_sub(since_ns) / SECOND_NS);
             if look.kernel {
                 continue;
             }
@@ -275,7 +281,12 @@ impl Profile {
             hot_lines,
             hottest,
         } = Spread::of(&mut lines);
+        times.dedup();
         let rates = self.rates(since_ns);
+        let window_ns = self
+            .readings
+            .back()
+            .map_or(0, |newest| newest.time_ns.saturating_sub(since_ns));
         Summary {
             samples,
             mix: Mix::from_counts(counts),
@@ -285,6 +296,8 @@ impl Profile {
             hot_lines,
             hottest,
             places,
+            steadiness: share(times.len() as f64, window_ns.div_ceil(SECOND_NS) as f64).min(1.0),
+            since_ns,
             threads: u32::try_from(tids.len()).unwrap_or(u32::MAX),
             cores: rates.cores,
             span_ns: rates.span_ns,

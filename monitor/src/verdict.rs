@@ -1,8 +1,10 @@
 //! Score, burn and time to a verdict. Pure: every moment is handed in.
 //!
 //! A process is judged while it burns at least `min_cpu` over a whole window
-//! (a longer one if it takes that to have enough samples), and only what two judgements in a row agree on becomes
-//! its verdict: a program may well hash for a second.
+//! (a longer one if it takes that to have enough samples), and only what
+//! judgements in a row agree on becomes
+//! its verdict: a program may well hash for a second. Work that comes in bursts
+//! is only counted once for every window, and takes more of them.
 
 use crate::{
     profile::Summary,
@@ -12,8 +14,14 @@ use crate::{
 /// Samples without which nothing is judged: the shares of a mix are then sure
 /// to a few percent, at some ten instructions a sample.
 pub const MIN_SAMPLES: u32 = 40;
-/// Judgements in a row that must agree.
-const AGREE: u32 = 2;
+/// What judgements in a row that agree must add up to.
+const AGREED: u32 = 4;
+/// What a judgement of steady work adds: two make a verdict.
+const STEADY: u32 = 2;
+/// What one of bursts adds, if it shares no sample with the last that counted.
+const BURSTS: u32 = 1;
+/// From this share of its seconds on a window is of steady work.
+const STEADY_FROM: f64 = 0.8;
 /// Least time between two reports of the same verdict on one process.
 const REPEAT_NS: u64 = 300_000_000_000;
 
@@ -84,6 +92,8 @@ pub struct Ruling {
     pub summary: Summary,
     /// Nanoseconds since it began to burn.
     pub delay_ns: u64,
+    /// It was not reported before.
+    pub first: bool,
 }
 
 /// What has been decided about one process so far.
@@ -91,15 +101,18 @@ pub struct Ruling {
 pub struct Judgement {
     burning_since_ns: Option<u64>,
     candidate: Verdict,
-    streak: u32,
-    reported: Option<(Verdict, u64)>,
+    agreed: u32,
+    /// When a judgement last counted.
+    counted_ns: u64,
+    /// When each verdict was last reported: hashing, miner.
+    reported_ns: [Option<u64>; 2],
 }
 
 impl Judgement {
     /// The verdict that stands.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        if self.streak >= AGREE {
+        if self.agreed >= AGREED {
             self.candidate
         } else {
             Verdict::None
@@ -118,7 +131,7 @@ impl Judgement {
     ) -> Option<Ruling> {
         if summary.cores < thresholds.min_cpu {
             self.burning_since_ns = None;
-            self.streak = 0;
+            self.agreed = 0;
             return None;
         }
         let since_ns = *self
@@ -143,26 +156,41 @@ impl Judgement {
             return None;
         }
         let verdict = thresholds.verdict(&assessment, denied);
-        if verdict == self.candidate {
-            self.streak = self.streak.saturating_add(1);
-        } else {
-            self.candidate = verdict;
-            self.streak = 1;
-        }
-        let known = self
-            .reported
-            .is_some_and(|(what, at)| what == verdict && now_ns.saturating_sub(at) < REPEAT_NS);
-        if self.verdict() == Verdict::None || known {
+        self.count(now_ns, verdict, summary);
+        let slot = match self.verdict() {
+            Verdict::None => return None,
+            Verdict::Hashing => &mut self.reported_ns[0],
+            Verdict::Miner => &mut self.reported_ns[1],
+        };
+        if slot.is_some_and(|at_ns| now_ns.saturating_sub(at_ns) < REPEAT_NS) {
             return None;
         }
-        self.reported = Some((verdict, now_ns));
-        let delay_ns = now_ns.saturating_sub(since_ns);
+        let first = slot.replace(now_ns).is_none();
         Some(Ruling {
             verdict,
             assessment,
             summary: summary.clone(),
-            delay_ns,
+            delay_ns: now_ns.saturating_sub(since_ns),
+            first,
         })
+    }
+
+    /// Counts a judgement towards the verdict.
+    fn count(&mut self, now_ns: u64, verdict: Verdict, summary: &Summary) {
+        if verdict != self.candidate {
+            self.candidate = verdict;
+            self.agreed = 0;
+            self.counted_ns = 0;
+        }
+        let worth = if summary.steadiness >= STEADY_FROM {
+            STEADY
+        } else if summary.since_ns >= self.counted_ns {
+            BURSTS
+        } else {
+            return;
+        };
+        self.agreed = self.agreed.saturating_add(worth);
+        self.counted_ns = now_ns;
     }
 }
 
@@ -190,6 +218,8 @@ mod tests {
             hot_lines: 20.0,
             hottest: None,
             places: BTreeMap::new(),
+            steadiness: 1.0,
+            since_ns: 0,
             threads: 1,
             cores: 1.0,
             span_ns: 5 * SECOND,
@@ -341,5 +371,65 @@ mod tests {
             reported += u32::from(ruling.is_some());
         }
         assert_eq!(reported, 2);
+    }
+
+    /// A window of five seconds that ends at `second`, with one busy second.
+    fn burst(second: u64) -> Summary {
+        Summary {
+            steadiness: 0.2,
+            since_ns: (second - 5) * SECOND,
+            ..miner()
+        }
+    }
+
+    fn bursts(seconds: impl Iterator<Item = u64>) -> Vec<u64> {
+        let model = Model::shipped().unwrap();
+        let mut judgement = Judgement::default();
+        let mut ruled = |second: &u64| {
+            let summary = burst(*second);
+            let now_ns = second * SECOND;
+            let ruling = judgement.judge(now_ns, &summary, &model, &Thresholds::DEFAULT, |_| false);
+            ruling.is_some()
+        };
+        seconds.filter(|second| ruled(second)).collect()
+    }
+
+    #[test]
+    fn one_burst_that_stays_in_the_window_is_not_reported() {
+        assert_eq!(bursts(10..15), [0; 0]);
+    }
+
+    #[test]
+    fn burst_upon_burst_is_reported_after_four_windows() {
+        assert_eq!(bursts(10..40), [25]);
+    }
+
+    #[test]
+    fn a_burst_now_and_then_while_idle_is_not_reported() {
+        let model = Model::shipped().unwrap();
+        let mut judgement = Judgement::default();
+        for second in (10..100).step_by(5) {
+            let busy = second % 20 == 0;
+            let summary = Summary {
+                cores: if busy { 0.2 } else { 0.0 },
+                ..burst(second)
+            };
+            let now_ns = second * SECOND;
+            let ruling = judgement.judge(now_ns, &summary, &model, &Thresholds::DEFAULT, |_| false);
+            assert_eq!(ruling, None);
+        }
+    }
+
+    #[test]
+    fn only_the_first_report_of_a_verdict_is_marked_so() {
+        let model = Model::shipped().unwrap();
+        let mut judgement = Judgement::default();
+        let mut firsts = Vec::new();
+        for second in 10..(REPEAT_NS / SECOND) + 20 {
+            let now_ns = second * SECOND;
+            let ruling = judgement.judge(now_ns, &miner(), &model, &Thresholds::DEFAULT, |_| false);
+            firsts.extend(ruling.map(|ruling| ruling.first));
+        }
+        assert_eq!(firsts, [true, false]);
     }
 }

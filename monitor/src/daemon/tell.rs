@@ -33,9 +33,12 @@ impl Daemon {
             assessment,
             summary,
             delay_ns,
+            first,
         } = ruling;
-        self.metrics
-            .count_verdict(verdict, family_label(assessment.family), seconds(delay_ns));
+        if first {
+            self.metrics
+                .count_verdict(verdict, family_label(assessment.family), seconds(delay_ns));
+        }
         let arch = self.collector.arch();
         let Some(subject) = self.collector.subject(process) else {
             return;

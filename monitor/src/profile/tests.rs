@@ -190,3 +190,20 @@ fn the_newest_code_of_a_line_is_kept() {
     profile.reset();
     assert_eq!(profile.code(0x4000), None);
 }
+
+#[test]
+fn a_burst_is_less_steady_than_a_burn() {
+    let steadiness = |seconds: &[u64]| {
+        let samples: Vec<(u32, u64, u64)> = seconds.iter().map(|second| (1, *second, 0)).collect();
+        let mut profile = profile(&samples);
+        let time_ns = 10 * SECOND;
+        profile.read(Reading {
+            time_ns,
+            ..Reading::default()
+        });
+        profile.summary(5 * SECOND).steadiness
+    };
+    near(steadiness(&[5, 6, 7, 8, 9]), 1.0);
+    near(steadiness(&[7, 7, 7]), 0.2);
+    near(steadiness(&[]), 0.0);
+}

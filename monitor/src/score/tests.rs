@@ -21,6 +21,8 @@ fn summary(mix: &[(Class, u32)]) -> Summary {
         hot_lines: 20.0,
         hottest: Some((0x1000, 0.1)),
         places: BTreeMap::from([(Place::File, 1.0)]),
+        steadiness: 1.0,
+        since_ns: 0,
         threads: 1,
         cores: 1.0,
         span_ns: 5_000_000_000,

@@ -49,17 +49,11 @@ fn probes() -> Result<()> {
         // In turn, so that neither always runs second on a hook.
         let (mut real, empty);
         if round % 2 == 0 {
-            real = Probes::attach(Settings {
-                target: None,
-                sample_hz: SAMPLE_HZ,
-            })?;
+            real = Probes::attach(Settings::new(None, SAMPLE_HZ, Duration::from_secs(1)))?;
             empty = Empty::attach(SAMPLE_HZ)?;
         } else {
             empty = Empty::attach(SAMPLE_HZ)?;
-            real = Probes::attach(Settings {
-                target: None,
-                sample_hz: SAMPLE_HZ,
-            })?;
+            real = Probes::attach(Settings::new(None, SAMPLE_HZ, Duration::from_secs(1)))?;
         }
         let mut found = Vec::new();
         for (names, work) in [
