@@ -53,11 +53,13 @@ pub enum Refusal {
     NoPermission,
     /// No pidfd could be had.
     NoPidfd,
+    /// The daemon was told to stop.
+    Cancelled,
 }
 
 impl Refusal {
     /// Every reason there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Allowed,
         Self::Init,
         Self::KernelThread,
@@ -68,6 +70,7 @@ impl Refusal {
         Self::Unreadable,
         Self::NoPermission,
         Self::NoPidfd,
+        Self::Cancelled,
     ];
 
     /// Its name in events and metrics.
@@ -84,6 +87,7 @@ impl Refusal {
             Self::Unreadable => "unreadable",
             Self::NoPermission => "no-permission",
             Self::NoPidfd => "no-pidfd",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -145,6 +149,9 @@ pub trait Signals {
     /// It cannot be established.
     fn identify(&self, pid: u32) -> Result<Identity, LookError>;
 
+    /// Whether the order was called off.
+    fn is_cancelled(&self) -> bool;
+
     /// Sends a signal.
     ///
     /// # Errors
@@ -193,19 +200,30 @@ fn try_kill<S: Signals>(order: &Order, lineage: &[u32], signals: &S) -> Result<b
     // The pidfd means one process for good. If the one that was judged is
     // still there now, it already was when the pidfd was taken: it is that one.
     let step = |signal, time| -> Result<bool, Refusal> {
+        if signals.is_cancelled() {
+            return Err(Refusal::Cancelled);
+        }
+        let wait = |time| {
+            signals
+                .wait(&held, time)
+                .map_err(|error| refusal(&error, Refusal::Unreadable))
+        };
         match check(order, signals) {
-            // Gone of itself, or by the signal before.
-            Err(Refusal::Vanished) if signal == Signal::Kill && !order.grace.is_zero() => {
-                return Ok(true);
+            // It may have gone by itself or by the signal before; but only the
+            // pidfd knows, as a process may lack all else and still run.
+            Err(refusal) if wait(Duration::ZERO)? => {
+                return if signal == Signal::Kill && !order.grace.is_zero() {
+                    Ok(true)
+                } else {
+                    Err(refusal)
+                };
             }
             checked => checked?,
         }
         signals
             .send(&held, signal)
             .map_err(|error| refusal(&error, Refusal::NoPermission))?;
-        signals
-            .wait(&held, time)
-            .map_err(|error| refusal(&error, Refusal::Unreadable))
+        wait(time)
     };
     if !order.grace.is_zero() && step(Signal::Terminate, order.grace)? {
         return Ok(true);

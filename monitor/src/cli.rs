@@ -95,9 +95,10 @@ pub struct RunArgs {
 
     /// CPU a process must burn to be looked at, in percent of one core
     ///
-    /// 2 and 2% are the same. What burns less than half a core is looked at for
-    /// longer, up to a minute, until there are enough samples to judge by. A process on several cores can burn more than
-    /// 100; so can this be more. It must be above 0.
+    /// 2 and 2% are the same. What burns little is looked at for longer than
+    /// --window, up to a minute, until there are enough samples to judge by.
+    /// A process on several cores can burn more than 100; so can this be more.
+    /// It must be above 0.
     #[arg(long, env = "UNJACK_MIN_CPU", value_name = "PERCENT", default_value = "2", value_parser = percent, allow_negative_numbers = true)]
     pub min_cpu: f64,
 
@@ -113,7 +114,8 @@ pub struct RunArgs {
 
     /// Time over which CPU burn and instructions are judged, 1s to 60s
     ///
-    /// Longer is surer, shorter is sooner.
+    /// Longer is surer, shorter is sooner. Of each process at most a thousand
+    /// samples are taken in a window.
     #[arg(long, env = "UNJACK_WINDOW", value_name = "DUR", default_value = "5s", value_parser = humantime::parse_duration)]
     pub window: Duration,
 

@@ -22,14 +22,18 @@ use serde::Serialize;
 pub use self::ledger::{Charge, Ledger};
 use crate::{
     event::{Event, Process, Sample},
-    host::{Facts, Seen, maps::CodeMap},
+    host::{Facts, Image, Seen, maps::CodeMap},
     isa::{self, Arch},
+    journal::Quoted,
     profile::{Place, Profile, Reading, Summary},
     verdict::Judgement,
 };
 
 /// Profiles kept at once: some 30 MiB if every one of them is full.
 pub const MAX_SUBJECTS: usize = 512;
+/// Looks at processes' mappings between two ticks, of all processes together:
+/// a look may take milliseconds.
+const MAPS_A_TICK: u32 = 32;
 /// Least time between two looks at one process's mappings.
 const MAPS_INTERVAL_NS: u64 = 2_000_000_000;
 
@@ -84,7 +88,10 @@ impl fmt::Display for HotCode {
             file,
             instructions: _,
         } = self;
-        let file = file.as_deref().unwrap_or("memory without a file");
+        let file = file.as_deref().map_or_else(
+            || "memory without a file".to_owned(),
+            |file| Quoted(file).to_string(),
+        );
         write!(
             f,
             "{:.0} % of the samples are in the cache line of {ip:#x}, in {file}",
@@ -100,6 +107,10 @@ pub struct Subject {
     pub profile: Profile,
     /// What was decided and done about it.
     pub case: Case,
+    /// It was signalled already, under this image or another.
+    pub signalled: bool,
+    /// The image its samples are of.
+    image: Option<Image>,
     /// Images it executed since it was tracked, as of the last tick.
     execs: u32,
     seen: Option<Seen>,
@@ -112,11 +123,14 @@ impl Subject {
     /// One of which nothing is known yet.
     #[must_use]
     pub fn new(process: Process) -> Self {
+        let seen = Seen::open(process).ok();
         Self {
             profile: Profile::new(process),
             case: Case::default(),
+            signalled: false,
+            image: seen.as_ref().and_then(|seen| seen.image().ok()),
             execs: 0,
-            seen: Seen::open(process).ok(),
+            seen,
             facts: None,
             code: CodeMap::default(),
             code_read_ns: None,
@@ -127,9 +141,32 @@ impl Subject {
     /// or may not be looked at.
     pub fn facts(&mut self) -> Option<&Facts> {
         if self.facts.is_none() {
-            self.facts = self.seen.as_ref().and_then(|seen| seen.facts().ok());
+            self.facts = self.look().and_then(|seen| seen.facts().ok());
         }
         self.facts.as_ref()
+    }
+
+    /// The image it was judged by: read when it was first sampled, and again
+    /// when it executed another, not when it is acted on.
+    pub fn image(&mut self) -> Option<Image> {
+        if self.image.is_none() {
+            self.image = self.look().and_then(|seen| seen.image().ok());
+        }
+        self.image
+    }
+
+    /// Path of its image on the host; see [`Seen::host_exe`].
+    pub fn host_exe(&mut self) -> Option<String> {
+        let image = self.image()?;
+        self.look()?.host_exe(image)
+    }
+
+    /// Its folder, tried again if it could not be opened before.
+    fn look(&mut self) -> Option<&Seen> {
+        if self.seen.is_none() {
+            self.seen = Seen::open(self.profile.process).ok();
+        }
+        self.seen.as_ref()
     }
 
     /// The code it executes most, of those parts whose bytes are still kept.
@@ -148,7 +185,7 @@ impl Subject {
 
     /// The kind of memory at an address. Mappings that are not known yet are
     /// looked up again, but not for every sample.
-    fn place(&mut self, ip: u64, now_ns: u64) -> Place {
+    fn place(&mut self, ip: u64, now_ns: u64, budget: &mut Budget) -> Place {
         let known = self.code.place(ip);
         let due = self
             .code_read_ns
@@ -156,30 +193,55 @@ impl Subject {
         if known != Place::Unknown || !due {
             return known;
         }
+        if budget.maps == 0 {
+            budget.maps_deferred += 1;
+            return known;
+        }
+        budget.maps -= 1;
         self.code_read_ns = Some(now_ns);
         if let Some(Ok(code)) = self.seen.as_ref().map(Seen::maps) {
+            budget.maps_truncated += u64::from(code.truncated);
             self.code = code;
         }
         self.code.place(ip)
     }
 
-    /// It executes another image: what was known is no longer true.
-    fn forget(&mut self) {
-        self.profile.reset();
-        self.case = Case::default();
+    /// It called exec. What was known is no longer true, unless it executes
+    /// the same image again: a miner that does so every few seconds would never
+    /// be judged.
+    fn executes(&mut self) {
+        let before = self.image.take();
         self.facts = None;
         self.code = CodeMap::default();
         self.code_read_ns = None;
+        if before.is_some() && self.image() == before {
+            return;
+        }
+        let burned_ns = self.profile.latest().map_or(0, |reading| reading.cpu_ns);
+        self.profile.reset();
+        // What the image before it burned was not stolen by this one.
+        self.case = Case {
+            stolen_ns: burned_ns,
+            ..Case::default()
+        };
     }
 
-    fn sample(&mut self, arch: Arch, sample: &Sample) {
+    fn sample(&mut self, arch: Arch, sample: &Sample, budget: &mut Budget) {
         let place = if sample.kernel || sample.ip == 0 {
             Place::Unknown
         } else {
-            self.place(sample.ip, sample.time_ns)
+            self.place(sample.ip, sample.time_ns, budget)
         };
         self.profile.add(arch, sample, place);
     }
+}
+
+/// What may still be read of `/proc` before the next tick, and what was cut.
+#[derive(Clone, Copy, Debug, Default)]
+struct Budget {
+    maps: u32,
+    maps_deferred: u64,
+    maps_truncated: u64,
 }
 
 /// All that is known of the host's processes.
@@ -188,6 +250,7 @@ pub struct Collector {
     arch: Arch,
     subjects: HashMap<Process, Subject>,
     ledger: Ledger,
+    budget: Budget,
     /// Profiles evicted because there were [`MAX_SUBJECTS`].
     pub dropped: u64,
     /// Records that were none of the ABI's.
@@ -202,6 +265,10 @@ impl Collector {
             arch,
             subjects: HashMap::new(),
             ledger: Ledger::default(),
+            budget: Budget {
+                maps: MAPS_A_TICK,
+                ..Budget::default()
+            },
             dropped: 0,
             malformed: 0,
         }
@@ -216,7 +283,7 @@ impl Collector {
                 time_ns: _,
             } => {
                 if let Some(subject) = self.subjects.get_mut(process) {
-                    subject.forget();
+                    subject.executes();
                 }
                 None
             }
@@ -234,7 +301,7 @@ impl Collector {
                     .subjects
                     .entry(sample.process)
                     .or_insert_with(|| Subject::new(sample.process));
-                subject.sample(self.arch, sample);
+                subject.sample(self.arch, sample, &mut self.budget);
                 None
             }
         }
@@ -258,6 +325,7 @@ impl Collector {
             }
         });
         self.ledger.finish();
+        self.budget.maps = MAPS_A_TICK;
         let mut present = HashSet::with_capacity(leaders.len());
         for slot in leaders {
             let process = Process {
@@ -270,7 +338,7 @@ impl Collector {
             present.insert(process);
             // An exec whose record was lost.
             if subject.profile.latest().is_some() && subject.execs != slot.execs {
-                subject.forget();
+                subject.executes();
             }
             subject.execs = slot.execs;
             subject.profile.read(Reading {
@@ -297,6 +365,13 @@ impl Collector {
     #[must_use]
     pub fn arch(&self) -> Arch {
         self.arch
+    }
+
+    /// Looks at mappings that were cut short, by the number of looks there may
+    /// be or by the size of the mappings.
+    #[must_use]
+    pub fn maps_cut(&self) -> u64 {
+        self.budget.maps_deferred + self.budget.maps_truncated
     }
 
     /// Takes the CPU time to be charged to groups since the last call.

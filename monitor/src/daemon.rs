@@ -7,9 +7,10 @@
 
 mod orders;
 mod tell;
+mod teller;
 
 use std::{
-    io::{self, Stdout},
+    io,
     pin::pin,
     sync::{
         Arc,
@@ -21,15 +22,18 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::orders::{Orders, Report};
+use self::{
+    orders::{Orders, Report},
+    teller::Teller,
+};
 use crate::{
-    action::{self, Outcome, Refusal},
+    action::{self, Order, Outcome, Refusal},
     collector::{Collector, Standing, Subject},
-    config::{self, Action, Config},
+    config::{self, Action, Config, RuleKey},
     event::{self, Process},
     host,
     isa::Arch,
-    journal::{self, Format, Journal},
+    journal::{self, Format},
     metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
     profile::seconds,
@@ -103,12 +107,14 @@ pub async fn run(
         let _stopped = stopped.await;
     }));
 
-    let mut daemon = Daemon::new(config, arch, model, format, metrics, probes);
+    let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
+    let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes);
     // Every series is there before anybody is told to come and look.
     daemon.tick();
     daemon.announce();
     ready.store(true, Ordering::Relaxed);
     daemon.watch(shutdown).await;
+    daemon.orders.cancel();
     ready.store(false, Ordering::Relaxed);
     drop(daemon);
     // The receiver is gone only if the server has already ended.
@@ -125,7 +131,7 @@ struct Daemon {
     config: Config,
     thresholds: Thresholds,
     model: Model,
-    journal: Journal<Stdout>,
+    teller: Teller,
     metrics: Arc<Metrics>,
     probes: Probes,
     collector: Collector,
@@ -139,7 +145,7 @@ impl Daemon {
         config: Config,
         arch: Arch,
         model: Model,
-        format: Format,
+        teller: Teller,
         metrics: Arc<Metrics>,
         probes: Probes,
     ) -> Self {
@@ -149,10 +155,10 @@ impl Daemon {
                 min_score: config.min_score,
                 window_ns: u64::try_from(config.window.as_nanos()).unwrap_or(u64::MAX),
             },
-            orders: Orders::new(host::lineage(), config.grace),
+            orders: Orders::new(),
             config,
             model,
-            journal: Journal::new(io::stdout(), format),
+            teller,
             metrics,
             probes,
             collector: Collector::new(arch),
@@ -267,20 +273,39 @@ impl Daemon {
             Standing::UnderWay | Standing::Settled => false,
             Standing::Again(at_ns) => now_ns >= at_ns,
         };
-        if !due || self.orders.full() {
+        if !due {
+            return;
+        }
+        if self.orders.full() {
+            self.metrics.orders_deferred.inc();
             return;
         }
         let (allowed, family) = (subject.case.allowed, subject.case.family);
-        let image = match subject.facts() {
-            _ if allowed => Err(Refusal::Allowed),
-            None => Err(Refusal::Vanished),
-            Some(facts) => action::guard(process, facts.kernel_thread, self.orders.lineage())
-                .and(facts.image.ok_or(Refusal::Unreadable)),
+        let lineage = host::lineage();
+        let kernel_thread = subject.facts().is_some_and(|facts| facts.kernel_thread);
+        let image = if allowed {
+            Err(Refusal::Allowed)
+        } else {
+            action::guard(process, kernel_thread, &lineage)
+                .and(subject.image().ok_or(Refusal::Unreadable))
         };
         match (image, self.config.action) {
             (Ok(image), Action::Kill) => {
+                // One that was told to end and executed another image instead
+                // had its grace.
+                let grace = if subject.signalled {
+                    Duration::ZERO
+                } else {
+                    self.config.grace
+                };
+                subject.signalled = true;
                 subject.case.standing = Standing::UnderWay;
-                self.orders.give(process, image, family);
+                let order = Order {
+                    process,
+                    image,
+                    grace,
+                };
+                self.orders.give(order, lineage, family);
             }
             (Ok(_), _) => {
                 subject.case.standing = Standing::Settled;
@@ -354,11 +379,15 @@ fn matches(rules: &[config::Rule], subject: &mut Subject, family: &str) -> bool 
     if rules.is_empty() {
         return false;
     }
+    // Looking at the host's path is a look at a file system of the process's
+    // choice: only for a rule that needs it.
+    let by_path = rules.iter().any(|rule| rule.key == RuleKey::Exe);
+    let exe = if by_path { subject.host_exe() } else { None };
     let Some(facts) = subject.facts() else {
         return false;
     };
     let subject = config::Subject {
-        exe: facts.host_exe.as_deref(),
+        exe: exe.as_deref(),
         uid: facts.uid,
         cgroup: &facts.cgroup,
         family,

@@ -17,6 +17,7 @@ use crate::{
     event::{self, Event, Process},
     host::{LookError, Seen},
     isa::{Arch, Mix},
+    journal::Quoted,
     probe::{ProbeError, Probes, Settings},
     profile::{Summary, seconds},
     score::{Assessment, Model, ModelError},
@@ -25,6 +26,8 @@ use crate::{
 
 /// Time between two looks.
 const STEP: Duration = Duration::from_millis(250);
+/// Readings of the counters: fewer than a profile keeps.
+const READINGS: u64 = 60;
 /// Records taken in one look.
 const DRAIN_LIMIT: usize = 100_000;
 /// Threads that are reported one by one, those with the most samples.
@@ -150,7 +153,7 @@ pub fn explain(
     let mut probes = Probes::attach(settings)?;
     let mut collector = Collector::new(arch);
     let begun = Instant::now();
-    let (mut first, mut last, mut samples) = (None, None, 0);
+    let (mut first, mut last, mut samples, mut next_ns) = (None, None, 0, 0);
     loop {
         probes.drain(DRAIN_LIMIT, |record| {
             if let Ok(event @ (Event::Sample(_) | Event::Exec { .. })) = event::decode(record) {
@@ -159,6 +162,13 @@ pub fn explain(
             }
         });
         let now_ns = monotonic_ns();
+        let over = begun.elapsed() >= duration;
+        // As many readings as a profile keeps, over all of the time.
+        if now_ns < next_ns && !over {
+            thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
+            continue;
+        }
+        next_ns = now_ns + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX) / READINGS;
         collector.tick(now_ns, |visit| {
             probes.tasks(|_, slot| {
                 if slot.tgid == pid {
@@ -178,10 +188,9 @@ pub fn explain(
                 samples,
             });
         }
-        if begun.elapsed() >= duration {
+        if over {
             break;
         }
-        thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
     }
     drop(probes);
     // A process that never ran has no slot: it burned nothing all the time.
@@ -303,8 +312,10 @@ impl Explanation {
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
-            "process {} ({}, {}) {verdict}.",
-            self.pid, self.comm, self.exe
+            "process {} ({}, calls itself {}) {verdict}.",
+            self.pid,
+            Quoted(&self.exe),
+            Quoted(&self.comm)
         );
         let _ = writeln!(
             text,

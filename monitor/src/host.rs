@@ -11,7 +11,7 @@ use std::{
     fs::Metadata,
     io::{self, Read},
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use procfs::{ProcError, process::Process as ProcFolder};
@@ -20,6 +20,10 @@ use crate::{event::Process, text::clean};
 
 /// Characters of a path that are shown.
 const PATH_CHARS: usize = 256;
+/// Threads that are asked for what the first cannot tell.
+const MAX_THREADS: usize = 64;
+/// Bytes of a `/proc` text that are read.
+const TEXT_BYTES: u64 = 16384;
 /// Bytes of a name that are read: the kernel's own limit is far below.
 const COMM_BYTES: u64 = 256;
 
@@ -79,14 +83,10 @@ pub struct Facts {
     pub comm: String,
     /// Path of its image as its link in `/proc` reads.
     pub exe: String,
-    /// The image itself; `None` for one that could not be read.
-    pub image: Option<Image>,
-    /// The path again, if on the host it leads to this very image. A path
-    /// inside a container, or one that was deleted or replaced, does not.
-    pub host_exe: Option<String>,
     /// The user it really runs as.
     pub uid: Option<u32>,
-    /// Path of its cgroup: of the unified hierarchy, else of the cpu one.
+    /// Path of its cgroup: of the unified hierarchy, else of the cpu one. Not
+    /// cleaned: it is matched, never shown.
     pub cgroup: String,
     /// A kernel thread.
     pub kernel_thread: bool,
@@ -135,8 +135,9 @@ impl Seen {
     /// notice does not.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        let state = self.folder.stat().map(|stat| stat.state);
-        state.is_ok_and(|state| !matches!(state, 'Z' | 'X'))
+        let stat = self.folder.stat();
+        // A first thread that has ended shows so while others run on.
+        stat.is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X') || self.threads().nth(1).is_some())
     }
 
     /// Its parent now.
@@ -152,11 +153,50 @@ impl Seen {
     /// # Errors
     /// It is gone, has none (a kernel thread) or may not be looked at.
     pub fn image(&self) -> Result<Image, LookError> {
-        // The link is followed by the kernel, straight to the file.
-        let file = std::fs::metadata(format!("/proc/{}/exe", self.folder.pid()))?;
-        // The path above is by id: make sure it was still this process's.
+        let pid = self.folder.pid();
+        // The links are followed by the kernel, straight to the file.
+        let mut file = std::fs::metadata(format!("/proc/{pid}/exe"));
+        if file.is_err() {
+            // If its first thread has ended, the others still have the link.
+            let others = self
+                .threads()
+                .map(|tid| format!("/proc/{pid}/task/{tid}/exe"));
+            file = others
+                .map(std::fs::metadata)
+                .find(Result::is_ok)
+                .unwrap_or(file);
+        }
+        let image = Image::from(&file?);
+        // The paths above are by id: make sure it was still this process's.
         self.start_ticks()?;
-        Ok(Image::from(&file))
+        Ok(image)
+    }
+
+    /// Path of its image on the host, if there it leads to this very image. One
+    /// inside a container, or one that was deleted or replaced, does not.
+    #[must_use]
+    pub fn host_exe(&self, image: Image) -> Option<String> {
+        let path = self.exe().ok()?;
+        let file = std::fs::metadata(&path).ok()?;
+        (Image::from(&file) == image).then(|| path.to_string_lossy().into_owned())
+    }
+
+    /// Its threads, [`MAX_THREADS`] of them at the most.
+    fn threads(&self) -> impl Iterator<Item = i32> {
+        let tasks = self.folder.tasks().into_iter().flatten().flatten();
+        tasks.map(|task| task.tid).take(MAX_THREADS)
+    }
+
+    /// The path its link reads.
+    fn exe(&self) -> Result<PathBuf, LookError> {
+        let pid = self.folder.pid();
+        match self.folder.exe() {
+            Ok(path) => Ok(path),
+            Err(error) => self
+                .threads()
+                .find_map(|tid| std::fs::read_link(format!("/proc/{pid}/task/{tid}/exe")).ok())
+                .ok_or_else(|| error.into()),
+        }
     }
 
     /// Everything a verdict is told.
@@ -168,19 +208,13 @@ impl Seen {
         // PF_KTHREAD, include/linux/sched.h.
         const KTHREAD: u32 = 0x0020_0000;
         let stat = self.folder.stat()?;
-        let image = self.image().ok();
-        let link = self.folder.exe().ok();
-        let host_exe = link.as_ref().filter(|path| {
-            image.is_some() && std::fs::metadata(path).ok().as_ref().map(Image::from) == image
-        });
+        let link = self.exe().ok();
         Ok(Facts {
             comm: clean(&self.comm().unwrap_or_default(), PATH_CHARS),
-            exe: link.as_ref().map_or_else(String::new, |path| {
+            exe: link.map_or_else(String::new, |path| {
                 clean(path.as_os_str().as_bytes(), PATH_CHARS)
             }),
-            image,
-            host_exe: host_exe.map(|path| path.to_string_lossy().into_owned()),
-            uid: self.folder.status().ok().map(|status| status.ruid),
+            uid: self.uid(),
             cgroup: self.cgroup().unwrap_or_default(),
             kernel_thread: stat.flags & KTHREAD != 0,
         })
@@ -212,7 +246,7 @@ impl Seen {
     /// # Errors
     /// It is gone or may not be looked at.
     pub fn maps(&self) -> Result<maps::CodeMap, LookError> {
-        let image = self.folder.exe()?;
+        let image = self.exe()?;
         let is_system = |path: &[u8], inode| {
             let path = Path::new(OsStr::from_bytes(path));
             path != image && is_roots_own(path, inode)
@@ -221,26 +255,63 @@ impl Seen {
         Ok(maps::CodeMap::read(file, is_system)?)
     }
 
-    fn cgroup(&self) -> Option<String> {
-        let groups = self.folder.cgroups().ok()?.0;
-        let unified = groups
-            .iter()
-            .find(|group| group.hierarchy == 0 && group.pathname != "/");
-        let group = unified
-            .or_else(|| {
-                groups
-                    .iter()
-                    .find(|g| g.controllers.iter().any(|c| c == "cpu"))
-            })
-            .or(groups.first())?;
-        Some(clean(group.pathname.as_bytes(), PATH_CHARS))
+    /// Read as bytes: a process's name is in the same file, in any bytes.
+    fn uid(&self) -> Option<u32> {
+        let status = self.bytes("status")?;
+        let line = status
+            .split(|byte| *byte == b'\n')
+            .find(|line| line.starts_with(b"Uid:"))?;
+        let real = line.split(|byte| *byte == b'\t').nth(1)?;
+        str::from_utf8(real).ok()?.parse().ok()
     }
+
+    fn cgroup(&self) -> Option<String> {
+        cgroup(&self.bytes("cgroup")?)
+    }
+
+    fn bytes(&self, name: &str) -> Option<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = self.folder.open_relative(name).ok()?;
+        file.take(TEXT_BYTES).read_to_end(&mut bytes).ok()?;
+        Some(bytes)
+    }
+}
+
+/// The path to match of `/proc/PID/cgroup`, lines of `id:controllers:path`: the
+/// unified hierarchy's if the process has a place in it, else that of the cpu
+/// controller, else the first.
+fn cgroup(text: &[u8]) -> Option<String> {
+    let lines = text.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut parts = line.splitn(3, |byte| *byte == b':');
+        Some((parts.next()?, parts.next()?, parts.next()?))
+    });
+    let lines: Vec<_> = lines.collect();
+    let unified = lines
+        .iter()
+        .find(|(id, _, path)| *id == b"0" && *path != b"/");
+    let has_cpu = |controllers: &[u8]| controllers.split(|byte| *byte == b',').any(|c| c == b"cpu");
+    let (_, _, path) = unified
+        .or_else(|| {
+            lines
+                .iter()
+                .find(|(_, controllers, _)| has_cpu(controllers))
+        })
+        .or(lines.first())?;
+    Some(String::from_utf8_lossy(path).into_owned())
 }
 
 /// Whether on the host this path leads to the file with this inode, and only
 /// root can have put it there. A container's files are not on the host's paths.
 fn is_roots_own(path: &Path, inode: u64) -> bool {
     const WRITABLE_BY_OTHERS: u32 = 0o022;
+    // Only where the system keeps its own: a look at any path a process has
+    // mapped could wake a network file system.
+    if !["/usr", "/lib", "/lib64"]
+        .iter()
+        .any(|system| path.starts_with(system))
+    {
+        return false;
+    }
     std::fs::metadata(path).is_ok_and(|file| {
         file.ino() == inode && file.uid() == 0 && file.mode() & WRITABLE_BY_OTHERS == 0
     })
@@ -287,11 +358,18 @@ mod tests {
 
     #[test]
     fn own_facts() {
-        let facts = Seen::open(myself()).unwrap().facts().unwrap();
+        let seen = Seen::open(myself()).unwrap();
+        let facts = seen.facts().unwrap();
         let exe = std::env::current_exe().unwrap();
-        assert_eq!(facts.host_exe.as_deref(), exe.to_str());
+        let image = seen.image().unwrap();
+        assert_eq!(seen.host_exe(image).as_deref(), exe.to_str());
+        let other = Image {
+            inode: image.inode + 1,
+            ..image
+        };
+        assert_eq!(seen.host_exe(other), None);
         assert_eq!(
-            facts.image,
+            Some(image),
             std::fs::metadata(&exe).ok().as_ref().map(Image::from)
         );
         assert_eq!(facts.uid, Some(rustix::process::getuid().as_raw()));
@@ -315,6 +393,19 @@ mod tests {
             Seen::open_pid(i32::MAX as u32),
             Err(LookError::Gone)
         ));
+    }
+
+    #[test]
+    fn cgroups_of_every_layout() {
+        let check = |text: &[u8], path: &str| assert_eq!(cgroup(text).as_deref(), Some(path));
+        check(
+            b"0::/user.slice/a\\x2db.scope\n",
+            "/user.slice/a\\x2db.scope",
+        );
+        check(b"4:cpu,cpuacct:/ci\n1:name=systemd:/x\n0::/\n", "/ci");
+        check(b"4:cpu:/ci\n0::/pod/c1\n", "/pod/c1");
+        check(b"0::/a/\xff\n", "/a/\u{fffd}");
+        assert_eq!(cgroup(b""), None);
     }
 
     #[test]

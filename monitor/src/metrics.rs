@@ -79,6 +79,10 @@ pub struct Metrics {
     pub journal_errors: IntCounter,
     /// Records of the probes that could not be decoded.
     pub events_malformed: Mirror,
+    /// Looks at a process's mappings that were cut short.
+    pub code_maps_cut: Mirror,
+    /// Miners that had to wait because enough were being ended.
+    pub orders_deferred: IntCounter,
 }
 
 impl Metrics {
@@ -86,6 +90,7 @@ impl Metrics {
     ///
     /// # Errors
     /// If two metrics have one name: a mistake in this module.
+    #[expect(clippy::too_many_lines, reason = "it is a list, one metric an entry")]
     pub fn new(version: &str) -> prometheus::Result<Self> {
         let new = Registrar(Registry::new());
         let build = new.int_gauges(
@@ -179,6 +184,14 @@ impl Metrics {
                 "unjack_events_malformed_total",
                 "Records of the probes that could not be decoded.",
             )?,
+            code_maps_cut: new.mirror(
+                "unjack_code_maps_cut_total",
+                "Looks at a process's mappings that were put off or cut short.",
+            )?,
+            orders_deferred: new.add(IntCounter::new(
+                "unjack_orders_deferred_total",
+                "Times a miner had to wait because enough were being ended.",
+            )?)?,
             journal_errors: new.add(IntCounter::new(
                 "unjack_journal_errors_total",
                 "Events that could not be written to standard output.",

@@ -54,5 +54,12 @@ pub fn main() -> Result<()> {
         seconds: cli.seconds,
         duty: cli.duty(),
     };
-    run::run(&cli.task()?, &pace)
+    if cli.headless {
+        return title::leave(move || run::run(&cli.task()?, &pace));
+    }
+    run::run(&cli.task()?, &pace)?;
+    if let Some(rest) = cli.rest {
+        std::thread::sleep(std::time::Duration::from_secs(rest));
+    }
+    Ok(())
 }

@@ -136,6 +136,25 @@ fn a_miner_of_four_threads_is_killed() {
     check_family(&["--threads", "4", "sha256d"], "sha256d");
 }
 
+/// Its `/proc/PID` has no image, no mappings and a zombie's state.
+#[test]
+fn a_miner_whose_first_thread_has_ended_is_killed() {
+    check_family(&["--headless", "sha256d"], "sha256d");
+}
+
+/// What a password manager does when it is unlocked.
+#[test]
+fn a_process_that_hashes_for_two_seconds_and_rests_lives() {
+    let _turn = take_turn();
+    let daemon = Daemon::start(&["--action", "kill"]);
+    let mut unlocked = Workload::start(&["--seconds", "2", "--rest", "60", "argon2"]);
+    let _ = unlocked.first_hash();
+    thread::sleep(DEATH);
+    assert!(unlocked.ended().is_none(), "it lives");
+    assert_eq!(daemon.events_of("verdict"), Vec::<serde_json::Value>::new());
+    assert!(daemon.metrics().sum("unjack_samples_total", &[]) >= 100.0);
+}
+
 #[test]
 fn a_miner_that_was_there_first_is_killed() {
     let _turn = take_turn();

@@ -3,6 +3,10 @@
 use std::{
     io,
     os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,9 +18,22 @@ use rustix::{
 use super::{Identity, Signal, Signals};
 use crate::host::{LookError, Seen};
 
-/// The host's own processes.
-#[derive(Clone, Copy, Debug)]
-pub struct System;
+/// Time between two looks at whether the order was called off.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// The host's own processes, until the order is called off.
+#[derive(Clone, Debug)]
+pub struct System {
+    cancelled: Arc<AtomicBool>,
+}
+
+impl System {
+    /// Signals until `cancelled` is set.
+    #[must_use]
+    pub fn new(cancelled: Arc<AtomicBool>) -> Self {
+        Self { cancelled }
+    }
+}
 
 impl Signals for System {
     type Held = OwnedFd;
@@ -35,6 +52,10 @@ impl Signals for System {
         })
     }
 
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
     fn send(&self, held: &OwnedFd, signal: Signal) -> io::Result<()> {
         let signal = match signal {
             Signal::Terminate => UnixSignal::TERM,
@@ -46,13 +67,16 @@ impl Signals for System {
     fn wait(&self, held: &OwnedFd, time: Duration) -> io::Result<bool> {
         let deadline = Instant::now() + time;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let left = Timespec {
+            let left = deadline
+                .saturating_duration_since(Instant::now())
+                .min(PATIENCE);
+            let timeout = Timespec {
                 tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
                 tv_nsec: left.subsec_nanos().into(),
             };
-            // A pidfd becomes readable when its process has exited.
-            match poll(&mut [PollFd::new(held, PollFlags::IN)], Some(&left)) {
+            // A pidfd becomes readable when the last thread has exited.
+            match poll(&mut [PollFd::new(held, PollFlags::IN)], Some(&timeout)) {
+                Ok(0) if Instant::now() < deadline && !self.is_cancelled() => {}
                 Ok(ready) => return Ok(ready > 0),
                 Err(rustix::io::Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),

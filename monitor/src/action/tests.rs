@@ -21,6 +21,9 @@ struct Fake {
     signals_to_die: usize,
     sent: RefCell<Vec<Signal>>,
     hold_error: Option<i32>,
+    /// Signals after which the order is called off.
+    cancelled_after: usize,
+    gone: bool,
 }
 
 impl Fake {
@@ -30,6 +33,8 @@ impl Fake {
             signals_to_die,
             sent: RefCell::default(),
             hold_error: None,
+            cancelled_after: usize::MAX,
+            gone: false,
         }
     }
 
@@ -61,13 +66,17 @@ impl Signals for Fake {
             .unwrap_or_else(|| Ok(is(IMAGE)))
     }
 
+    fn is_cancelled(&self) -> bool {
+        self.sent.borrow().len() >= self.cancelled_after
+    }
+
     fn send(&self, (): &(), signal: Signal) -> io::Result<()> {
         self.sent.borrow_mut().push(signal);
         Ok(())
     }
 
     fn wait(&self, (): &(), _: Duration) -> io::Result<bool> {
-        Ok(self.sent.borrow().len() >= self.signals_to_die)
+        Ok(self.gone || self.sent.borrow().len() >= self.signals_to_die)
     }
 }
 
@@ -157,9 +166,34 @@ fn one_that_executes_another_image_under_term_is_not_killed() {
 }
 
 #[test]
-fn one_that_goes_between_term_and_kill_is_gone() {
+fn one_that_cannot_be_seen_after_term_but_runs_is_not_taken_for_gone() {
     let fake = Fake::new(9).then(Ok(is(IMAGE))).then(Err(LookError::Gone));
-    check(&fake, &order(PID, 2), Outcome::Gone, &[Terminate]);
+    let outcome = Outcome::Refused(Refusal::Vanished);
+    check(&fake, &order(PID, 2), outcome, &[Terminate]);
+}
+
+#[test]
+fn one_that_was_gone_before_the_first_signal_is_not_ours() {
+    let fake = Fake {
+        gone: true,
+        ..Fake::new(9).then(Err(LookError::Gone))
+    };
+    check(
+        &fake,
+        &order(PID, 2),
+        Outcome::Refused(Refusal::Vanished),
+        &[],
+    );
+}
+
+#[test]
+fn an_order_called_off_sends_nothing_more() {
+    let fake = Fake {
+        cancelled_after: 1,
+        ..Fake::new(9)
+    };
+    let outcome = Outcome::Refused(Refusal::Cancelled);
+    check(&fake, &order(PID, 2), outcome, &[Terminate]);
 }
 
 #[test]
@@ -228,6 +262,7 @@ fn init_kernel_threads_self_and_ancestors_are_sacred() {
 
 #[test]
 fn a_real_child_is_ended_and_a_real_stranger_is_not() {
+    let system = System::new(std::sync::Arc::default());
     let mut child = std::process::Command::new("sleep")
         .arg("60")
         .spawn()
@@ -247,17 +282,17 @@ fn a_real_child_is_ended_and_a_real_stranger_is_not() {
     let image = seen.image().unwrap();
     let stranger = order(start_ns + 1_000_000_000, image);
     assert_eq!(
-        kill(&stranger, &LINEAGE, &System),
+        kill(&stranger, &LINEAGE, &system),
         Outcome::Refused(Refusal::Vanished)
     );
     let replaced = order(start_ns, OTHER);
     assert_eq!(
-        kill(&replaced, &LINEAGE, &System),
+        kill(&replaced, &LINEAGE, &system),
         Outcome::Refused(Refusal::Replaced)
     );
     assert_eq!(child.try_wait().unwrap(), None, "it was signalled");
     assert_eq!(
-        kill(&order(start_ns, image), &LINEAGE, &System),
+        kill(&order(start_ns, image), &LINEAGE, &system),
         Outcome::Gone
     );
     child.wait().unwrap();

@@ -1,6 +1,12 @@
 //! Orders under way, each on a thread of its own.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use tokio::sync::mpsc;
 
@@ -8,7 +14,6 @@ use super::MAX_ORDERS;
 use crate::{
     action::{self, Order, Outcome, System},
     event::Process,
-    host::Image,
 };
 
 /// What came of an order.
@@ -23,28 +28,26 @@ pub(super) struct Report {
 
 /// The orders of the daemon.
 pub(super) struct Orders {
-    lineage: Vec<u32>,
-    grace: Duration,
+    cancelled: Arc<AtomicBool>,
     under_way: usize,
     sender: mpsc::Sender<Report>,
     receiver: mpsc::Receiver<Report>,
 }
 
 impl Orders {
-    pub(super) fn new(lineage: Vec<u32>, grace: Duration) -> Self {
+    pub(super) fn new() -> Self {
         let (sender, receiver) = mpsc::channel(MAX_ORDERS);
         Self {
-            lineage,
-            grace,
+            cancelled: Arc::default(),
             under_way: 0,
             sender,
             receiver,
         }
     }
 
-    /// This daemon and all it descends from.
-    pub(super) fn lineage(&self) -> &[u32] {
-        &self.lineage
+    /// No signal is sent from now on: the daemon was told to stop.
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
     }
 
     /// Whether no more orders can be given now.
@@ -52,20 +55,17 @@ impl Orders {
         self.under_way >= MAX_ORDERS
     }
 
-    /// Gives the order to end a process.
-    pub(super) fn give(&mut self, process: Process, image: Image, family: &'static str) {
+    /// Gives the order to end a process. `lineage` is this process and all it
+    /// descends from.
+    pub(super) fn give(&mut self, order: Order, lineage: Vec<u32>, family: &'static str) {
         self.under_way += 1;
-        let order = Order {
-            process,
-            image,
-            grace: self.grace,
-        };
-        let (lineage, sender) = (self.lineage.clone(), self.sender.clone());
+        let sender = self.sender.clone();
+        let system = System::new(Arc::clone(&self.cancelled));
         tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
-            let outcome = action::kill(&order, &lineage, &System);
+            let outcome = action::kill(&order, &lineage, &system);
             let report = Report {
-                process,
+                process: order.process,
                 family,
                 outcome,
                 time: begun.elapsed(),

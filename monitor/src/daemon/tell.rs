@@ -1,6 +1,6 @@
 //! What the daemon tells: events for the journal, and the metrics.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::{Daemon, family_label};
 use crate::{
@@ -19,7 +19,7 @@ const SHOWN: usize = 8;
 impl Daemon {
     pub(super) fn announce(&mut self) {
         let uname = rustix::system::uname();
-        self.tell(&Event::Ready {
+        self.teller.tell(Event::Ready {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: uname.release().to_string_lossy().into_owned(),
             programs: self.probes.programs().into_keys().collect(),
@@ -71,7 +71,7 @@ impl Daemon {
             burn_seconds: seconds(burn_ns),
             evidence,
         });
-        self.tell(&event);
+        self.teller.tell(event);
     }
 
     pub(super) fn tell_action(
@@ -82,20 +82,13 @@ impl Daemon {
         time: Duration,
     ) {
         let action = self.config.action;
-        self.tell(&Event::Action(ActionEvent {
+        self.teller.tell(Event::Action(ActionEvent {
             pid: process.tgid,
             action,
             outcome,
             reason: reason.to_owned(),
             seconds: time.as_secs_f64(),
         }));
-    }
-
-    pub(super) fn tell(&mut self, event: &Event) {
-        if let Err(error) = self.journal.write(SystemTime::now(), event) {
-            self.metrics.journal_errors.inc();
-            tracing::warn!("an event could not be written to standard output: {error}");
-        }
     }
 
     /// Brings the metrics up to date.
@@ -115,6 +108,9 @@ impl Daemon {
         self.metrics
             .profiles_dropped
             .set_total(self.collector.dropped);
+        self.metrics
+            .code_maps_cut
+            .set_total(self.collector.maps_cut());
         match self.probes.stats() {
             Ok(stats) => {
                 let small_ns = stats.small_exit_ns.saturating_sub(self.small_exit_ns);

@@ -23,6 +23,13 @@ pub(super) struct Cli {
     /// does: ps then shows this.
     #[arg(long, global = true)]
     pub(super) title: Option<OsString>,
+    /// After --seconds of work, stay this many seconds without.
+    #[arg(long, global = true, requires = "seconds")]
+    pub(super) rest: Option<u64>,
+    /// Work on a thread of its own and end the first one: what is left has no
+    /// image in /proc/PID.
+    #[arg(long, global = true)]
+    pub(super) headless: bool,
     #[command(subcommand)]
     work: Work,
 }

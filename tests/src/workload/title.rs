@@ -56,3 +56,26 @@ fn arguments() -> Result<(usize, usize)> {
         _ => bail!("the kernel does not tell where the arguments are"),
     }
 }
+
+/// Ends the calling thread, the process's first, and leaves `work` to another.
+/// Returns only if that could not be started.
+pub(super) fn leave(work: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
+    std::thread::Builder::new()
+        .spawn(move || {
+            let code = match work() {
+                Ok(()) => 0,
+                Err(error) => {
+                    eprintln!("{error:#}");
+                    1
+                }
+            };
+            std::process::exit(code);
+        })
+        .context("cannot start a thread")?;
+    // SAFETY: this thread holds nothing that the other one needs: it has moved
+    // there. Only the thread ends, not the process.
+    unsafe {
+        libc::syscall(libc::SYS_exit, 0);
+    }
+    Ok(())
+}
