@@ -6,6 +6,7 @@
 //! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
 mod orders;
+mod rules;
 mod tell;
 mod teller;
 
@@ -24,12 +25,13 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use self::{
     orders::{Orders, Report},
+    rules::matches,
     teller::Teller,
 };
 use crate::{
     action::{self, Order, Outcome, Refusal},
     collector::{Collector, Standing, Subject},
-    config::{self, Action, Config, RuleKey},
+    config::{Action, Config},
     event::{self, Process},
     host,
     isa::Arch,
@@ -372,27 +374,6 @@ fn family_label(family: &'static str) -> &'static str {
     } else {
         family
     }
-}
-
-/// Whether any rule is about this process.
-fn matches(rules: &[config::Rule], subject: &mut Subject, family: &str) -> bool {
-    if rules.is_empty() {
-        return false;
-    }
-    // Looking at the host's path is a look at a file system of the process's
-    // choice: only for a rule that needs it.
-    let by_path = rules.iter().any(|rule| rule.key == RuleKey::Exe);
-    let exe = if by_path { subject.host_exe() } else { None };
-    let Some(facts) = subject.facts() else {
-        return false;
-    };
-    let subject = config::Subject {
-        exe: exe.as_deref(),
-        uid: facts.uid,
-        cgroup: &facts.cgroup,
-        family,
-    };
-    rules.iter().any(|rule| rule.matches(&subject))
 }
 
 /// Nanoseconds of the clock the probes stamp samples with.

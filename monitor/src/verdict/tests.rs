@@ -1,0 +1,236 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::isa::{CLASSES, Class, Mix};
+
+const SECOND: u64 = 1_000_000_000;
+const THRESHOLDS: Thresholds = Thresholds::DEFAULT;
+
+fn summary(classes: &[(Class, u32)]) -> Summary {
+    let mut counts = [0; CLASSES];
+    for (class, count) in classes {
+        counts[*class as usize] = *count;
+    }
+    Summary {
+        samples: 400,
+        mix: Mix::from_counts(counts),
+        kernel_share: 0.0,
+        undecodable_share: 0.0,
+        concentration: 0.5,
+        hot_lines: 20.0,
+        hottest: None,
+        places: BTreeMap::new(),
+        steadiness: 1.0,
+        since_ns: 0,
+        threads: 1,
+        cores: 1.0,
+        span_ns: 5 * SECOND,
+        voluntary_per_cpu_second: 0.0,
+        io_per_cpu_second: Some(0.0),
+    }
+}
+
+fn miner() -> Summary {
+    summary(&[
+        (Class::Rotate, 20),
+        (Class::Xor, 30),
+        (Class::Add, 20),
+        (Class::Move, 30),
+    ])
+}
+
+fn ordinary() -> Summary {
+    summary(&[(Class::Branch, 20), (Class::Move, 60), (Class::Other, 20)])
+}
+
+/// Judges each summary a second after the last; the verdicts reported.
+fn rulings(summaries: &[Summary]) -> Vec<Option<Verdict>> {
+    rulings_if(summaries, |_| false)
+}
+
+fn rulings_if(summaries: &[Summary], denied: fn(&Assessment) -> bool) -> Vec<Option<Verdict>> {
+    let model = Model::shipped().unwrap();
+    let mut judgement = Judgement::default();
+    let times = (10..).map(|second| second * SECOND);
+    let judge = |(summary, now): (&Summary, u64)| {
+        let ruling = judgement.judge(now, summary, &model, &THRESHOLDS, denied);
+        ruling.map(|ruling| ruling.verdict)
+    };
+    summaries.iter().zip(times).map(judge).collect()
+}
+
+#[test]
+fn two_judgements_make_a_verdict_and_it_is_reported_once() {
+    let found = rulings(&[miner(), miner(), miner(), miner()]);
+    assert_eq!(found, [None, Some(Verdict::Miner), None, None]);
+}
+
+#[test]
+fn one_judgement_alone_does_not() {
+    assert_eq!(
+        rulings(&[miner(), ordinary(), miner(), ordinary()]),
+        [None; 4]
+    );
+}
+
+#[test]
+fn ordinary_work_is_not_reported() {
+    assert_eq!(rulings(&[ordinary(), ordinary(), ordinary()]), [None; 3]);
+}
+
+#[test]
+fn hashing_that_moves_data_is_reported_as_such() {
+    let reading = Summary {
+        io_per_cpu_second: Some(300e6),
+        ..miner()
+    };
+    assert_eq!(
+        rulings(&[reading.clone(), reading]),
+        [None, Some(Verdict::Hashing)]
+    );
+}
+
+#[test]
+fn hashing_that_turns_to_mining_is_reported_again() {
+    let reading = Summary {
+        io_per_cpu_second: Some(300e6),
+        ..miner()
+    };
+    let found = rulings(&[reading.clone(), reading, miner(), miner()]);
+    assert_eq!(
+        found,
+        [None, Some(Verdict::Hashing), None, Some(Verdict::Miner)]
+    );
+}
+
+#[test]
+fn little_burn_is_not_judged() {
+    let idle = Summary {
+        cores: 0.01,
+        ..miner()
+    };
+    assert_eq!(rulings(&[idle.clone(), idle.clone(), idle]), [None; 3]);
+}
+
+#[test]
+fn a_pause_begins_anew() {
+    let idle = Summary {
+        cores: 0.01,
+        ..miner()
+    };
+    assert_eq!(rulings(&[miner(), idle, miner()]), [None; 3]);
+}
+
+#[test]
+fn half_a_window_is_not_judged() {
+    let young = Summary {
+        span_ns: SECOND * 5 / 2,
+        ..miner()
+    };
+    assert_eq!(rulings(&[young.clone(), young.clone(), young]), [None; 3]);
+}
+
+#[test]
+fn few_samples_are_not_judged() {
+    let few = Summary {
+        samples: MIN_SAMPLES - 1,
+        ..miner()
+    };
+    assert_eq!(rulings(&[few.clone(), few.clone(), few]), [None; 3]);
+}
+
+#[test]
+fn a_denied_process_is_a_miner_whatever_it_does() {
+    let found = rulings_if(&[ordinary(), ordinary()], |_| true);
+    assert_eq!(found, [None, Some(Verdict::Miner)]);
+}
+
+#[test]
+fn the_delay_counts_from_the_start_of_the_burn() {
+    let model = Model::shipped().unwrap();
+    let mut judgement = Judgement::default();
+    let mut judge = |second: u64, span: u64| {
+        let summary = Summary {
+            span_ns: span * SECOND,
+            ..miner()
+        };
+        judgement.judge(second * SECOND, &summary, &model, &THRESHOLDS, |_| false)
+    };
+    assert_eq!(judge(11, 1), None);
+    assert_eq!(judge(15, 5), None);
+    let ruling = judge(16, 5).expect("two judgements");
+    assert_eq!(ruling.delay_ns, 6 * SECOND);
+}
+
+#[test]
+fn a_verdict_is_reported_again_after_a_while() {
+    let model = Model::shipped().unwrap();
+    let mut judgement = Judgement::default();
+    let mut reported = 0;
+    for second in 0..=(REPEAT_NS / SECOND) + 2 {
+        let now = (10 + second) * SECOND;
+        let ruling = judgement.judge(now, &miner(), &model, &THRESHOLDS, |_| false);
+        reported += u32::from(ruling.is_some());
+    }
+    assert_eq!(reported, 2);
+}
+
+/// A window of five seconds that ends at `second`, with one busy second.
+fn burst(second: u64) -> Summary {
+    Summary {
+        steadiness: 0.2,
+        since_ns: (second - 5) * SECOND,
+        ..miner()
+    }
+}
+
+fn bursts(seconds: impl Iterator<Item = u64>) -> Vec<u64> {
+    let model = Model::shipped().unwrap();
+    let mut judgement = Judgement::default();
+    let mut ruled = |second: &u64| {
+        let summary = burst(*second);
+        let now_ns = second * SECOND;
+        let ruling = judgement.judge(now_ns, &summary, &model, &Thresholds::DEFAULT, |_| false);
+        ruling.is_some()
+    };
+    seconds.filter(|second| ruled(second)).collect()
+}
+
+#[test]
+fn one_burst_that_stays_in_the_window_is_not_reported() {
+    assert_eq!(bursts(10..15), [0; 0]);
+}
+
+#[test]
+fn burst_upon_burst_is_reported_after_four_windows() {
+    assert_eq!(bursts(10..40), [25]);
+}
+
+#[test]
+fn a_burst_now_and_then_while_idle_is_not_reported() {
+    let model = Model::shipped().unwrap();
+    let mut judgement = Judgement::default();
+    for second in (10..100).step_by(5) {
+        let busy = second % 20 == 0;
+        let summary = Summary {
+            cores: if busy { 0.2 } else { 0.0 },
+            ..burst(second)
+        };
+        let now_ns = second * SECOND;
+        let ruling = judgement.judge(now_ns, &summary, &model, &Thresholds::DEFAULT, |_| false);
+        assert_eq!(ruling, None);
+    }
+}
+
+#[test]
+fn only_the_first_report_of_a_verdict_is_marked_so() {
+    let model = Model::shipped().unwrap();
+    let mut judgement = Judgement::default();
+    let mut firsts = Vec::new();
+    for second in 10..(REPEAT_NS / SECOND) + 20 {
+        let now_ns = second * SECOND;
+        let ruling = judgement.judge(now_ns, &miner(), &model, &Thresholds::DEFAULT, |_| false);
+        firsts.extend(ruling.map(|ruling| ruling.first));
+    }
+    assert_eq!(firsts, [true, false]);
+}
