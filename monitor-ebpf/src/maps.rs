@@ -24,7 +24,7 @@ pub(crate) static TASKS: Array<TaskSlot, { TASK_SLOTS as usize }, { BPF_F_MMAPAB
 pub(crate) static SPILL: HashMap<u32, TaskSlot, { SPILL_ENTRIES as usize }> = HashMap::new();
 
 /// Exec, exit and sample records. At 4 MiB it holds a quarter second (the
-/// collector's drain interval) of 150,000 samples a second.
+/// collector's drain interval) of 140,000 samples a second.
 #[btf_map]
 pub(crate) static EVENTS: RingBuf<u8, { RING_BYTES as usize }> = RingBuf::new();
 

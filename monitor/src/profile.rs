@@ -14,8 +14,7 @@ use crate::{
     isa::{self, Arch, CLASSES, Class, Mix},
 };
 
-/// Decoded samples kept. The sampler takes at most `--sample-hz` a second of
-/// one process, so at the default rate this is ten seconds.
+/// Decoded samples kept. The sampler's cap is set so that a whole window fits.
 pub const MAX_LOOKS: usize = 1000;
 /// Samples kept whole, with their code, to show what is executed.
 pub const MAX_CODE: usize = 64;
