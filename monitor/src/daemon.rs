@@ -50,8 +50,6 @@ pub const MAX_ORDERS: usize = 16;
 const DRAIN: Duration = Duration::from_millis(250);
 /// Drains to a tick.
 const DRAINS_A_TICK: u32 = 4;
-/// After a failure that may pass, an order is given again.
-const RETRY_NS: u64 = 30_000_000_000;
 /// Records taken in one drain: twice what the ring holds of the smallest.
 const DRAIN_LIMIT: usize = 200_000;
 
@@ -336,12 +334,7 @@ impl Daemon {
             time,
         } = report;
         if let Some(subject) = self.collector.subject(process) {
-            subject.case.standing = match outcome {
-                Outcome::Survived | Outcome::Refused(Refusal::NoPidfd | Refusal::Unreadable) => {
-                    Standing::Again(monotonic_ns() + RETRY_NS)
-                }
-                Outcome::Gone | Outcome::Refused(_) => Standing::Settled,
-            };
+            subject.case.standing = orders::after(subject.case.standing, outcome, monotonic_ns());
         }
         let (outcome, reason) = match outcome {
             Outcome::Gone => (journal::Outcome::Gone, ""),

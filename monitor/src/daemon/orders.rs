@@ -12,9 +12,32 @@ use tokio::sync::mpsc;
 
 use super::MAX_ORDERS;
 use crate::{
-    action::{self, Order, Outcome, System},
+    action::{self, Order, Outcome, Refusal, System},
+    collector::Standing,
     event::Process,
 };
+
+/// After a failure that may pass, an order is given again.
+const RETRY_NS: u64 = 30_000_000_000;
+
+/// What is to be done about a process after `outcome`, where `standing` is what
+/// was to be done until now. A process that executed another image meanwhile
+/// has a new case, and the order was not about that.
+pub(super) fn after(standing: Standing, outcome: Outcome, now_ns: u64) -> Standing {
+    match outcome {
+        // Refused on the spot: no order was given.
+        Outcome::Refused(Refusal::NoPidfd | Refusal::Unreadable) => {
+            Standing::Again(now_ns + RETRY_NS)
+        }
+        Outcome::Survived | Outcome::Refused(Refusal::Replaced)
+            if standing == Standing::UnderWay =>
+        {
+            Standing::Again(now_ns + RETRY_NS)
+        }
+        Outcome::Survived | Outcome::Refused(Refusal::Replaced) => standing,
+        Outcome::Gone | Outcome::Refused(_) => Standing::Settled,
+    }
+}
 
 /// What came of an order.
 #[derive(Clone, Copy, Debug)]
@@ -85,5 +108,48 @@ impl Orders {
             // Cannot be: this holds a sender.
             None => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGAIN: Standing = Standing::Again(5 + RETRY_NS);
+
+    #[track_caller]
+    fn check(standing: Standing, outcome: Outcome, expected: Standing) {
+        assert_eq!(after(standing, outcome, 5), expected);
+    }
+
+    #[test]
+    fn an_image_that_came_after_the_order_is_still_to_be_acted_on() {
+        check(
+            Standing::Open,
+            Outcome::Refused(Refusal::Replaced),
+            Standing::Open,
+        );
+        check(Standing::Open, Outcome::Survived, Standing::Open);
+    }
+
+    #[test]
+    fn failures_that_may_pass_are_tried_again() {
+        check(Standing::UnderWay, Outcome::Survived, AGAIN);
+        check(
+            Standing::UnderWay,
+            Outcome::Refused(Refusal::Replaced),
+            AGAIN,
+        );
+        check(Standing::Open, Outcome::Refused(Refusal::Unreadable), AGAIN);
+    }
+
+    #[test]
+    fn all_else_is_settled() {
+        check(Standing::UnderWay, Outcome::Gone, Standing::Settled);
+        check(
+            Standing::Open,
+            Outcome::Refused(Refusal::Allowed),
+            Standing::Settled,
+        );
     }
 }
