@@ -42,6 +42,46 @@ pub(crate) static TASK_SIGNAL: Offset = Global::new(0);
 /// `signal_struct.live.counter`: threads that did not begin to exit.
 #[unsafe(no_mangle)]
 pub(crate) static SIGNAL_LIVE: Offset = Global::new(0);
+/// `task_struct.nivcsw`: context switches forced on it.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_NIVCSW: Offset = Global::new(0);
+/// `task_struct.min_flt`: page faults served from memory.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_MIN_FLT: Offset = Global::new(0);
+/// `task_struct.maj_flt`: page faults served from a disk.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_MAJ_FLT: Offset = Global::new(0);
+/// `task_struct.mm`.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_MM: Offset = Global::new(0);
+/// `mm_struct.exe_file`.
+#[unsafe(no_mangle)]
+pub(crate) static MM_EXE: Offset = Global::new(0);
+/// `file.f_inode`.
+#[unsafe(no_mangle)]
+pub(crate) static FILE_INODE: Offset = Global::new(0);
+/// `inode.i_ino`.
+#[unsafe(no_mangle)]
+pub(crate) static INODE_NUMBER: Offset = Global::new(0);
+/// `inode.i_sb`.
+#[unsafe(no_mangle)]
+pub(crate) static INODE_SUPER: Offset = Global::new(0);
+/// `super_block.s_dev`.
+#[unsafe(no_mangle)]
+pub(crate) static SUPER_DEVICE: Offset = Global::new(0);
+/// `task_struct.ioac.rchar`; 0 on a kernel that does not count them.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_RCHAR: Offset = Global::new(0);
+/// `task_struct.ioac.wchar`, as above.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_WCHAR: Offset = Global::new(0);
+/// From a task to its saved rounding mode, or, if [`ROUNDING_IN_STATE`] is not
+/// 0, to the pointer to the state that holds it; 0 if it is not known.
+#[unsafe(no_mangle)]
+pub(crate) static TASK_ROUNDING: Offset = Global::new(0);
+/// From the state that [`TASK_ROUNDING`] leads to, to the rounding mode.
+#[unsafe(no_mangle)]
+pub(crate) static ROUNDING_IN_STATE: Offset = Global::new(0);
 
 /// Process to sample; 0 samples every one that burns enough.
 #[unsafe(no_mangle)]

@@ -15,6 +15,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Bytes of code copied at a sampled instruction pointer.
 pub const CODE_BYTES: usize = 64;
+/// General registers copied with a sample: all that can hold a pointer into
+/// the data a loop works on. (The stack pointer is not among them.)
+pub const REGISTERS: usize = 15;
 /// The kernel's `TASK_COMM_LEN`.
 pub const COMM_BYTES: usize = 16;
 
@@ -54,6 +57,11 @@ pub const SAMPLE_KERNEL: u32 = 1;
 
 /// [`SampleRecord::flags`]: the thread runs 32-bit code on a 64-bit kernel.
 pub const SAMPLE_COMPAT: u32 = 1 << 1;
+
+/// [`SampleRecord::flags`]: [`SampleRecord::rounding`] could be read.
+pub const SAMPLE_ROUNDING: u32 = 1 << 2;
+/// [`SampleRecord::flags`]: the kernel counts [`SampleRecord::io_bytes`].
+pub const SAMPLE_IO: u32 = 1 << 3;
 
 /// What the kernel side knows of one task. The collector maps the table of
 /// these read-only and reads it without a system call.
@@ -156,6 +164,28 @@ pub struct SampleRecord {
     pub code_len: u32,
     /// The processor it was taken on.
     pub cpu: u32,
+    /// Device of the file the process executes, in the kernel's own encoding;
+    /// with `image_inode` it tells images apart and means nothing else.
+    pub image_device: u32,
+    /// The register that holds the thread's floating-point rounding mode
+    /// (`MXCSR`, `FPCR`), as saved at its last context switch.
+    pub rounding: u32,
+    /// Inode of the file the process executes.
+    pub image_inode: u64,
+    /// Id of its cgroup in the unified hierarchy.
+    pub cgroup: u64,
+    /// On-CPU nanoseconds of the thread so far.
+    pub run_ns: u64,
+    /// Context switches the thread asked for so far.
+    pub voluntary: u64,
+    /// Context switches forced on it so far.
+    pub involuntary: u64,
+    /// Bytes moved by the thread's read and write calls so far.
+    pub io_bytes: u64,
+    /// Page faults of the thread so far.
+    pub faults: u64,
+    /// General registers at `ip`; all 0 if the sample interrupted the kernel.
+    pub registers: [u64; REGISTERS],
     /// The bytes at `ip`.
     pub code: [u8; CODE_BYTES],
 }
@@ -189,7 +219,9 @@ const _: () = {
     assert!(offset_of!(TaskSlot, flags) == 40 && offset_of!(TaskSlot, exiting) == 44);
     assert!(size_of::<ExecRecord>() == 40 && align_of::<ExecRecord>() == 8);
     assert!(size_of::<ExitRecord>() == 56 && align_of::<ExitRecord>() == 8);
-    assert!(size_of::<SampleRecord>() == 112 && align_of::<SampleRecord>() == 8);
+    assert!(size_of::<SampleRecord>() == 296 && align_of::<SampleRecord>() == 8);
+    // The probes clear these two as one array of words.
+    assert!(offset_of!(SampleRecord, registers) + 8 * REGISTERS == offset_of!(SampleRecord, code));
     assert!(size_of::<ProbeStats>() == 64 && align_of::<ProbeStats>() == 8);
     assert!(TASK_SLOTS.is_power_of_two());
     assert!(RING_BYTES.is_power_of_two() && RING_BYTES.is_multiple_of(65536));

@@ -5,18 +5,25 @@ use aya_ebpf::{
     bindings::{bpf_perf_event_data, bpf_user_pt_regs_t},
     helpers::{
         bpf_get_smp_processor_id,
-        generated::{bpf_get_current_task_btf, bpf_probe_read_user, bpf_task_pt_regs},
+        generated::{
+            bpf_get_current_cgroup_id, bpf_get_current_task_btf, bpf_probe_read_kernel,
+            bpf_probe_read_user, bpf_task_pt_regs,
+        },
     },
     macros::perf_event,
     programs::PerfEventContext,
 };
 use monitor_ebpf::{
-    CODE_BYTES, KIND_SAMPLE, SAMPLE_COMPAT, SAMPLE_KERNEL, SampleRecord, TASK_KTHREAD, TaskSlot,
+    CODE_BYTES, KIND_SAMPLE, REGISTERS, SAMPLE_COMPAT, SAMPLE_IO, SAMPLE_KERNEL, SAMPLE_ROUNDING,
+    SampleRecord, TASK_KTHREAD, TaskSlot,
 };
 
 use crate::{
     kernel::{
-        MIN_BURN_NS, Object, SAMPLE_CAP, SELF_TGID, TARGET_TGID, TASK_DEAD, TASK_PID, TASK_STATE,
+        FILE_INODE, INODE_NUMBER, INODE_SUPER, MIN_BURN_NS, MM_EXE, Object, ROUNDING_IN_STATE,
+        SAMPLE_CAP, SELF_TGID, SUPER_DEVICE, TARGET_TGID, TASK_DEAD, TASK_MAJ_FLT, TASK_MIN_FLT,
+        TASK_MM, TASK_NIVCSW, TASK_NVCSW, TASK_PID, TASK_RCHAR, TASK_ROUNDING, TASK_RUNTIME,
+        TASK_STATE, TASK_WCHAR,
     },
     maps::{EVENTS, count},
     task::{self, NO_WAKEUP},
@@ -100,9 +107,11 @@ fn emit(ctx: &PerfEventContext, current: Object, leader: &TaskSlot, tid: u32, no
     // SAFETY: `record` points to a reserved, writable record; every field is
     // written before it is submitted. The helpers check the user address.
     unsafe {
+        (*record).registers = [0; REGISTERS];
         (*record).code = [0; CODE_BYTES];
         let mut code_len = 0;
         if flags & SAMPLE_KERNEL == 0 {
+            copy_registers(ctx, &mut (*record).registers);
             code_len = read_code(ip, (&raw mut (*record).code).cast());
             if code_len == 0 {
                 count(|stats| stats.code_faults += 1);
@@ -111,10 +120,23 @@ fn emit(ctx: &PerfEventContext, current: Object, leader: &TaskSlot, tid: u32, no
             ip =
                 user_ip(bpf_task_pt_regs(current.0.cast_mut().cast()) as *const bpf_user_pt_regs_t);
         }
+        let (rounding, found) = rounding(current);
+        (*record).rounding = rounding;
+        let (io_bytes, counted) = io_bytes(current);
+        (*record).io_bytes = io_bytes;
+        (*record).run_ns = current.read(&TASK_RUNTIME);
+        (*record).voluntary = current.read(&TASK_NVCSW);
+        (*record).involuntary = current.read(&TASK_NIVCSW);
+        let (minor, major): (u64, u64) = (current.read(&TASK_MIN_FLT), current.read(&TASK_MAJ_FLT));
+        (*record).faults = minor + major;
+        let inode = current.follow(&TASK_MM).follow(&MM_EXE).follow(&FILE_INODE);
+        (*record).image_inode = inode.read(&INODE_NUMBER);
+        (*record).image_device = inode.follow(&INODE_SUPER).read(&SUPER_DEVICE);
+        (*record).cgroup = bpf_get_current_cgroup_id();
         (*record).kind = KIND_SAMPLE;
         (*record).tgid = leader.tgid;
         (*record).tid = tid;
-        (*record).flags = flags;
+        (*record).flags = flags | found | counted;
         (*record).start_ns = leader.start_ns;
         (*record).time_ns = now;
         (*record).ip = ip;
@@ -123,6 +145,90 @@ fn emit(ctx: &PerfEventContext, current: Object, leader: &TaskSlot, tid: u32, no
     }
     entry.submit(NO_WAKEUP);
     count(|stats| stats.samples += 1);
+}
+
+/// Bytes the thread's read and write calls moved, and the flag that says so.
+#[inline(always)]
+fn io_bytes(current: Object) -> (u64, u32) {
+    if TASK_RCHAR.load() == 0 {
+        return (0, 0);
+    }
+    let (read, written): (u64, u64) = (current.read(&TASK_RCHAR), current.read(&TASK_WCHAR));
+    (read + written, SAMPLE_IO)
+}
+
+/// The rounding mode the thread had when it was last switched out, and the flag
+/// that says it could be read. What it has now is in the processor, where no
+/// program of this kind can look; what was saved then is as good a witness.
+#[inline(always)]
+fn rounding(current: Object) -> (u32, u32) {
+    let at = TASK_ROUNDING.load() as usize;
+    if at == 0 {
+        return (0, 0);
+    }
+    let (mut state, mut mode) = (0_u64, 0_u32);
+    // SAFETY: the destinations are this program's own and of the sizes named;
+    // the helper checks the sources.
+    let read = unsafe {
+        let mut from = current.0.add(at).cast::<core::ffi::c_void>();
+        let inside = ROUNDING_IN_STATE.load() as usize;
+        let followed = if inside == 0 {
+            0
+        } else {
+            let read = bpf_probe_read_kernel((&raw mut state).cast(), 8, from);
+            from = (state as usize + inside) as *const core::ffi::c_void;
+            read
+        };
+        followed | bpf_probe_read_kernel((&raw mut mode).cast(), 4, from)
+    };
+    if read == 0 {
+        (mode, SAMPLE_ROUNDING)
+    } else {
+        (0, 0)
+    }
+}
+
+/// Copies the interrupted general registers.
+#[inline(always)]
+fn copy_registers(ctx: &PerfEventContext, to: &mut [u64; REGISTERS]) {
+    // SAFETY: the context of a perf event program is a bpf_perf_event_data.
+    let regs = unsafe { &(*ctx.as_ptr().cast::<bpf_perf_event_data>()).regs };
+    #[cfg(bpf_target_arch = "x86_64")]
+    {
+        to[0] = regs.rax;
+        to[1] = regs.rbx;
+        to[2] = regs.rcx;
+        to[3] = regs.rdx;
+        to[4] = regs.rsi;
+        to[5] = regs.rdi;
+        to[6] = regs.rbp;
+        to[7] = regs.r8;
+        to[8] = regs.r9;
+        to[9] = regs.r10;
+        to[10] = regs.r11;
+        to[11] = regs.r12;
+        to[12] = regs.r13;
+        to[13] = regs.r14;
+        to[14] = regs.r15;
+    }
+    #[cfg(bpf_target_arch = "aarch64")]
+    {
+        to[0] = regs.regs[0];
+        to[1] = regs.regs[1];
+        to[2] = regs.regs[2];
+        to[3] = regs.regs[3];
+        to[4] = regs.regs[4];
+        to[5] = regs.regs[5];
+        to[6] = regs.regs[6];
+        to[7] = regs.regs[7];
+        to[8] = regs.regs[8];
+        to[9] = regs.regs[9];
+        to[10] = regs.regs[10];
+        to[11] = regs.regs[19];
+        to[12] = regs.regs[20];
+        to[13] = regs.regs[21];
+        to[14] = regs.regs[22];
+    }
 }
 
 /// Copies code at `ip`, all of it or what the page still holds: the next page

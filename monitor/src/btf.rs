@@ -64,6 +64,40 @@ pub struct Offsets {
     pub task_signal: u32,
     /// `signal_struct.live`
     pub signal_live: u32,
+    /// `task_struct.nivcsw`
+    pub task_nivcsw: u32,
+    /// `task_struct.min_flt`
+    pub task_min_flt: u32,
+    /// `task_struct.maj_flt`
+    pub task_maj_flt: u32,
+    /// `task_struct.mm`
+    pub task_mm: u32,
+    /// `mm_struct.exe_file`
+    pub mm_exe: u32,
+    /// `file.f_inode`
+    pub file_inode: u32,
+    /// `inode.i_ino`
+    pub inode_number: u32,
+    /// `inode.i_sb`
+    pub inode_super: u32,
+    /// `super_block.s_dev`
+    pub super_device: u32,
+    /// `task_struct.ioac.rchar`, or 0 where I/O is not counted
+    pub task_rchar: u32,
+    /// `task_struct.ioac.wchar`, or 0
+    pub task_wchar: u32,
+    /// Where a thread's saved rounding mode is.
+    pub rounding: Rounding,
+}
+
+/// Where the kernel keeps the floating-point rounding mode of a thread that
+/// does not run. All 0 if that is not known: one witness less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rounding {
+    /// Bytes from the task to it, or to the pointer to what holds it.
+    pub from_task: u32,
+    /// Bytes from there to it; 0 if there is no pointer.
+    pub in_state: u32,
 }
 
 impl Offsets {
@@ -93,8 +127,95 @@ impl Offsets {
             task_leader: task("group_leader")?,
             task_signal: task("signal")?,
             signal_live: offset(&btf, "signal_struct", "live")?,
+            task_nivcsw: task("nivcsw")?,
+            task_min_flt: task("min_flt")?,
+            task_maj_flt: task("maj_flt")?,
+            task_mm: task("mm")?,
+            mm_exe: offset(&btf, "mm_struct", "exe_file")?,
+            file_inode: offset(&btf, "file", "f_inode")?,
+            inode_number: offset(&btf, "inode", "i_ino")?,
+            inode_super: offset(&btf, "inode", "i_sb")?,
+            super_device: offset(&btf, "super_block", "s_dev")?,
+            // Without CONFIG_TASK_XACCT the struct is empty.
+            task_rchar: io(&btf, "rchar").unwrap_or(0),
+            task_wchar: io(&btf, "wchar").unwrap_or(0),
+            rounding: rounding(&btf).unwrap_or_default(),
         })
     }
+}
+
+/// A member of a task's own I/O counters.
+fn io(btf: &Btf, member: &str) -> Result<u32, BtfError> {
+    Ok(offset(btf, "task_struct", "ioac")? + offset(btf, "task_io_accounting", member)?)
+}
+
+/// `MXCSR` lies 24 bytes into what FXSAVE and XSAVE write (Intel SDM volume 1,
+/// 10.5.1). Before 5.16 that was part of the task, since then it is behind
+/// `fpu.fpstate`; and since 6.16 the `fpu` no longer is in `thread` but follows
+/// the task (`x86_task_fpu`, arch/x86/include/asm/processor.h).
+#[cfg(target_arch = "x86_64")]
+fn rounding(btf: &Btf) -> Result<Rounding, BtfError> {
+    const MXCSR: u32 = 24;
+    let embedded = offset(btf, "task_struct", "thread")
+        .and_then(|thread| Ok(thread + offset(btf, "thread_struct", "fpu")?));
+    let fpu = embedded.or_else(|_| size_of_task(btf))?;
+    if let Ok(fpstate) = offset(btf, "fpu", "fpstate") {
+        return Ok(Rounding {
+            from_task: fpu + fpstate,
+            in_state: offset(btf, "fpstate", "regs")? + MXCSR,
+        });
+    }
+    Ok(Rounding {
+        from_task: fpu + offset(btf, "fpu", "state")? + MXCSR,
+        in_state: 0,
+    })
+}
+
+/// `FPCR`, as arch/arm64/include/asm/processor.h keeps it.
+#[cfg(target_arch = "aarch64")]
+fn rounding(btf: &Btf) -> Result<Rounding, BtfError> {
+    // `uw` is a struct without a name of its own.
+    let thread = offset(btf, "task_struct", "thread")? + offset(btf, "thread_struct", "uw")?;
+    let fpsimd = inner(btf, "thread_struct", "uw", "fpsimd_state")?;
+    Ok(Rounding {
+        from_task: thread + fpsimd + offset(btf, "user_fpsimd_state", "fpcr")?,
+        in_state: 0,
+    })
+}
+
+/// Byte offset of a member of a member, where the latter's type has no name.
+#[cfg(target_arch = "aarch64")]
+fn inner(btf: &Btf, structure: &str, member: &str, inner: &str) -> Result<u32, BtfError> {
+    let missing = || BtfError::Member {
+        path: format!("{structure}.{member}.{inner}"),
+    };
+    let Ok(found) = btf.get_type_by_name(structure) else {
+        return Err(missing());
+    };
+    let Type::Struct(body) = &found.base_type else {
+        return Err(missing());
+    };
+    body.members
+        .iter()
+        .find(|found| found.name.as_deref() == Some(member))
+        .and_then(|found| btf.get_type_by_id(found.type_id).ok())
+        .and_then(|found| bits(btf, &found.base_type, inner))
+        .map(|bits| bits / 8)
+        .ok_or_else(missing)
+}
+
+/// Bytes of a task. The parser knows the end of the last member only, and the
+/// kernel aligns tasks to a cache line.
+#[cfg(target_arch = "x86_64")]
+fn size_of_task(btf: &Btf) -> Result<u32, BtfError> {
+    let found = btf.get_type_by_name("task_struct");
+    let bytes = found.map_or(0, |found| found.bits.div_ceil(8));
+    if bytes == 0 {
+        return Err(BtfError::Member {
+            path: "task_struct".to_owned(),
+        });
+    }
+    Ok(bytes.next_multiple_of(64))
 }
 
 /// Byte offset of a struct's member, also if it sits in an anonymous struct or

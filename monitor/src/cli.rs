@@ -4,7 +4,9 @@
 //! without a unit, a word where a number belongs) is refused by clap with
 //! exit code 2; whether a value makes sense is up to [`crate::config`].
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
@@ -55,6 +57,13 @@ pub enum Command {
     /// executes, its score, family and verdict at the default thresholds, and
     /// the evidence. Never changes anything.
     Explain(ExplainArgs),
+    /// Record what processes execute, as numbers in a file
+    ///
+    /// Writes a line of JSON a second for each process that is sampled: the mix
+    /// of its instructions and all else a verdict is computed from. No code, no
+    /// data, no environment. With a COMMAND, that is started, recorded with all
+    /// its descendants, and ended when the time is over.
+    Record(RecordArgs),
     /// Show what this host has and lacks, check by check, with the remedy
     ///
     /// Exits with 3 if a check failed that unjack cannot work without.
@@ -187,6 +196,21 @@ pub struct ExplainArgs {
     /// Print one JSON object
     #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
+}
+
+/// Flags of `unjack record`.
+#[derive(Args, Clone, Debug)]
+pub struct RecordArgs {
+    /// File to write; one that is there is overwritten
+    pub file: PathBuf,
+
+    /// How long to record, 1s to 1h
+    #[arg(long = "for", env = "UNJACK_FOR", value_name = "DUR", default_value = "60s", value_parser = explain_duration)]
+    pub duration: Duration,
+
+    /// Command to record, with its arguments; without one the whole host
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 /// Flags of `unjack doctor`.

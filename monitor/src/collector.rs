@@ -21,12 +21,12 @@ use serde::Serialize;
 
 pub use self::ledger::{Charge, Ledger};
 use crate::{
-    event::{Event, Process, Sample},
+    event::{Event, ImageKey, Process, Sample},
     host::{Facts, Image, Seen, maps::CodeMap},
     isa::{self, Arch},
     journal::Quoted,
     profile::{Place, Profile, Reading, Summary},
-    verdict::Judgement,
+    verdict::{Judgement, MIN_SAMPLES},
 };
 
 /// Profiles kept at once: some 30 MiB if every one of them is full.
@@ -111,6 +111,8 @@ pub struct Subject {
     pub signalled: bool,
     /// The image its samples are of.
     image: Option<Image>,
+    /// The same, as the probes tell it.
+    image_key: ImageKey,
     /// Images it executed since it was tracked, as of the last tick.
     execs: u32,
     seen: Option<Seen>,
@@ -129,6 +131,7 @@ impl Subject {
             case: Case::default(),
             signalled: false,
             image: seen.as_ref().and_then(|seen| seen.image().ok()),
+            image_key: ImageKey::default(),
             execs: 0,
             seen,
             facts: None,
@@ -144,6 +147,27 @@ impl Subject {
             self.facts = self.look().and_then(|seen| seen.facts().ok());
         }
         self.facts.as_ref()
+    }
+
+    /// Its profile since `since_ns`, with what only `/proc` can tell.
+    pub fn summary(&mut self, since_ns: u64) -> Summary {
+        let summary = self.profile.summary(since_ns);
+        if summary.samples < MIN_SAMPLES {
+            return summary;
+        }
+        let hides = self.facts().map(|facts| (facts.hidden, facts.poses));
+        let (hidden, poses) = hides.unwrap_or_default();
+        Summary {
+            hidden,
+            poses,
+            ..summary
+        }
+    }
+
+    /// What it executes, as the probes tell it.
+    #[must_use]
+    pub fn image_key(&self) -> ImageKey {
+        self.image_key
     }
 
     /// The image it was judged by: read when it was first sampled, and again
@@ -232,6 +256,7 @@ impl Subject {
         } else {
             self.place(sample.ip, sample.time_ns, budget)
         };
+        self.image_key = sample.image;
         self.profile.add(arch, sample, place);
     }
 }

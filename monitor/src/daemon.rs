@@ -154,6 +154,7 @@ impl Daemon {
                 min_cpu: config.min_cpu,
                 min_score: config.min_score,
                 window_ns: u64::try_from(config.window.as_nanos()).unwrap_or(u64::MAX),
+                patience_ns: Thresholds::DEFAULT.patience_ns,
             },
             orders: Orders::new(),
             config,
@@ -233,10 +234,13 @@ impl Daemon {
         let (mut rulings, mut miners) = (Vec::new(), Vec::new());
         for subject in collector.subjects() {
             let process = subject.profile.process;
-            let since_ns = subject
-                .profile
-                .since(now_ns, thresholds.window_ns, MIN_SAMPLES);
-            let summary = subject.profile.summary(since_ns);
+            let since_ns = subject.profile.since(
+                now_ns,
+                thresholds.window_ns,
+                thresholds.patience_ns,
+                MIN_SAMPLES,
+            );
+            let summary = subject.summary(since_ns);
             let mut judgement = std::mem::take(&mut subject.case.judgement);
             let ruling = judgement.judge(now_ns, &summary, model, thresholds, |assessment| {
                 matches(&config.deny, subject, assessment.family)

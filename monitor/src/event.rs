@@ -4,10 +4,19 @@
 //! chose. Nothing here trusts more than lengths.
 
 use monitor_ebpf::{
-    CODE_BYTES, ExecRecord, ExitRecord, KIND_EXEC, KIND_EXIT, KIND_SAMPLE, SAMPLE_COMPAT,
-    SAMPLE_KERNEL, SampleRecord,
+    CODE_BYTES, ExecRecord, ExitRecord, KIND_EXEC, KIND_EXIT, KIND_SAMPLE, REGISTERS,
+    SAMPLE_COMPAT, SAMPLE_IO, SAMPLE_KERNEL, SAMPLE_ROUNDING, SampleRecord,
 };
 use zerocopy::FromBytes;
+
+/// The rounding mode in `MXCSR`, bits 13 and 14, 0 being to nearest: Intel SDM
+/// volume 1, 10.2.3.
+#[cfg(not(target_arch = "aarch64"))]
+const ROUNDING: u32 = 0x6000;
+/// The rounding mode in `FPCR`, bits 22 and 23, 0 being to nearest: Arm ARM,
+/// C5.2.8.
+#[cfg(target_arch = "aarch64")]
+const ROUNDING: u32 = 0x00c0_0000;
 
 /// A process, for good: its id may be used again, its start time not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +28,10 @@ pub struct Process {
 }
 
 /// Something the probes saw.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack; most are samples"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A process began to execute an image.
@@ -41,6 +54,31 @@ pub enum Event {
     Sample(Sample),
 }
 
+/// The file a process executes, as the kernel tells files apart. Only good for
+/// comparing with another of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageKey {
+    /// Device, in the kernel's own encoding.
+    pub device: u32,
+    /// Inode; 0 if the process executes no file.
+    pub inode: u64,
+}
+
+/// A thread's own counters at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// On-CPU nanoseconds so far.
+    pub run_ns: u64,
+    /// Context switches it asked for.
+    pub voluntary: u64,
+    /// Context switches that were forced on it.
+    pub involuntary: u64,
+    /// Bytes moved by its read and write calls, if the kernel counts them.
+    pub io_bytes: Option<u64>,
+    /// Page faults.
+    pub faults: u64,
+}
+
 /// A look at what a thread executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
@@ -56,6 +94,17 @@ pub struct Sample {
     pub kernel: bool,
     /// It is of 32-bit code on a 64-bit kernel.
     pub compat: bool,
+    /// The file its process executes.
+    pub image: ImageKey,
+    /// Id of its cgroup in the unified hierarchy.
+    pub cgroup: u64,
+    /// The thread's counters.
+    pub counters: Counters,
+    /// Whether its floating-point rounding mode was another than to nearest
+    /// when it was last switched out, if that could be read.
+    pub rounds: Option<bool>,
+    /// General registers; all 0 if the sample interrupted the kernel.
+    pub registers: [u64; REGISTERS],
     code: [u8; CODE_BYTES],
     code_len: u8,
 }
@@ -82,6 +131,11 @@ impl Sample {
             ip,
             kernel: false,
             compat: false,
+            image: ImageKey::default(),
+            cgroup: 0,
+            counters: Counters::default(),
+            rounds: None,
+            registers: [0; REGISTERS],
             code: bytes,
             code_len: small(len),
         }
@@ -155,6 +209,16 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
                 ip,
                 code_len,
                 cpu: _,
+                image_device,
+                rounding,
+                image_inode,
+                cgroup,
+                run_ns,
+                voluntary,
+                involuntary,
+                io_bytes,
+                faults,
+                registers,
                 code,
             } = record;
             Event::Sample(Sample {
@@ -164,6 +228,20 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
                 ip,
                 kernel: flags & SAMPLE_KERNEL != 0,
                 compat: flags & SAMPLE_COMPAT != 0,
+                image: ImageKey {
+                    device: image_device,
+                    inode: image_inode,
+                },
+                cgroup,
+                counters: Counters {
+                    run_ns,
+                    voluntary,
+                    involuntary,
+                    io_bytes: (flags & SAMPLE_IO != 0).then_some(io_bytes),
+                    faults,
+                },
+                rounds: (flags & SAMPLE_ROUNDING != 0).then_some(rounding & ROUNDING != 0),
+                registers,
                 code,
                 code_len: small((code_len as usize).min(CODE_BYTES)),
             })
@@ -194,6 +272,16 @@ mod tests {
         ip: 0x40_1000,
         code_len: 3,
         cpu: 1,
+        image_device: 0,
+        rounding: 0,
+        image_inode: 0,
+        cgroup: 0,
+        run_ns: 0,
+        voluntary: 0,
+        involuntary: 0,
+        io_bytes: 0,
+        faults: 0,
+        registers: [0; REGISTERS],
         code: [0x90; CODE_BYTES],
     };
 

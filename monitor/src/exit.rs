@@ -4,7 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use crate::{
     config::ConfigError, daemon::DaemonError, doctor::Check, explain::ExplainError,
-    probe::ProbeError,
+    probe::ProbeError, record::RecordError,
 };
 
 /// Why `unjack` did not do what it was told.
@@ -96,6 +96,16 @@ impl From<ExplainError> for Failure {
             ExplainError::NoProcess(_) | ExplainError::Vanished { .. } => Self::NoProcess(error),
             ExplainError::Probe(error) => error.into(),
             ExplainError::Arch => Self::Host(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<RecordError> for Failure {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Probe(error) => error.into(),
+            RecordError::Arch => Self::Host(error.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }

@@ -209,9 +209,9 @@ pub fn explain(
     });
     let subject = found.unwrap_or(&mut unseen);
     let facts = seen.facts().map_err(look)?;
-    let summary = subject.profile.summary(0);
+    let summary = subject.summary(0);
     let assessment = model.assess(&summary);
-    let threads = subject.profile.threads(0);
+    let threads = subject.profile.threads(0, 1);
     let threads = threads
         .iter()
         .take(MAX_THREADS)

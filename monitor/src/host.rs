@@ -5,6 +5,7 @@
 //! folder not. All text is cleaned before it leaves here.
 
 pub mod maps;
+mod root;
 
 use std::{
     ffi::OsStr,
@@ -90,6 +91,10 @@ pub struct Facts {
     pub cgroup: String,
     /// A kernel thread.
     pub kernel_thread: bool,
+    /// It is no kernel thread, and shows as one: `[kworker/0:1]`.
+    pub poses: bool,
+    /// The host's `/proc` does not show it, or shows something else instead.
+    pub hidden: bool,
 }
 
 /// A process held by its `/proc` folder.
@@ -119,7 +124,7 @@ impl Seen {
     pub fn open_pid(pid: u32) -> Result<Self, LookError> {
         let pid = i32::try_from(pid).map_err(|_| LookError::Gone)?;
         Ok(Self {
-            folder: ProcFolder::new(pid)?,
+            folder: ProcFolder::new_with_root(root::folder(pid))?,
         })
     }
 
@@ -153,14 +158,14 @@ impl Seen {
     /// # Errors
     /// It is gone, has none (a kernel thread) or may not be looked at.
     pub fn image(&self) -> Result<Image, LookError> {
-        let pid = self.folder.pid();
+        let folder = root::folder(self.folder.pid());
         // The links are followed by the kernel, straight to the file.
-        let mut file = std::fs::metadata(format!("/proc/{pid}/exe"));
+        let mut file = std::fs::metadata(folder.join("exe"));
         if file.is_err() {
             // If its first thread has ended, the others still have the link.
             let others = self
                 .threads()
-                .map(|tid| format!("/proc/{pid}/task/{tid}/exe"));
+                .map(|tid| folder.join(format!("task/{tid}/exe")));
             file = others
                 .map(std::fs::metadata)
                 .find(Result::is_ok)
@@ -189,12 +194,12 @@ impl Seen {
 
     /// The path its link reads.
     fn exe(&self) -> Result<PathBuf, LookError> {
-        let pid = self.folder.pid();
+        let folder = root::folder(self.folder.pid());
         match self.folder.exe() {
             Ok(path) => Ok(path),
             Err(error) => self
                 .threads()
-                .find_map(|tid| std::fs::read_link(format!("/proc/{pid}/task/{tid}/exe")).ok())
+                .find_map(|tid| std::fs::read_link(folder.join(format!("task/{tid}/exe"))).ok())
                 .ok_or_else(|| error.into()),
         }
     }
@@ -209,14 +214,18 @@ impl Seen {
         const KTHREAD: u32 = 0x0020_0000;
         let stat = self.folder.stat()?;
         let link = self.exe().ok();
+        let kernel_thread = stat.flags & KTHREAD != 0;
+        let comm = self.comm().unwrap_or_default();
         Ok(Facts {
-            comm: clean(&self.comm().unwrap_or_default(), PATH_CHARS),
+            poses: !kernel_thread && poses(&comm, &self.bytes("cmdline").unwrap_or_default()),
+            hidden: root::hides(self.folder.pid(), stat.starttime),
+            comm: clean(&comm, PATH_CHARS),
             exe: link.map_or_else(String::new, |path| {
                 clean(path.as_os_str().as_bytes(), PATH_CHARS)
             }),
             uid: self.uid(),
             cgroup: self.cgroup().unwrap_or_default(),
-            kernel_thread: stat.flags & KTHREAD != 0,
+            kernel_thread,
         })
     }
 
@@ -275,6 +284,20 @@ impl Seen {
         file.take(TEXT_BYTES).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
+}
+
+/// Whether a process of this name and command line shows as a kernel thread:
+/// `ps` puts brackets around what has no command line, and all names of kernel
+/// threads that a host has by the dozen end in a processor's number.
+fn poses(comm: &[u8], cmdline: &[u8]) -> bool {
+    const NAMES: [&[u8]; 5] = [
+        b"kworker/",
+        b"ksoftirqd/",
+        b"migration/",
+        b"cpuhp/",
+        b"irq/",
+    ];
+    cmdline.starts_with(b"[") || NAMES.iter().any(|name| comm.starts_with(name))
 }
 
 /// The path to match of `/proc/PID/cgroup`, lines of `id:controllers:path`: the

@@ -21,6 +21,8 @@
 mod aarch64;
 mod x86_64;
 
+use serde::{Deserialize, Serialize};
+
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -134,7 +136,8 @@ impl Class {
 ///
 /// A count that would pass `u32::MAX` stays there: at a hundred windows of 64
 /// bytes a second that takes more than a week, longer than any profile lives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Mix {
     counts: [u32; CLASSES],
 }
@@ -180,6 +183,14 @@ impl Mix {
             0 => 0.0,
             total => f64::from(self.count(class)) / f64::from(total),
         }
+    }
+
+    /// The part of the instructions that would have to be of another class to
+    /// make this the other mix, 0 to 1.
+    #[must_use]
+    pub fn distance(&self, other: &Self) -> f64 {
+        let apart = |class| (self.share(class) - other.share(class)).abs();
+        Class::ALL.into_iter().map(apart).sum::<f64>() / 2.0
     }
 
     /// Every class with its [share](Self::share), in order.

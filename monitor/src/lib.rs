@@ -18,7 +18,7 @@
 //! - [`journal`] and [`metrics`] tell what happened and decide nothing;
 //!   [`web`] serves the metrics.
 //! - [`daemon`] is the event loop of `unjack run`, [`mod@explain`] that of
-//!   `unjack explain`; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
+//!   `unjack explain`, [`mod@record`] that of `unjack record`; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
 //! - [`cli`] has the flags, [`config`] what they mean, [`text`] the cleaning of
 //!   whatever a process wrote.
 
@@ -38,6 +38,7 @@ pub mod journal;
 pub mod metrics;
 pub mod probe;
 pub mod profile;
+pub mod record;
 pub mod score;
 pub mod text;
 pub mod verdict;

@@ -7,12 +7,13 @@ use std::{
 
 use clap::Parser as _;
 use monitor::{
-    cli::{Cli, Command, DoctorArgs, ExplainArgs, RunArgs},
+    cli::{Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, RunArgs},
     config::Config,
     daemon, doctor,
     exit::Failure,
     explain,
     journal::Format,
+    record,
     verdict::Thresholds,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run(&args),
         Command::Explain(args) => explain(&args),
+        Command::Record(args) => record(&args),
         Command::Doctor(args) => doctor(&args),
     };
     result.unwrap_or_else(|failure| {
@@ -64,6 +66,18 @@ fn explain(args: &ExplainArgs) -> Result<ExitCode, Failure> {
         found.render()
     };
     io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
+    doctor::preflight()?;
+    let RecordArgs {
+        file,
+        duration,
+        command,
+    } = args;
+    let windows = record::record(file, *duration, Thresholds::DEFAULT, command)?;
+    eprintln!("unjack: {windows} windows recorded in {}", file.display());
     Ok(ExitCode::SUCCESS)
 }
 

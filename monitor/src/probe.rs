@@ -22,7 +22,7 @@ pub use self::sampler::Source;
 use self::{sampler::Sampler, table::TaskTable};
 use crate::{
     btf::{BtfError, Offsets, VMLINUX},
-    profile::MAX_LOOKS,
+    profile::WINDOW_LOOKS,
 };
 
 /// The probes' object code, built by this crate's build script.
@@ -54,7 +54,7 @@ impl Settings {
     /// At `sample_hz`, with a cap that lets a whole window fit a profile.
     #[must_use]
     pub fn new(target: Option<u32>, sample_hz: u32, window: Duration) -> Self {
-        let looks = u64::try_from(MAX_LOOKS).unwrap_or(u64::MAX);
+        let looks = u64::try_from(WINDOW_LOOKS).unwrap_or(u64::MAX);
         let fitting = looks / window.as_secs().max(1);
         let sample_cap = sample_hz.min(u32::try_from(fitting).unwrap_or(u32::MAX));
         Self {
@@ -264,6 +264,18 @@ fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
         task_leader,
         task_signal,
         signal_live,
+        task_nivcsw,
+        task_min_flt,
+        task_maj_flt,
+        task_mm,
+        mm_exe,
+        file_inode,
+        inode_number,
+        inode_super,
+        super_device,
+        task_rchar,
+        task_wchar,
+        rounding,
     } = offsets;
     let cap = settings.sample_cap.div_ceil(8);
     Ok(EbpfLoader::new()
@@ -277,6 +289,19 @@ fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
         .override_global("TASK_LEADER", task_leader, true)
         .override_global("TASK_SIGNAL", task_signal, true)
         .override_global("SIGNAL_LIVE", signal_live, true)
+        .override_global("TASK_NIVCSW", task_nivcsw, true)
+        .override_global("TASK_MIN_FLT", task_min_flt, true)
+        .override_global("TASK_MAJ_FLT", task_maj_flt, true)
+        .override_global("TASK_MM", task_mm, true)
+        .override_global("MM_EXE", mm_exe, true)
+        .override_global("FILE_INODE", file_inode, true)
+        .override_global("INODE_NUMBER", inode_number, true)
+        .override_global("INODE_SUPER", inode_super, true)
+        .override_global("SUPER_DEVICE", super_device, true)
+        .override_global("TASK_RCHAR", task_rchar, true)
+        .override_global("TASK_WCHAR", task_wchar, true)
+        .override_global("TASK_ROUNDING", &rounding.from_task, true)
+        .override_global("ROUNDING_IN_STATE", &rounding.in_state, true)
         .override_global("TARGET_TGID", &settings.target.unwrap_or(0), true)
         .override_global("SELF_TGID", &std::process::id(), true)
         .override_global("SAMPLE_CAP", &cap, true)

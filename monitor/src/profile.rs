@@ -4,30 +4,42 @@
 //! the process's counters once a tick. Out: a [`Summary`] over the window, for
 //! the process or for one of its threads. Pure: time comes in with the data.
 //!
-//! Bounds: a profile keeps [`MAX_LOOKS`] decoded samples and [`MAX_READINGS`]
-//! readings, the newest, and the code of [`MAX_CODE`] samples: some 70 KiB.
+//! Bounds: a profile keeps [`MAX_LOOKS`] decoded samples, [`MAX_READINGS`]
+//! readings, and the code of [`MAX_CODE`] samples: at most some 800 KiB, which
+//! only a process that keeps several cores busy ever has. All profiles together
+//! are bounded by the collector.
+
+mod look;
+mod summary;
 
 use std::collections::{BTreeMap, VecDeque};
 
+use serde::{Deserialize, Serialize};
+
+use self::{look::LINE, summary::share};
+pub use self::{
+    look::Look,
+    summary::{Burn, Summary},
+};
 use crate::{
     event::{Process, Sample},
-    isa::{self, Arch, CLASSES, Class, Mix},
+    isa::Arch,
 };
 
-/// Decoded samples kept. The sampler's cap is set so that a whole window fits.
-pub const MAX_LOOKS: usize = 1000;
+/// Decoded samples kept: what the sampler takes of one process in 40 s.
+pub const MAX_LOOKS: usize = 4000;
+/// Samples of one process in a window at the most; see
+/// [`Settings`](crate::probe::Settings).
+pub const WINDOW_LOOKS: usize = 1000;
 /// Samples kept whole, with their code, to show what is executed.
 pub const MAX_CODE: usize = 64;
-/// Counter readings kept, one a second: the longest window, and one before.
-pub const MAX_READINGS: usize = 62;
-/// The longest window: what the readings span.
-pub const MAX_WINDOW_NS: u64 = 60_000_000_000;
-const SECOND_NS: u64 = 1_000_000_000;
-/// Bytes of a cache line, the unit hot code is counted in.
-const LINE: u64 = 64;
+/// Counter readings kept. When there are more, the older half is thinned out, so
+/// that they span any time: a second apart lately, further apart before.
+pub const MAX_READINGS: usize = 128;
 
 /// The kind of memory a piece of code lies in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Place {
     /// A file that still has a name.
     File,
@@ -57,19 +69,6 @@ pub struct Reading {
     pub io_bytes: Option<u64>,
 }
 
-/// One sample, decoded.
-#[derive(Clone, Copy, Debug)]
-struct Look {
-    time_ns: u64,
-    tid: u32,
-    line: u64,
-    kernel: bool,
-    place: Place,
-    undecodable: bool,
-    /// A window holds at most 64 instructions, so a byte a class does.
-    mix: [u8; CLASSES],
-}
-
 /// What one process was seen to do lately.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -78,52 +77,6 @@ pub struct Profile {
     looks: VecDeque<Look>,
     code: VecDeque<Sample>,
     readings: VecDeque<Reading>,
-}
-
-/// A profile over one window of time.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Summary {
-    /// Samples, in user and kernel mode.
-    pub samples: u32,
-    /// Instructions decoded from them.
-    pub mix: Mix,
-    /// Share of the samples that were in the kernel, 0 to 1.
-    pub kernel_share: f64,
-    /// Share of the user samples whose bytes were not all instructions.
-    pub undecodable_share: f64,
-    /// How few cache lines the user samples hit: 1 if all hit one, 0 if each
-    /// hit another.
-    pub concentration: f64,
-    /// The effective number of cache lines they hit: two to the power of the
-    /// entropy. Grows with the samples where code is spread out.
-    pub hot_lines: f64,
-    /// The cache line hit most, and its share of the user samples.
-    pub hottest: Option<(u64, f64)>,
-    /// Share of the user samples in each kind of memory; absent kinds have 0.
-    pub places: BTreeMap<Place, f64>,
-    /// Share of the window's seconds that have samples, 0 to 1: a burst has few.
-    pub steadiness: f64,
-    /// Where the window begins, nanoseconds.
-    pub since_ns: u64,
-    /// Threads that were sampled.
-    pub threads: u32,
-    /// On-CPU time per wall time: 1 is one core.
-    pub cores: f64,
-    /// Nanoseconds the readings span.
-    pub span_ns: u64,
-    /// Voluntary context switches per on-CPU second.
-    pub voluntary_per_cpu_second: f64,
-    /// Bytes read and written per on-CPU second, if known.
-    pub io_per_cpu_second: Option<f64>,
-}
-
-impl Summary {
-    /// Share of the user samples that ran code from no named file.
-    #[must_use]
-    pub fn fileless_share(&self) -> f64 {
-        let share = |place| self.places.get(&place).copied().unwrap_or(0.0);
-        share(Place::Anonymous) + share(Place::Memfd) + share(Place::Deleted)
-    }
 }
 
 impl Profile {
@@ -138,8 +91,9 @@ impl Profile {
         }
     }
 
-    /// Adds a sample, its code decoded for `arch`.
-    pub fn add(&mut self, arch: Arch, sample: &Sample, place: Place) {
+    /// Adds a sample, its code decoded for `arch`. Returns what it was cut
+    /// down to.
+    pub fn add(&mut self, arch: Arch, sample: &Sample, place: Place) -> &Look {
         if self.looks.len() == MAX_LOOKS {
             self.looks.pop_front();
         }
@@ -149,23 +103,39 @@ impl Profile {
             }
             self.code.push_back(*sample);
         }
-        let arch = if sample.compat {
-            arch.compat()
-        } else {
-            Some(arch)
-        };
-        let decoded = arch
-            .map(|arch| isa::decode(arch, sample.ip, sample.code()))
-            .unwrap_or_default();
-        self.looks.push_back(Look {
-            time_ns: sample.time_ns,
-            tid: sample.tid,
-            line: sample.ip / LINE * LINE,
-            kernel: sample.kernel,
-            place,
-            undecodable: decoded.undecodable,
-            mix: Class::ALL.map(|class| u8::try_from(decoded.mix.count(class)).unwrap_or(u8::MAX)),
-        });
+        self.looks.push_back(Look::new(arch, sample, place));
+        &self.looks[self.looks.len() - 1]
+    }
+
+    /// Samples kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.looks.len()
+    }
+
+    /// Whether no sample is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.looks.is_empty()
+    }
+
+    /// Forgets samples that are older than `since_ns`.
+    pub fn forget_before(&mut self, since_ns: u64) {
+        let old = self.looks.partition_point(|look| look.time_ns < since_ns);
+        self.looks.drain(..old);
+    }
+
+    /// Forgets the older half of the samples.
+    pub fn halve(&mut self) {
+        let half = self.looks.len().div_ceil(2);
+        self.looks.drain(..half);
+        self.looks.shrink_to_fit();
+    }
+
+    /// The samples that are not older than `since_ns`.
+    pub fn looks(&self, since_ns: u64) -> impl Iterator<Item = &Look> {
+        let old = self.looks.partition_point(|look| look.time_ns < since_ns);
+        self.looks.range(old..)
     }
 
     /// Adds a reading of the counters. One that runs backwards (a process that
@@ -179,7 +149,11 @@ impl Profile {
             self.readings.clear();
         }
         if self.readings.len() == MAX_READINGS {
-            self.readings.pop_front();
+            let mut place = 0;
+            self.readings.retain(|_| {
+                place += 1;
+                place > MAX_READINGS / 2 || place % 2 == 1
+            });
         }
         self.readings.push_back(reading);
     }
@@ -201,16 +175,16 @@ impl Profile {
     }
 
     /// From when on to judge: at least `window_ns` back, and further until there
-    /// are `samples` to judge by, as far as the readings go ([`MAX_WINDOW_NS`]).
-    /// What burns little is looked at for longer.
+    /// are `samples` to judge by, but no further than `patience_ns`. What burns
+    /// little is looked at for longer.
     #[must_use]
-    pub fn since(&self, now_ns: u64, window_ns: u64, samples: u32) -> u64 {
+    pub fn since(&self, now_ns: u64, window_ns: u64, patience_ns: u64, samples: u32) -> u64 {
         let enough = self
             .looks
             .iter()
             .rev()
             .nth(samples.saturating_sub(1) as usize);
-        let far = now_ns.saturating_sub(MAX_WINDOW_NS);
+        let far = now_ns.saturating_sub(patience_ns);
         let needed = enough.map_or(far, |look| look.time_ns);
         needed.max(far).min(now_ns.saturating_sub(window_ns))
     }
@@ -230,91 +204,49 @@ impl Profile {
     /// Summarizes what is not older than `since_ns`, of all threads.
     #[must_use]
     pub fn summary(&self, since_ns: u64) -> Summary {
-        let looks = self.looks.iter().filter(|look| look.time_ns >= since_ns);
-        self.summarize(looks, since_ns)
+        Summary::of(self.looks(since_ns), since_ns, &self.burn(since_ns))
     }
 
-    /// Summarizes each thread by itself, those with the most samples first;
-    /// counters stay the process's.
+    /// Summarizes each thread with at least `samples` samples by itself, those
+    /// with the most first. Burn, waiting and I/O are the thread's own.
     #[must_use]
-    pub fn threads(&self, since_ns: u64) -> Vec<(u32, Summary)> {
+    pub fn threads(&self, since_ns: u64, samples: u32) -> Vec<(u32, Summary)> {
         let mut by_thread: BTreeMap<u32, Vec<&Look>> = BTreeMap::new();
-        for look in self.looks.iter().filter(|look| look.time_ns >= since_ns) {
+        for look in self.looks(since_ns) {
             by_thread.entry(look.tid).or_default().push(look);
         }
+        let burn = self.burn(since_ns);
         let mut threads: Vec<(u32, Summary)> = by_thread
             .into_iter()
-            .map(|(tid, looks)| (tid, self.summarize(looks.into_iter(), since_ns)))
+            .filter(|(_, looks)| looks.len() >= samples as usize)
+            .map(|(tid, looks)| {
+                let (first, last) = (looks[0], looks[looks.len() - 1]);
+                let ran_ns = last.counters.run_ns.saturating_sub(first.counters.run_ns);
+                let span_ns = last.time_ns.saturating_sub(first.time_ns);
+                let burn = Burn {
+                    cores: share(ran_ns as f64, span_ns as f64),
+                    voluntary: None,
+                    io: None,
+                    ..burn
+                };
+                (tid, Summary::of(looks.into_iter(), since_ns, &burn))
+            })
             .collect();
         threads.sort_by_key(|(_, summary)| std::cmp::Reverse(summary.samples));
         threads
     }
 
-    fn summarize<'a>(&self, looks: impl Iterator<Item = &'a Look>, since_ns: u64) -> Summary {
-        let mut counts = [0_u32; CLASSES];
-        let mut places: BTreeMap<Place, f64> = BTreeMap::new();
-        let (mut lines, mut tids, mut times) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut samples, mut undecodable) = (0_u32, 0_u32);
-        for look in looks {
-            samples += 1;
-            tids.push(look.tid);
-            times.push(look.time_ns.saturating_sub(since_ns) / SECOND_NS);
-            if look.kernel {
-                continue;
-            }
-            lines.push(look.line);
-            undecodable += u32::from(look.undecodable);
-            *places.entry(look.place).or_default() += 1.0;
-            for (sum, count) in counts.iter_mut().zip(look.mix) {
-                *sum += u32::from(count);
-            }
-        }
-        let user = lines.len() as f64;
-        for count in places.values_mut() {
-            *count /= user;
-        }
-        tids.sort_unstable();
-        tids.dedup();
-        let Spread {
-            concentration,
-            hot_lines,
-            hottest,
-        } = Spread::of(&mut lines);
-        times.dedup();
-        let rates = self.rates(since_ns);
-        let window_ns = self
-            .readings
-            .back()
-            .map_or(0, |newest| newest.time_ns.saturating_sub(since_ns));
-        Summary {
-            samples,
-            mix: Mix::from_counts(counts),
-            kernel_share: share(f64::from(samples) - user, samples.into()),
-            undecodable_share: share(undecodable.into(), user),
-            concentration,
-            hot_lines,
-            hottest,
-            places,
-            steadiness: share(times.len() as f64, window_ns.div_ceil(SECOND_NS) as f64).min(1.0),
-            since_ns,
-            threads: u32::try_from(tids.len()).unwrap_or(u32::MAX),
-            cores: rates.cores,
-            span_ns: rates.span_ns,
-            voluntary_per_cpu_second: rates.voluntary,
-            io_per_cpu_second: rates.io,
-        }
-    }
-
-    /// Rates between the newest reading and the last one before the window.
-    fn rates(&self, since_ns: u64) -> Rates {
+    /// Burn between the last reading before the window and the newest.
+    #[must_use]
+    pub fn burn(&self, since_ns: u64) -> Burn {
         let newest = self.readings.back();
-        let oldest = self
+        let first = self
             .readings
             .iter()
-            .rev()
-            .find(|reading| reading.time_ns <= since_ns);
-        let (Some(to), Some(from)) = (newest, oldest.or(self.readings.front())) else {
-            return Rates::default();
+            .rposition(|reading| reading.time_ns <= since_ns)
+            .unwrap_or(0);
+        let (Some(to), Some(from)) = (newest, self.readings.get(first)) else {
+            return Burn::default();
         };
         let span_ns = to.time_ns.saturating_sub(from.time_ns);
         let burned = seconds(to.cpu_ns.saturating_sub(from.cpu_ns));
@@ -323,64 +255,42 @@ impl Profile {
             .io_bytes
             .zip(from.io_bytes)
             .map(|(to, from)| to.saturating_sub(from) as f64);
-        Rates {
+        Burn {
             cores: share(burned, seconds(span_ns)),
             span_ns,
-            voluntary: share(voluntary, burned),
+            until_ns: to.time_ns,
+            voluntary: Some(share(voluntary, burned)),
             io: io.map(|bytes| share(bytes, burned)),
+            flatness: self.flatness(first),
         }
     }
-}
 
-#[derive(Default)]
-struct Rates {
-    cores: f64,
-    span_ns: u64,
-    voluntary: f64,
-    io: Option<f64>,
+    /// 1 less the standard deviation of the burn from reading to reading, over
+    /// its mean; not below 0.
+    fn flatness(&self, first: usize) -> f64 {
+        let readings = || self.readings.range(first..);
+        let rates: Vec<f64> = readings()
+            .zip(readings().skip(1))
+            .map(|(from, to)| {
+                let burned = to.cpu_ns.saturating_sub(from.cpu_ns) as f64;
+                share(burned, to.time_ns.saturating_sub(from.time_ns) as f64)
+            })
+            .collect();
+        let mean = share(rates.iter().sum(), rates.len() as f64);
+        let squares = rates.iter().map(|rate| (rate - mean).powi(2)).sum();
+        let deviation = share(squares, rates.len() as f64).sqrt();
+        if mean > 0.0 {
+            (1.0 - deviation / mean).max(0.0)
+        } else {
+            0.0
+        }
+    }
 }
 
 /// Nanoseconds as seconds.
 #[must_use]
 pub fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
-}
-
-/// A part of a whole, 0 if there is no whole.
-fn share(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { part / whole } else { 0.0 }
-}
-
-/// How samples are spread over cache lines.
-struct Spread {
-    concentration: f64,
-    hot_lines: f64,
-    hottest: Option<(u64, f64)>,
-}
-
-impl Spread {
-    /// Sorts its argument.
-    fn of(lines: &mut [u64]) -> Self {
-        let total = lines.len() as f64;
-        lines.sort_unstable();
-        let runs = || lines.chunk_by(|a, b| a == b);
-        let bits = |run: &[u64]| {
-            let p = run.len() as f64 / total;
-            -p * p.log2()
-        };
-        let entropy: f64 = runs().map(bits).sum();
-        Self {
-            concentration: if lines.len() < 2 {
-                0.0
-            } else {
-                1.0 - entropy / total.log2()
-            },
-            hot_lines: entropy.exp2(),
-            hottest: runs()
-                .max_by_key(|run| run.len())
-                .map(|run| (run[0], run.len() as f64 / total)),
-        }
-    }
 }
 
 #[cfg(test)]

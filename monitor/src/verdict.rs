@@ -58,6 +58,8 @@ pub struct Thresholds {
     pub min_score: f64,
     /// Nanoseconds over which it is judged.
     pub window_ns: u64,
+    /// Nanoseconds the window may reach back for samples enough.
+    pub patience_ns: u64,
 }
 
 impl Thresholds {
@@ -66,6 +68,7 @@ impl Thresholds {
         min_cpu: 0.02,
         min_score: 0.8,
         window_ns: 5_000_000_000,
+        patience_ns: 120_000_000_000,
     };
 
     /// What an assessment comes to. `denied` processes are miners by decree.

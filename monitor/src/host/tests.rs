@@ -68,3 +68,17 @@ fn lineage_goes_from_here_to_init() {
     assert_eq!(chain[0], std::process::id());
     assert_eq!(chain[1], std::os::unix::process::parent_id());
 }
+
+#[test]
+fn what_shows_as_a_kernel_thread_poses() {
+    assert!(poses(b"x", b"[kworker/0:1]\0"));
+    assert!(poses(b"kworker/0:1", b""));
+    assert!(!poses(b"nginx", b"nginx: worker process\0"));
+    assert!(!poses(b"nginx", b""));
+}
+
+#[test]
+fn an_ordinary_process_is_not_hidden_and_does_not_pose() {
+    let facts = Seen::open(myself()).unwrap().facts().unwrap();
+    assert!(!facts.hidden && !facts.poses);
+}

@@ -1,4 +1,5 @@
 use super::*;
+use crate::{event::Counters, isa::Class};
 
 const PROCESS: Process = Process {
     tgid: 1,
@@ -74,7 +75,7 @@ fn all_lines_different_is_none() {
 
 #[test]
 fn threads_are_told_apart() {
-    let threads = profile(&[(1, 1, 0), (2, 1, 0), (2, 1, 0)]).threads(0);
+    let threads = profile(&[(1, 1, 0), (2, 1, 0), (2, 1, 0)]).threads(0, 1);
     let counts: Vec<(u32, u32)> = threads.iter().map(|(tid, s)| (*tid, s.samples)).collect();
     assert_eq!(counts, [(2, 2), (1, 1)]);
 }
@@ -146,7 +147,9 @@ fn looks_and_readings_are_bounded() {
         });
     }
     assert_eq!(profile.looks.len(), MAX_LOOKS);
-    assert_eq!(profile.readings.len(), MAX_READINGS);
+    assert!((MAX_READINGS / 2..=MAX_READINGS).contains(&profile.readings.len()));
+    let first = profile.readings[0].time_ns;
+    assert_eq!(first, 1, "thinned out, they span all of the time");
 }
 
 #[test]
@@ -171,10 +174,12 @@ fn code_of_32_bits_is_decoded_as_such() {
 fn a_window_reaches_back_for_enough_samples_and_no_further() {
     let samples: Vec<(u32, u64, u64)> = (100..200).map(|second| (1, second, 0)).collect();
     let profile = profile(&samples);
-    let since = |window, samples| profile.since(200 * SECOND, window * SECOND, samples) / SECOND;
+    let since = |window, samples| {
+        profile.since(200 * SECOND, window * SECOND, 60 * SECOND, samples) / SECOND
+    };
     assert_eq!(since(5, 2), 195, "enough in the window itself");
     assert_eq!(since(5, 40), 160, "forty samples back");
-    assert_eq!(since(5, 90), 140, "a minute back at the most");
+    assert_eq!(since(5, 90), 140, "as far back as patience goes");
     assert_eq!(since(5, 500), 140, "never that many");
 }
 
@@ -206,4 +211,104 @@ fn a_burst_is_less_steady_than_a_burn() {
     near(steadiness(&[5, 6, 7, 8, 9]), 1.0);
     near(steadiness(&[7, 7, 7]), 0.2);
     near(steadiness(&[]), 0.0);
+}
+
+/// A sample with the counters a thread has after `second` seconds of burning.
+fn counted(tid: u32, second: u64, rounds: bool) -> Sample {
+    let mut sample = sample(tid, second, 0x1000);
+    sample.counters = Counters {
+        run_ns: second * SECOND,
+        voluntary: second * 3,
+        involuntary: 7,
+        io_bytes: Some(second * 1000),
+        faults: second * 5,
+    };
+    sample.rounds = Some(rounds);
+    sample
+}
+
+#[test]
+fn a_thread_is_judged_by_its_own_counters() {
+    let mut profile = Profile::new(PROCESS);
+    for second in 1..=5 {
+        profile.add(Arch::X86_64, &counted(1, second, false), Place::File);
+        profile.add(Arch::X86_64, &sample(2, second, 0x1000), Place::File);
+    }
+    for (time_ns, io_bytes) in [(0, 0), (5 * SECOND, 1 << 40)] {
+        profile.read(Reading {
+            time_ns,
+            cpu_ns: time_ns,
+            io_bytes: Some(io_bytes),
+            ..Reading::default()
+        });
+    }
+    let threads = profile.threads(0, 1);
+    let (_, summary) = threads.iter().find(|(tid, _)| *tid == 1).unwrap();
+    near(summary.cores, 1.0);
+    near(summary.voluntary_per_cpu_second, 3.0);
+    near(summary.io_per_cpu_second.unwrap(), 1000.0);
+    near(summary.faults_per_cpu_second, 5.0);
+}
+
+#[test]
+fn one_saved_rounding_mode_counts_once() {
+    let mut profile = Profile::new(PROCESS);
+    for (second, rounds) in [(1, true), (1, true), (1, true), (2, false), (3, true)] {
+        profile.add(Arch::X86_64, &counted(1, second, rounds), Place::File);
+    }
+    let summary = profile.summary(0);
+    assert_eq!((summary.switches, summary.rounded), (3, 2));
+}
+
+#[test]
+fn data_that_flows_past_is_told_from_the_same_few_bytes() {
+    let spread = |address: fn(u64) -> u64| {
+        let mut profile = Profile::new(PROCESS);
+        for n in 0..64 {
+            let mut sample = sample(1, 1, 0x1000);
+            sample.registers[3] = address(n);
+            sample.registers[4] = (n * 0x9e37_79b9) & 0xffff_ffff;
+            profile.add(Arch::X86_64, &sample, Place::File);
+        }
+        profile.summary(0).data_spread
+    };
+    near(spread(|_| 0x7f00_0000_0000), 0.0);
+    near(spread(|n| 0x7f00_0000_0000 + n * 4096), 1.0);
+    near(spread(|n| 0x7f00_0000_0000 + n % 2 * 64), 1.0 / 6.0);
+}
+
+#[test]
+fn twins_do_what_the_busiest_does() {
+    let mut profile = Profile::new(PROCESS);
+    for n in 0..6 {
+        for tid in [1, 2] {
+            profile.add(Arch::X86_64, &sample(tid, n, 0x1000), Place::File);
+        }
+        if n == 0 {
+            continue;
+        }
+        let nop = Sample::user(PROCESS, 3, n * SECOND, 0x1000, &[0x90; 8]);
+        profile.add(Arch::X86_64, &nop, Place::File);
+    }
+    let summary = profile.summary(0);
+    assert_eq!((summary.threads, summary.twins), (3, 2));
+}
+
+#[test]
+fn a_flat_burn_is_told_from_a_restless_one() {
+    let flatness = |burns: [u64; 4]| {
+        let mut profile = Profile::new(PROCESS);
+        let mut cpu_ns = 0;
+        for (second, burned) in (0..).zip(burns) {
+            cpu_ns += burned;
+            profile.read(Reading {
+                time_ns: second * SECOND,
+                cpu_ns,
+                ..Reading::default()
+            });
+        }
+        profile.summary(0).flatness
+    };
+    near(flatness([0, 5, 5, 5]), 1.0);
+    near(flatness([0, 0, 0, 9]), 0.0);
 }

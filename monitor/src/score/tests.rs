@@ -28,6 +28,7 @@ fn summary(mix: &[(Class, u32)]) -> Summary {
         span_ns: 5_000_000_000,
         voluntary_per_cpu_second: 0.0,
         io_per_cpu_second: Some(0.0),
+        ..Summary::default()
     }
 }
 

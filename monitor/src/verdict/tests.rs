@@ -27,6 +27,7 @@ fn summary(classes: &[(Class, u32)]) -> Summary {
         span_ns: 5 * SECOND,
         voluntary_per_cpu_second: 0.0,
         io_per_cpu_second: Some(0.0),
+        ..Summary::default()
     }
 }
 

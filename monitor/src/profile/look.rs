@@ -1,0 +1,93 @@
+//! One sample, decoded and cut down to what a summary needs.
+
+use monitor_ebpf::REGISTERS;
+
+use super::Place;
+use crate::{
+    event::{Counters, Sample},
+    isa::{self, Arch, CLASSES, Class},
+};
+
+/// Bytes of a cache line, the unit hot code and data are counted in.
+pub(super) const LINE: u64 = 64;
+/// Addresses below this are not taken for pointers: hash state of 32 bits is
+/// all there. Heaps, stacks and libraries of a position-independent program lie
+/// above.
+const POINTERS_FROM: u64 = 1 << 32;
+/// The end of user space with four-level page tables.
+const POINTERS_TO: u64 = 1 << 47;
+
+/// One sample, decoded. Some 190 bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    pub(super) time_ns: u64,
+    pub(super) tid: u32,
+    pub(super) line: u64,
+    pub(super) kernel: bool,
+    pub(super) place: Place,
+    pub(super) undecodable: bool,
+    pub(super) rounds: Option<bool>,
+    /// A window holds at most 64 instructions, so a byte a class does.
+    pub(super) mix: [u8; CLASSES],
+    /// The cache line each register points to, cut to 32 bits, which is enough
+    /// to tell lines apart; 0 where it holds no pointer.
+    pub(super) data: [u32; REGISTERS],
+    pub(super) counters: Counters,
+}
+
+impl Look {
+    /// Decodes a sample of code for `arch`.
+    #[must_use]
+    pub fn new(arch: Arch, sample: &Sample, place: Place) -> Self {
+        let arch = if sample.compat {
+            arch.compat()
+        } else {
+            Some(arch)
+        };
+        let decoded = arch
+            .map(|arch| isa::decode(arch, sample.ip, sample.code()))
+            .unwrap_or_default();
+        Self {
+            time_ns: sample.time_ns,
+            tid: sample.tid,
+            line: sample.ip / LINE * LINE,
+            kernel: sample.kernel,
+            place,
+            undecodable: decoded.undecodable,
+            rounds: sample.rounds,
+            mix: Class::ALL.map(|class| u8::try_from(decoded.mix.count(class)).unwrap_or(u8::MAX)),
+            data: sample.registers.map(data_line),
+            counters: sample.counters,
+        }
+    }
+
+    /// When it was taken.
+    #[must_use]
+    pub fn time_ns(&self) -> u64 {
+        self.time_ns
+    }
+}
+
+/// The cache line a register points to, 0 if it does not look like a pointer.
+fn data_line(register: u64) -> u32 {
+    if !(POINTERS_FROM..POINTERS_TO).contains(&register) {
+        return 0;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "see Look::data")]
+    let line = (register / LINE) as u32;
+    line.max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pointers_are_told_from_hash_state() {
+        assert_eq!(data_line(0xdead_beef), 0);
+        assert_eq!(data_line(0xdead_beef_dead_beef), 0);
+        let (a, b) = (data_line(0x7fff_1234_5600), data_line(0x7fff_1234_563f));
+        assert!(a == b && a != 0);
+        assert_ne!(a, data_line(0x7fff_1234_5640));
+    }
+}

@@ -1,0 +1,344 @@
+//! `unjack record`: profile windows to a file, to look at later or elsewhere.
+//!
+//! A recording is lines of JSON: a [`Header`], then a [`Window`] for every
+//! process that was sampled, once a second and when it exits. A window is what
+//! a verdict is computed from: numbers only, no code, no data, no environment.
+//! The format is versioned by the header's first field.
+//!
+//! With a command, that is started and recorded with all its descendants, and
+//! ended with the recording; without one the whole host is recorded.
+
+use std::{
+    collections::HashSet,
+    ffi::OsString,
+    fs::File,
+    io::{self, BufWriter, Write},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    collector::{Collector, Subject},
+    daemon::monotonic_ns,
+    event::{self, Event, ImageKey, Process},
+    isa::Arch,
+    probe::{ProbeError, Probes, Settings},
+    profile::{Summary, seconds},
+    verdict::{MIN_SAMPLES, Thresholds},
+};
+
+/// Version of the format.
+pub const VERSION: u32 = 1;
+/// Time between two looks, and between two windows.
+const STEP: Duration = Duration::from_millis(250);
+const STEPS_A_WINDOW: u32 = 4;
+/// Records taken in one look.
+const DRAIN_LIMIT: usize = 200_000;
+/// Time a command's processes get between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The first line of a recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// [`VERSION`].
+    pub unjack_recording: u32,
+    /// Version of unjack that recorded.
+    pub unjack: String,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// The processor's name for itself.
+    pub processor: String,
+    /// Samples a second on each processor.
+    pub sample_hz: u32,
+    /// Length of the windows, if there are samples enough.
+    pub window_seconds: f64,
+}
+
+/// A process's profile over one window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// Seconds since the recording began.
+    pub t: f64,
+    /// What was judged: always `process` so far.
+    pub unit: String,
+    /// Process id.
+    pub pid: u32,
+    /// Start of the process, nanoseconds since boot.
+    pub start_ns: u64,
+    /// Device and inode of what it executes.
+    pub image: (u32, u64),
+    /// The name it gave itself, cleaned.
+    pub comm: String,
+    /// The profile.
+    pub summary: Summary,
+}
+
+/// The recording could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The probes.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// The file.
+    #[error("cannot write the recording: {0}")]
+    Write(#[from] io::Error),
+    /// The command.
+    #[error("cannot start {0}: {1}")]
+    Command(String, io::Error),
+    /// No decoder for this processor.
+    #[error("unjack cannot read this processor's instructions; it knows x86_64 and aarch64")]
+    Arch,
+}
+
+/// Records for `duration`, or until the command has ended. Returns how many
+/// windows were written.
+///
+/// # Errors
+/// The probes cannot be set up, the command not be started or the file not be
+/// written.
+pub fn record(
+    path: &Path,
+    duration: Duration,
+    thresholds: Thresholds,
+    command: &[OsString],
+) -> Result<u64, RecordError> {
+    let arch = Arch::HOST.ok_or(RecordError::Arch)?;
+    let out = BufWriter::new(File::create(path)?);
+    let settings = Settings::new(None, 99, Duration::from_nanos(thresholds.window_ns));
+    let probes = Probes::attach(settings)?;
+    let mut recorder = Recorder {
+        out,
+        thresholds,
+        probes,
+        collector: Collector::new(arch),
+        kin: Kin::default(),
+        begun_ns: monotonic_ns(),
+        windows: 0,
+    };
+    recorder.header(settings.sample_hz)?;
+    let mut command = Started::start(command)?;
+    if let Some(command) = &command {
+        recorder.kin.founder = Some(command.0.id());
+    }
+    let begun = Instant::now();
+    let mut steps = 0;
+    while begun.elapsed() < duration {
+        thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
+        let ended = command.as_mut().is_some_and(Started::has_ended);
+        recorder.drain()?;
+        steps += 1;
+        if steps % STEPS_A_WINDOW == 0 || ended {
+            recorder.tick()?;
+        }
+        if ended {
+            break;
+        }
+    }
+    recorder.out.flush()?;
+    Ok(recorder.windows)
+}
+
+struct Recorder {
+    out: BufWriter<File>,
+    thresholds: Thresholds,
+    probes: Probes,
+    collector: Collector,
+    kin: Kin,
+    begun_ns: u64,
+    windows: u64,
+}
+
+impl Recorder {
+    fn header(&mut self, sample_hz: u32) -> io::Result<()> {
+        let uname = rustix::system::uname();
+        let header = Header {
+            unjack_recording: VERSION,
+            unjack: env!("CARGO_PKG_VERSION").to_owned(),
+            kernel: uname.release().to_string_lossy().into_owned(),
+            processor: processor(),
+            sample_hz,
+            window_seconds: seconds(self.thresholds.window_ns),
+        };
+        self.line(&header)
+    }
+
+    fn drain(&mut self) -> io::Result<()> {
+        let mut left = Vec::new();
+        let collector = &mut self.collector;
+        self.probes.drain(DRAIN_LIMIT, |record| {
+            if let Ok(event) = event::decode(record) {
+                if let Event::Sample(sample) = &event {
+                    self.kin.sampled(sample.process);
+                }
+                left.extend(collector.take(&event).map(|(subject, _)| subject));
+            }
+        });
+        for mut subject in left {
+            self.window(&mut subject)?;
+        }
+        Ok(())
+    }
+
+    fn tick(&mut self) -> io::Result<()> {
+        let (probes, kin) = (&self.probes, &mut self.kin);
+        let mut parents = Vec::new();
+        self.collector.tick(monotonic_ns(), |visit| {
+            probes.tasks(|_, slot| {
+                if slot.tid == slot.tgid {
+                    parents.push((slot.tgid, slot.start_ns, slot.parent));
+                }
+                visit(slot);
+            });
+        });
+        kin.learn(parents);
+        let mut collector = std::mem::replace(&mut self.collector, Collector::new(Arch::X86_64));
+        let mut result = Ok(());
+        for subject in collector.subjects() {
+            result = result.and_then(|()| self.window(subject));
+        }
+        self.collector = collector;
+        result
+    }
+
+    /// Writes a process's window, if it belongs to what is recorded.
+    fn window(&mut self, subject: &mut Subject) -> io::Result<()> {
+        let process = subject.profile.process;
+        if !self.kin.has(process) {
+            return Ok(());
+        }
+        let now_ns = monotonic_ns();
+        let Thresholds {
+            window_ns,
+            patience_ns,
+            ..
+        } = self.thresholds;
+        let since_ns = subject
+            .profile
+            .since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
+        let ImageKey { device, inode } = subject.image_key();
+        let window = Window {
+            t: seconds(now_ns.saturating_sub(self.begun_ns)),
+            unit: "process".to_owned(),
+            pid: process.tgid,
+            start_ns: process.start_ns,
+            image: (device, inode),
+            comm: subject
+                .facts()
+                .map_or_else(String::new, |facts| facts.comm.clone()),
+            summary: subject.summary(since_ns),
+        };
+        if window.summary.samples == 0 {
+            return Ok(());
+        }
+        self.windows += 1;
+        self.line(&window)
+    }
+
+    fn line(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, value)?;
+        self.out.write_all(b"\n")
+    }
+}
+
+/// Who descends from the command.
+#[derive(Default)]
+struct Kin {
+    /// The command itself; without one everybody is kin.
+    founder: Option<u32>,
+    known: HashSet<Process>,
+    pids: HashSet<u32>,
+    waiting: HashSet<Process>,
+}
+
+impl Kin {
+    /// Somebody was sampled, of whom nothing may be known yet.
+    fn sampled(&mut self, process: Process) {
+        if self.founder == Some(process.tgid) {
+            self.add(process);
+        } else if self.founder.is_some() && !self.known.contains(&process) {
+            self.waiting.insert(process);
+        }
+    }
+
+    /// Takes the parents that were recorded at fork, and follows them down.
+    fn learn(&mut self, mut parents: Vec<(u32, u64, u32)>) {
+        let Some(founder) = self.founder else { return };
+        self.pids.insert(founder);
+        loop {
+            let before = parents.len();
+            parents.retain(|&(tgid, start_ns, parent)| {
+                let kin = tgid == founder || self.pids.contains(&parent);
+                if kin {
+                    self.add(Process { tgid, start_ns });
+                }
+                !kin
+            });
+            if parents.len() == before {
+                break;
+            }
+        }
+        self.waiting.clear();
+    }
+
+    fn add(&mut self, process: Process) {
+        self.known.insert(process);
+        self.pids.insert(process.tgid);
+    }
+
+    fn has(&self, process: Process) -> bool {
+        self.founder.is_none() || self.known.contains(&process)
+    }
+}
+
+/// The command, ended with its process group when dropped.
+struct Started(Child);
+
+impl Started {
+    fn start(command: &[OsString]) -> Result<Option<Self>, RecordError> {
+        let Some((program, arguments)) = command.split_first() else {
+            return Ok(None);
+        };
+        let child = Command::new(program)
+            .args(arguments)
+            .process_group(0)
+            .stdin(Stdio::null())
+            .spawn()
+            .map_err(|error| RecordError::Command(program.to_string_lossy().into_owned(), error))?;
+        Ok(Some(Self(child)))
+    }
+
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.0.try_wait(), Ok(None))
+    }
+}
+
+impl Drop for Started {
+    /// The group is this process's own child's. An error means that nobody is
+    /// left in it.
+    fn drop(&mut self) {
+        let group = Pid::from_child(&self.0);
+        let _told = kill_process_group(group, Signal::TERM);
+        let begun = Instant::now();
+        while begun.elapsed() < GRACE && !self.has_ended() {
+            thread::sleep(Duration::from_millis(20));
+        }
+        let _killed = kill_process_group(group, Signal::KILL);
+        let _reaped = self.0.wait();
+    }
+}
+
+/// What the processor calls itself.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    text.lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or_else(String::new, |name| {
+            name.trim_start_matches([' ', '\t', ':']).to_owned()
+        })
+}
