@@ -274,7 +274,7 @@ fn data_that_flows_past_is_told_from_the_same_few_bytes() {
     };
     near(spread(|_| 0x7f00_0000_0000), 0.0);
     near(spread(|n| 0x7f00_0000_0000 + n * 4096), 1.0);
-    near(spread(|n| 0x7f00_0000_0000 + n % 2 * 64), 1.0 / 6.0);
+    near(spread(|n| 0x7f00_0000_1000 + n % 2 * 64), 1.0 / 6.0);
 }
 
 #[test]
