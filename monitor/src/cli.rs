@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::config::Action;
+use crate::config::{ActOn, Action};
 use crate::journal::Format;
 
 /// Largest pid Linux can ever give out (`PID_MAX_LIMIT`).
@@ -88,6 +88,7 @@ Rules, for --allow and --deny, are KEY=VALUE:
   cgroup=GLOB  path of its cgroup, for example cgroup=/system.slice/backup.service
                or cgroup=/machine.slice/**
   family=NAME  family of hash algorithm found: randomx, sha256d, scrypt, argon2,
+               cryptonight, yescrypt, sha512, keccak, blake, x11-like, wasm-…,
                unknown-pow
 In a GLOB, * and ? stop at a slash, ** crosses it, {a,b} and [a-z] choose. There \
 is no comm= rule: a process chooses its own name.";
@@ -127,6 +128,21 @@ pub struct RunArgs {
     /// samples are taken in a window.
     #[arg(long, env = "UNJACK_WINDOW", value_name = "DUR", default_value = "5s", value_parser = humantime::parse_duration)]
     pub window: Duration,
+
+    /// How far back samples may lie if the window has too few, up to 1h
+    ///
+    /// What burns a few percent of a core is sampled a few times a second, and
+    /// takes longer to be sure of. Longer finds what burns less, at the cost of
+    /// memory.
+    #[arg(long, env = "UNJACK_PATIENCE", value_name = "DUR", default_value = "2m", value_parser = humantime::parse_duration)]
+    pub patience: Duration,
+
+    /// Which verdicts --action is for
+    ///
+    /// hashing acts on everything that hashes, whatever it is for: backups,
+    /// checksums, password checks. For hosts where nobody has any business to.
+    #[arg(long, env = "UNJACK_ACT_ON", value_enum, default_value_t = ActOn::Miner)]
+    pub act_on: ActOn,
 
     /// Time a process gets to end by itself after SIGTERM, before SIGKILL, 0s to 60s
     ///

@@ -5,14 +5,16 @@
 //! for the metrics. It asks `/proc` only about processes that are sampled, and
 //! decides nothing.
 //!
-//! Bounds: [`MAX_SUBJECTS`] profiles; a new process evicts the one whose last
-//! sample is oldest, which is counted. The burn ledger has an entry per live
+//! Bounds: [`MAX_SUBJECTS`] profiles, of which a new process evicts the one whose
+//! last sample is oldest; [`MAX_ALL_LOOKS`] samples in all of them, beyond which
+//! the fullest forget their older half; [`MAX_REMAINS`] of those that left since
+//! the last tick. What does not fit is counted. The burn ledger has an entry per live
 //! process the probes track, which is bounded there.
 
 mod ledger;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
 };
 
@@ -25,12 +27,19 @@ use crate::{
     host::{Facts, Image, Seen, maps::CodeMap},
     isa::{self, Arch},
     journal::Quoted,
-    profile::{Place, Profile, Reading, Summary},
+    profile::{Look, Place, Profile, Reading, Summary},
     verdict::{Judgement, MIN_SAMPLES},
 };
 
-/// Profiles kept at once: some 30 MiB if every one of them is full.
+/// Profiles kept at once.
 pub const MAX_SUBJECTS: usize = 512;
+/// Samples kept of all processes together, as of the last tick: some 40 MiB.
+/// Sixty-four processors bring that in half a minute.
+pub const MAX_ALL_LOOKS: usize = 200_000;
+/// Processes that left between two ticks whose samples are kept.
+pub const MAX_REMAINS: usize = 256;
+/// Of each of them so many samples.
+const REMAINS_LOOKS: usize = 200;
 /// Looks at processes' mappings between two ticks, of all processes together:
 /// a look may take milliseconds.
 const MAPS_A_TICK: u32 = 32;
@@ -57,6 +66,8 @@ pub enum Standing {
 pub struct Case {
     /// The verdict, and what leads to it.
     pub judgement: Judgement,
+    /// The same for threads that hash by themselves.
+    pub threads: BTreeMap<u32, Judgement>,
     /// The family of the last ruling.
     pub family: &'static str,
     /// Whether a rule allows it.
@@ -113,6 +124,8 @@ pub struct Subject {
     image: Option<Image>,
     /// The same, as the probes tell it.
     image_key: ImageKey,
+    /// Its cgroup in the unified hierarchy.
+    pub cgroup: u64,
     /// Images it executed since it was tracked, as of the last tick.
     execs: u32,
     seen: Option<Seen>,
@@ -132,6 +145,7 @@ impl Subject {
             signalled: false,
             image: seen.as_ref().and_then(|seen| seen.image().ok()),
             image_key: ImageKey::default(),
+            cgroup: 0,
             execs: 0,
             seen,
             facts: None,
@@ -233,14 +247,16 @@ impl Subject {
     /// It called exec. What was known is no longer true, unless it executes
     /// the same image again: a miner that does so every few seconds would never
     /// be judged.
-    fn executes(&mut self) {
+    /// Returns what is left of the image before, if it was another.
+    fn executes(&mut self) -> Option<Remains> {
         let before = self.image.take();
         self.facts = None;
         self.code = CodeMap::default();
         self.code_read_ns = None;
         if before.is_some() && self.image() == before {
-            return;
+            return None;
         }
+        let remains = self.remains();
         let burned_ns = self.profile.latest().map_or(0, |reading| reading.cpu_ns);
         self.profile.reset();
         // What the image before it burned was not stolen by this one.
@@ -248,6 +264,18 @@ impl Subject {
             stolen_ns: burned_ns,
             ..Case::default()
         };
+        remains
+    }
+
+    /// What it leaves behind for others like it to be judged by.
+    fn remains(&self) -> Option<Remains> {
+        let skipped = self.profile.len().saturating_sub(REMAINS_LOOKS);
+        let looks: Vec<Look> = self.profile.looks(0).skip(skipped).copied().collect();
+        (!looks.is_empty()).then_some(Remains {
+            image: self.image_key,
+            cgroup: self.cgroup,
+            looks,
+        })
     }
 
     fn sample(&mut self, arch: Arch, sample: &Sample, budget: &mut Budget) {
@@ -257,8 +285,20 @@ impl Subject {
             self.place(sample.ip, sample.time_ns, budget)
         };
         self.image_key = sample.image;
+        self.cgroup = sample.cgroup;
         self.profile.add(arch, sample, place);
     }
+}
+
+/// The samples of a process that exited, or executes another image now.
+#[derive(Clone, Debug)]
+pub struct Remains {
+    /// What it executed.
+    pub image: ImageKey,
+    /// Its cgroup.
+    pub cgroup: u64,
+    /// The newest of its samples, in order.
+    pub looks: Vec<Look>,
 }
 
 /// What may still be read of `/proc` before the next tick, and what was cut.
@@ -276,6 +316,12 @@ pub struct Collector {
     subjects: HashMap<Process, Subject>,
     ledger: Ledger,
     budget: Budget,
+    remains: Vec<Remains>,
+    /// How long samples are kept.
+    patience_ns: u64,
+    /// Samples forgotten because there were [`MAX_ALL_LOOKS`], and processes
+    /// that left unseen because there were [`MAX_REMAINS`].
+    pub forgotten: u64,
     /// Profiles evicted because there were [`MAX_SUBJECTS`].
     pub dropped: u64,
     /// Records that were none of the ABI's.
@@ -283,9 +329,9 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// An empty one, for code of `arch`.
+    /// An empty one, for code of `arch`, that keeps samples for `patience_ns`.
     #[must_use]
-    pub fn new(arch: Arch) -> Self {
+    pub fn new(arch: Arch, patience_ns: u64) -> Self {
         Self {
             arch,
             subjects: HashMap::new(),
@@ -294,6 +340,9 @@ impl Collector {
                 maps: MAPS_A_TICK,
                 ..Budget::default()
             },
+            remains: Vec::new(),
+            patience_ns,
+            forgotten: 0,
             dropped: 0,
             malformed: 0,
         }
@@ -307,9 +356,9 @@ impl Collector {
                 process,
                 time_ns: _,
             } => {
-                if let Some(subject) = self.subjects.get_mut(process) {
-                    subject.executes();
-                }
+                let subject = self.subjects.get_mut(process)?;
+                let remains = subject.executes();
+                self.bury(remains);
                 None
             }
             Event::Exit {
@@ -318,7 +367,9 @@ impl Collector {
                 comm,
             } => {
                 self.ledger.exit(*process, *cpu_ns, comm);
-                Some((self.subjects.remove(process)?, *cpu_ns))
+                let subject = self.subjects.remove(process)?;
+                self.bury(subject.remains());
+                Some((subject, *cpu_ns))
             }
             Event::Sample(sample) => {
                 self.make_room(sample.process);
@@ -363,7 +414,7 @@ impl Collector {
             present.insert(process);
             // An exec whose record was lost.
             if subject.profile.latest().is_some() && subject.execs != slot.execs {
-                subject.executes();
+                let _unseen = subject.executes();
             }
             subject.execs = slot.execs;
             subject.profile.read(Reading {
@@ -374,6 +425,47 @@ impl Collector {
             });
         }
         self.subjects.retain(|process, _| present.contains(process));
+        self.forget(now_ns);
+    }
+
+    /// Takes what is left of processes that exited, or executed another image,
+    /// since the last call.
+    pub fn take_remains(&mut self) -> Vec<Remains> {
+        std::mem::take(&mut self.remains)
+    }
+
+    fn bury(&mut self, remains: Option<Remains>) {
+        match remains {
+            Some(_) if self.remains.len() == MAX_REMAINS => self.forgotten += 1,
+            Some(remains) => self.remains.push(remains),
+            None => {}
+        }
+    }
+
+    /// Forgets what is too old, and what is too much.
+    fn forget(&mut self, now_ns: u64) {
+        let since_ns = now_ns.saturating_sub(self.patience_ns);
+        let mut sizes = Vec::with_capacity(self.subjects.len());
+        for (process, subject) in &mut self.subjects {
+            subject.profile.forget_before(since_ns);
+            sizes.push((subject.profile.len(), *process));
+        }
+        let mut all: usize = sizes.iter().map(|(size, _)| size).sum();
+        if all <= MAX_ALL_LOOKS {
+            return;
+        }
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        for (size, process) in sizes {
+            if let Some(subject) = self.subjects.get_mut(&process) {
+                subject.profile.halve();
+                let gone = size - subject.profile.len();
+                self.forgotten += gone as u64;
+                all -= gone;
+            }
+            if all <= MAX_ALL_LOOKS {
+                return;
+            }
+        }
     }
 
     /// Everybody that is sampled.

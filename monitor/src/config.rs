@@ -30,6 +30,15 @@ pub enum Action {
     Kill,
 }
 
+/// Which verdicts are acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ActOn {
+    /// Mining.
+    Miner,
+    /// Hashing too, whatever it is for.
+    Hashing,
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -53,6 +62,10 @@ pub struct Config {
     pub min_score: f64,
     /// Time over which it is judged, 1 s to 60 s.
     pub window: Duration,
+    /// How far the window may reach back for samples enough, the window to 1 h.
+    pub patience: Duration,
+    /// Which verdicts are acted on.
+    pub act_on: ActOn,
     /// Time between SIGTERM and SIGKILL, 0 to 60 s.
     pub grace: Duration,
     /// Who is never acted on.
@@ -89,6 +102,8 @@ impl Config {
             min_cpu,
             min_score,
             window,
+            patience,
+            act_on,
             grace,
             allow,
             deny,
@@ -129,6 +144,14 @@ impl Config {
                 "must be from 1s to 60s",
                 |d| (seconds(1)..=seconds(60)).contains(d),
             )?,
+            patience: accept(
+                "--patience",
+                *patience,
+                humantime::format_duration(*patience),
+                "must be at least --window, and at most 1h",
+                |d| (*window..=seconds(3600)).contains(d),
+            )?,
+            act_on: *act_on,
             grace: accept(
                 "--grace",
                 *grace,

@@ -5,6 +5,8 @@
 //! Everything is judged once a second. Blocking work (waiting for a process to
 //! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
+mod groups;
+mod judge;
 mod orders;
 mod rules;
 mod tell;
@@ -24,13 +26,14 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::{
+    groups::Groups,
+    judge::count_stolen,
     orders::{Orders, Report},
-    rules::matches,
     teller::Teller,
 };
 use crate::{
     action::{self, Order, Outcome, Refusal},
-    collector::{Collector, Standing, Subject},
+    collector::{Collector, Standing},
     config::{Action, Config},
     event::{self, Process},
     host,
@@ -38,9 +41,8 @@ use crate::{
     journal::{self, Format},
     metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
-    profile::seconds,
     score::{Model, ModelError},
-    verdict::{MIN_SAMPLES, Thresholds, Verdict},
+    verdict::Thresholds,
     web::{self, BindError, Web},
 };
 
@@ -135,6 +137,8 @@ struct Daemon {
     metrics: Arc<Metrics>,
     probes: Probes,
     collector: Collector,
+    groups: Groups,
+    ticks: u32,
     orders: Orders,
     /// Of the probes' counters, as of the last tick.
     small_exit_ns: u64,
@@ -150,19 +154,21 @@ impl Daemon {
         probes: Probes,
     ) -> Self {
         Self {
+            collector: Collector::new(arch, nanoseconds(config.patience)),
             thresholds: Thresholds {
                 min_cpu: config.min_cpu,
                 min_score: config.min_score,
-                window_ns: u64::try_from(config.window.as_nanos()).unwrap_or(u64::MAX),
-                patience_ns: Thresholds::DEFAULT.patience_ns,
+                window_ns: nanoseconds(config.window),
+                patience_ns: nanoseconds(config.patience),
             },
+            groups: Groups::new(config.sample_hz),
+            ticks: 0,
             orders: Orders::new(),
             config,
             model,
             teller,
             metrics,
             probes,
-            collector: Collector::new(arch),
             small_exit_ns: 0,
         }
     }
@@ -218,52 +224,6 @@ impl Daemon {
         self.mirror(direct, spilled);
         if let Err(error) = self.probes.follow_processors() {
             tracing::warn!("a processor is not sampled: {error}");
-        }
-    }
-
-    /// Judges everybody, reports what is new, acts on those who mine.
-    fn judge(&mut self, now_ns: u64) {
-        let Self {
-            config,
-            thresholds,
-            model,
-            collector,
-            metrics,
-            ..
-        } = self;
-        let (mut rulings, mut miners) = (Vec::new(), Vec::new());
-        for subject in collector.subjects() {
-            let process = subject.profile.process;
-            let since_ns = subject.profile.since(
-                now_ns,
-                thresholds.window_ns,
-                thresholds.patience_ns,
-                MIN_SAMPLES,
-            );
-            let summary = subject.summary(since_ns);
-            let mut judgement = std::mem::take(&mut subject.case.judgement);
-            let ruling = judgement.judge(now_ns, &summary, model, thresholds, |assessment| {
-                matches(&config.deny, subject, assessment.family)
-            });
-            let is_miner = judgement.verdict() == Verdict::Miner;
-            subject.case.judgement = judgement;
-            if let Some(ruling) = ruling {
-                subject.case.family = ruling.assessment.family;
-                subject.case.allowed = matches(&config.allow, subject, subject.case.family);
-                rulings.push((process, ruling));
-            }
-            if is_miner {
-                miners.push(process);
-                let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
-                count_stolen(metrics, subject, cpu_ns);
-            }
-        }
-        metrics.set_suspects(miners.len());
-        for (process, ruling) in rulings {
-            self.report(process, ruling);
-        }
-        for process in miners {
-            self.act(process, now_ns);
         }
     }
 
@@ -353,17 +313,6 @@ impl Daemon {
     }
 }
 
-/// Counts what a miner has burned since this was last asked.
-fn count_stolen(metrics: &Metrics, subject: &mut Subject, cpu_ns: u64) {
-    let case = &mut subject.case;
-    if case.judgement.verdict() != Verdict::Miner || case.allowed {
-        return;
-    }
-    let new_ns = cpu_ns.saturating_sub(case.stolen_ns);
-    case.stolen_ns = case.stolen_ns.max(cpu_ns);
-    metrics.add_stolen_cpu(family_label(case.family), seconds(new_ns));
-}
-
 /// A denied process may have no family; as a label it must have one.
 fn family_label(family: &'static str) -> &'static str {
     if family.is_empty() {
@@ -371,6 +320,10 @@ fn family_label(family: &'static str) -> &'static str {
     } else {
         family
     }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Nanoseconds of the clock the probes stamp samples with.

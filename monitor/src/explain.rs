@@ -151,7 +151,7 @@ pub fn explain(
     }
     let settings = Settings::new(Some(pid), 99, duration);
     let mut probes = Probes::attach(settings)?;
-    let mut collector = Collector::new(arch);
+    let mut collector = Collector::new(arch, u64::MAX);
     let begun = Instant::now();
     let (mut first, mut last, mut samples, mut next_ns) = (None, None, 0, 0);
     loop {
@@ -211,6 +211,8 @@ pub fn explain(
     let facts = seen.facts().map_err(look)?;
     let summary = subject.summary(0);
     let assessment = model.assess(&summary);
+    let evidence = model.evidence(&summary);
+    let evidence = evidence.iter().map(ToString::to_string).collect();
     let threads = subject.profile.threads(0, 1);
     let threads = threads
         .iter()
@@ -227,7 +229,7 @@ pub fn explain(
         start_time: start_ticks,
         threads: threads.collect(),
         hot_code: subject.hot_code(arch, &summary),
-        ..report(pid, &summary, &assessment, burned, thresholds)
+        ..report(pid, &summary, &assessment, evidence, burned, thresholds)
     })
 }
 
@@ -235,6 +237,7 @@ fn report(
     pid: u32,
     summary: &Summary,
     assessment: &Assessment,
+    mut evidence: Vec<String>,
     (cpu_seconds, wall_seconds): (f64, f64),
     thresholds: &Thresholds,
 ) -> Explanation {
@@ -243,11 +246,6 @@ fn report(
     } else {
         0.0
     };
-    let mut evidence: Vec<String> = assessment
-        .evidence
-        .iter()
-        .map(ToString::to_string)
-        .collect();
     let enough = summary.samples >= crate::verdict::MIN_SAMPLES;
     let verdict = if cores < thresholds.min_cpu {
         evidence.push(format!(

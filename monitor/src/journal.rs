@@ -53,6 +53,9 @@ pub enum Event {
 pub struct VerdictEvent {
     /// Its id in the initial pid namespace.
     pub pid: u32,
+    /// The thread that was judged, if it was one alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thread: Option<u32>,
     /// Its start in clock ticks since boot: field 22 of `/proc/PID/stat`.
     pub start_time: u64,
     /// Path of its image; `None` if it could not be read.
@@ -188,6 +191,7 @@ fn to_text(ts: &str, event: &Event) -> String {
 fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
     let VerdictEvent {
         pid,
+        thread,
         start_time: _,
         exe,
         comm,
@@ -198,8 +202,9 @@ fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
         burn_seconds,
         evidence,
     } = event;
+    let thread = thread.map_or_else(String::new, |tid| format!(" thread {tid}"));
     let mut text = format!(
-        "{ts} {verdict} pid {pid} {} (calls itself {}): {family}, score {score:.2}, \
+        "{ts} {verdict} pid {pid}{thread} {} (calls itself {}): {family}, score {score:.2}, \
          {cpu_percent:.0} % of a core, {burn_seconds:.1} CPU seconds so far",
         Quoted(exe.as_deref().unwrap_or("unreadable image")),
         Quoted(comm)
@@ -251,6 +256,7 @@ mod tests {
     fn verdict(exe: &str) -> Event {
         Event::Verdict(VerdictEvent {
             pid: 4242,
+            thread: None,
             start_time: 123_456,
             exe: Some(exe.to_owned()),
             comm: "nginx".to_owned(),

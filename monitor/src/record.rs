@@ -116,7 +116,7 @@ pub fn record(
         out,
         thresholds,
         probes,
-        collector: Collector::new(arch),
+        collector: Collector::new(arch, thresholds.patience_ns),
         kin: Kin::default(),
         begun_ns: monotonic_ns(),
         windows: 0,
@@ -197,7 +197,7 @@ impl Recorder {
             });
         });
         kin.learn(parents);
-        let mut collector = std::mem::replace(&mut self.collector, Collector::new(Arch::X86_64));
+        let mut collector = std::mem::replace(&mut self.collector, Collector::new(Arch::X86_64, 0));
         let mut result = Ok(());
         for subject in collector.subjects() {
             result = result.and_then(|()| self.window(subject));

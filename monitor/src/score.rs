@@ -1,18 +1,24 @@
 //! From a profile to a score, a family and the evidence for them.
 //!
-//! Pure: the numbers are data (`monitor/model/`), and everything that moved
-//! the score can be said in a sentence. Two questions are asked in turn:
+//! Pure: the numbers are data (`monitor/model/`, fitted to recordings of real
+//! programs by `cargo xtask corpus train`), and everything that moved the score
+//! can be said in a sentence. Two questions are asked in turn, each answered by
+//! a weighted sum that is read as log-odds:
 //!
-//! 1. *Is it hashing?* From the instruction mix and the size of the hot code.
-//! 2. *Is it mining?* Hashing, and no witness that the hashes serve something:
-//!    no data flows through it, it does not wait for anybody, and the code is
-//!    its own and not that of the host's libraries.
+//! 1. *Is it hashing?* From the mix of instructions, mostly.
+//! 2. *Is it mining?* From witnesses that do not depend on the mix: whether
+//!    data flows through it, whether it waits for anybody, whose code it is,
+//!    what it hashes, how flat it burns.
+//!
+//! The score is the product: mining takes both.
 
+pub mod features;
 mod model;
 
 use std::fmt;
 
-pub use self::model::{FAMILIES, Model, ModelError};
+use self::features::View;
+pub use self::model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData};
 use crate::{
     isa::Class,
     profile::{Place, Summary},
@@ -39,7 +45,7 @@ impl fmt::Display for Evidence {
 }
 
 /// What a profile amounts to.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Assessment {
     /// How sure it is that this is hashing, 0 to 1.
     pub hashing: f64,
@@ -48,145 +54,140 @@ pub struct Assessment {
     /// The family of hash algorithm it is closest to; `unknown-pow` if it is
     /// hashing and close to none, empty if it is not hashing.
     pub family: &'static str,
-    /// Why.
-    pub evidence: Vec<Evidence>,
 }
 
 /// Hashing below this is not worth a family.
 const NAMED_FROM: f64 = 0.5;
+/// Saved rounding modes other than to nearest that name `RandomX` whatever the
+/// mix: its interpreter's is that of any interpreter.
+const ROUNDED_FROM: u32 = 8;
+/// Log-odds that hiding takes from what excuses hashing.
+const HIDING: f64 = 3.0;
 
 impl Model {
     /// Assesses a profile.
     #[must_use]
     pub fn assess(&self, summary: &Summary) -> Assessment {
-        let mut evidence = Vec::new();
-        let hashing = self.hashing(summary, &mut evidence);
-        let closest = self.closest(&summary.mix);
-        let family = match &closest {
+        let (view, closest) = self.view(summary);
+        if summary.mix.total() == 0 {
+            return Assessment {
+                hashing: 0.0,
+                score: 0.0,
+                family: "",
+            };
+        }
+        let hashing = logistic(self.hashing(&view));
+        let hiding = if summary.hidden || summary.poses {
+            HIDING
+        } else {
+            0.0
+        };
+        let mining = logistic(self.mining(&view) + hiding);
+        let family = match closest {
             _ if hashing < NAMED_FROM => "",
-            Some((prototype, distance)) if *distance <= self.family_distance => prototype.family,
+            _ if summary.rounded >= ROUNDED_FROM && 2 * summary.rounded > summary.switches => {
+                "randomx"
+            }
+            Some(prototype) if view.distance <= self.family_distance => prototype.family,
             _ => "unknown-pow",
         };
-        if let (false, Some((prototype, distance))) = (family.is_empty(), closest) {
+        Assessment {
+            hashing,
+            score: hashing * mining,
+            family,
+        }
+    }
+
+    /// Why a profile is assessed as it is, in sentences.
+    #[must_use]
+    pub fn evidence(&self, summary: &Summary) -> Vec<Evidence> {
+        let (view, closest) = self.view(summary);
+        let hashes = logistic(self.hashing(&view)) >= NAMED_FROM;
+        let mut evidence = vec![Evidence {
+            supports: hashes,
+            text: mix_text(summary),
+        }];
+        if let (true, Some(prototype)) = (hashes, closest) {
             evidence.push(Evidence {
-                supports: distance <= self.family_distance,
+                supports: view.distance <= self.family_distance,
                 text: format!(
                     "the mix is {:.0} % like {} ({})",
-                    100.0 * (1.0 - distance),
+                    100.0 * (1.0 - view.distance),
                     prototype.family,
                     prototype.variant
                 ),
             });
         }
-        let score = hashing * self.unexplained(summary, &mut evidence);
-        Self::describe_code(summary, &mut evidence);
-        Assessment {
-            hashing,
-            score,
-            family,
-            evidence,
-        }
-    }
-
-    /// How sure the mix and the size of the hot code make it that this hashes.
-    fn hashing(&self, summary: &Summary, evidence: &mut Vec<Evidence>) -> f64 {
-        let mix = &summary.mix;
-        if mix.total() == 0 {
-            return 0.0;
-        }
-        let weigh = |class| self.weight(class) * mix.share(class);
-        let sum: f64 = Class::ALL.into_iter().map(weigh).sum();
-        // A cipher or hash is unrolled over tens of lines; a checksum or a
-        // bit trick is a loop of a few.
-        let tiny = (1.0 - summary.hot_lines / self.loop_lines).max(0.0);
-        let margin = sum - self.loop_penalty * tiny - self.threshold;
-        let sure = (1.0 + (-self.slope * margin).exp()).recip() * (1.0 - summary.undecodable_share);
-
-        let mut shares: Vec<(Class, f64)> =
-            mix.shares().filter(|(_, share)| *share >= 0.02).collect();
-        shares.sort_by(|a, b| b.1.total_cmp(&a.1));
-        let shares: Vec<String> = shares
-            .iter()
-            .map(|(class, share)| format!("{} {:.0} %", class.name(), 100.0 * share))
-            .collect();
-        evidence.push(Evidence {
-            supports: sure >= NAMED_FROM,
-            text: format!(
-                "of {} instructions in {} samples, {}",
-                mix.total(),
-                summary.samples,
-                shares.join(", ")
-            ),
-        });
-        if tiny > 0.0 {
-            evidence.push(Evidence {
-                supports: false,
-                text: format!(
-                    "its hot code is only {:.1} cache lines, a tiny loop",
-                    summary.hot_lines
-                ),
-            });
-        }
-        sure
-    }
-
-    /// The part of the work that no witness explains as serving something.
-    fn unexplained(&self, summary: &Summary, evidence: &mut Vec<Evidence>) -> f64 {
-        let mut left = 1.0;
-        // Halves at the model's rate, and falls with its square.
-        let mut weigh = |found: f64, half: f64, text: String| {
-            let part = (1.0 + (found / half).powi(2)).recip();
-            left *= part;
-            evidence.push(Evidence {
-                supports: part > 0.9,
-                text,
-            });
-        };
-        if let Some(rate) = summary.io_per_cpu_second {
-            let text = format!("{:.1} MB read and written per CPU second", rate / 1e6);
-            weigh(rate, self.io_bytes_per_cpu_second, text);
-        }
-        let rate = summary.voluntary_per_cpu_second;
-        let text = format!("waits {rate:.0} times per CPU second");
-        weigh(rate, self.voluntary_per_cpu_second, text);
-        let library = summary.places.get(&Place::System).copied().unwrap_or(0.0);
-        if library > 0.1 {
-            let text = format!(
-                "{:.0} % of its code is a shared library of the host's own",
-                100.0 * library
-            );
-            weigh(library, self.library_share, text);
-        }
-        if summary.kernel_share > 0.1 {
-            let text = format!(
-                "{:.0} % of its time is in the kernel",
-                100.0 * summary.kernel_share
-            );
-            weigh(summary.kernel_share, 0.5, text);
-        }
-        left
-    }
-
-    /// Where the code lies: said, but not weighed, as honest JITs exist.
-    fn describe_code(summary: &Summary, evidence: &mut Vec<Evidence>) {
-        for (place, what) in [
-            (
-                Place::Anonymous,
-                "memory without a file (generated or unpacked)",
-            ),
-            (Place::Memfd, "a file that exists only in memory"),
-            (Place::Deleted, "a file that was deleted"),
-        ] {
-            let share = summary.places.get(&place).copied().unwrap_or(0.0);
-            if share >= 0.1 {
-                let text = format!("{:.0} % of its code runs from {what}", 100.0 * share);
-                evidence.push(Evidence {
-                    supports: true,
-                    text,
-                });
+        let mut say = |features: &[(features::Feature, f64)]| {
+            for (feature, weight) in features {
+                if let Some(text) = (feature.text)(&view)
+                    && evidence.iter().all(|said| said.text != text)
+                {
+                    // A witness against that found nothing speaks for.
+                    let supports = weight * (feature.value)(&view) > -NOTABLE;
+                    evidence.push(Evidence { supports, text });
+                }
             }
-        }
+        };
+        say(self.hashing_features());
+        say(&self.mining);
+        describe(&view, &mut evidence);
+        evidence
     }
+}
+
+/// Log-odds from which a witness counts as speaking against.
+const NOTABLE: f64 = 0.7;
+
+fn logistic(odds: f64) -> f64 {
+    (1.0 + (-odds).exp()).recip()
+}
+
+fn mix_text(summary: &Summary) -> String {
+    let mut shares: Vec<(Class, f64)> = summary
+        .mix
+        .shares()
+        .filter(|(_, share)| *share >= 0.02)
+        .collect();
+    shares.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let shares: Vec<String> = shares
+        .iter()
+        .map(|(class, share)| format!("{} {:.0} %", class.name(), 100.0 * share))
+        .collect();
+    format!(
+        "of {} instructions in {} samples, {}",
+        summary.mix.total(),
+        summary.samples,
+        shares.join(", ")
+    )
+}
+
+/// Where the code lies, and whether it hides.
+fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
+    let summary = view.summary;
+    let places = [
+        (
+            Place::Anonymous,
+            "memory without a file (generated or unpacked)",
+        ),
+        (Place::Memfd, "a file that exists only in memory"),
+        (Place::Deleted, "a file that was deleted"),
+    ];
+    let places = places.into_iter().filter_map(|(place, what)| {
+        let share = summary.place(place);
+        (share >= 0.1).then(|| format!("{:.0} % of its code runs from {what}", 100.0 * share))
+    });
+    let hides = [
+        (summary.hidden, "the host's /proc does not show it"),
+        (summary.poses, "it shows as a kernel thread and is none"),
+    ];
+    let hides = hides
+        .into_iter()
+        .filter(|&(is, text)| is).map(|(is, text)| text.to_owned());
+    evidence.extend(places.chain(hides).map(|text| Evidence {
+        supports: true,
+        text,
+    }));
 }
 
 #[cfg(test)]

@@ -84,19 +84,52 @@ impl Thresholds {
     }
 }
 
+/// What was judged when a process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// All of it.
+    Process,
+    /// One of its threads.
+    Thread(u32),
+    /// So many processes that execute one image, itself among them.
+    Image(u32),
+    /// So many processes of one cgroup, itself among them.
+    Cgroup(u32),
+}
+
 /// A verdict that is new.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ruling {
     /// What the process is.
     pub verdict: Verdict,
-    /// Why.
+    /// What of it was judged.
+    pub unit: Unit,
+    /// How sure that is.
     pub assessment: Assessment,
+    /// Why.
+    pub evidence: Vec<Evidence>,
     /// What was judged.
     pub summary: Summary,
     /// Nanoseconds since it began to burn.
     pub delay_ns: u64,
     /// It was not reported before.
     pub first: bool,
+}
+
+impl Ruling {
+    /// A verdict of `miner` that still stands, for another it applies to.
+    #[must_use]
+    pub fn again(summary: &Summary, model: &Model) -> Self {
+        Self {
+            verdict: Verdict::Miner,
+            unit: Unit::Process,
+            assessment: model.assess(summary),
+            evidence: model.evidence(summary),
+            summary: summary.clone(),
+            delay_ns: summary.span_ns,
+            first: false,
+        }
+    }
 }
 
 /// What has been decided about one process so far.
@@ -144,22 +177,49 @@ impl Judgement {
         if summary.span_ns < thresholds.window_ns / 5 * 4 {
             return None;
         }
-        let mut assessment = model.assess(summary);
+        let assessment = model.assess(summary);
         let denied = denied(&assessment);
+        if !denied && summary.samples < MIN_SAMPLES {
+            return None;
+        }
+        let verdict = thresholds.verdict(&assessment, denied);
+        self.count(now_ns, verdict, summary);
+        let first = self.reportable(now_ns)?;
+        let mut evidence = model.evidence(summary);
         if denied {
             let text = "it matches a --deny rule".to_owned();
-            assessment.evidence.insert(
+            evidence.insert(
                 0,
                 Evidence {
                     supports: true,
                     text,
                 },
             );
-        } else if summary.samples < MIN_SAMPLES {
-            return None;
         }
-        let verdict = thresholds.verdict(&assessment, denied);
-        self.count(now_ns, verdict, summary);
+        Some(Ruling {
+            verdict,
+            unit: Unit::Process,
+            assessment,
+            evidence,
+            summary: summary.clone(),
+            delay_ns: now_ns.saturating_sub(since_ns),
+            first,
+        })
+    }
+
+    /// Makes the verdict on a part of it, or on others like it, its own.
+    /// Returns the ruling if it is to be reported.
+    pub fn adopt(&mut self, now_ns: u64, mut ruling: Ruling) -> Option<Ruling> {
+        self.candidate = ruling.verdict;
+        self.agreed = AGREED;
+        self.counted_ns = now_ns;
+        ruling.first = self.reportable(now_ns)?;
+        Some(ruling)
+    }
+
+    /// Whether the verdict that stands is to be reported now, and if so,
+    /// whether for the first time.
+    fn reportable(&mut self, now_ns: u64) -> Option<bool> {
         let slot = match self.verdict() {
             Verdict::None => return None,
             Verdict::Hashing => &mut self.reported_ns[0],
@@ -168,14 +228,7 @@ impl Judgement {
         if slot.is_some_and(|at_ns| now_ns.saturating_sub(at_ns) < REPEAT_NS) {
             return None;
         }
-        let first = slot.replace(now_ns).is_none();
-        Some(Ruling {
-            verdict,
-            assessment,
-            summary: summary.clone(),
-            delay_ns: now_ns.saturating_sub(since_ns),
-            first,
-        })
+        Some(slot.replace(now_ns).is_none())
     }
 
     /// Counts a judgement towards the verdict.

@@ -38,7 +38,7 @@ fn tick(collector: &mut Collector, now_ns: u64, slots: &[TaskSlot]) {
 
 #[test]
 fn a_sampled_process_becomes_a_subject_with_its_counters() {
-    let mut collector = Collector::new(Arch::X86_64);
+    let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     collector.take(&sample(1));
     let thread = slot(5, 0, 0, 30);
     tick(&mut collector, SECOND, &[slot(NOBODY, 1, 7, 12), thread]);
@@ -49,7 +49,7 @@ fn a_sampled_process_becomes_a_subject_with_its_counters() {
 
 #[test]
 fn a_process_that_left_the_table_is_forgotten() {
-    let mut collector = Collector::new(Arch::X86_64);
+    let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     collector.take(&sample(1));
     tick(&mut collector, SECOND, &[]);
     assert!(collector.subject(process(1)).is_none());
@@ -57,7 +57,7 @@ fn a_process_that_left_the_table_is_forgotten() {
 
 #[test]
 fn an_exit_returns_the_subject() {
-    let mut collector = Collector::new(Arch::X86_64);
+    let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     collector.take(&sample(1));
     let exit = Event::Exit {
         process: process(1),
@@ -70,7 +70,7 @@ fn an_exit_returns_the_subject() {
 
 #[test]
 fn an_exec_makes_the_profile_stale() {
-    let mut collector = Collector::new(Arch::X86_64);
+    let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     collector.take(&sample(1));
     collector.take(&Event::Exec {
         process: process(1),
@@ -89,7 +89,7 @@ fn an_exec_makes_the_profile_stale() {
 
 #[test]
 fn an_exec_whose_record_was_lost_is_noticed() {
-    let mut collector = Collector::new(Arch::X86_64);
+    let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     collector.take(&sample(1));
     tick(&mut collector, SECOND, &[slot(NOBODY, 1, 7, 0)]);
     tick(
@@ -113,7 +113,7 @@ fn an_exec_whose_record_was_lost_is_noticed() {
 
 #[test]
 fn subjects_are_bounded_and_the_oldest_goes() {
-    let mut collector = Collector::new(Arch::X86_64);
+    let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     for start_ns in 1..=MAX_SUBJECTS as u64 + 1 {
         collector.take(&sample(start_ns));
     }

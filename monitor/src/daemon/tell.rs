@@ -10,7 +10,7 @@ use crate::{
     journal::{self, ActionEvent, Event, VerdictEvent},
     metrics::GROUP_OTHER,
     profile::seconds,
-    verdict::Ruling,
+    verdict::{Ruling, Unit},
 };
 
 /// Instructions shown with a verdict.
@@ -30,7 +30,9 @@ impl Daemon {
     pub(super) fn report(&mut self, process: Process, ruling: Ruling) {
         let Ruling {
             verdict,
+            unit,
             assessment,
+            evidence,
             summary,
             delay_ns,
             first,
@@ -44,11 +46,7 @@ impl Daemon {
             return;
         };
         let burn_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
-        let mut evidence: Vec<String> = assessment
-            .evidence
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let mut evidence: Vec<String> = evidence.iter().map(ToString::to_string).collect();
         if let Some(code) = subject.hot_code(arch, &summary) {
             let shown = code.instructions.iter().take(SHOWN).cloned();
             evidence.push(format!(
@@ -59,6 +57,10 @@ impl Daemon {
         let facts = subject.facts();
         let event = Event::Verdict(VerdictEvent {
             pid: process.tgid,
+            thread: match unit {
+                Unit::Thread(tid) => Some(tid),
+                Unit::Process | Unit::Image(_) | Unit::Cgroup(_) => None,
+            },
             start_time: host::ticks(process.start_ns),
             exe: facts
                 .map(|facts| facts.exe.clone())

@@ -2,15 +2,36 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::isa::{CLASSES, Class, Mix};
+use super::features::{self, Feature, View};
+use crate::{
+    isa::{CLASSES, Class, Mix},
+    profile::Summary,
+};
 
 /// The families of hash algorithm that are told apart.
-pub const FAMILIES: [&str; 5] = ["randomx", "sha256d", "scrypt", "argon2", "unknown-pow"];
+pub const FAMILIES: [&str; 16] = [
+    "randomx",
+    "cryptonight",
+    "argon2",
+    "scrypt",
+    "yescrypt",
+    "sha256d",
+    "sha512",
+    "keccak",
+    "blake",
+    "x11-like",
+    "wasm-sha256d",
+    "wasm-sha512",
+    "wasm-keccak",
+    "wasm-blake",
+    "wasm-argon2",
+    "unknown-pow",
+];
 
 /// The model this program was built with.
-static SHIPPED: &str = include_str!("../../model/first.json");
+static SHIPPED: &str = include_str!("../../model/model.json");
 
 /// The model's data does not make a model.
 #[derive(Debug, thiserror::Error)]
@@ -18,72 +39,79 @@ pub enum ModelError {
     /// It does not parse.
     #[error("the model does not parse: {0}")]
     Syntax(#[from] serde_json::Error),
-    /// A class the decoder does not know.
-    #[error("the model speaks of instruction class {0:?}, which does not exist")]
-    Class(String),
+    /// A class or feature that does not exist.
+    #[error("the model speaks of {0:?}, which is no instruction class and no witness")]
+    Feature(String),
     /// A family the metrics do not know.
     #[error("the model speaks of family {0:?}, which does not exist")]
     Family(String),
 }
 
-/// The mix of a known program of a family.
+/// The model as data: what is trained, stored and read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelData {
+    /// Version of the form.
+    pub version: u32,
+    /// Where the numbers come from.
+    pub provenance: String,
+    /// Is it hashing?
+    pub hashing: Linear,
+    /// Is it mining?
+    pub mining: Linear,
+    /// Distance up to which a family is named, 0 to 1.
+    pub family_distance: f64,
+    /// Families whose algorithm works on a scratchpad larger than a cache.
+    pub memory_hard: Vec<String>,
+    /// Mixes of known miners.
+    pub prototypes: Vec<PrototypeData>,
+}
+
+/// A weighted sum, to be read as log-odds.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Linear {
+    /// The sum with all features 0.
+    pub bias: f64,
+    /// Weights by feature; one that is not there is 0.
+    pub weights: BTreeMap<String, f64>,
+}
+
+/// The mix of a known miner.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PrototypeData {
+    /// One of [`FAMILIES`].
+    pub family: String,
+    /// Which implementation.
+    pub variant: String,
+    /// Shares by class, 0 to 1.
+    pub mix: BTreeMap<String, f64>,
+}
+
+/// The mix of a known miner.
 #[derive(Clone, Debug)]
 pub(super) struct Prototype {
     /// One of [`FAMILIES`].
     pub(super) family: &'static str,
     /// Which implementation.
     pub(super) variant: String,
+    pub(super) memory_hard: bool,
     shares: [f64; CLASSES],
 }
 
 /// What the score is computed with.
 #[derive(Clone, Debug)]
 pub struct Model {
-    weights: [f64; CLASSES],
-    /// Weighted sum from which it is more likely hashing than not.
-    pub(super) threshold: f64,
-    /// How fast certainty grows beyond it.
-    pub(super) slope: f64,
-    /// Cache lines below which a loop is too small to be a hash.
-    pub(super) loop_lines: f64,
-    /// What the smallest loop takes from the sum.
-    pub(super) loop_penalty: f64,
-    /// I/O at which half of the work counts as serving something.
-    pub(super) io_bytes_per_cpu_second: f64,
-    /// The same for code of the host's own libraries.
-    pub(super) library_share: f64,
-    /// The same for waiting.
-    pub(super) voluntary_per_cpu_second: f64,
+    hashing_bias: f64,
+    classes: [f64; CLASSES],
+    hashing: Vec<(Feature, f64)>,
+    mining_bias: f64,
+    /// Each witness with its weight.
+    pub(super) mining: Vec<(Feature, f64)>,
     /// Distance up to which a family is named, 0 to 1.
     pub(super) family_distance: f64,
     prototypes: Vec<Prototype>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(rename = "version")]
-    _version: u32,
-    #[serde(rename = "provenance")]
-    _provenance: String,
-    weights: BTreeMap<String, f64>,
-    threshold: f64,
-    slope: f64,
-    loop_lines: f64,
-    loop_penalty: f64,
-    io_bytes_per_cpu_second: f64,
-    library_share: f64,
-    voluntary_per_cpu_second: f64,
-    family_distance: f64,
-    prototypes: Vec<FilePrototype>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FilePrototype {
-    family: String,
-    variant: String,
-    mix: BTreeMap<String, f64>,
 }
 
 impl Model {
@@ -92,54 +120,67 @@ impl Model {
     /// # Errors
     /// It is broken; a test sees to it that a released one is not.
     pub fn shipped() -> Result<Self, ModelError> {
-        Self::parse(SHIPPED)
+        Self::new(serde_json::from_str(SHIPPED)?)
     }
 
-    fn parse(json: &str) -> Result<Self, ModelError> {
-        let File {
-            _version,
-            _provenance,
-            weights,
-            threshold,
-            slope,
-            loop_lines,
-            loop_penalty,
-            io_bytes_per_cpu_second,
-            library_share,
-            voluntary_per_cpu_second,
+    /// A model of these numbers.
+    ///
+    /// # Errors
+    /// They speak of something that does not exist.
+    pub fn new(data: ModelData) -> Result<Self, ModelError> {
+        let ModelData {
+            version: _,
+            provenance: _,
+            mut hashing,
+            mut mining,
             family_distance,
+            memory_hard,
             prototypes,
-        } = serde_json::from_str(json)?;
+        } = data;
+        let classes = Class::ALL.map(|class| hashing.weights.remove(class.name()).unwrap_or(0.0));
+        let prototypes = prototypes
+            .into_iter()
+            .map(|data| Prototype::new(data, &memory_hard));
         Ok(Self {
-            weights: by_class(&weights)?,
-            threshold,
-            slope,
-            loop_lines,
-            loop_penalty,
-            io_bytes_per_cpu_second,
-            library_share,
-            voluntary_per_cpu_second,
+            classes,
+            hashing: features(&features::HASHING, &mut hashing)?,
+            hashing_bias: hashing.bias,
+            mining: features(&features::MINING, &mut mining)?,
+            mining_bias: mining.bias,
             family_distance,
-            prototypes: prototypes
-                .into_iter()
-                .map(Prototype::parse)
-                .collect::<Result<_, _>>()?,
+            prototypes: prototypes.collect::<Result<_, _>>()?,
         })
     }
 
-    /// What one class weighs.
-    pub(super) fn weight(&self, class: Class) -> f64 {
-        self.weights[class as usize]
+    /// Log-odds that this hashes.
+    pub(super) fn hashing(&self, view: &View<'_>) -> f64 {
+        let class = |class| self.classes[class as usize] * features::class(view.summary, class);
+        let classes: f64 = Class::ALL.into_iter().map(class).sum();
+        self.hashing_bias + classes + weigh(&self.hashing, view)
     }
 
-    /// The prototype a mix is most like, and its distance: the part of the
-    /// instructions that would have to be of another class, 0 to 1.
+    /// Features of the first question besides the classes, with their weights.
+    pub(super) fn hashing_features(&self) -> &[(Feature, f64)] {
+        &self.hashing
+    }
+
+    /// Log-odds that this mines, if it hashes.
+    pub(super) fn mining(&self, view: &View<'_>) -> f64 {
+        self.mining_bias + weigh(&self.mining, view)
+    }
+
+    /// The prototype a mix is most like, and its distance.
     pub(super) fn closest(&self, mix: &Mix) -> Option<(&Prototype, f64)> {
+        let total = mix.total();
+        if total == 0 {
+            return None;
+        }
+        let shares = Class::ALL.map(|class| f64::from(mix.count(class)) / f64::from(total));
         let distance = |prototype: &Prototype| {
-            let apart = mix
-                .shares()
+            let apart = shares
+                .iter()
                 .zip(prototype.shares)
-                .map(|((_, a), b)| (a - b).abs());
+                .map(|(a, b)| (a - b).abs());
             apart.sum::<f64>() / 2.0
         };
         self.prototypes
@@ -147,36 +188,67 @@ impl Model {
             .map(|prototype| (prototype, distance(prototype)))
             .min_by(|a, b| a.1.total_cmp(&b.1))
     }
+
+    /// The profile together with the prototype it is most like.
+    pub(super) fn view<'a>(&self, summary: &'a Summary) -> (View<'a>, Option<&Prototype>) {
+        let closest = self.closest(&summary.mix);
+        let view = View {
+            summary,
+            distance: closest.map_or(1.0, |(_, distance)| distance),
+            memory_hard: closest.is_some_and(|(prototype, _)| prototype.memory_hard),
+        };
+        (view, closest.map(|(prototype, _)| prototype))
+    }
+}
+
+/// The sum of all features by their weights.
+fn weigh(features: &[(Feature, f64)], view: &View<'_>) -> f64 {
+    let weigh = |(feature, weight): &(Feature, f64)| weight * (feature.value)(view);
+    features.iter().map(weigh).sum()
+}
+
+/// Takes the features' weights. Those that are 0 are left out.
+fn features(known: &[Feature], linear: &mut Linear) -> Result<Vec<(Feature, f64)>, ModelError> {
+    let weighed = known.iter().filter_map(|feature| {
+        let weight = linear.weights.remove(feature.name)?;
+        Some((*feature, weight))
+    });
+    let weighed = weighed.collect();
+    match linear.weights.pop_first() {
+        Some((unknown, _)) => Err(ModelError::Feature(unknown)),
+        None => Ok(weighed),
+    }
 }
 
 impl Prototype {
-    fn parse(file: FilePrototype) -> Result<Self, ModelError> {
-        let FilePrototype {
+    fn new(data: PrototypeData, memory_hard: &[String]) -> Result<Self, ModelError> {
+        let PrototypeData {
             family,
             variant,
             mix,
-        } = file;
+        } = data;
         let known = FAMILIES.into_iter().find(|known| *known == family);
+        let mut shares = [0.0; CLASSES];
+        for (name, share) in mix {
+            let class = Class::ALL.into_iter().find(|class| class.name() == name);
+            shares[class.ok_or(ModelError::Feature(name))? as usize] = share;
+        }
         Ok(Self {
+            memory_hard: memory_hard.contains(&family),
             family: known.ok_or(ModelError::Family(family))?,
             variant,
-            shares: by_class(&mix)?,
+            shares,
         })
     }
-}
-
-fn by_class(named: &BTreeMap<String, f64>) -> Result<[f64; CLASSES], ModelError> {
-    let mut values = [0.0; CLASSES];
-    for (name, value) in named {
-        let class = Class::ALL.into_iter().find(|class| class.name() == name);
-        values[class.ok_or_else(|| ModelError::Class(name.clone()))? as usize] = *value;
-    }
-    Ok(values)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn shipped() -> ModelData {
+        serde_json::from_str(SHIPPED).unwrap()
+    }
 
     #[test]
     fn the_shipped_model_parses_and_its_mixes_are_whole() {
@@ -185,6 +257,7 @@ mod tests {
             family,
             variant,
             shares,
+            ..
         } in &model.prototypes
         {
             let sum: f64 = shares.iter().sum();
@@ -203,11 +276,30 @@ mod tests {
         }
     }
 
+    /// A fit may not use a witness the wrong way round.
+    #[test]
+    fn every_witness_speaks_the_way_it_may() {
+        let model = Model::shipped().unwrap();
+        for (feature, weight) in model.mining.iter().chain(&model.hashing) {
+            let fits = match feature.sign {
+                features::Sign::For => *weight >= 0.0,
+                features::Sign::Against => *weight <= 0.0,
+                features::Sign::Any => true,
+            };
+            assert!(fits, "{} weighs {weight}", feature.name);
+        }
+    }
+
     #[test]
     fn unknown_names_are_refused() {
-        let json = SHIPPED.replace("\"rotate\"", "\"twist\"");
-        assert!(matches!(Model::parse(&json), Err(ModelError::Class(name)) if name == "twist"));
-        let json = SHIPPED.replace("\"scrypt\"", "\"script\"");
-        assert!(matches!(Model::parse(&json), Err(ModelError::Family(name)) if name == "script"));
+        let mut data = shipped();
+        data.hashing.weights.insert("twist".to_owned(), 1.0);
+        assert!(matches!(Model::new(data), Err(ModelError::Feature(name)) if name == "twist"));
+        let mut data = shipped();
+        data.mining.weights.insert("rotate".to_owned(), 1.0);
+        assert!(matches!(Model::new(data), Err(ModelError::Feature(name)) if name == "rotate"));
+        let mut data = shipped();
+        data.prototypes[0].family = "script".to_owned();
+        assert!(matches!(Model::new(data), Err(ModelError::Family(name)) if name == "script"));
     }
 }

@@ -1,0 +1,176 @@
+//! Who is judged, and as what: a process as a whole, each of its threads by
+//! itself, and processes that are alike together.
+
+use super::{Daemon, family_label, groups::Member, rules::matches};
+use crate::{
+    collector::Subject,
+    config::ActOn,
+    metrics::Metrics,
+    profile::{Summary, seconds},
+    score::{Evidence, Model},
+    verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Unit, Verdict},
+};
+
+/// Ticks from one look at a process's single threads to the next, as long as
+/// none of them hashes.
+const THREADS_EVERY: u32 = 5;
+/// How far back a thread's samples may lie.
+const THREADS_REACH_NS: u64 = 60_000_000_000;
+/// Threads of one process that are being judged by themselves.
+const MAX_THREADS: usize = 16;
+/// From this on hashing is worth a second look.
+pub(super) const SUSPECT_FROM: f64 = 0.5;
+
+impl Daemon {
+    /// Judges everybody, reports what is new, acts on those who mine.
+    pub(super) fn judge(&mut self, now_ns: u64) {
+        self.ticks = self.ticks.wrapping_add(1);
+        let Self {
+            config,
+            thresholds,
+            model,
+            collector,
+            groups,
+            ..
+        } = self;
+        for remains in collector.take_remains() {
+            groups.bury(&remains, model);
+        }
+        let (mut rulings, mut members) = (Vec::new(), Vec::new());
+        for subject in collector.subjects() {
+            let process = subject.profile.process;
+            let since_ns = subject.profile.since(
+                now_ns,
+                thresholds.window_ns,
+                thresholds.patience_ns,
+                MIN_SAMPLES,
+            );
+            let summary = subject.summary(since_ns);
+            let mut judgement = std::mem::take(&mut subject.case.judgement);
+            let mut ruling = judgement.judge(now_ns, &summary, model, thresholds, |assessment| {
+                matches(&config.deny, subject, assessment.family)
+            });
+            if judgement.verdict() != Verdict::Miner {
+                if summary.threads > 1
+                    && (!subject.case.threads.is_empty()
+                        || (self.ticks.wrapping_add(process.tgid)).is_multiple_of(THREADS_EVERY))
+                    && let Some(found) = judge_threads(now_ns, subject, &summary, model, thresholds)
+                {
+                    ruling = judgement.adopt(now_ns, found);
+                } else {
+                    let assessment = model.assess(&summary);
+                    members.extend(Member::of(subject, &summary, assessment, since_ns));
+                }
+            }
+            subject.case.judgement = judgement;
+            rulings.extend(ruling.map(|ruling| (process, ruling)));
+        }
+        let alike = groups.judge(now_ns, members, collector, model, thresholds);
+        for (process, found) in alike {
+            if let Some(subject) = collector.subject(process) {
+                let ruling = subject.case.judgement.adopt(now_ns, found);
+                rulings.extend(ruling.map(|ruling| (process, ruling)));
+            }
+        }
+        for (process, ruling) in &rulings {
+            if let Some(subject) = collector.subject(*process) {
+                subject.case.family = ruling.assessment.family;
+                subject.case.allowed = matches(&config.allow, subject, subject.case.family);
+            }
+        }
+        for (process, ruling) in rulings {
+            self.report(process, ruling);
+        }
+        self.act_on_targets(now_ns);
+    }
+
+    /// Counts what miners burn, and acts on whom the policy says.
+    fn act_on_targets(&mut self, now_ns: u64) {
+        let (mut suspects, mut targets) = (0, Vec::new());
+        for subject in self.collector.subjects() {
+            let verdict = subject.case.judgement.verdict();
+            if verdict == Verdict::Miner {
+                suspects += 1;
+                let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
+                count_stolen(&self.metrics, subject, cpu_ns);
+            }
+            let hashing_too = self.config.act_on == ActOn::Hashing;
+            if verdict == Verdict::Miner || (hashing_too && verdict == Verdict::Hashing) {
+                targets.push(subject.profile.process);
+            }
+        }
+        self.metrics.set_suspects(suspects);
+        for process in targets {
+            self.act(process, now_ns);
+        }
+    }
+}
+
+/// Judges each thread of a process by itself: one that mines in a process that
+/// does much else is lost in the whole.
+fn judge_threads(
+    now_ns: u64,
+    subject: &mut Subject,
+    whole: &Summary,
+    model: &Model,
+    thresholds: &Thresholds,
+) -> Option<Ruling> {
+    let since_ns = now_ns.saturating_sub(THREADS_REACH_NS.min(thresholds.patience_ns));
+    let mut hashing: Vec<(u32, Summary)> = subject
+        .profile
+        .threads(since_ns, MIN_SAMPLES)
+        .into_iter()
+        .filter(|(_, summary)| model.assess(summary).hashing >= SUSPECT_FROM)
+        .take(MAX_THREADS)
+        .collect();
+    subject
+        .case
+        .threads
+        .retain(|tid, _| hashing.iter().any(|(hashing, _)| hashing == tid));
+    for (tid, summary) in &mut hashing {
+        share_io(summary, whole);
+        let judgement: &mut Judgement = subject.case.threads.entry(*tid).or_default();
+        let ruling = judgement.judge(now_ns, summary, model, thresholds, |_| false);
+        if judgement.verdict() != Verdict::Miner {
+            continue;
+        }
+        if let Some(mut ruling) = ruling {
+            let text = format!(
+                "thread {tid} hashes by itself, one of {} threads that were sampled",
+                whole.threads
+            );
+            ruling.unit = Unit::Thread(*tid);
+            ruling.evidence.insert(
+                0,
+                Evidence {
+                    supports: true,
+                    text,
+                },
+            );
+            return Some(ruling);
+        }
+    }
+    None
+}
+
+/// A thread that hashes what other threads read, as backup programs have them,
+/// moves no data itself: what the whole process moves excuses it.
+fn share_io(thread: &mut Summary, whole: &Summary) {
+    if let Some(io) = whole.io_per_cpu_second
+        && thread.cores > 0.0
+    {
+        let moved = io * whole.cores / thread.cores;
+        thread.io_per_cpu_second = Some(thread.io_per_cpu_second.unwrap_or(0.0).max(moved));
+    }
+}
+
+/// Counts what a miner has burned since this was last asked.
+pub(super) fn count_stolen(metrics: &Metrics, subject: &mut Subject, cpu_ns: u64) {
+    let case = &mut subject.case;
+    if case.judgement.verdict() != Verdict::Miner || case.allowed {
+        return;
+    }
+    let new_ns = cpu_ns.saturating_sub(case.stolen_ns);
+    case.stolen_ns = case.stolen_ns.max(cpu_ns);
+    metrics.add_stolen_cpu(family_label(case.family), seconds(new_ns));
+}
