@@ -68,7 +68,7 @@ impl Model {
     /// Assesses a profile.
     #[must_use]
     pub fn assess(&self, summary: &Summary) -> Assessment {
-        let (view, closest) = self.view(summary);
+        let (view, closest) = self.compare(summary);
         if summary.mix.total() == 0 {
             return Assessment {
                 hashing: 0.0,
@@ -101,7 +101,7 @@ impl Model {
     /// Why a profile is assessed as it is, in sentences.
     #[must_use]
     pub fn evidence(&self, summary: &Summary) -> Vec<Evidence> {
-        let (view, closest) = self.view(summary);
+        let (view, closest) = self.compare(summary);
         let hashes = logistic(self.hashing(&view)) >= NAMED_FROM;
         let mut evidence = vec![Evidence {
             supports: hashes,
@@ -183,7 +183,8 @@ fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
     ];
     let hides = hides
         .into_iter()
-        .filter(|&(is, text)| is).map(|(is, text)| text.to_owned());
+        .filter(|(is, _)| *is)
+        .map(|(_, text)| text.to_owned());
     evidence.extend(places.chain(hides).map(|text| Evidence {
         supports: true,
         text,

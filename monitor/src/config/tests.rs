@@ -119,7 +119,10 @@ fn malformed_rules_say_what_is_accepted() {
     refused(&["--deny", "exe=/bin/[a"], "not a glob");
     refused(&["--deny", "user=nobody-here"], "/etc/passwd");
     refused(&["--deny", "user=4294967296"], "/etc/passwd");
-    refused(&["--deny", "family=bitcoin"], "known are randomx, sha256d");
+    refused(
+        &["--deny", "family=bitcoin"],
+        "known are randomx, cryptonight",
+    );
 }
 
 #[test]

@@ -203,7 +203,7 @@ pub const MINING: [Feature; 11] = [
 ];
 
 /// A class's share, in tenths, so that weights are of the order of 1.
-#[must_use] 
+#[must_use]
 pub fn class(summary: &Summary, class: Class) -> f64 {
     10.0 * summary.mix.share(class)
 }

@@ -189,8 +189,14 @@ impl Model {
             .min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
-    /// The profile together with the prototype it is most like.
-    pub(super) fn view<'a>(&self, summary: &'a Summary) -> (View<'a>, Option<&Prototype>) {
+    /// The profile, seen beside the known miner it is most like.
+    #[must_use]
+    pub fn view<'a>(&self, summary: &'a Summary) -> View<'a> {
+        self.compare(summary).0
+    }
+
+    /// The same, and that miner.
+    pub(super) fn compare<'a>(&self, summary: &'a Summary) -> (View<'a>, Option<&Prototype>) {
         let closest = self.closest(&summary.mix);
         let view = View {
             summary,

@@ -7,6 +7,8 @@
 //! everything is measured in several rounds, and the median is printed with
 //! the least and the most.
 
+mod model;
+
 use std::{
     io::{Read as _, Write as _},
     os::unix::net::UnixStream,
@@ -37,6 +39,7 @@ const ROUNDS: usize = 5;
 fn main() -> Result<()> {
     host::require_root();
     probes()?;
+    model::model()?;
     agent()
 }
 

@@ -1,0 +1,5 @@
+//! See [`tests::fit`].
+
+fn main() -> anyhow::Result<()> {
+    tests::fit::main()
+}

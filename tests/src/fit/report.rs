@@ -1,0 +1,166 @@
+//! The evaluation for a person: a few lines for the terminal, and a document
+//! with a row for every program.
+
+use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
+
+use anyhow::{Context as _, Result};
+use monitor::{score::ModelData, verdict::Verdict};
+
+use super::{Corpus, Evaluation, Judged, Label};
+
+const LABELS: [Label; 3] = [Label::Miner, Label::Hashing, Label::Other];
+const VERDICTS: [Verdict; 3] = [Verdict::Miner, Verdict::Hashing, Verdict::None];
+
+/// Reads why programs fail, by name; none if the file is not there.
+///
+/// # Errors
+/// The file is not of its form.
+pub(super) fn reasons(path: &Path) -> Result<BTreeMap<String, String>> {
+    if !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let text = fs::read_to_string(path)?;
+    toml::from_str(&text).with_context(|| format!("{} is not name = \"reason\"", path.display()))
+}
+
+/// The result in a few lines.
+pub(super) fn summary(evaluation: &Evaluation) -> String {
+    let mut text = table(evaluation);
+    let miners = of(evaluation, Label::Miner);
+    let found = miners
+        .iter()
+        .filter(|p| p.verdict == Verdict::Miner)
+        .count();
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "\nEvery program judged by a model that never saw it: {found} of {} miners found \
+         ({:.1} %), area under the ROC curve {:.4}.",
+        miners.len(),
+        100.0 * found as f64 / miners.len() as f64,
+        evaluation.auc
+    );
+    let strange = miners
+        .iter()
+        .filter(|p| p.strange == Some(Verdict::Miner))
+        .count();
+    let _ = writeln!(
+        text,
+        "Every family judged by a model that saw none of it: {strange} of {} miners found.",
+        miners.len()
+    );
+    for program in evaluation.programs.iter().filter(|p| !p.is_right()) {
+        let _ = writeln!(
+            text,
+            "- wrong: {} ({}) is `{}`, hashing {:.2}, score {:.2}",
+            program.name,
+            program.label.name(),
+            program.verdict.name(),
+            program.hashing,
+            program.score
+        );
+    }
+    text
+}
+
+fn of(evaluation: &Evaluation, label: Label) -> Vec<&Judged> {
+    let programs = evaluation.programs.iter();
+    programs.filter(|program| program.label == label).collect()
+}
+
+/// The confusion table.
+fn table(evaluation: &Evaluation) -> String {
+    let mut text = "| program is | programs | judged `miner` | judged `hashing` | nothing |\n\
+                    |---|---|---|---|---|\n"
+        .to_owned();
+    for label in LABELS {
+        let programs = of(evaluation, label);
+        let _ = write!(text, "| {} | {} |", label.name(), programs.len());
+        for verdict in VERDICTS {
+            let count = programs.iter().filter(|p| p.verdict == verdict).count();
+            let _ = write!(text, " {count} |");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// The document.
+pub(super) fn document(
+    evaluation: &Evaluation,
+    model: &ModelData,
+    corpus: &Corpus,
+    reasons: &BTreeMap<String, String>,
+) -> String {
+    let mut text = include_str!("detection.md").to_owned();
+    let _ = writeln!(
+        text,
+        "\n## How it does\n\nRecorded on: {}.\n\n{}",
+        corpus.hosts.join("; "),
+        summary(evaluation)
+    );
+    let wrong: Vec<&Judged> = evaluation
+        .programs
+        .iter()
+        .filter(|p| !p.is_right())
+        .collect();
+    if !wrong.is_empty() {
+        text.push_str("\n### What it gets wrong\n\n");
+        for program in wrong {
+            let reason = reasons
+                .get(&program.name)
+                .map_or("not understood yet", String::as_str);
+            let _ = writeln!(text, "- **{}**: {reason}", program.name);
+        }
+    }
+    let _ = writeln!(text, "\n## The model\n\n{}\n", model.provenance);
+    for (question, linear) in [
+        ("Is it hashing?", &model.hashing),
+        ("Is it mining?", &model.mining),
+    ] {
+        let _ = writeln!(
+            text,
+            "{question} Log-odds {:+.2}, and for each feature:\n\n| feature | weight |\n|---|---|",
+            linear.bias
+        );
+        let mut weights: Vec<(&String, &f64)> = linear.weights.iter().collect();
+        weights.sort_by(|a, b| b.1.total_cmp(a.1));
+        for (feature, weight) in weights {
+            let _ = writeln!(text, "| {feature} | {weight:+.2} |");
+        }
+        text.push('\n');
+    }
+    text.push_str(
+        "## Every program\n\nHashing, score and verdict are those of a model that never saw the \
+         program; *family* is what the shipped model, which did, names it.\n\n",
+    );
+    for label in LABELS {
+        let _ = writeln!(
+            text,
+            "### {}\n\n| program | windows | hashing | score | verdict | runs found | without its family | family |\n\
+             |---|---|---|---|---|---|---|---|",
+            label.name()
+        );
+        for program in of(evaluation, label) {
+            let Judged {
+                name,
+                windows,
+                hashing,
+                score,
+                verdict,
+                runs: (found, runs),
+                named,
+                strange,
+                ..
+            } = program;
+            let strange = strange.map_or("", Verdict::name);
+            let _ = writeln!(
+                text,
+                "| {name} | {windows} | {hashing:.2} | {score:.2} | {} | {found}/{runs} | {strange} | {named} |",
+                verdict.name()
+            );
+        }
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,223 @@
+//! Fits the model: two logistic regressions and the mixes of known miners.
+//!
+//! *Is it hashing?* is fitted to miners against other work. What is labelled
+//! hashing is left out of that: half of what a checksum tool or a backup does
+//! is something else. *Is it mining?* is fitted to miners against that part of
+//! the rest that hashes by the first answer.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use linfa::prelude::*;
+use linfa_logistic::LogisticRegression;
+use monitor::{
+    isa::{Class, Mix},
+    profile::Summary,
+    score::{
+        FAMILIES, Linear, Model, ModelData, PrototypeData,
+        features::{self, Feature, Sign, View},
+    },
+};
+use ndarray::{Array1, Array2};
+
+use super::{Label, Program};
+
+/// Strength of the pull of all weights towards 0, the same for every weight:
+/// it keeps a program that is alone of its kind from having a weight made for
+/// it.
+const PULL: f64 = 2.0;
+/// Windows of each program in a fit: all programs count alike.
+const WINDOWS: usize = 12;
+/// Hashing from which benign work is what the second question is about.
+const HASHES_FROM: f64 = 0.2;
+/// Distance at which two mixes of a family are one prototype.
+const SAME: f64 = 0.06;
+/// Distance up to which a family is named.
+const NAMED: f64 = 0.3;
+/// Algorithms that are meant to need a large scratchpad, by their authors.
+const MEMORY_HARD: [&str; 6] = [
+    "randomx",
+    "cryptonight",
+    "argon2",
+    "scrypt",
+    "yescrypt",
+    "wasm-argon2",
+];
+
+/// Fits a model to these programs.
+///
+/// # Errors
+/// The fit does not converge.
+pub fn train(programs: &[Program]) -> Result<ModelData> {
+    let mut data = ModelData {
+        version: 2,
+        provenance: format!(
+            "Fitted by `cargo xtask train` to {} programs ({} miners) recorded in \
+             tests/corpus/windows.jsonl; docs/DETECTION.md says how it does on programs it was \
+             not fitted to.",
+            programs.len(),
+            programs.iter().filter(|p| p.label == Label::Miner).count()
+        ),
+        hashing: Linear::default(),
+        mining: Linear::default(),
+        family_distance: NAMED,
+        memory_hard: MEMORY_HARD.map(str::to_owned).into(),
+        prototypes: prototypes(programs),
+    };
+    data.hashing = hashing(programs, &data)?;
+    data.mining = mining(programs, &data)?;
+    Ok(data)
+}
+
+/// One row of a fit: features by name, and whether the answer is yes.
+type Row = (Vec<f64>, bool);
+
+fn hashing(programs: &[Program], data: &ModelData) -> Result<Linear> {
+    let names: Vec<(&str, Sign)> = Class::ALL
+        .map(|class| (class.name(), Sign::Any))
+        .into_iter()
+        .chain(features::HASHING.map(|feature| (feature.name, feature.sign)))
+        .collect();
+    let mut rows = Vec::new();
+    for program in programs.iter().filter(|p| p.label != Label::Hashing) {
+        let model = without(data, program)?;
+        rows.extend(balanced(program, Some).map(|summary| {
+            let view = model.view(summary);
+            let classes = Class::ALL.map(|class| features::class(summary, class));
+            let others = values(&features::HASHING, &view);
+            let row: Vec<f64> = classes.into_iter().chain(others).collect();
+            (row, program.label == Label::Miner)
+        }));
+    }
+    fit(&names, &rows).context("cannot fit hashing")
+}
+
+fn mining(programs: &[Program], data: &ModelData) -> Result<Linear> {
+    let names: Vec<(&str, Sign)> = features::MINING
+        .map(|feature| (feature.name, feature.sign))
+        .into();
+    let mut rows = Vec::new();
+    for program in programs {
+        let model = without(data, program)?;
+        let hashes = |summary: &&Summary| {
+            program.label == Label::Miner || model.assess(summary).hashing >= HASHES_FROM
+        };
+        let hashing = |summary| Some(summary).filter(hashes);
+        rows.extend(balanced(program, hashing).map(|summary| {
+            let view = model.view(summary);
+            let row = values(&features::MINING, &view).collect();
+            (row, program.label == Label::Miner)
+        }));
+    }
+    fit(&names, &rows).context("cannot fit mining")
+}
+
+/// The model as far as it is fitted, without the program's own mixes: a miner
+/// that it knows by heart is at no distance.
+fn without(data: &ModelData, program: &Program) -> Result<Model> {
+    let mut data = data.clone();
+    data.prototypes
+        .retain(|prototype| prototype.variant != program.name);
+    Ok(Model::new(data)?)
+}
+
+fn values<const N: usize>(features: &[Feature; N], view: &View<'_>) -> impl Iterator<Item = f64> {
+    features.map(|feature| (feature.value)(view)).into_iter()
+}
+
+/// So many windows of every program, over and over where it has fewer; none if
+/// `wanted` takes none.
+fn balanced<'a>(
+    program: &'a Program,
+    wanted: impl Fn(&'a Summary) -> Option<&'a Summary>,
+) -> impl Iterator<Item = &'a Summary> {
+    let all: Vec<&Summary> = program.windows().filter_map(wanted).collect();
+    let step = all.len().div_ceil(WINDOWS).max(1);
+    let some: Vec<&Summary> = all.into_iter().step_by(step).collect();
+    let count = if some.is_empty() { 0 } else { WINDOWS };
+    (0..count).map(move |n| some[n % some.len()])
+}
+
+/// Fits log-odds. A feature that comes out speaking the wrong way is left out,
+/// and the rest fitted anew.
+fn fit(names: &[(&str, Sign)], rows: &[Row]) -> Result<Linear> {
+    let mut used: Vec<usize> = (0..names.len()).collect();
+    loop {
+        let values = rows
+            .iter()
+            .flat_map(|(row, _)| used.iter().map(|feature| row[*feature]))
+            .collect();
+        let records = Array2::from_shape_vec((rows.len(), used.len()), values)?;
+        let answers: Array1<bool> = rows.iter().map(|(_, answer)| *answer).collect();
+        let fitted = LogisticRegression::default()
+            .alpha(PULL)
+            .max_iterations(2000)
+            .fit(&Dataset::new(records, answers))?;
+        // Which of the two answers the sum speaks for is up to the crate.
+        let towards = if fitted.labels().pos.class { 1.0 } else { -1.0 };
+        let weights: Vec<f64> = fitted.params().iter().map(|w| towards * w).collect();
+        let wrong = |(feature, weight): (&usize, &f64)| {
+            let wrong = match names[*feature].1 {
+                Sign::For => *weight < 0.0,
+                Sign::Against => *weight > 0.0,
+                Sign::Any => false,
+            };
+            wrong.then_some((*feature, weight.abs()))
+        };
+        let worst = used
+            .iter()
+            .zip(&weights)
+            .filter_map(wrong)
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        if let Some((feature, _)) = worst {
+            used.retain(|used| *used != feature);
+            continue;
+        }
+        return Ok(Linear {
+            bias: rounded(towards * fitted.intercept()),
+            weights: used
+                .iter()
+                .zip(weights)
+                .map(|(feature, weight)| (names[*feature].0.to_owned(), rounded(weight)))
+                .collect(),
+        });
+    }
+}
+
+/// Three decimals: what a person reads, and far below what matters.
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// The mixes of the miners, each program's variants together, without those
+/// that are as good as the same.
+fn prototypes(programs: &[Program]) -> Vec<PrototypeData> {
+    let mut found: Vec<(PrototypeData, Mix)> = Vec::new();
+    for program in programs.iter().filter(|p| p.label == Label::Miner) {
+        let mut mix = Mix::default();
+        for summary in program.windows() {
+            mix.merge(&summary.mix);
+        }
+        let family = FAMILIES
+            .into_iter()
+            .find(|family| *family == program.family)
+            .unwrap_or("unknown-pow");
+        let same =
+            |(known, of): &(PrototypeData, Mix)| known.family == family && of.distance(&mix) < SAME;
+        if mix.total() == 0 || found.iter().any(same) {
+            continue;
+        }
+        let shares: BTreeMap<String, f64> = mix
+            .shares()
+            .filter(|(_, share)| *share >= 0.0005)
+            .map(|(class, share)| (class.name().to_owned(), rounded(share)))
+            .collect();
+        let data = PrototypeData {
+            family: family.to_owned(),
+            variant: program.name.clone(),
+            mix: shares,
+        };
+        found.push((data, mix));
+    }
+    found.into_iter().map(|(data, _)| data).collect()
+}
