@@ -12,11 +12,13 @@
 //! | [`spawn`] | the workloads and other programs to be judged |
 //! | [`host`] | root, one test at a time, waiting, the kernel's own accounts |
 //! | [`workload`] | the `workload` program itself |
+//! | [`corpus`] | the `corpus` program: what the model is trained from |
 //!
 //! A test that cannot run fails: nothing is skipped in silence. Waiting is
 //! always for an event, with a generous limit; a fixed time passes only where
 //! the claim is about time.
 
+pub mod corpus;
 pub mod daemon;
 pub mod host;
 pub mod metrics;
