@@ -13,11 +13,13 @@
 //! | [`host`] | root, one test at a time, waiting, the kernel's own accounts |
 //! | [`fit`] | the model: fitted to the corpus, and judged by it |
 //! | [`workload`] | the `workload` program itself |
+//! | [`corpus`] | the `corpus` program: what the model is trained from |
 //!
 //! A test that cannot run fails: nothing is skipped in silence. Waiting is
 //! always for an event, with a generous limit; a fixed time passes only where
 //! the claim is about time.
 
+pub mod corpus;
 pub mod daemon;
 pub mod fit;
 pub mod host;

@@ -4,6 +4,7 @@
 //! build as the caller and elevate only the programs that need root.
 
 mod bench;
+mod corpus;
 mod deb;
 mod lint;
 mod routes;
@@ -75,6 +76,13 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Install, record and pack the programs that the model is trained from.
+    #[command(disable_help_flag = true)]
+    Corpus {
+        /// Arguments of the corpus program: `setup`, `record`, `pack`, `help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -100,5 +108,6 @@ fn dispatch(task: Task) -> Result<()> {
         Task::Routes => routes::run(&workspace),
         Task::Vm { version, keep } => vm::run(&workspace, &version, keep),
         Task::Bench { arguments } => bench::run(&workspace, &arguments),
+        Task::Corpus { arguments } => corpus::run(&workspace, &arguments),
     }
 }

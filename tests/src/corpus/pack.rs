@@ -1,0 +1,238 @@
+//! `corpus pack`: from recordings to the one small file that the model is
+//! trained from.
+//!
+//! Windows of a second's distance overlap; only such as do not are taken, so
+//! that the file counts nothing twice. Of a program that starts many processes
+//! those count that do its work.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Serialize;
+use serde_json::{Map, Number, Value};
+
+use super::manifest::{Label, Program};
+use super::recording::{Recording, Window};
+use super::subject::Subject;
+
+/// Seconds between windows that share nothing.
+const STRIDE: f64 = 5.0;
+/// How far the recorder's second may be off.
+const JITTER: f64 = 0.5;
+/// Windows of a process at most: a minute's worth.
+const PER_PROCESS: usize = 12;
+/// A process counts that has this much of the samples of the busiest one.
+const SHARE: f64 = 0.25;
+/// Processes of a recording at most. A compiler's loop has hundreds of one
+/// kind, and must not outvote a program that is one process.
+const PROCESSES: usize = 12;
+/// Digits of a number that matter; the rest is noise, and makes a large file.
+const DIGITS: usize = 4;
+/// What the header of a recording says about the host and unjack that later
+/// readers need. Paths, names and times are of no use to anyone else.
+const FACTS: [&str; 9] = [
+    "arch",
+    "cpu",
+    "every_s",
+    "kernel",
+    "sample_hz",
+    "schema",
+    "unjack_recording",
+    "version",
+    "window_s",
+];
+
+/// Which recording a line is from.
+#[derive(Clone, Serialize)]
+struct Origin<'a> {
+    program: &'a str,
+    label: Label,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    family: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variant: Option<String>,
+}
+
+/// The first line of a recording.
+#[derive(Serialize)]
+struct Head<'a> {
+    #[serde(flatten)]
+    origin: &'a Origin<'a>,
+    source: &'a str,
+    header: Map<String, Value>,
+}
+
+/// A window.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    origin: &'a Origin<'a>,
+    t: f64,
+    /// 0 is the process with the most samples.
+    pid_index: usize,
+    summary: Map<String, Value>,
+}
+
+/// Packs the recordings of these programs.
+pub(super) fn run(programs: &[Program], from: &Path, out: &Path) -> Result<()> {
+    let mut subjects: Vec<Subject> = programs.iter().flat_map(Program::subjects).collect();
+    let order = |subject: &Subject| {
+        let variant = subject.variant.map(|v| (v.threads, v.duty));
+        (subject.program.name.clone(), variant)
+    };
+    subjects.sort_by_key(order);
+    let (mut text, mut packed, mut windows, mut missing) = (String::new(), 0, 0, Vec::new());
+    let mut known = Vec::new();
+    for subject in &subjects {
+        let name = format!("{}.jsonl", subject.stem());
+        let file = from.join(&name);
+        known.push(name);
+        if !file.is_file() {
+            missing.push(subject.stem());
+            continue;
+        }
+        let lines =
+            lines(subject, &Recording::read(&file)?).with_context(|| file.display().to_string())?;
+        packed += 1;
+        windows += lines.len() - 1;
+        for line in lines {
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default();
+        if path.extension().is_some_and(|ext| ext == "jsonl")
+            && !known.iter().any(|known| name == known.as_str())
+        {
+            eprintln!(
+                "corpus: {} is of no program of the manifests; left out",
+                name.display()
+            );
+        }
+    }
+    if !missing.is_empty() {
+        eprintln!("corpus: not recorded: {}", missing.join(", "));
+    }
+    ensure!(
+        packed > 0,
+        "no recording of any program in {}",
+        from.display()
+    );
+    fs::write(out, &text).with_context(|| format!("cannot write {}", out.display()))?;
+    eprintln!(
+        "corpus: {windows} windows of {packed} recordings in {} ({} KiB)",
+        out.display(),
+        text.len().div_ceil(1024)
+    );
+    Ok(())
+}
+
+/// The lines of one recording.
+fn lines(subject: &Subject, recording: &Recording) -> Result<Vec<String>> {
+    let program = subject.program;
+    let origin = Origin {
+        program: &program.name,
+        label: program.label,
+        family: program.family.as_deref(),
+        variant: subject.variant.map(|variant| variant.to_string()),
+    };
+    let header = (recording.header.iter())
+        .filter(|(name, _)| FACTS.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let mut lines = vec![serde_json::to_string(&Head {
+        origin: &origin,
+        source: &program.source,
+        header,
+    })?];
+    for (pid_index, windows) in choose(recording).into_iter().enumerate() {
+        for window in windows {
+            lines.push(serde_json::to_string(&Row {
+                origin: &origin,
+                t: rounded(window.t),
+                pid_index,
+                summary: (window.summary.iter())
+                    .map(|(name, value)| (name.clone(), round(value)))
+                    .collect(),
+            })?);
+        }
+    }
+    Ok(lines)
+}
+
+/// The windows that count, by process, the busiest first.
+fn choose(recording: &Recording) -> Vec<Vec<&Window>> {
+    let mut chosen: Vec<_> = recording
+        .processes
+        .values()
+        .map(|windows| apart(windows))
+        .collect();
+    // Stable: of equals, the one that started first.
+    chosen.sort_by(|a, b| samples(b).total_cmp(&samples(a)));
+    let most = chosen.first().map_or(0.0, |windows| samples(windows));
+    chosen.retain(|windows| samples(windows) > 0.0 && samples(windows) >= SHARE * most);
+    chosen.truncate(PROCESSES);
+    chosen
+}
+
+fn samples(windows: &[&Window]) -> f64 {
+    windows.iter().map(|window| window.samples).sum()
+}
+
+/// Windows of one process that do not overlap. Where to begin is open within
+/// the first stride: where the most samples are got, so that a short process
+/// is told by a full window rather than by its first second.
+fn apart(windows: &[Window]) -> Vec<&Window> {
+    let step = STRIDE - JITTER;
+    let chain = |first: usize| {
+        let mut chain: Vec<&Window> = Vec::new();
+        for window in &windows[first..] {
+            if chain.last().is_none_or(|last| window.t - last.t >= step) {
+                chain.push(window);
+            }
+        }
+        chain.truncate(PER_PROCESS);
+        chain
+    };
+    let begin = windows.first().map_or(0.0, |window| window.t);
+    (0..windows.len())
+        .take_while(|&first| windows[first].t - begin < step)
+        .map(chain)
+        // Of equals the earliest: `max_by` would take the latest.
+        .reduce(|best, next| {
+            if samples(&next) > samples(&best) {
+                next
+            } else {
+                best
+            }
+        })
+        .unwrap_or_default()
+}
+
+/// The same value with all its fractions rounded; whole numbers are kept.
+fn round(value: &Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => number
+            .as_f64()
+            .and_then(|number| Number::from_f64(rounded(number)))
+            .map_or(Value::Null, Value::Number),
+        Value::Array(values) => values.iter().map(round).collect(),
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, value)| (name.clone(), round(value)))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+fn rounded(number: f64) -> f64 {
+    format!("{number:.*e}", DIGITS - 1)
+        .parse()
+        .unwrap_or(number)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! A recording as `unjack record` writes it: a header, then a window a line.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// The only format there is.
+const FORMAT: u64 = 1;
+
+/// A recording of a program and its descendants.
+pub(super) struct Recording {
+    /// What the first line says.
+    pub(super) header: Map<String, Value>,
+    /// The windows of each process, in time.
+    pub(super) processes: BTreeMap<Process, Vec<Window>>,
+}
+
+/// One life of a process with one image: an exec makes it another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Process {
+    start_ns: u64,
+    pid: u32,
+    image: String,
+}
+
+/// What a process executed in the seconds before `t`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Window {
+    /// Seconds since the start of the recording.
+    pub(super) t: f64,
+    /// Samples in it.
+    pub(super) samples: f64,
+    /// All there is to know about it, as it was written.
+    pub(super) summary: Map<String, Value>,
+}
+
+/// A line after the header. What a later recorder adds is not looked at.
+#[derive(Deserialize)]
+struct Line {
+    t: f64,
+    unit: String,
+    #[serde(default)]
+    pid: u32,
+    #[serde(default)]
+    start_ns: u64,
+    #[serde(default)]
+    image: Value,
+    summary: Map<String, Value>,
+}
+
+impl Recording {
+    /// Reads a file.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read or is no recording.
+    pub(super) fn read(file: &Path) -> Result<Self> {
+        let open = || -> Result<Self> { Self::parse(BufReader::new(File::open(file)?)) };
+        open().with_context(|| file.display().to_string())
+    }
+
+    /// Reads lines.
+    pub(super) fn parse(text: impl BufRead) -> Result<Self> {
+        let mut lines = text.lines();
+        let first = lines.next().context("it is empty")??;
+        let header: Map<String, Value> =
+            serde_json::from_str(&first).context("its header is no JSON object")?;
+        ensure!(
+            header.get("unjack_recording").and_then(Value::as_u64) == Some(FORMAT),
+            "its first line is not `\"unjack_recording\": {FORMAT}`"
+        );
+        let mut processes: BTreeMap<Process, Vec<Window>> = BTreeMap::new();
+        for (number, line) in lines.enumerate() {
+            let at = || format!("line {}", number + 2);
+            let line: Line = serde_json::from_str(&line?).with_context(at)?;
+            // Other units sum up the same samples.
+            if line.unit != "process" {
+                continue;
+            }
+            let samples = line.summary.get("samples").and_then(Value::as_f64);
+            let process = Process {
+                start_ns: line.start_ns,
+                pid: line.pid,
+                image: line.image.to_string(),
+            };
+            processes.entry(process).or_default().push(Window {
+                t: line.t,
+                samples: samples.context("no `samples`").with_context(at)?,
+                summary: line.summary,
+            });
+        }
+        for windows in processes.values_mut() {
+            windows.sort_by(|a, b| a.t.total_cmp(&b.t));
+        }
+        Ok(Self { header, processes })
+    }
+
+    /// How many windows there are.
+    pub(super) fn windows(&self) -> usize {
+        self.processes.values().map(Vec::len).sum()
+    }
+}
