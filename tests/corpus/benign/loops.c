@@ -117,7 +117,7 @@ static void raid6(uint64_t i)
 	uint64_t p = 0, q = 0;
 	for (int n = 0; n < WORDS; n++) {
 		uint64_t high = q & 0x8080808080808080;
-		q = (q << 1 & 0xfefefefefefefefe) ^ ((high << 1) - (high >> 7) & 0x1d1d1d1d1d1d1d1d);
+		q = (q << 1 & 0xfefefefefefefefe) ^ (((high << 1) - (high >> 7)) & 0x1d1d1d1d1d1d1d1d);
 		p ^= words[n];
 		q ^= words[n];
 		scratch[n] = p ^ q;
