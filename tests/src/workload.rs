@@ -8,7 +8,13 @@
 //! must be told by what it executes, so nothing here may be a mock-up.
 
 mod benign;
+mod chains;
 mod cli;
+mod digests;
+mod drivers;
+mod grind;
+mod lanes;
+mod memory;
 mod miners;
 mod pace;
 mod randomx;
@@ -53,6 +59,8 @@ pub fn main() -> Result<()> {
         threads: cli.threads,
         seconds: cli.seconds,
         duty: cli.duty(),
+        busy_threads: cli.busy_threads,
+        fake_io: cli.fake_io,
     };
     if cli.headless {
         return title::leave(move || run::run(&cli.task()?, &pace));

@@ -6,6 +6,7 @@
 mod bench;
 mod corpus;
 mod deb;
+mod fit;
 mod lint;
 mod routes;
 mod run;
@@ -83,6 +84,11 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Fit the model to the packed recordings, and write it.
+    Train,
+    /// Judge every program of the corpus by a model that never saw it, and
+    /// write docs/DETECTION.md.
+    Evaluate,
 }
 
 fn main() -> ExitCode {
@@ -108,6 +114,8 @@ fn dispatch(task: Task) -> Result<()> {
         Task::Routes => routes::run(&workspace),
         Task::Vm { version, keep } => vm::run(&workspace, &version, keep),
         Task::Bench { arguments } => bench::run(&workspace, &arguments),
+        Task::Train => fit::run(&workspace, "train"),
+        Task::Evaluate => fit::run(&workspace, "evaluate"),
         Task::Corpus { arguments } => corpus::run(&workspace, &arguments),
     }
 }

@@ -35,6 +35,7 @@ pub struct Summary {
     /// entropy. Grows with the samples where code is spread out.
     pub hot_lines: f64,
     /// The cache line hit most, and its share of the user samples.
+    #[serde(default)]
     pub hottest: Option<(u64, f64)>,
     /// Share of the user samples in each kind of memory; absent kinds have 0.
     pub places: BTreeMap<Place, f64>,

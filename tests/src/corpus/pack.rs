@@ -31,17 +31,17 @@ const PROCESSES: usize = 12;
 const DIGITS: usize = 4;
 /// What the header of a recording says about the host and unjack that later
 /// readers need. Paths, names and times are of no use to anyone else.
-const FACTS: [&str; 9] = [
-    "arch",
-    "cpu",
-    "every_s",
-    "kernel",
-    "sample_hz",
-    "schema",
+const FACTS: [&str; 6] = [
     "unjack_recording",
-    "version",
-    "window_s",
+    "unjack",
+    "kernel",
+    "processor",
+    "sample_hz",
+    "window_seconds",
 ];
+/// What a summary says that is another at every start of a program: where its
+/// hottest code lies.
+const ADDRESSES: [&str; 1] = ["hottest"];
 
 /// Which recording a line is from.
 #[derive(Clone, Serialize)]
@@ -155,6 +155,7 @@ fn lines(subject: &Subject, recording: &Recording) -> Result<Vec<String>> {
                 t: rounded(window.t),
                 pid_index,
                 summary: (window.summary.iter())
+                    .filter(|(name, _)| !ADDRESSES.contains(&name.as_str()))
                     .map(|(name, value)| (name.clone(), round(value)))
                     .collect(),
             })?);

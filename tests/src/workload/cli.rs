@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 
 use anyhow::Result;
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
 
-use super::{Task, benign, miners, randomx};
+use super::{Task, benign, drivers, miners, randomx};
 
 /// Real work to be judged: proof-of-work miners and honest burners.
 #[derive(Debug, Parser)]
@@ -30,6 +31,13 @@ pub(super) struct Cli {
     /// image in /proc/PID.
     #[arg(long, global = true)]
     pub(super) headless: bool,
+    /// Threads that do honest work beside the others, always at full speed:
+    /// the others are then a miner in a busy process.
+    #[arg(long, global = true, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=256))]
+    pub(super) busy_threads: u32,
+    /// Read this many MiB a second, of zeroes, beside the work.
+    #[arg(long, global = true, default_value_t = 0)]
+    pub(super) fake_io: u64,
     #[command(subcommand)]
     work: Work,
 }
@@ -63,6 +71,12 @@ enum Work {
     Keccak,
     /// BLAKE3 over a header, as in Alephium.
     Blake3,
+    /// Any other coin's hash, by name.
+    Mine {
+        /// The hash and, where there are several, the implementation.
+        #[arg(value_parser = PossibleValuesParser::new(drivers::names()))]
+        driver: String,
+    },
     /// Sieve, Collatz and harmonic sums: busy, and no hash.
     Burn,
     /// The same, asleep for half of each 100 ms.
@@ -81,6 +95,7 @@ impl Cli {
             Work::Sha512d => miners::sha512d(),
             Work::Keccak => miners::keccak(),
             Work::Blake3 => miners::blake3(),
+            Work::Mine { driver } => drivers::task(driver)?,
             Work::Burn | Work::Half => benign::burn(),
         })
     }

@@ -1,6 +1,7 @@
 //! Runs a task on its threads and reports the first hash and the last count.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -8,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::Task;
 use super::pace::Pacer;
+use super::{Task, benign};
 
 /// How much of the work to do.
 pub(super) struct Pace {
@@ -19,6 +20,10 @@ pub(super) struct Pace {
     pub(super) seconds: Option<u64>,
     /// Percent of the time in which each is busy, 1 to 100.
     pub(super) duty: u32,
+    /// Threads of honest work beside them, at full speed.
+    pub(super) busy_threads: u32,
+    /// MiB that one more thread reads in a second; 0: no such thread.
+    pub(super) fake_io: u64,
 }
 
 /// Works until the time is over.
@@ -28,14 +33,28 @@ pub(super) fn run(task: &Task, pace: &Pace) -> Result<()> {
         .map(|seconds| Instant::now() + Duration::from_secs(seconds));
     let first = AtomicBool::new(true);
     let hashes = AtomicU64::new(0);
+    let over = || deadline.is_some_and(|deadline| Instant::now() >= deadline);
+    let burn = benign::burn();
     thread::scope(|scope| {
+        let (first, hashes, burn, over) = (&first, &hashes, &burn, &over);
+        for number in 0..pace.busy_threads {
+            scope.spawn(move || -> Result<()> {
+                let mut step = (burn.make)(number)?;
+                while !over() {
+                    step();
+                }
+                Ok(())
+            });
+        }
+        if pace.fake_io > 0 {
+            scope.spawn(move || read_zeroes(pace.fake_io, over));
+        }
         let workers: Vec<_> = (0..pace.threads)
             .map(|number| {
-                let (first, hashes) = (&first, &hashes);
                 scope.spawn(move || -> Result<()> {
                     let mut step = (task.make)(number)?;
                     let mut pacer = Pacer::new(pace.duty);
-                    while deadline.is_none_or(|deadline| Instant::now() < deadline) {
+                    while !over() {
                         let done = step();
                         hashes.fetch_add(done, Ordering::Relaxed);
                         if first.swap(false, Ordering::Relaxed) {
@@ -65,6 +84,23 @@ pub(super) fn run(task: &Task, pace: &Pace) -> Result<()> {
         "algorithm": task.name,
         "hashes": hashes.into_inner(),
     }))
+}
+
+/// Reads `rate` MiB in each second: the kernel counts the bytes of any read,
+/// so this is what input costs least to feign with.
+fn read_zeroes(rate: u64, over: impl Fn() -> bool) -> Result<()> {
+    let mut zeroes = File::open("/dev/zero").context("cannot open /dev/zero")?;
+    let mut buffer = vec![0; 1 << 20];
+    while !over() {
+        let next = Instant::now() + Duration::from_secs(1);
+        for _ in 0..rate {
+            zeroes
+                .read_exact(&mut buffer)
+                .context("cannot read /dev/zero")?;
+        }
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    Ok(())
 }
 
 /// One line, at once: a test waits for it.
