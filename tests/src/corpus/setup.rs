@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::geteuid;
 
 use super::inputs;
@@ -229,16 +229,13 @@ fn answers(command: &mut Command) -> bool {
 
 /// Runs a command with its output on the terminal.
 fn call(command: &mut Command) -> Result<()> {
-    let line = format!("{command:?}");
-    // The program's own words, without the environment.
-    let name = command.get_program().to_string_lossy().into_owned();
-    let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
-    eprintln!("  $ {name} {}", arguments.join(" "));
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| anyhow::anyhow!("cannot run {line}: {error}"))?;
-    ensure!(status.success(), "{name} failed ({status})");
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    let line = words.join(" ");
+    eprintln!("  $ {line}");
+    let status = command.stdin(Stdio::null()).status();
+    let status = status.with_context(|| format!("cannot run `{line}`"))?;
+    ensure!(status.success(), "that failed ({status})");
     Ok(())
 }
 
