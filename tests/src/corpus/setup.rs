@@ -5,6 +5,7 @@
 //! Whatever is there already is left alone, so it may run any number of times.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -69,8 +70,19 @@ pub(super) fn run(place: &Place, programs: &[Program]) -> Result<()> {
 
     if pip {
         if !place.venv().join("bin/pip").is_file() {
-            let mut venv = place.command("python3")?;
-            note(call(venv.args(["-m", "venv"]).arg(place.venv())));
+            // The system's, not some other that a user has on PATH, and with
+            // its modules: those are what Debian's packages bring.
+            let system = Path::new("/usr/bin/python3");
+            let python = if system.is_file() {
+                system
+            } else {
+                Path::new("python3")
+            };
+            let mut venv = place.command(python)?;
+            note(call(
+                venv.args(["-m", "venv", "--system-site-packages"])
+                    .arg(place.venv()),
+            ));
         }
         let install = |packages: &[&str]| {
             let mut command = place.command(place.venv().join("bin/pip"))?;
