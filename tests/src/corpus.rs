@@ -6,13 +6,13 @@
 //!
 //! | step | module | in | out |
 //! |---|---|---|---|
-//! | `setup` | [`setup`], [`inputs`] | manifests | programs installed, inputs made |
-//! | `record` | [`record`], [`job`] | programs | a recording each, by `unjack record` |
-//! | `pack` | [`pack`], [`recording`] | recordings | one small file, kept in the repository |
+//! | `setup` | `setup`, `inputs` | manifests | programs installed, inputs made |
+//! | `record` | `record`, `job` | programs | a recording each, by `unjack record` |
+//! | `pack` | `pack`, `recording` | recordings | one small file, kept in the repository |
 //!
-//! [`manifest`] reads the manifests, [`subject`] is a program in one of its
-//! variants, and [`place`] is the directory and the
-//! environment in which programs run.
+//! `manifest` reads the manifests, `subject` is a program in one of its
+//! variants, and `place` is the directory and the environment in which they
+//! run.
 
 mod cli;
 mod inputs;

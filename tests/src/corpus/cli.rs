@@ -46,7 +46,7 @@ pub(super) enum Step {
 pub(super) struct Recording {
     /// Only programs with these names; `*` and `?` match what they do in a
     /// shell.
-    #[arg(long)]
+    #[arg(long, num_args = 1..)]
     pub(super) only: Vec<String>,
     /// Only programs with this label.
     #[arg(long, value_enum)]

@@ -89,13 +89,13 @@ impl Place {
         Ok(command)
     }
 
-    /// PATH: the crates of the manifests first, since a user may have others
-    /// of the same name. Python and its programs last: `python3` is the
-    /// system's, which has the modules that Debian's packages bring.
+    /// PATH: what the manifests install first, since a user may have other
+    /// programs of the same names; so `python3` has what pip installed.
     fn path(&self, modules: &Path) -> Result<OsString> {
         let path = env::var_os("PATH").unwrap_or_default();
-        let own = [self.cargo().join("bin")];
-        let last = [self.venv().join("bin"), modules.join(".bin")];
+        let own = [self.cargo().join("bin"), self.venv().join("bin")];
+        // Last: packages of npm bring programs that nobody asked for.
+        let last = [modules.join(".bin")];
         Ok(env::join_paths(
             own.into_iter()
                 .chain(env::split_paths(&path))

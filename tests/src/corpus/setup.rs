@@ -5,10 +5,11 @@
 //! Whatever is there already is left alone, so it may run any number of times.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustix::process::geteuid;
 
 use super::inputs;
@@ -69,8 +70,19 @@ pub(super) fn run(place: &Place, programs: &[Program]) -> Result<()> {
 
     if pip {
         if !place.venv().join("bin/pip").is_file() {
-            let mut venv = place.command("python3")?;
-            note(call(venv.args(["-m", "venv"]).arg(place.venv())));
+            // The system's, not some other that a user has on PATH, and with
+            // its modules: those are what Debian's packages bring.
+            let system = Path::new("/usr/bin/python3");
+            let python = if system.is_file() {
+                system
+            } else {
+                Path::new("python3")
+            };
+            let mut venv = place.command(python)?;
+            note(call(
+                venv.args(["-m", "venv", "--system-site-packages"])
+                    .arg(place.venv()),
+            ));
         }
         let install = |packages: &[&str]| {
             let mut command = place.command(place.venv().join("bin/pip"))?;
@@ -229,16 +241,13 @@ fn answers(command: &mut Command) -> bool {
 
 /// Runs a command with its output on the terminal.
 fn call(command: &mut Command) -> Result<()> {
-    let line = format!("{command:?}");
-    // The program's own words, without the environment.
-    let name = command.get_program().to_string_lossy().into_owned();
-    let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
-    eprintln!("  $ {name} {}", arguments.join(" "));
-    let status = command
-        .stdin(Stdio::null())
-        .status()
-        .map_err(|error| anyhow::anyhow!("cannot run {line}: {error}"))?;
-    ensure!(status.success(), "{name} failed ({status})");
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(|word| word.to_string_lossy()).collect();
+    let line = words.join(" ");
+    eprintln!("  $ {line}");
+    let status = command.stdin(Stdio::null()).status();
+    let status = status.with_context(|| format!("cannot run `{line}`"))?;
+    ensure!(status.success(), "that failed ({status})");
     Ok(())
 }
 
