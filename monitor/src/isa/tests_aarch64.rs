@@ -1,6 +1,9 @@
 //! Real `aarch64` machine code, as GCC 12 and the GNU assembler wrote it and
 //! `objdump` reads it; [`check`] says how a listing is checked.
 
+mod forms;
+mod libraries;
+
 use super::tests::{check, classes_in};
 use super::{Arch, Class, decode, disassemble};
 
@@ -12,19 +15,19 @@ const SHA256_SCALAR: &str = "
     03 2c 43 29 | ldp w3, w11, [x0, #24]  | move
     89 2c 84 13 | ror w9, w4, #11         | rotate
     0a 08 40 b9 | ldr w10, [x0, #8]       | move
-    29 19 c4 4a | eor w9, w9, w4, ror #6  | xor
+    29 19 c4 4a | eor w9, w9, w4, ror #6  | rotate
     63 00 24 0a | bic w3, w3, w4          | logic
     48 34 82 13 | ror w8, w2, #13         | rotate
     c5 00 0a 4a | eor w5, w6, w10         | xor
-    24 65 c4 4a | eor w4, w9, w4, ror #25 | xor
+    24 65 c4 4a | eor w4, w9, w4, ror #25 | rotate
     63 00 07 4a | eor w3, w3, w7          | xor
-    08 09 c2 4a | eor w8, w8, w2, ror #2  | xor
+    08 09 c2 4a | eor w8, w8, w2, ror #2  | rotate
     a5 00 02 0a | and w5, w5, w2          | logic
     c6 00 0a 0a | and w6, w6, w10         | logic
     07 0c 40 b9 | ldr w7, [x0, #12]       | move
     21 00 0b 0b | add w1, w1, w11         | add
     63 00 04 0b | add w3, w3, w4          | add
-    02 59 c2 4a | eor w2, w8, w2, ror #22 | xor
+    02 59 c2 4a | eor w2, w8, w2, ror #22 | rotate
     a5 00 06 4a | eor w5, w5, w6          | xor
     61 00 01 0b | add w1, w3, w1          | add
     42 00 05 0b | add w2, w2, w5          | add
@@ -119,7 +122,7 @@ const ODDMENTS: &str = "
     20 a4 08 2f | uxtl v0.8h, v1.8b                 | move
     20 00 02 ca | eor x0, x1, x2                    | xor
     20 00 01 ca | eor x0, x1, x1                    | move
-    20 20 c1 ca | eor x0, x1, x1, ror #8            | xor
+    20 20 c1 ca | eor x0, x1, x1, ror #8            | rotate
     20 00 40 d2 | eor x0, x1, #0x1                  | xor
     20 00 22 ca | eon x0, x1, x2                    | xor
     e0 03 01 aa | mov x0, x1                        | move
@@ -169,12 +172,6 @@ const ODDMENTS: &str = "
     00 00 08 36 | tbz w0, #1, e8 <.text+0xe8>       | branch
     00 00 3f d6 | blr x0                            | branch
     01 00 00 d4 | svc #0x0                          | other
-";
-
-/// Scalable-vector code is stepped over, not read.
-const SCALABLE: &str = "
-    20 30 a2 04 | eor z0.d, z1.d, z2.d | other
-    00 00 01 8b | add x0, x0, x1       | add
 ";
 
 /// What follows a jump may never run.
@@ -239,11 +236,6 @@ fn crc32() {
 #[test]
 fn oddments() {
     check(Arch::Aarch64, ODDMENTS);
-}
-
-#[test]
-fn scalable() {
-    check(Arch::Aarch64, SCALABLE);
 }
 
 #[test]
