@@ -33,7 +33,7 @@ fn blake(input: &[u8]) -> Link {
     output
 }
 
-/// The five finalists of the SHA-3 competition but one: NIST5.
+/// All five finalists of the SHA-3 competition.
 fn finalists(input: &[u8]) -> Link {
     let output = link::<Groestl512>(&blake(input));
     let output = link::<Keccak512>(&link::<Jh512>(&output));

@@ -18,7 +18,7 @@ const DRIVERS: &[(&str, Make)] = &[
     // Plain digests.
     ("sha512-256d", digests::twice::<Sha512_256>), // Radiant
     ("sha3d", digests::twice::<Sha3_256>),         // BSHA3
-    ("keccak512", digests::once::<Keccak512>),     // the first half of Ethash's
+    ("keccak512", digests::once::<Keccak512>),     // the first step of Ethash
     ("blake2b", digests::blake2b),                 // Siacoin
     ("blake2s", digests::blake2s),                 // Kadena
     ("blake256", digests::blake256),               // Decred
@@ -36,7 +36,7 @@ const DRIVERS: &[(&str, Make)] = &[
         "gost",
         digests::after::<streebog::Streebog512, streebog::Streebog256>,
     ), // GOSTcoin
-    ("sha512-sha256", digests::after::<Sha512, Sha256>), // the start of LBRY's
+    ("sha512-sha256", digests::after::<Sha512, Sha256>), // no coin's: another mix of both
     ("lbry", chains::lbry),                            // LBRY Credits
     ("nist5", chains::nist5),                          // TalkCoin
     ("x11-like", chains::x11_like),

@@ -64,22 +64,22 @@ pub(super) fn yescrypt<const N: u64, const R: u32>(thread: u32) -> Result<Step> 
     }))
 }
 
-/// Lyra2RE: BLAKE-256, Keccak-256, Lyra2, Skein and Grøstl.
+/// `Lyra2RE`: BLAKE-256, Keccak-256, Lyra2, Skein and Grøstl.
 pub(super) fn lyra2re(thread: u32) -> Result<Step> {
     lyra2(thread, lyra2::lyra2re::sum)
 }
 
-/// Lyra2REv2: also `CubeHash` and BMW.
+/// `Lyra2REv2`: also `CubeHash` and BMW.
 pub(super) fn lyra2rev2(thread: u32) -> Result<Step> {
     lyra2(thread, lyra2::lyra2rev2::sum)
 }
 
-/// Lyra2REv3: BLAKE-256, a changed Lyra2 twice, `CubeHash` and BMW.
+/// `Lyra2REv3`: BLAKE-256, a changed Lyra2 twice, `CubeHash` and BMW.
 pub(super) fn lyra2rev3(thread: u32) -> Result<Step> {
     lyra2(thread, lyra2::lyra2rev3::sum)
 }
 
-/// Lyra2Z: BLAKE-256 and Lyra2 with more passes.
+/// `Lyra2Z`: BLAKE-256 and Lyra2 with more passes.
 pub(super) fn lyra2z(thread: u32) -> Result<Step> {
     lyra2(thread, lyra2::lyra2z::sum)
 }
