@@ -11,6 +11,7 @@
 //! | [`metrics`] | a scrape and the reading of it |
 //! | [`spawn`] | the workloads and other programs to be judged |
 //! | [`host`] | root, one test at a time, waiting, the kernel's own accounts |
+//! | [`evade`] | how miners hide, done for real |
 //! | [`workload`] | the `workload` program itself |
 //!
 //! A test that cannot run fails: nothing is skipped in silence. Waiting is
@@ -18,6 +19,7 @@
 //! the claim is about time.
 
 pub mod daemon;
+pub mod evade;
 pub mod host;
 pub mod metrics;
 pub mod output;
