@@ -9,6 +9,22 @@ const inNode = typeof require === "function";
 const library = inNode ? require("hash-wasm") : self.hashwasm;
 const algorithm = inNode ? process.argv[2] : self.name;
 
+// The library makes a new instance of its module for each hash, which takes
+// longer than the hash. A miner keeps the one that it has, and so does this one:
+// the library gets it back with the memory that it had to ask for empty again.
+const instantiate = WebAssembly.instantiate;
+const kept = new Map();
+WebAssembly.instantiate = async (module, imports) => {
+  const memory = (instance) => new Uint8Array(instance.exports.memory.buffer);
+  if (!kept.has(module)) {
+    const instance = await instantiate(module, imports);
+    kept.set(module, { instance, size: memory(instance).length });
+  }
+  const { instance, size } = kept.get(module);
+  memory(instance).fill(0, size);
+  return instance;
+};
+
 const hashes = {
   // TurtleCoin's Chukwa: 512 KiB, three passes, the salt is the header's start.
   argon2: (header) =>
