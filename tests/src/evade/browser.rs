@@ -109,6 +109,10 @@ impl Browser {
 
     /// Processes that draw pages and run their scripts, with the CPU seconds
     /// that each has used.
+    ///
+    /// # Panics
+    ///
+    /// When `/proc` is not mounted.
     #[must_use]
     pub fn renderers(&self) -> Vec<(u32, f64)> {
         let group = i32::try_from(self.process.pid())

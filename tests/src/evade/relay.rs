@@ -50,15 +50,13 @@ impl Runner {
         let left = self.end.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).expect("a short time");
         let mut ended = [PollFd::new(&process, PollFlags::IN)];
-        let killed = match poll(&mut ended, Some(&left)).expect("a descriptor of a process") {
-            0 => None,
-            _ => {
-                let status = self.workload.ended().expect("the kernel said so");
-                let signal = status.signal();
-                assert!(signal.is_some(), "process {pid} ended by itself: {status}");
-                signal
-            }
-        };
+        let ready = poll(&mut ended, Some(&left)).expect("a descriptor of a process");
+        let killed = (ready > 0).then(|| {
+            let status = self.workload.ended().expect("the kernel said so");
+            status
+                .signal()
+                .unwrap_or_else(|| panic!("process {pid} ended by itself: {status}"))
+        });
         Run { pid, killed }
     }
 }

@@ -114,11 +114,11 @@ fn a_miner_by_any_other_name_is_the_same_miner() {
         assert_killed(&daemon, miner, "sha256d", first, DEATH);
     }
     let verdicts = daemon.events_of("verdict");
-    let named: BTreeSet<_> = verdicts
+    let judged: BTreeSet<_> = verdicts
         .iter()
         .filter(|verdict| miners.iter().any(|miner| verdict["pid"] == miner.pid()))
         .filter_map(|verdict| Some(verdict["comm"].as_str()?.chars().rev().collect()))
         .collect();
-    assert_eq!(named, names);
+    assert_eq!(judged, names);
     innocent.assert_spared(&daemon);
 }
