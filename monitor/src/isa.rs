@@ -38,7 +38,7 @@ mod tests_x86_64;
 #[repr(usize)]
 pub enum Class {
     /// Rotation and funnel shift (`shld`, `extr`), and what rotates as part of
-    /// more (`xar`, `rax1`).
+    /// more (`xar`, `rax1`, `eor … ror`).
     Rotate,
     /// Shift and bit-field extraction; also each half of a rotate that was
     /// built from two shifts.

@@ -11,6 +11,7 @@
 //! | [`metrics`] | a scrape and the reading of it |
 //! | [`spawn`] | the workloads and other programs to be judged |
 //! | [`host`] | root, one test at a time, waiting, the kernel's own accounts |
+//! | [`evade`] | how miners hide, done for real |
 //! | [`fit`] | the model: fitted to the corpus, and judged by it |
 //! | [`workload`] | the `workload` program itself |
 //! | [`corpus`] | the `corpus` program: what the model is trained from |
@@ -21,6 +22,7 @@
 
 pub mod corpus;
 pub mod daemon;
+pub mod evade;
 pub mod fit;
 pub mod host;
 pub mod metrics;

@@ -17,6 +17,10 @@ const POINTERS_FROM: u64 = 1 << 32;
 /// The end of user space with four-level page tables.
 const POINTERS_TO: u64 = 1 << 47;
 
+/// Instructions after which rubbish is not held against a window: whoever puts
+/// it behind a branch that is always taken must not look like no code at all.
+const STRAIGHT: u32 = 3;
+
 /// One sample, decoded. Some 190 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
@@ -53,7 +57,7 @@ impl Look {
             line: sample.ip / LINE * LINE,
             kernel: sample.kernel,
             place,
-            undecodable: decoded.undecodable,
+            undecodable: decoded.undecodable && decoded.mix.total() < STRAIGHT,
             rounds: sample.rounds,
             mix: Class::ALL.map(|class| u8::try_from(decoded.mix.count(class)).unwrap_or(u8::MAX)),
             data: sample.registers.map(data_line),
@@ -81,6 +85,21 @@ fn data_line(register: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rubbish_behind_a_branch_does_not_spoil_the_code_before_it() {
+        let undecodable = |code: &[u8]| {
+            let process = crate::event::Process {
+                tgid: 1,
+                start_ns: 1,
+            };
+            let sample = Sample::user(process, 1, 1, 0x1000, code);
+            Look::new(Arch::X86_64, &sample, Place::File).undecodable
+        };
+        // xor eax, ecx; rol eax, 5; jz +2; two bytes that are nothing
+        assert!(!undecodable(&[0x31, 0xc8, 0xc1, 0xc0, 0x05, 0x74, 0x02, 0x06, 0x06]));
+        assert!(undecodable(&[0x06; 8]));
+    }
 
     #[test]
     fn pointers_are_told_from_hash_state() {

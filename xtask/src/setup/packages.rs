@@ -99,7 +99,21 @@ const TESTS: &[Package] = &[
     package("gcc", "honest work", Proof::Program("gcc")),
     package("openssl", "honest work", Proof::Program("openssl")),
     package("python3", "honest work", Proof::Program("python3")),
-    package("nodejs", "honest work", Proof::Program("node")),
+    package(
+        "nodejs",
+        "honest work, and a miner in WebAssembly",
+        Proof::Program("node"),
+    ),
+    package(
+        "npm",
+        "fetches the WebAssembly hashes, pinned by checksum",
+        Proof::Program("npm"),
+    ),
+    package(
+        "chromium",
+        "a browser whose tab mines",
+        Proof::Program("chromium"),
+    ),
     package(
         "prometheus",
         "its promtool checks the metrics; the server is not installed",

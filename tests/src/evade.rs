@@ -1,0 +1,25 @@
+//! How miners hide, done for real.
+//!
+//! Owns the tricks that the suites `evasions` and `browser` play. In: a process
+//! or a program. Out: the same one, hidden; each trick has a way to see that it
+//! took place, and is undone when its handle is dropped, also by a failed test.
+//! The tricks are those that MITRE ATT&CK and public write-ups of miners
+//! describe; none needs anything of a miner's code.
+//!
+//! | module | trick |
+//! |---|---|
+//! | [`memory`] | the image is in memory only (T1620) |
+//! | [`cover`] | an empty directory lies over `/proc/PID` (T1564.013) |
+//! | [`pulse`] | the process is stopped most of the time |
+//! | [`quota`] | the process gets a few percent of a core |
+//! | [`relay`] | a new pid before the old one is noticed |
+//! | [`wasm`] | the hash is WebAssembly in node |
+//! | [`browser`] | … or in a tab |
+
+pub mod browser;
+pub mod cover;
+pub mod memory;
+pub mod pulse;
+pub mod quota;
+pub mod relay;
+pub mod wasm;

@@ -1,0 +1,98 @@
+//! Miners that come again.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use tests::evade::relay::{Run, Runner};
+use tests::host::take_turn;
+use tests::{Daemon, Workload};
+
+use super::{DEATH, Innocent, assert_unjudged, image, miner_verdict};
+
+/// How long each process of a relay lives if it is let.
+const LIFE: Duration = Duration::from_secs(1);
+/// Processes in a row that must not live so long once one was caught.
+const CAUGHT: usize = 3;
+
+fn runner(program: &Path, work: &str) -> Runner {
+    Runner::new(Workload::spawn(Command::new(program).arg(work)), LIFE)
+}
+
+/// By the one signal or the other that the daemon sends.
+fn is_kill(run: Run) -> bool {
+    let signals = [Signal::TERM, Signal::KILL].map(Signal::as_raw);
+    run.killed.is_some_and(|signal| signals.contains(&signal))
+}
+
+/// No process of it lives long enough to be judged alone. The innocent relay
+/// beside it does the same with honest work.
+#[test]
+fn a_miner_with_a_new_pid_every_second_is_killed_each_time() {
+    let _turn = take_turn();
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let daemon = Daemon::start(&["--action", "kill"]);
+    let (miner, honest) = (image(home.path(), "relay"), image(home.path(), "honest"));
+    let began = Instant::now();
+    let mut rounds: Vec<Run> = Vec::new();
+    let first = loop {
+        let beside = runner(&honest, "burn");
+        let run = runner(&miner, "sha256d").run();
+        let beside = beside.run();
+        assert_eq!(beside.killed, None, "an innocent was killed: {beside:?}");
+        assert_unjudged(&daemon, beside.pid);
+        rounds.push(run);
+        let first = rounds.iter().position(|&run| is_kill(run));
+        match first {
+            Some(first) if rounds.len() > first + CAUGHT => break first,
+            None if began.elapsed() > DEATH => {
+                panic!("{} miners, one after the other, lived", rounds.len())
+            }
+            _ => {}
+        }
+    };
+    assert!(
+        rounds[first..].iter().all(|&run| is_kill(run)),
+        "after the first that was killed: {:?}",
+        &rounds[first..]
+    );
+    for run in &rounds[first..] {
+        let verdict = miner_verdict(&daemon, run.pid);
+        assert_eq!(verdict["family"], "sha256d", "{verdict}");
+    }
+}
+
+/// The second image has another name and another file, so what was found of
+/// the first one says nothing of it: it is judged by what it does.
+#[test]
+fn a_miner_that_becomes_another_when_it_is_told_to_end_is_killed() {
+    let _turn = take_turn();
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let daemon = Daemon::start(&["--action", "kill"]);
+    let innocent = Innocent::start(home.path());
+    let second = image(home.path(), "second");
+    let mut miner = Workload::spawn(
+        Command::new(env!("CARGO_BIN_EXE_reborn"))
+            .arg("sha256d")
+            .env("REBORN_AS", &second),
+    );
+    let first = miner.first_hash();
+    for exe in [Path::new(env!("CARGO_BIN_EXE_reborn")), &second] {
+        let what = format!("verdict against {}", exe.display());
+        daemon.wait_event(&what, DEATH, |event| {
+            event["pid"] == miner.pid()
+                && event["verdict"] == "miner"
+                && event["exe"].as_str().map(Path::new) == Some(exe)
+        });
+    }
+    miner.wait_killed("both lives of the miner are over", first + DEATH);
+    let lives = miner
+        .stdout
+        .lines()
+        .into_iter()
+        .filter_map(|line| line.json);
+    let lives = lives.filter(|line| line["event"] == "first-hash").count();
+    assert_eq!(lives, 2, "it came again, once");
+    innocent.assert_spared(&daemon);
+}
