@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     collector::{Collector, Subject},
     daemon::monotonic_ns,
-    event::{self, Event, ImageKey, Process},
+    event::{self, ImageKey, Process},
     isa::Arch,
     probe::{ProbeError, Probes, Settings},
     profile::{Summary, seconds},
@@ -173,9 +173,6 @@ impl Recorder {
         let collector = &mut self.collector;
         self.probes.drain(DRAIN_LIMIT, |record| {
             if let Ok(event) = event::decode(record) {
-                if let Event::Sample(sample) = &event {
-                    self.kin.sampled(sample.process);
-                }
                 left.extend(collector.take(&event).map(|(subject, _)| subject));
             }
         });
@@ -253,19 +250,9 @@ struct Kin {
     founder: Option<u32>,
     known: HashSet<Process>,
     pids: HashSet<u32>,
-    waiting: HashSet<Process>,
 }
 
 impl Kin {
-    /// Somebody was sampled, of whom nothing may be known yet.
-    fn sampled(&mut self, process: Process) {
-        if self.founder == Some(process.tgid) {
-            self.add(process);
-        } else if self.founder.is_some() && !self.known.contains(&process) {
-            self.waiting.insert(process);
-        }
-    }
-
     /// Takes the parents that were recorded at fork, and follows them down.
     fn learn(&mut self, mut parents: Vec<(u32, u64, u32)>) {
         let Some(founder) = self.founder else { return };
@@ -283,7 +270,6 @@ impl Kin {
                 break;
             }
         }
-        self.waiting.clear();
     }
 
     fn add(&mut self, process: Process) {
@@ -341,4 +327,52 @@ fn processor() -> String {
         .map_or_else(String::new, |name| {
             name.trim_start_matches([' ', '\t', ':']).to_owned()
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(tgid: u32) -> Process {
+        Process {
+            tgid,
+            start_ns: u64::from(tgid),
+        }
+    }
+
+    #[test]
+    fn kin_is_followed_down_in_whatever_order_it_is_found() {
+        let mut kin = Kin {
+            founder: Some(10),
+            ..Kin::default()
+        };
+        // Pid, start, parent: a grandchild before its parent, and a stranger.
+        kin.learn(vec![(30, 30, 20), (20, 20, 10), (10, 10, 1), (40, 40, 1)]);
+        let known = [10, 20, 30, 40].map(|tgid| kin.has(process(tgid)));
+        assert_eq!(known, [true, true, true, false]);
+        // The child left; its child is still known for kin.
+        kin.learn(vec![(50, 50, 30)]);
+        assert!(kin.has(process(50)));
+    }
+
+    #[test]
+    fn without_a_command_everybody_is_kin() {
+        assert!(Kin::default().has(process(1)));
+    }
+
+    #[test]
+    fn a_window_survives_the_file() {
+        let window = Window {
+            t: 1.0,
+            unit: "process".to_owned(),
+            pid: 2,
+            start_ns: 3,
+            image: (4, 5),
+            comm: "nginx".to_owned(),
+            summary: Summary::default(),
+        };
+        let text = serde_json::to_string(&window).unwrap();
+        let again: Window = serde_json::from_str(&text).unwrap();
+        assert_eq!(again, window);
+    }
 }

@@ -8,7 +8,7 @@
 //! 1. *Is it hashing?* From the mix of instructions, mostly.
 //! 2. *Is it mining?* From witnesses that do not depend on the mix: whether
 //!    data flows through it, whether it waits for anybody, whose code it is,
-//!    what it hashes, how flat it burns.
+//!    what it hashes.
 //!
 //! The score is the product: mining takes both.
 
@@ -162,7 +162,8 @@ fn mix_text(summary: &Summary) -> String {
     )
 }
 
-/// Where the code lies, and whether it hides.
+/// Where the code lies, how it burns, and whether it hides: told, not weighed.
+/// Honest programs that are generated, flat or many exist.
 fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
     let summary = view.summary;
     let places = [
@@ -177,15 +178,30 @@ fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
         let share = summary.place(place);
         (share >= 0.1).then(|| format!("{:.0} % of its code runs from {what}", 100.0 * share))
     });
-    let hides = [
-        (summary.hidden, "the host's /proc does not show it"),
-        (summary.poses, "it shows as a kernel thread and is none"),
+    let flat = summary.flatness > 0.9 && summary.steadiness > 0.9;
+    let others = [
+        (
+            flat,
+            "its burn is flat: no second is unlike another".to_owned(),
+        ),
+        (
+            summary.twins > 1,
+            format!("{} threads do the same", summary.twins),
+        ),
+        (
+            summary.hidden,
+            "the host's /proc does not show it".to_owned(),
+        ),
+        (
+            summary.poses,
+            "it shows as a kernel thread and is none".to_owned(),
+        ),
     ];
-    let hides = hides
+    let others = others
         .into_iter()
         .filter(|(is, _)| *is)
-        .map(|(_, text)| text.to_owned());
-    evidence.extend(places.chain(hides).map(|text| Evidence {
+        .map(|(_, text)| text);
+    evidence.extend(places.chain(others).map(|text| Evidence {
         supports: true,
         text,
     }));

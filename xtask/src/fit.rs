@@ -14,6 +14,13 @@ use crate::workspace::Workspace;
 pub(crate) fn run(workspace: &Workspace, step: &str) -> Result<()> {
     setup::run(workspace, Route::Auto, Extras::None)?;
     shell::run(&mut workspace.cargo(&[
-        "run", "--release", "--package", "tests", "--bin", "fit", "--", step,
+        "run",
+        "--release",
+        "--package",
+        "tests",
+        "--bin",
+        "fit",
+        "--",
+        step,
     ]))
 }

@@ -52,6 +52,21 @@ fn defaults_are_accepted() {
 }
 
 #[test]
+fn patience_is_at_least_the_window() {
+    let config = config(&["--window", "30s", "--patience", "30s"]).unwrap();
+    assert_eq!(config.patience.as_secs(), 30);
+    refused(&["--patience", "4s"], "at least --window");
+    refused(&["--patience", "2h"], "at most 1h");
+}
+
+#[test]
+fn hashing_is_acted_on_only_if_asked() {
+    assert_eq!(config(&[]).unwrap().act_on, ActOn::Miner);
+    let asked = config(&["--act-on", "hashing"]).unwrap();
+    assert_eq!(asked.act_on, ActOn::Hashing);
+}
+
+#[test]
 fn many_cores_may_be_asked_for() {
     assert!((config(&["--min-cpu", "250%"]).unwrap().min_cpu - 2.5).abs() < 1e-9);
 }

@@ -253,3 +253,6 @@ impl Group {
         Summary::of(in_window(), since_ns, &burn)
     }
 }
+
+#[cfg(test)]
+mod tests;

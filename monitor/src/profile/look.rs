@@ -97,7 +97,9 @@ mod tests {
             Look::new(Arch::X86_64, &sample, Place::File).undecodable
         };
         // xor eax, ecx; rol eax, 5; jz +2; two bytes that are nothing
-        assert!(!undecodable(&[0x31, 0xc8, 0xc1, 0xc0, 0x05, 0x74, 0x02, 0x06, 0x06]));
+        assert!(!undecodable(&[
+            0x31, 0xc8, 0xc1, 0xc0, 0x05, 0x74, 0x02, 0x06, 0x06
+        ]));
         assert!(undecodable(&[0x06; 8]));
     }
 

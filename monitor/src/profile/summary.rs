@@ -181,7 +181,8 @@ impl Sums {
             .map(|lines| 1.0 - Spread::of(lines).concentration)
             .fold(0.0, f64::max);
         let rates = Rates::of(self.threads.values());
-        let window_ns = burn.until_ns.saturating_sub(since_ns);
+        // What is younger than the window is not restless for that.
+        let window_ns = burn.until_ns.saturating_sub(since_ns).min(burn.span_ns);
         let of_threads = |count: fn(&Thread) -> u32| self.threads.values().map(count).sum();
         Summary {
             samples: self.samples,

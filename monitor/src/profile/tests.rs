@@ -201,11 +201,12 @@ fn a_burst_is_less_steady_than_a_burn() {
     let steadiness = |seconds: &[u64]| {
         let samples: Vec<(u32, u64, u64)> = seconds.iter().map(|second| (1, *second, 0)).collect();
         let mut profile = profile(&samples);
-        let time_ns = 10 * SECOND;
-        profile.read(Reading {
-            time_ns,
-            ..Reading::default()
-        });
+        for second in [5, 10] {
+            profile.read(Reading {
+                time_ns: second * SECOND,
+                ..Reading::default()
+            });
+        }
         profile.summary(5 * SECOND).steadiness
     };
     near(steadiness(&[5, 6, 7, 8, 9]), 1.0);

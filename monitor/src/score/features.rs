@@ -99,7 +99,7 @@ const ROUNDING: Feature = Feature {
 };
 
 /// Is it mining? Asked of what hashes.
-pub const MINING: [Feature; 11] = [
+pub const MINING: [Feature; 8] = [
     Feature {
         name: "io",
         value: |view| (1.0 + view.summary.io_per_cpu_second.unwrap_or(0.0) / 1e6).log10(),
@@ -177,29 +177,6 @@ pub const MINING: [Feature; 11] = [
         text: |_| None,
     },
     ROUNDING,
-    Feature {
-        name: "fileless",
-        value: |view| view.summary.fileless_share(),
-        sign: Sign::For,
-        text: |_| None,
-    },
-    Feature {
-        name: "flat",
-        value: |view| view.summary.flatness * view.summary.steadiness,
-        sign: Sign::For,
-        text: |view| {
-            (view.summary.flatness > 0.9 && view.summary.steadiness > 0.9)
-                .then(|| "its burn is flat: no second is unlike another".to_owned())
-        },
-    },
-    Feature {
-        name: "twins",
-        value: |view| f64::from(view.summary.twins.max(1)).log2().min(4.0),
-        sign: Sign::For,
-        text: |view| {
-            (view.summary.twins > 1).then(|| format!("{} threads do the same", view.summary.twins))
-        },
-    },
 ];
 
 /// A class's share, in tenths, so that weights are of the order of 1.

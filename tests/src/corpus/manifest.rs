@@ -51,6 +51,10 @@ pub(super) struct Program {
     /// Whether `run` has `{threads}` and `{duty}`, for several of both.
     #[serde(default)]
     pub(super) variants: bool,
+    /// Seconds it prepares, at full speed, before it does what it is recorded
+    /// for: recorded longer by so much, and left out.
+    #[serde(default)]
+    pub(super) warmup: u64,
 }
 
 /// What a program does, as far as unjack cares.

@@ -93,7 +93,7 @@ pub(super) fn run(programs: &[Program], from: &Path, out: &Path) -> Result<()> {
             continue;
         }
         let lines =
-            lines(subject, &Recording::read(&file)?).with_context(|| file.display().to_string())?;
+            lines(subject, Recording::read(&file)?).with_context(|| file.display().to_string())?;
         packed += 1;
         windows += lines.len() - 1;
         for line in lines {
@@ -131,7 +131,7 @@ pub(super) fn run(programs: &[Program], from: &Path, out: &Path) -> Result<()> {
 }
 
 /// The lines of one recording.
-fn lines(subject: &Subject, recording: &Recording) -> Result<Vec<String>> {
+fn lines(subject: &Subject, mut recording: Recording) -> Result<Vec<String>> {
     let program = subject.program;
     let origin = Origin {
         program: &program.name,
@@ -148,7 +148,14 @@ fn lines(subject: &Subject, recording: &Recording) -> Result<Vec<String>> {
         source: &program.source,
         header,
     })?];
-    for (pid_index, windows) in choose(recording).into_iter().enumerate() {
+    if program.warmup > 0 {
+        // The window itself begins before its end.
+        let from = program.warmup as f64 + STRIDE;
+        for windows in recording.processes.values_mut() {
+            windows.retain(|window| window.t >= from);
+        }
+    }
+    for (pid_index, windows) in choose(&recording).into_iter().enumerate() {
         for window in windows {
             lines.push(serde_json::to_string(&Row {
                 origin: &origin,

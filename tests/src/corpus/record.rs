@@ -48,7 +48,7 @@ pub(super) fn run(place: &Place, programs: &[Program], options: &cli::Recording)
         jobs.push_back(Job {
             place,
             unjack: &unjack,
-            seconds: options.seconds(subject.program.label),
+            seconds: options.seconds(subject.program.label) + subject.program.warmup,
             subject,
             file,
             number: jobs.len(),

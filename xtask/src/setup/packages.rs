@@ -97,6 +97,11 @@ const TESTS: &[Package] = &[
     ),
     package("xz-utils", "honest work", Proof::Program("xz")),
     package("gcc", "honest work", Proof::Program("gcc")),
+    package(
+        "make",
+        "builds the assembly of one of the miners",
+        Proof::Program("make"),
+    ),
     package("openssl", "honest work", Proof::Program("openssl")),
     package("python3", "honest work", Proof::Program("python3")),
     package(

@@ -32,14 +32,12 @@ fn a_recording_becomes_a_head_and_windows_without_traces_of_the_host() {
     let program = program();
     let subject = program.subjects().next().unwrap();
     let recording = recording(&[line(1.0, 7, 90), line(2.000_04, 7, 99), line(7.0, 7, 98)]);
-    let lines = lines(&subject, &recording).unwrap();
+    let lines = lines(&subject, recording).unwrap();
     let origin = r#""program":"sha256d","label":"miner","family":"sha256d","variant":"t1d100""#;
     assert_eq!(
         lines,
         [
-            format!(
-                r#"{{{origin},"source":"here","header":{{"arch":"x86_64","unjack_recording":1}}}}"#
-            ),
+            format!(r#"{{{origin},"source":"here","header":{{"unjack_recording":1}}}}"#),
             format!(
                 r#"{{{origin},"t":2.0,"pid_index":0,"summary":{{"mix":[1,2],"rate":0.1235,"samples":99}}}}"#
             ),
