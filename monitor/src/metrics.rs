@@ -75,6 +75,8 @@ pub struct Metrics {
     pub tasks_untracked: Mirror,
     /// Profiles dropped because too many processes were profiled at once.
     pub profiles_dropped: Mirror,
+    /// See [`crate::collector::Collector::forgotten`].
+    pub samples_forgotten: Mirror,
     /// Events that could not be written to standard output.
     pub journal_errors: IntCounter,
     /// Records of the probes that could not be decoded.
@@ -179,6 +181,10 @@ impl Metrics {
             profiles_dropped: new.mirror(
                 "unjack_profiles_dropped_total",
                 "Profiles dropped because too many processes were profiled at once.",
+            )?,
+            samples_forgotten: new.mirror(
+                "unjack_samples_forgotten_total",
+                "Samples forgotten early because there were too many to keep.",
             )?,
             events_malformed: new.mirror(
                 "unjack_events_malformed_total",

@@ -111,6 +111,9 @@ impl Daemon {
             .profiles_dropped
             .set_total(self.collector.dropped);
         self.metrics
+            .samples_forgotten
+            .set_total(self.collector.forgotten);
+        self.metrics
             .code_maps_cut
             .set_total(self.collector.maps_cut());
         match self.probes.stats() {

@@ -38,6 +38,7 @@ fn error_series_are_there_from_the_start() {
         "events_lost_total",
         "tasks_untracked_total",
         "profiles_dropped_total",
+        "samples_forgotten_total",
         "suspects",
         "verdict_delay_seconds_count",
     ] {
