@@ -255,11 +255,8 @@ impl Seen {
     /// # Errors
     /// It is gone or may not be looked at.
     pub fn maps(&self) -> Result<maps::CodeMap, LookError> {
-        let image = self.exe()?;
-        let is_system = |path: &[u8], inode| {
-            let path = Path::new(OsStr::from_bytes(path));
-            path != image && is_roots_own(path, inode)
-        };
+        let is_system =
+            |path: &[u8], inode| is_roots_own(Path::new(OsStr::from_bytes(path)), inode);
         let file = self.folder.open_relative("maps")?;
         Ok(maps::CodeMap::read(file, is_system)?)
     }

@@ -43,8 +43,8 @@ pub const MAX_READINGS: usize = 128;
 pub enum Place {
     /// A file that still has a name.
     File,
-    /// A shared library of the host's own: another file than the program, which
-    /// only root could have put there.
+    /// A program or library of the host's own: where the system keeps its own,
+    /// and only root could have put it there.
     System,
     /// A file that was deleted after it was mapped.
     Deleted,

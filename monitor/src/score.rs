@@ -10,7 +10,7 @@
 //!    data flows through it, whether it waits for anybody, whose code it is,
 //!    what it hashes.
 //!
-//! The score is the product: mining takes both.
+//! The score is the lesser of the two: mining takes both.
 
 pub mod features;
 mod model;
@@ -18,6 +18,7 @@ mod model;
 use std::fmt;
 
 use self::features::View;
+use self::model::ROUNDED_FROM;
 pub use self::model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData};
 use crate::{
     isa::Class,
@@ -58,9 +59,6 @@ pub struct Assessment {
 
 /// Hashing below this is not worth a family.
 const NAMED_FROM: f64 = 0.5;
-/// Saved rounding modes other than to nearest that name `RandomX` whatever the
-/// mix: its interpreter's is that of any interpreter.
-const ROUNDED_FROM: u32 = 8;
 /// Log-odds that hiding takes from what excuses hashing.
 const HIDING: f64 = 3.0;
 
@@ -83,6 +81,8 @@ impl Model {
             0.0
         };
         let mining = logistic(self.mining(&view) + hiding);
+        // Both questions must be answered with yes, each by itself.
+        let score = hashing.min(mining);
         let family = match closest {
             _ if hashing < NAMED_FROM => "",
             _ if summary.rounded >= ROUNDED_FROM && 2 * summary.rounded > summary.switches => {
@@ -93,7 +93,7 @@ impl Model {
         };
         Assessment {
             hashing,
-            score: hashing * mining,
+            score,
             family,
         }
     }

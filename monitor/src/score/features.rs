@@ -22,6 +22,11 @@ pub struct View<'a> {
     pub distance: f64,
     /// That miner's algorithm works on a scratchpad larger than a cache.
     pub memory_hard: bool,
+    /// That miner's algorithm was made for mining and serves nothing else, and
+    /// the mix is close enough to be it.
+    pub mining_only: bool,
+    /// That miner is `WebAssembly`.
+    pub wasm: bool,
 }
 
 /// One number, and what it means.
@@ -82,7 +87,7 @@ pub const HASHING: [Feature; 3] = [
 /// `RandomX` changes the rounding mode all the time (its specification, 5.4.1,
 /// `CFROUND`); next to nothing else does.
 const ROUNDING: Feature = Feature {
-    name: "rounding",
+    name: "rounding-mode",
     value: |view| {
         f64::from(view.summary.rounded) / (f64::from(view.summary.switches) + ROUNDING_SWITCHES)
     },
@@ -99,7 +104,7 @@ const ROUNDING: Feature = Feature {
 };
 
 /// Is it mining? Asked of what hashes.
-pub const MINING: [Feature; 8] = [
+pub const MINING: [Feature; 9] = [
     Feature {
         name: "io",
         value: |view| (1.0 + view.summary.io_per_cpu_second.unwrap_or(0.0) / 1e6).log10(),
@@ -133,15 +138,37 @@ pub const MINING: [Feature; 8] = [
         },
     },
     Feature {
-        name: "library",
-        value: |view| view.summary.place(Place::System),
+        // Passwords, checksums and ciphers are the business of the host's own
+        // programs. An algorithm that only mines is nobody's.
+        name: "system",
+        value: |view| {
+            if view.mining_only {
+                0.0
+            } else {
+                view.summary.place(Place::System)
+            }
+        },
         sign: Sign::Against,
         text: |view| {
             share(
                 view.summary.place(Place::System),
-                "of its code is a shared library of the host's own",
+                "of its code is a program or library of the host's own, put there by root",
             )
         },
+    },
+    // Java and JavaScript hash in code they generate. What a browser's or a
+    // script's WebAssembly looks like is known, and what only mines is too.
+    Feature {
+        name: "generated",
+        value: |view| {
+            if view.mining_only || view.wasm {
+                0.0
+            } else {
+                view.summary.place(Place::Anonymous)
+            }
+        },
+        sign: Sign::Against,
+        text: |_| None,
     },
     Feature {
         name: "kernel",

@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::features::{self, Feature, View};
 use crate::{
-    isa::{CLASSES, Class, Mix},
-    profile::Summary,
+    isa::{CLASSES, Class},
+    profile::{Place, Summary},
 };
 
 /// The families of hash algorithm that are told apart.
-pub const FAMILIES: [&str; 16] = [
+pub const FAMILIES: [&str; 18] = [
     "randomx",
     "cryptonight",
     "argon2",
@@ -27,11 +27,25 @@ pub const FAMILIES: [&str; 16] = [
     "wasm-keccak",
     "wasm-blake",
     "wasm-argon2",
+    "wasm-scrypt",
+    "wasm-pow",
     "unknown-pow",
 ];
 
 /// The model this program was built with.
 static SHIPPED: &str = include_str!("../../model/model.json");
+
+/// Saved rounding modes other than to nearest from which it is `RandomX`
+/// whatever the mix: its interpreter's is that of any interpreter.
+pub(super) const ROUNDED_FROM: u32 = 8;
+
+/// Distance up to which a mix is that of an algorithm that only mines: closer
+/// than for a name, as it takes an excuse away.
+const MINING_ONLY_DISTANCE: f64 = 0.15;
+
+/// Share of the code that lies in memory without a file from which it may be
+/// `WebAssembly`: engines compile it there.
+const GENERATED: f64 = 0.3;
 
 /// The model's data does not make a model.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +77,8 @@ pub struct ModelData {
     pub family_distance: f64,
     /// Families whose algorithm works on a scratchpad larger than a cache.
     pub memory_hard: Vec<String>,
+    /// Families whose algorithm serves nothing but mining.
+    pub mining_only: Vec<String>,
     /// Mixes of known miners.
     pub prototypes: Vec<PrototypeData>,
 }
@@ -97,6 +113,9 @@ pub(super) struct Prototype {
     /// Which implementation.
     pub(super) variant: String,
     pub(super) memory_hard: bool,
+    mining_only: bool,
+    /// What a browser's or a script's engine made of it.
+    wasm: bool,
     shares: [f64; CLASSES],
 }
 
@@ -135,12 +154,13 @@ impl Model {
             mut mining,
             family_distance,
             memory_hard,
+            mining_only,
             prototypes,
         } = data;
         let classes = Class::ALL.map(|class| hashing.weights.remove(class.name()).unwrap_or(0.0));
         let prototypes = prototypes
             .into_iter()
-            .map(|data| Prototype::new(data, &memory_hard));
+            .map(|data| Prototype::new(data, &memory_hard, &mining_only));
         Ok(Self {
             classes,
             hashing: features(&features::HASHING, &mut hashing)?,
@@ -170,7 +190,8 @@ impl Model {
     }
 
     /// The prototype a mix is most like, and its distance.
-    pub(super) fn closest(&self, mix: &Mix) -> Option<(&Prototype, f64)> {
+    pub(super) fn closest(&self, summary: &Summary) -> Option<(&Prototype, f64)> {
+        let mix = &summary.mix;
         let total = mix.total();
         if total == 0 {
             return None;
@@ -183,8 +204,10 @@ impl Model {
                 .map(|(a, b)| (a - b).abs());
             apart.sum::<f64>() / 2.0
         };
+        let generated = summary.place(Place::Anonymous) >= GENERATED;
         self.prototypes
             .iter()
+            .filter(|prototype| generated || !prototype.wasm)
             .map(|prototype| (prototype, distance(prototype)))
             .min_by(|a, b| a.1.total_cmp(&b.1))
     }
@@ -197,11 +220,16 @@ impl Model {
 
     /// The same, and that miner.
     pub(super) fn compare<'a>(&self, summary: &'a Summary) -> (View<'a>, Option<&Prototype>) {
-        let closest = self.closest(&summary.mix);
+        let closest = self.closest(summary);
         let view = View {
             summary,
             distance: closest.map_or(1.0, |(_, distance)| distance),
             memory_hard: closest.is_some_and(|(prototype, _)| prototype.memory_hard),
+            wasm: closest.is_some_and(|(prototype, _)| prototype.wasm),
+            mining_only: summary.rounded >= ROUNDED_FROM
+                || closest.is_some_and(|(prototype, distance)| {
+                    prototype.mining_only && distance <= MINING_ONLY_DISTANCE
+                }),
         };
         (view, closest.map(|(prototype, _)| prototype))
     }
@@ -227,7 +255,11 @@ fn features(known: &[Feature], linear: &mut Linear) -> Result<Vec<(Feature, f64)
 }
 
 impl Prototype {
-    fn new(data: PrototypeData, memory_hard: &[String]) -> Result<Self, ModelError> {
+    fn new(
+        data: PrototypeData,
+        memory_hard: &[String],
+        mining_only: &[String],
+    ) -> Result<Self, ModelError> {
         let PrototypeData {
             family,
             variant,
@@ -241,6 +273,8 @@ impl Prototype {
         }
         Ok(Self {
             memory_hard: memory_hard.contains(&family),
+            mining_only: mining_only.contains(&family),
+            wasm: family.starts_with("wasm-"),
             family: known.ok_or(ModelError::Family(family))?,
             variant,
             shares,
@@ -279,6 +313,16 @@ mod tests {
                 model.prototypes.iter().any(|p| p.family == family),
                 "{family}"
             );
+        }
+    }
+
+    /// A feature that has a class's name would lose its weight to the class.
+    #[test]
+    fn no_feature_is_called_like_a_class() {
+        let features = features::HASHING.iter().chain(&features::MINING);
+        for feature in features {
+            let class = Class::ALL.iter().find(|class| class.name() == feature.name);
+            assert_eq!(class, None);
         }
     }
 

@@ -49,6 +49,24 @@ pub(super) fn summary(evaluation: &Evaluation) -> String {
         "Every family judged by a model that saw none of it: {strange} of {} miners found.",
         miners.len()
     );
+    let shipped = miners
+        .iter()
+        .filter(|p| p.shipped == Verdict::Miner)
+        .count();
+    let alarms: Vec<&str> = evaluation
+        .programs
+        .iter()
+        .filter(|p| p.label != Label::Miner && p.shipped == Verdict::Miner)
+        .map(|p| p.name.as_str())
+        .collect();
+    let _ = writeln!(
+        text,
+        "The shipped model, which saw them all: {shipped} of {} miners found, and {} honest \
+         programs taken for miners ({}).",
+        miners.len(),
+        alarms.len(),
+        alarms.join(", ")
+    );
     for program in evaluation.programs.iter().filter(|p| !p.is_right()) {
         let _ = writeln!(
             text,
