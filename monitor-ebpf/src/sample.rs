@@ -171,12 +171,12 @@ fn rounding(current: Object) -> (u32, u32) {
     // the helper checks the sources.
     let read = unsafe {
         let mut from = current.0.add(at).cast::<core::ffi::c_void>();
-        let inside = ROUNDING_IN_STATE.load() as usize;
+        let inside = u64::from(ROUNDING_IN_STATE.load());
         let followed = if inside == 0 {
             0
         } else {
             let read = bpf_probe_read_kernel((&raw mut state).cast(), 8, from);
-            from = (state as usize + inside) as *const core::ffi::c_void;
+            from = (state + inside) as *const core::ffi::c_void;
             read
         };
         followed | bpf_probe_read_kernel((&raw mut mode).cast(), 4, from)

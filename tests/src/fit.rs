@@ -76,7 +76,7 @@ pub fn main() -> Result<()> {
             let json = fs::read_to_string(&cli.model)
                 .with_context(|| format!("cannot read {}", cli.model.display()))?;
             let data: ModelData = serde_json::from_str(&json)?;
-            let evaluation = Evaluation::of(&corpus.programs, Model::new(data.clone())?)?;
+            let evaluation = Evaluation::of(&corpus.programs, &Model::new(data.clone())?)?;
             let reasons = report::reasons(&failures)?;
             let text = report::document(&evaluation, &data, &corpus, &reasons);
             fs::write(&out, text).with_context(|| format!("cannot write {}", out.display()))?;

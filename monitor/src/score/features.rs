@@ -145,7 +145,8 @@ pub const MINING: [Feature; 9] = [
             if view.mining_only {
                 0.0
             } else {
-                view.summary.place(Place::System)
+                // Everybody calls the C library: only most of the code is an excuse.
+                view.summary.place(Place::System).powi(2)
             }
         },
         sign: Sign::Against,

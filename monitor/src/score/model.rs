@@ -43,6 +43,9 @@ pub(super) const ROUNDED_FROM: u32 = 8;
 /// than for a name, as it takes an excuse away.
 const MINING_ONLY_DISTANCE: f64 = 0.15;
 
+/// Distance up to which generated code is compared with `WebAssembly` only.
+const WASM_DISTANCE: f64 = 0.15;
+
 /// Share of the code that lies in memory without a file from which it may be
 /// `WebAssembly`: engines compile it there.
 const GENERATED: f64 = 0.3;
@@ -204,12 +207,27 @@ impl Model {
                 .map(|(a, b)| (a - b).abs());
             apart.sum::<f64>() / 2.0
         };
-        let generated = summary.place(Place::Anonymous) >= GENERATED;
-        self.prototypes
-            .iter()
-            .filter(|prototype| generated || !prototype.wasm)
-            .map(|prototype| (prototype, distance(prototype)))
-            .min_by(|a, b| a.1.total_cmp(&b.1))
+        let closest = |wasm: bool| {
+            let prototypes = self.prototypes.iter().filter(|p| p.wasm == wasm);
+            prototypes
+                .map(|prototype| (prototype, distance(prototype)))
+                .min_by(|a, b| a.1.total_cmp(&b.1))
+        };
+        let native = closest(false);
+        if summary.place(Place::Anonymous) < GENERATED {
+            return native;
+        }
+        // The same algorithm is much the same in both: generated code is rather
+        // WebAssembly's, unless it is an algorithm that generates code itself.
+        let wasm = closest(true).filter(|(_, distance)| *distance <= WASM_DISTANCE);
+        match (native, wasm) {
+            (Some((native, distance)), _)
+                if native.mining_only && distance <= MINING_ONLY_DISTANCE =>
+            {
+                Some((native, distance))
+            }
+            (native, wasm) => wasm.or(native),
+        }
     }
 
     /// The profile, seen beside the known miner it is most like.

@@ -62,7 +62,7 @@ impl Evaluation {
     ///
     /// # Errors
     /// A fit does not converge.
-    pub fn of(programs: &[Program], shipped: Model) -> Result<Self> {
+    pub fn of(programs: &[Program], shipped: &Model) -> Result<Self> {
         let mut judged = Vec::new();
         for program in programs {
             let others = |keep: &dyn Fn(&Program) -> bool| -> Result<Model> {
@@ -93,7 +93,7 @@ impl Evaluation {
                 verdict,
                 runs: (miners, program.runs.len()),
                 first,
-                shipped: gravest(program, &shipped).0,
+                shipped: gravest(program, shipped).0,
                 named: most_common(named.collect()),
                 strange,
             });

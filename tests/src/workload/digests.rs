@@ -24,7 +24,7 @@ pub(super) fn after<A: Digest, B: Digest>(thread: u32) -> Result<Step> {
     miner(thread, |header| word(&B::digest(A::digest(header))))
 }
 
-/// BLAKE2b with 32 bytes of output.
+/// `BLAKE2b` with 32 bytes of output.
 pub(super) fn blake2b(thread: u32) -> Result<Step> {
     once::<blake2::Blake2b256>(thread)
 }
