@@ -241,9 +241,14 @@ unsafe fn read_code(ip: u64, code: *mut core::ffi::c_void) -> u32 {
         if bpf_probe_read_user(code, WINDOW, from) == 0 {
             return WINDOW;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "at most a page")]
-        let rest = (PAGE - (ip & (PAGE - 1))) as u32;
-        if rest < WINDOW && bpf_probe_read_user(code, rest, from) == 0 {
+        // Where less than a window is left of the page, it is what is left to the
+        // next multiple of a window too: masked, so that every verifier sees how
+        // little it is at most (Linux 6.1 forgets a comparison when the register
+        // is spilled).
+        #[expect(clippy::cast_possible_truncation, reason = "less than a window")]
+        let rest = (ip.wrapping_neg() & u64::from(WINDOW - 1)) as u32;
+        let left = PAGE - (ip & (PAGE - 1));
+        if left < u64::from(WINDOW) && bpf_probe_read_user(code, rest, from) == 0 {
             return rest;
         }
     }

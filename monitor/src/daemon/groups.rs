@@ -25,7 +25,7 @@ const MAX_GROUPS: usize = 256;
 /// Samples kept of a group's processes that left.
 const MAX_LOOKS: usize = 1000;
 /// Samples without which nothing is said of a process by itself.
-const OWN_SAMPLES: u32 = 8;
+const OWN_SAMPLES: u32 = 20;
 /// The root of the unified hierarchy: everybody's, where nobody uses cgroups.
 const ROOT_CGROUP: u64 = 1;
 
