@@ -47,7 +47,7 @@ enum Step {
         #[arg(long, default_value = "docs/DETECTION.md")]
         out: PathBuf,
         /// Why programs fail, by name.
-        #[arg(long, default_value = "tests/corpus/failures.toml")]
+        #[arg(long, default_value = "tests/src/fit/failures.toml")]
         failures: PathBuf,
     },
 }
