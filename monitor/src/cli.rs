@@ -106,7 +106,7 @@ pub struct RunArgs {
     /// CPU a process must burn to be looked at, in percent of one core
     ///
     /// 2 and 2% are the same. What burns little is looked at for longer than
-    /// --window, up to a minute, until there are enough samples to judge by.
+    /// --window, up to --patience, until there are enough samples to judge by.
     /// A process on several cores can burn more than 100; so can this be more.
     /// It must be above 0.
     #[arg(long, env = "UNJACK_MIN_CPU", value_name = "PERCENT", default_value = "2", value_parser = percent, allow_negative_numbers = true)]

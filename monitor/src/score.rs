@@ -34,6 +34,17 @@ pub struct Evidence {
     pub text: String,
 }
 
+impl Evidence {
+    /// Something that speaks for mining.
+    #[must_use]
+    pub fn supporting(text: String) -> Self {
+        Self {
+            supports: true,
+            text,
+        }
+    }
+}
+
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -137,7 +148,7 @@ impl Model {
 }
 
 /// Log-odds from which a witness counts as speaking against.
-const NOTABLE: f64 = 0.7;
+const NOTABLE: f64 = 0.3;
 
 fn logistic(odds: f64) -> f64 {
     (1.0 + (-odds).exp()).recip()
@@ -201,10 +212,7 @@ fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
         .into_iter()
         .filter(|(is, _)| *is)
         .map(|(_, text)| text);
-    evidence.extend(places.chain(others).map(|text| Evidence {
-        supports: true,
-        text,
-    }));
+    evidence.extend(places.chain(others).map(Evidence::supporting));
 }
 
 #[cfg(test)]

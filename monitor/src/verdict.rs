@@ -31,7 +31,8 @@ pub enum Verdict {
     /// Nothing to report.
     #[default]
     None,
-    /// It hashes, and something explains why. Reported, never acted on.
+    /// It hashes, and something explains why. Reported, and acted on only if the
+    /// policy asks for it.
     Hashing,
     /// It mines.
     Miner,
@@ -84,26 +85,13 @@ impl Thresholds {
     }
 }
 
-/// What was judged when a process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unit {
-    /// All of it.
-    Process,
-    /// One of its threads.
-    Thread(u32),
-    /// So many processes that execute one image, itself among them.
-    Image(u32),
-    /// So many processes of one cgroup, itself among them.
-    Cgroup(u32),
-}
-
 /// A verdict that is new.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ruling {
     /// What the process is.
     pub verdict: Verdict,
-    /// What of it was judged.
-    pub unit: Unit,
+    /// The thread that was judged, if it was one alone.
+    pub thread: Option<u32>,
     /// How sure that is.
     pub assessment: Assessment,
     /// Why.
@@ -117,12 +105,19 @@ pub struct Ruling {
 }
 
 impl Ruling {
+    /// The same, with what led to it said first.
+    #[must_use]
+    pub fn because(mut self, text: String) -> Self {
+        self.evidence.insert(0, Evidence::supporting(text));
+        self
+    }
+
     /// A verdict of `miner` that still stands, for another it applies to.
     #[must_use]
     pub fn again(summary: &Summary, model: &Model) -> Self {
         Self {
             verdict: Verdict::Miner,
-            unit: Unit::Process,
+            thread: None,
             assessment: model.assess(summary),
             evidence: model.evidence(summary),
             summary: summary.clone(),
@@ -188,17 +183,11 @@ impl Judgement {
         let mut evidence = model.evidence(summary);
         if denied {
             let text = "it matches a --deny rule".to_owned();
-            evidence.insert(
-                0,
-                Evidence {
-                    supports: true,
-                    text,
-                },
-            );
+            evidence.insert(0, Evidence::supporting(text));
         }
         Some(Ruling {
             verdict,
-            unit: Unit::Process,
+            thread: None,
             assessment,
             evidence,
             summary: summary.clone(),

@@ -6,8 +6,8 @@
 //! hash are put together: what else runs under the same image or in the same
 //! cgroup does not thin the evidence, and is never condemned with the rest.
 //!
-//! Bounds: [`MAX_GROUPS`], each with [`MAX_LOOKS`] samples of processes that
-//! left; the group whose samples are oldest goes first.
+//! Bounds: [`MAX_GROUPS`], each with [`MAX_LOOKS`] samples of at most as many
+//! processes that left; the group whose samples are oldest goes first.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -16,8 +16,8 @@ use crate::{
     collector::{Collector, Remains, Subject},
     event::{ImageKey, Process},
     profile::{Burn, Look, Summary, seconds},
-    score::{Assessment, Evidence, Model},
-    verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Unit, Verdict},
+    score::{Assessment, Model},
+    verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Verdict},
 };
 
 /// Groups kept.
@@ -127,6 +127,8 @@ impl Groups {
             let excess = group.looks.len().saturating_sub(MAX_LOOKS);
             group.looks.drain(..excess);
             group.left_ns.push_back(last.time_ns());
+            let excess = group.left_ns.len().saturating_sub(MAX_LOOKS);
+            group.left_ns.drain(..excess);
             group.seen_ns = last.time_ns();
         }
     }
@@ -166,7 +168,8 @@ impl Groups {
         for (key, group) in &mut self.groups {
             let live = alike.remove(key).unwrap_or_default();
             let count = live.len() + group.left_ns.len();
-            if count < 2 {
+            // Where nobody lives there is nobody to condemn.
+            if live.is_empty() || count < 2 {
                 continue;
             }
             let summary = group.summary(now_ns, &live, collector, thresholds, self.sample_hz);
@@ -177,23 +180,16 @@ impl Groups {
                 (group.judgement.verdict() == Verdict::Miner)
                     .then(|| Ruling::again(&summary, model))
             });
-            let Some(mut ruling) = ruling.filter(|ruling| ruling.verdict == Verdict::Miner) else {
+            let Some(ruling) = ruling.filter(|ruling| ruling.verdict == Verdict::Miner) else {
                 continue;
             };
-            let count = u32::try_from(count).unwrap_or(u32::MAX);
-            let (unit, what) = match key {
-                Key::Image(_) => (Unit::Image(count), "of one image"),
-                Key::Cgroup(_) => (Unit::Cgroup(count), "in one cgroup"),
+            let what = match key {
+                Key::Image(_) => "of one image",
+                Key::Cgroup(_) => "in one cgroup",
             };
-            ruling.unit = unit;
-            let text = format!("{count} processes {what} hash alike, side by side or in turn");
-            ruling.evidence.insert(
-                0,
-                Evidence {
-                    supports: true,
-                    text,
-                },
-            );
+            let ruling = ruling.because(format!(
+                "{count} processes {what} hash alike, side by side or in turn"
+            ));
             let guilty = live
                 .iter()
                 .filter(|member| member.score >= thresholds.min_score);

@@ -7,8 +7,8 @@ use crate::{
     config::ActOn,
     metrics::Metrics,
     profile::{Summary, seconds},
-    score::{Evidence, Model},
-    verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Unit, Verdict},
+    score::Model,
+    verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Verdict},
 };
 
 /// Ticks from one look at a process's single threads to the next, as long as
@@ -131,23 +131,15 @@ fn judge_threads(
         share_io(summary, whole);
         let judgement: &mut Judgement = subject.case.threads.entry(*tid).or_default();
         let ruling = judgement.judge(now_ns, summary, model, thresholds, |_| false);
-        if judgement.verdict() != Verdict::Miner {
-            continue;
-        }
-        if let Some(mut ruling) = ruling {
-            let text = format!(
+        if judgement.verdict() == Verdict::Miner {
+            // The verdict stands, whether or not it is to be reported again: the
+            // process would lose it at its next judgement as a whole.
+            let mut ruling = ruling.unwrap_or_else(|| Ruling::again(summary, model));
+            ruling.thread = Some(*tid);
+            return Some(ruling.because(format!(
                 "thread {tid} hashes by itself, one of {} threads that were sampled",
                 whole.threads
-            );
-            ruling.unit = Unit::Thread(*tid);
-            ruling.evidence.insert(
-                0,
-                Evidence {
-                    supports: true,
-                    text,
-                },
-            );
-            return Some(ruling);
+            )));
         }
     }
     None

@@ -10,7 +10,7 @@ use crate::{
     journal::{self, ActionEvent, Event, VerdictEvent},
     metrics::GROUP_OTHER,
     profile::seconds,
-    verdict::{Ruling, Unit},
+    verdict::Ruling,
 };
 
 /// Instructions shown with a verdict.
@@ -30,7 +30,7 @@ impl Daemon {
     pub(super) fn report(&mut self, process: Process, ruling: Ruling) {
         let Ruling {
             verdict,
-            unit,
+            thread,
             assessment,
             evidence,
             summary,
@@ -57,10 +57,7 @@ impl Daemon {
         let facts = subject.facts();
         let event = Event::Verdict(VerdictEvent {
             pid: process.tgid,
-            thread: match unit {
-                Unit::Thread(tid) => Some(tid),
-                Unit::Process | Unit::Image(_) | Unit::Cgroup(_) => None,
-            },
+            thread,
             start_time: host::ticks(process.start_ns),
             exe: facts
                 .map(|facts| facts.exe.clone())
