@@ -18,6 +18,10 @@ pub const CODE_BYTES: usize = 64;
 /// General registers copied with a sample: all that can hold a pointer into
 /// the data a loop works on. (The stack pointer is not among them.)
 pub const REGISTERS: usize = 15;
+/// Words copied from the top of the stack with a sample: a hash's inner loop
+/// wants all registers, so that the pointer to its data lies here, in a frame
+/// that has room for the state and the message block.
+pub const STACK_WORDS: usize = 64;
 /// The kernel's `TASK_COMM_LEN`.
 pub const COMM_BYTES: usize = 16;
 
@@ -188,6 +192,9 @@ pub struct SampleRecord {
     pub registers: [u64; REGISTERS],
     /// The bytes at `ip`.
     pub code: [u8; CODE_BYTES],
+    /// The words from the stack pointer upwards; all 0 if the sample interrupted
+    /// the kernel or they could not be read.
+    pub stack: [u64; STACK_WORDS],
 }
 
 /// The probes' own counters, one set per processor, only ever growing.
@@ -219,7 +226,7 @@ const _: () = {
     assert!(offset_of!(TaskSlot, flags) == 40 && offset_of!(TaskSlot, exiting) == 44);
     assert!(size_of::<ExecRecord>() == 40 && align_of::<ExecRecord>() == 8);
     assert!(size_of::<ExitRecord>() == 56 && align_of::<ExitRecord>() == 8);
-    assert!(size_of::<SampleRecord>() == 296 && align_of::<SampleRecord>() == 8);
+    assert!(size_of::<SampleRecord>() == 808 && align_of::<SampleRecord>() == 8);
     // The probes clear these two as one array of words.
     assert!(offset_of!(SampleRecord, registers) + 8 * REGISTERS == offset_of!(SampleRecord, code));
     assert!(size_of::<ProbeStats>() == 64 && align_of::<ProbeStats>() == 8);

@@ -15,7 +15,7 @@ use aya_ebpf::{
 };
 use monitor_ebpf::{
     CODE_BYTES, KIND_SAMPLE, REGISTERS, SAMPLE_COMPAT, SAMPLE_IO, SAMPLE_KERNEL, SAMPLE_ROUNDING,
-    SampleRecord, TASK_KTHREAD, TaskSlot,
+    STACK_WORDS, SampleRecord, TASK_KTHREAD, TaskSlot,
 };
 
 use crate::{
@@ -32,6 +32,10 @@ use crate::{
 /// The bytes of a window, as helpers count.
 #[expect(clippy::cast_possible_truncation, reason = "it is 64")]
 const WINDOW: u32 = CODE_BYTES as u32;
+
+/// The bytes of the stack that are copied, as helpers count.
+#[expect(clippy::cast_possible_truncation, reason = "it is 512")]
+const STACK: u32 = (STACK_WORDS * size_of::<u64>()) as u32;
 
 /// The smallest page of both architectures: code is readable at least up to
 /// the next multiple of it.
@@ -107,19 +111,26 @@ fn emit(ctx: &PerfEventContext, current: Object, leader: &TaskSlot, tid: u32, no
     // SAFETY: `record` points to a reserved, writable record; every field is
     // written before it is submitted. The helpers check the user address.
     unsafe {
-        (*record).registers = [0; REGISTERS];
         (*record).code = [0; CODE_BYTES];
-        let mut code_len = 0;
+        let (mut code_len, mut sp) = (0, 0);
         if flags & SAMPLE_KERNEL == 0 {
+            sp = stack_pointer(ctx);
             copy_registers(ctx, &mut (*record).registers);
             code_len = read_code(ip, (&raw mut (*record).code).cast());
             if code_len == 0 {
                 count(|stats| stats.code_faults += 1);
             }
         } else {
+            (*record).registers = [0; REGISTERS];
             ip =
                 user_ip(bpf_task_pt_regs(current.0.cast_mut().cast()) as *const bpf_user_pt_regs_t);
         }
+        // Where that fails, it leaves zeroes.
+        bpf_probe_read_user(
+            (&raw mut (*record).stack).cast(),
+            STACK,
+            sp as *const core::ffi::c_void,
+        );
         let (rounding, found) = rounding(current);
         (*record).rounding = rounding;
         let (io_bytes, counted) = io_bytes(current);
@@ -228,6 +239,21 @@ fn copy_registers(ctx: &PerfEventContext, to: &mut [u64; REGISTERS]) {
         to[12] = regs.regs[20];
         to[13] = regs.regs[21];
         to[14] = regs.regs[22];
+    }
+}
+
+/// The interrupted stack pointer.
+#[inline(always)]
+fn stack_pointer(ctx: &PerfEventContext) -> u64 {
+    // SAFETY: the context of a perf event program is a bpf_perf_event_data.
+    let regs = unsafe { &(*ctx.as_ptr().cast::<bpf_perf_event_data>()).regs };
+    #[cfg(bpf_target_arch = "x86_64")]
+    {
+        regs.rsp
+    }
+    #[cfg(bpf_target_arch = "aarch64")]
+    {
+        regs.sp
     }
 }
 

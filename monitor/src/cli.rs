@@ -224,6 +224,13 @@ pub struct RecordArgs {
     #[arg(long = "for", env = "UNJACK_FOR", value_name = "DUR", default_value = "60s", value_parser = explain_duration)]
     pub duration: Duration,
 
+    /// Also write every sample to this file, for development
+    ///
+    /// Unlike the recording itself, this holds the code, registers and stack
+    /// words that were sampled.
+    #[arg(long, env = "UNJACK_SAMPLES", value_name = "FILE")]
+    pub samples: Option<PathBuf>,
+
     /// Command to record, with its arguments; without one the whole host
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,

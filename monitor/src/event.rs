@@ -5,7 +5,7 @@
 
 use monitor_ebpf::{
     CODE_BYTES, ExecRecord, ExitRecord, KIND_EXEC, KIND_EXIT, KIND_SAMPLE, REGISTERS,
-    SAMPLE_COMPAT, SAMPLE_IO, SAMPLE_KERNEL, SAMPLE_ROUNDING, SampleRecord,
+    SAMPLE_COMPAT, SAMPLE_IO, SAMPLE_KERNEL, SAMPLE_ROUNDING, STACK_WORDS, SampleRecord,
 };
 use zerocopy::FromBytes;
 
@@ -105,6 +105,8 @@ pub struct Sample {
     pub rounds: Option<bool>,
     /// General registers; all 0 if the sample interrupted the kernel.
     pub registers: [u64; REGISTERS],
+    /// The words from the stack pointer upwards; all 0 if they could not be had.
+    pub stack: [u64; STACK_WORDS],
     code: [u8; CODE_BYTES],
     code_len: u8,
 }
@@ -136,6 +138,7 @@ impl Sample {
             counters: Counters::default(),
             rounds: None,
             registers: [0; REGISTERS],
+            stack: [0; STACK_WORDS],
             code: bytes,
             code_len: small(len),
         }
@@ -220,6 +223,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
                 faults,
                 registers,
                 code,
+                stack,
             } = record;
             Event::Sample(Sample {
                 process: Process { tgid, start_ns },
@@ -242,6 +246,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
                 },
                 rounds: (flags & SAMPLE_ROUNDING != 0).then_some(rounding & ROUNDING != 0),
                 registers,
+                stack,
                 code,
                 code_len: small((code_len as usize).min(CODE_BYTES)),
             })
@@ -283,6 +288,7 @@ mod tests {
         faults: 0,
         registers: [0; REGISTERS],
         code: [0x90; CODE_BYTES],
+        stack: [0; STACK_WORDS],
     };
 
     #[test]

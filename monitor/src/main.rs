@@ -74,9 +74,16 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     let RecordArgs {
         file,
         duration,
+        samples,
         command,
     } = args;
-    let windows = record::record(file, *duration, Thresholds::DEFAULT, command)?;
+    let windows = record::record(
+        file,
+        samples.as_deref(),
+        *duration,
+        Thresholds::DEFAULT,
+        command,
+    )?;
     eprintln!("unjack: {windows} windows recorded in {}", file.display());
     Ok(ExitCode::SUCCESS)
 }

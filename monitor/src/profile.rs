@@ -119,6 +119,12 @@ impl Profile {
         self.looks.is_empty()
     }
 
+    /// The newest sample.
+    #[must_use]
+    pub fn last(&self) -> Option<&Look> {
+        self.looks.back()
+    }
+
     /// Forgets samples that are older than `since_ns`.
     pub fn forget_before(&mut self, since_ns: u64) {
         let old = self.looks.partition_point(|look| look.time_ns < since_ns);

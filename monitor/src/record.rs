@@ -8,6 +8,8 @@
 //! With a command, that is started and recorded with all its descendants, and
 //! ended with the recording; without one the whole host is recorded.
 
+pub mod samples;
+
 use std::{
     collections::HashSet,
     ffi::OsString,
@@ -26,10 +28,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     collector::{Collector, Subject},
     daemon::monotonic_ns,
-    event::{self, ImageKey, Process},
+    event::{self, Event, ImageKey, Process},
     isa::Arch,
     probe::{ProbeError, Probes, Settings},
-    profile::{Summary, seconds},
+    profile::{Look, Place, Summary, seconds},
     verdict::{MIN_SAMPLES, Thresholds},
 };
 
@@ -96,24 +98,28 @@ pub enum RecordError {
     Arch,
 }
 
-/// Records for `duration`, or until the command has ended. Returns how many
-/// windows were written.
+/// Records for `duration`, or until the command has ended, and the samples
+/// themselves as well if there is a file for them. Returns how many windows were
+/// written.
 ///
 /// # Errors
 /// The probes cannot be set up, the command not be started or the file not be
 /// written.
 pub fn record(
     path: &Path,
+    samples: Option<&Path>,
     duration: Duration,
     thresholds: Thresholds,
     command: &[OsString],
 ) -> Result<u64, RecordError> {
     let arch = Arch::HOST.ok_or(RecordError::Arch)?;
     let out = BufWriter::new(File::create(path)?);
+    let samples = samples.map(Samples::create).transpose()?;
     let settings = Settings::new(None, 99, Duration::from_nanos(thresholds.window_ns));
     let probes = Probes::attach(settings)?;
     let mut recorder = Recorder {
         out,
+        samples,
         thresholds,
         probes,
         collector: Collector::new(arch, thresholds.patience_ns),
@@ -141,11 +147,15 @@ pub fn record(
         }
     }
     recorder.out.flush()?;
+    if let Some(samples) = &mut recorder.samples {
+        samples.out.flush()?;
+    }
     Ok(recorder.windows)
 }
 
 struct Recorder {
     out: BufWriter<File>,
+    samples: Option<Samples>,
     thresholds: Thresholds,
     probes: Probes,
     collector: Collector,
@@ -170,10 +180,19 @@ impl Recorder {
 
     fn drain(&mut self) -> io::Result<()> {
         let mut left = Vec::new();
-        let collector = &mut self.collector;
+        let (collector, samples) = (&mut self.collector, &mut self.samples);
         self.probes.drain(DRAIN_LIMIT, |record| {
-            if let Ok(event) = event::decode(record) {
-                left.extend(collector.take(&event).map(|(subject, _)| subject));
+            let Ok(event) = event::decode(record) else {
+                return;
+            };
+            left.extend(collector.take(&event).map(|(subject, _)| subject));
+            if let (Some(samples), Event::Sample(sample)) = (&mut *samples, &event)
+                && let Some(subject) = collector.subject(sample.process)
+            {
+                let place = subject.profile.last().map_or(Place::Unknown, Look::place);
+                samples
+                    .waiting
+                    .push((sample.process, record.to_vec(), place));
             }
         });
         for mut subject in left {
@@ -194,6 +213,9 @@ impl Recorder {
             });
         });
         kin.learn(parents);
+        if let Some(samples) = &mut self.samples {
+            samples.write(kin, &mut self.collector)?;
+        }
         let mut collector = std::mem::replace(&mut self.collector, Collector::new(Arch::X86_64, 0));
         let mut result = Ok(());
         for subject in collector.subjects() {
@@ -240,6 +262,40 @@ impl Recorder {
     fn line(&mut self, value: &impl Serialize) -> io::Result<()> {
         serde_json::to_writer(&mut self.out, value)?;
         self.out.write_all(b"\n")
+    }
+}
+
+/// The file of samples, and those of which it is not known yet whether they are
+/// of anybody that is recorded.
+struct Samples {
+    out: BufWriter<File>,
+    waiting: Vec<(Process, Vec<u8>, Place)>,
+}
+
+impl Samples {
+    fn create(path: &Path) -> io::Result<Self> {
+        let mut out = BufWriter::new(File::create(path)?);
+        samples::begin(&mut out)?;
+        Ok(Self {
+            out,
+            waiting: Vec::new(),
+        })
+    }
+
+    /// Writes what waited, and then what the counters say now.
+    fn write(&mut self, kin: &Kin, collector: &mut Collector) -> io::Result<()> {
+        for (process, record, place) in self.waiting.drain(..) {
+            if kin.has(process) {
+                samples::sample(&mut self.out, &record, place)?;
+            }
+        }
+        for subject in collector.subjects() {
+            let process = subject.profile.process;
+            if let (true, Some(reading)) = (kin.has(process), subject.profile.latest()) {
+                samples::reading(&mut self.out, process, subject.image_key(), reading)?;
+            }
+        }
+        Ok(())
     }
 }
 

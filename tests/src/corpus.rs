@@ -8,7 +8,7 @@
 //! |---|---|---|---|
 //! | `setup` | `setup`, `inputs` | manifests | programs installed, inputs made |
 //! | `record` | `record`, `job` | programs | a recording each, by `unjack record` |
-//! | `pack` | `pack`, `recording` | recordings | one small file, kept in the repository |
+//! | `pack` | `pack`, `refold`, `recording` | recordings | one small file, kept in the repository |
 //!
 //! `manifest` reads the manifests, `subject` is a program in one of its
 //! variants, and `place` is the directory and the environment in which they
@@ -22,6 +22,7 @@ mod pack;
 mod place;
 mod record;
 mod recording;
+mod refold;
 mod setup;
 mod subject;
 

@@ -1,6 +1,6 @@
 //! One sample, decoded and cut down to what a summary needs.
 
-use monitor_ebpf::REGISTERS;
+use monitor_ebpf::{REGISTERS, STACK_WORDS};
 
 use super::Place;
 use crate::{
@@ -21,7 +21,11 @@ const POINTERS_TO: u64 = 1 << 47;
 /// it behind a branch that is always taken must not look like no code at all.
 const STRAIGHT: u32 = 3;
 
-/// One sample, decoded. Some 190 bytes.
+/// Where a pointer into the data may be kept: a register, or a word of the
+/// stack.
+pub(super) const SLOTS: usize = REGISTERS + STACK_WORDS;
+
+/// One sample, decoded. Some 450 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     pub(super) time_ns: u64,
@@ -33,9 +37,10 @@ pub struct Look {
     pub(super) rounds: Option<bool>,
     /// A window holds at most 64 instructions, so a byte a class does.
     pub(super) mix: [u8; CLASSES],
-    /// The cache line each register points to, cut to 32 bits, which is enough
-    /// to tell lines apart; 0 where it holds no pointer.
-    pub(super) data: [u32; REGISTERS],
+    /// The cache line each register, and then each word of the stack, points
+    /// to, cut to 32 bits, which is enough to tell lines apart; 0 where it holds
+    /// no pointer.
+    pub(super) data: [u32; SLOTS],
     pub(super) counters: Counters,
 }
 
@@ -60,9 +65,20 @@ impl Look {
             undecodable: decoded.undecodable && decoded.mix.total() < STRAIGHT,
             rounds: sample.rounds,
             mix: Class::ALL.map(|class| u8::try_from(decoded.mix.count(class)).unwrap_or(u8::MAX)),
-            data: sample.registers.map(data_line),
+            data: std::array::from_fn(|slot| {
+                data_line(match slot.checked_sub(REGISTERS) {
+                    None => sample.registers[slot],
+                    Some(word) => sample.stack[word],
+                })
+            }),
             counters: sample.counters,
         }
+    }
+
+    /// The kind of memory its code lies in.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        self.place
     }
 
     /// When it was taken.

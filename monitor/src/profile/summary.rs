@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use monitor_ebpf::REGISTERS;
 use serde::{Deserialize, Serialize};
 
-use super::{Look, Place, seconds};
+use super::{Look, Place, look::SLOTS, seconds};
 use crate::isa::{CLASSES, Mix};
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -118,14 +117,13 @@ impl Summary {
 }
 
 /// What is summed up over looks.
-#[derive(Default)]
 struct Sums {
     samples: u32,
     undecodable: u32,
     counts: [u32; CLASSES],
     places: BTreeMap<Place, f64>,
     lines: Vec<u64>,
-    data: [Vec<u32>; REGISTERS],
+    data: [Vec<u32>; SLOTS],
     times: Vec<u64>,
     threads: BTreeMap<u32, Thread>,
 }
@@ -138,6 +136,21 @@ struct Thread {
     counts: [u32; CLASSES],
     switches: u32,
     rounded: u32,
+}
+
+impl Default for Sums {
+    fn default() -> Self {
+        Self {
+            samples: 0,
+            undecodable: 0,
+            counts: [0; CLASSES],
+            places: BTreeMap::new(),
+            lines: Vec::new(),
+            data: std::array::from_fn(|_| Vec::new()),
+            times: Vec::new(),
+            threads: BTreeMap::new(),
+        }
+    }
 }
 
 impl Sums {

@@ -52,6 +52,8 @@ pub(super) enum End {
 struct Scratch {
     /// What is to be the recording.
     part: PathBuf,
+    /// What is to be the file of samples.
+    samples: PathBuf,
     /// What the recorder says.
     said: PathBuf,
     /// The exit codes of runs that failed, a line each.
@@ -63,6 +65,7 @@ impl Scratch {
         let with = |extension| file.with_added_extension(extension);
         Self {
             part: with("part"),
+            samples: with("samples-part"),
             said: with("log"),
             codes: with("codes"),
         }
@@ -71,7 +74,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        for file in [&self.part, &self.said, &self.codes] {
+        for file in [&self.part, &self.samples, &self.said, &self.codes] {
             let _ = fs::remove_file(file);
         }
     }
@@ -95,6 +98,8 @@ impl Job<'_> {
             .command(self.unjack)?
             .args(["record", "--for", &format!("{}s", self.seconds)])
             .arg(&scratch.part)
+            .arg("--samples")
+            .arg(&scratch.samples)
             .args(["--", "sh", "-c", &again_and_again(&self.subject.run())])
             .env(MARK, &mark)
             .env("CODES", &scratch.codes)
@@ -144,6 +149,8 @@ impl Job<'_> {
             let why = self.diagnose(&code)?;
             return Ok(End::Failed(format!("{failed} runs failed: {why}")));
         }
+        // The recording last: where it is, all is.
+        fs::rename(&scratch.samples, samples_of(&self.file))?;
         fs::rename(&scratch.part, &self.file)?;
         let (windows, processes) = (recording.windows(), recording.processes.len());
         // One may have been cut off by the end.
@@ -177,6 +184,11 @@ impl Job<'_> {
         let said = last_line(&fs::read(said.path())?);
         Ok(format!("exit code {code}: {said}"))
     }
+}
+
+/// The file of the samples of which `recording` has the windows.
+pub(super) fn samples_of(recording: &Path) -> PathBuf {
+    recording.with_extension("samples")
 }
 
 /// Shell text that repeats `run`. The pause after a failure keeps a program

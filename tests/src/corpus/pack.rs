@@ -12,8 +12,10 @@ use anyhow::{Context as _, Result, ensure};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
+use super::job::samples_of;
 use super::manifest::{Label, Program};
 use super::recording::{Recording, Window};
+use super::refold;
 use super::subject::Subject;
 
 /// Seconds between windows that share nothing.
@@ -92,8 +94,12 @@ pub(super) fn run(programs: &[Program], from: &Path, out: &Path) -> Result<()> {
             missing.push(subject.stem());
             continue;
         }
-        let lines =
-            lines(subject, Recording::read(&file)?).with_context(|| file.display().to_string())?;
+        let mut recording = Recording::read(&file)?;
+        let samples = samples_of(&file);
+        if samples.is_file() {
+            recording.processes = refold::windows(&samples)?;
+        }
+        let lines = lines(subject, recording).with_context(|| file.display().to_string())?;
         packed += 1;
         windows += lines.len() - 1;
         for line in lines {

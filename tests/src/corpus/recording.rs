@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+use monitor::event::{self, ImageKey};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -26,6 +27,17 @@ pub(super) struct Process {
     start_ns: u64,
     pid: u32,
     image: String,
+}
+
+impl Process {
+    /// From what the probes know.
+    pub(super) fn new(process: event::Process, image: ImageKey) -> Self {
+        Self {
+            start_ns: process.start_ns,
+            pid: process.tgid,
+            image: format!("[{},{}]", image.device, image.inode),
+        }
+    }
 }
 
 /// What a process executed in the seconds before `t`.

@@ -1,0 +1,72 @@
+"""Grinds a nonce with the proof-of-work hash of a PyPI package until killed.
+
+Usage: pow.py MODULE FUNCTION
+
+These packages are what pools and block explorers of a coin check shares with; the
+function takes a block header of 80 bytes. RandomX, yescrypt and Ethash, which have
+other ways to be called, are named instead of a function: `randomx`, `cyrx`,
+`cyrx-v2`, `yescrypt`, `ethash`.
+"""
+
+import importlib
+import struct
+import sys
+
+
+def randomx(module):
+    """RandomX as its bindings have it, with a cache of 256 MiB."""
+    return module.RandomX(b"unjack corpus")
+
+
+def cyrx(module, more=0):
+    """RandomX with another binding: version 1, or with `more` version 2."""
+    flags = module.get_flags() | more
+    cache = module.Cache(flags)
+    cache.init(b"unjack corpus")
+    machine = module.VM(flags, cache=cache)
+    # The machine does not keep its cache alive by itself.
+    return lambda header, _cache=cache: machine.hash(header)
+
+
+def yescrypt(module):
+    """yescrypt with the parameters of GlobalBoost-Y."""
+    hasher = module.Yescrypt(n=2048, r=8, mode=module.Mode.RAW)
+    return lambda header: hasher.digest(header, header)
+
+
+def ethash(module):
+    """Ethash without its dataset, as a miner on a small machine has it."""
+
+    def call(header):
+        nonce = struct.unpack_from("<I", header, 76)[0]
+        return module.hash(0, header[:32], nonce)[0]
+
+    return call
+
+
+SPECIAL = {
+    "randomx": randomx,
+    "cyrx": cyrx,
+    "cyrx-v2": lambda module: cyrx(module, module.CYRX_FLAG_V2),
+    "yescrypt": yescrypt,
+    "ethash": ethash,
+}
+
+
+def main():
+    name, function = sys.argv[1:]
+    module = importlib.import_module(name)
+    if function in SPECIAL:
+        call = SPECIAL[function](module)
+    else:
+        call = getattr(module, function)
+    header = bytearray(b"\x5a" * 80)
+    nonce = 0
+    while True:
+        nonce = (nonce + 1) & 0xFFFFFFFF
+        struct.pack_into("<I", header, 76, nonce)
+        if call(bytes(header))[:4] == b"\0\0\0\0":
+            print("found", nonce, flush=True)
+
+
+main()

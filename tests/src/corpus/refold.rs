@@ -1,0 +1,99 @@
+//! From a file of samples to the windows that `unjack record` would write now.
+//!
+//! A recording's windows were summed up by the unjack that recorded; when what a
+//! summary says has changed since, they are summed up anew from the samples.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use monitor::event::{self, Event, ImageKey, Process};
+use monitor::isa::Arch;
+use monitor::profile::{Profile, seconds};
+use monitor::record::samples::{self, Frame};
+use monitor::verdict::{MIN_SAMPLES, Thresholds};
+use serde_json::Value;
+
+use super::recording::{self, Window};
+
+/// A process whose samples are being taken in.
+struct Fold {
+    profile: Profile,
+    image: ImageKey,
+}
+
+/// The windows of each process, in time.
+///
+/// # Errors
+///
+/// When the file cannot be read, or is damaged.
+pub(super) fn windows(file: &Path) -> Result<BTreeMap<recording::Process, Vec<Window>>> {
+    let at = || file.display().to_string();
+    fold(file).with_context(at)
+}
+
+fn fold(file: &Path) -> Result<BTreeMap<recording::Process, Vec<Window>>> {
+    // Recorded on this machine's kind of processor: code of another would not
+    // be decoded as what it is.
+    let arch = Arch::HOST.context("no decoder for this processor")?;
+    let mut from = BufReader::with_capacity(1 << 20, File::open(file)?);
+    samples::open(&mut from)?;
+    let mut folds: BTreeMap<Process, Fold> = BTreeMap::new();
+    let mut windows: BTreeMap<recording::Process, Vec<Window>> = BTreeMap::new();
+    let mut begun_ns = None;
+    while let Some(frame) = samples::next(&mut from)? {
+        match frame {
+            Frame::Sample(record, place) => {
+                let Event::Sample(sample) = event::decode(&record)? else {
+                    continue;
+                };
+                begun_ns.get_or_insert(sample.time_ns);
+                let fold = folds.entry(sample.process).or_insert_with(|| Fold {
+                    profile: Profile::new(sample.process),
+                    image: sample.image,
+                });
+                if fold.image != sample.image {
+                    fold.profile.reset();
+                    fold.image = sample.image;
+                }
+                fold.profile.add(arch, &sample, place);
+            }
+            Frame::Reading(process, image, reading) => {
+                let Some(fold) = folds.get_mut(&process) else {
+                    continue;
+                };
+                fold.profile.read(reading);
+                let Thresholds {
+                    window_ns,
+                    patience_ns,
+                    ..
+                } = Thresholds::DEFAULT;
+                let now_ns = reading.time_ns;
+                fold.profile
+                    .forget_before(now_ns.saturating_sub(patience_ns));
+                let since_ns = fold
+                    .profile
+                    .since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
+                let summary = fold.profile.summary(since_ns);
+                if summary.samples == 0 {
+                    continue;
+                }
+                let Value::Object(members) = serde_json::to_value(&summary)? else {
+                    continue;
+                };
+                let begun_ns = begun_ns.unwrap_or(now_ns);
+                windows
+                    .entry(recording::Process::new(process, image))
+                    .or_default()
+                    .push(Window {
+                        t: seconds(now_ns.saturating_sub(begun_ns)),
+                        samples: f64::from(summary.samples),
+                        summary: members,
+                    });
+            }
+        }
+    }
+    Ok(windows)
+}
