@@ -47,6 +47,8 @@ pub enum Event {
         process: Process,
         /// On-CPU nanoseconds since it was tracked.
         cpu_ns: u64,
+        /// The process that forked it, if that was seen; otherwise 0.
+        parent: u32,
         /// Name of its last thread, hostile.
         comm: [u8; monitor_ebpf::COMM_BYTES],
     },
@@ -190,13 +192,14 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
                 start_ns,
                 time_ns: _,
                 cpu_ns,
-                parent: _,
+                parent,
                 reserved: _,
                 comm,
             } = record;
             Event::Exit {
                 process: Process { tgid, start_ns },
                 cpu_ns,
+                parent,
                 comm,
             }
         }

@@ -31,7 +31,7 @@ use crate::{
     event::{self, Event, ImageKey, Process},
     isa::Arch,
     probe::{ProbeError, Probes, Settings},
-    profile::{Look, Place, Summary, seconds},
+    profile::{Look, Place, Reading, Summary, seconds},
     verdict::{MIN_SAMPLES, Thresholds},
 };
 
@@ -181,11 +181,18 @@ impl Recorder {
     fn drain(&mut self) -> io::Result<()> {
         let mut left = Vec::new();
         let (collector, samples) = (&mut self.collector, &mut self.samples);
+        let mut parents = Vec::new();
         self.probes.drain(DRAIN_LIMIT, |record| {
             let Ok(event) = event::decode(record) else {
                 return;
             };
-            left.extend(collector.take(&event).map(|(subject, _)| subject));
+            if let Event::Exit {
+                process, parent, ..
+            } = event
+            {
+                parents.push((process.tgid, process.start_ns, parent));
+            }
+            left.extend(collector.take(&event));
             if let (Some(samples), Event::Sample(sample)) = (&mut *samples, &event)
                 && let Some(subject) = collector.subject(sample.process)
             {
@@ -195,7 +202,20 @@ impl Recorder {
                     .push((sample.process, record.to_vec(), place));
             }
         });
-        for mut subject in left {
+        // Some came and went between two looks at the table.
+        self.kin.learn(parents);
+        let now_ns = monotonic_ns();
+        for (mut subject, cpu_ns) in left {
+            if subject.profile.latest().is_none() {
+                subject.profile.read(Reading {
+                    time_ns: now_ns,
+                    cpu_ns,
+                    ..Reading::default()
+                });
+            }
+            if let Some(samples) = &mut self.samples {
+                samples.exit(&self.kin, &subject)?;
+            }
             self.window(&mut subject)?;
         }
         Ok(())
@@ -214,7 +234,7 @@ impl Recorder {
         });
         kin.learn(parents);
         if let Some(samples) = &mut self.samples {
-            samples.write(kin, &mut self.collector)?;
+            samples.tick(kin, self.collector.subjects())?;
         }
         let mut collector = std::mem::replace(&mut self.collector, Collector::new(Arch::X86_64, 0));
         let mut result = Ok(());
@@ -283,19 +303,42 @@ impl Samples {
     }
 
     /// Writes what waited, and then what the counters say now.
-    fn write(&mut self, kin: &Kin, collector: &mut Collector) -> io::Result<()> {
-        for (process, record, place) in self.waiting.drain(..) {
+    fn tick<'a>(
+        &mut self,
+        kin: &Kin,
+        subjects: impl Iterator<Item = &'a mut Subject>,
+    ) -> io::Result<()> {
+        for (process, record, place) in std::mem::take(&mut self.waiting) {
             if kin.has(process) {
                 samples::sample(&mut self.out, &record, place)?;
             }
         }
-        for subject in collector.subjects() {
-            let process = subject.profile.process;
-            if let (true, Some(reading)) = (kin.has(process), subject.profile.latest()) {
-                samples::reading(&mut self.out, process, subject.image_key(), reading)?;
-            }
+        for subject in subjects {
+            self.reading(kin, subject)?;
         }
         Ok(())
+    }
+
+    /// Writes what waited of a process that is gone. Of others it is not known
+    /// yet whose they are.
+    fn exit(&mut self, kin: &Kin, subject: &Subject) -> io::Result<()> {
+        let process = subject.profile.process;
+        let waiting = std::mem::take(&mut self.waiting);
+        let (its, others) = waiting.into_iter().partition(|(of, ..)| *of == process);
+        self.waiting = its;
+        self.tick(kin, std::iter::empty())?;
+        self.waiting = others;
+        self.reading(kin, subject)
+    }
+
+    fn reading(&mut self, kin: &Kin, subject: &Subject) -> io::Result<()> {
+        let process = subject.profile.process;
+        match subject.profile.latest() {
+            Some(reading) if kin.has(process) => {
+                samples::reading(&mut self.out, process, subject.image_key(), reading)
+            }
+            _ => Ok(()),
+        }
     }
 }
 

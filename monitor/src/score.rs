@@ -148,7 +148,7 @@ impl Model {
 }
 
 /// Log-odds from which a witness counts as speaking against.
-const NOTABLE: f64 = 0.3;
+const NOTABLE: f64 = 0.1;
 
 fn logistic(odds: f64) -> f64 {
     (1.0 + (-odds).exp()).recip()

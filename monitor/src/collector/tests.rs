@@ -62,6 +62,7 @@ fn an_exit_returns_the_subject() {
     let exit = Event::Exit {
         process: process(1),
         cpu_ns: 9,
+        parent: 0,
         comm: *b"miner\0\0\0\0\0\0\0\0\0\0\0",
     };
     let (subject, cpu_ns) = collector.take(&exit).expect("it was sampled");

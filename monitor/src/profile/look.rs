@@ -5,7 +5,7 @@ use monitor_ebpf::{REGISTERS, STACK_WORDS};
 use super::Place;
 use crate::{
     event::{Counters, Sample},
-    isa::{self, Arch, CLASSES, Class},
+    isa::{self, Arch, CLASSES, Class, Mix},
 };
 
 /// Bytes of a cache line, the unit hot code and data are counted in.
@@ -25,6 +25,12 @@ const STRAIGHT: u32 = 3;
 /// stack.
 pub(super) const SLOTS: usize = REGISTERS + STACK_WORDS;
 
+/// Mixing code is what hashes consist of: so much of it rotates, shifts,
+/// exclusive-ors or does a round of a cipher or hash, …
+const MIXING: f64 = 0.2;
+/// … and so little of it branches.
+const MIXING_BRANCHES: f64 = 0.12;
+
 /// One sample, decoded. Some 450 bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
@@ -37,6 +43,8 @@ pub struct Look {
     pub(super) rounds: Option<bool>,
     /// A window holds at most 64 instructions, so a byte a class does.
     pub(super) mix: [u8; CLASSES],
+    /// It is of mixing code.
+    pub(super) mixing: bool,
     /// The cache line each register, and then each word of the stack, points
     /// to, cut to 32 bits, which is enough to tell lines apart; 0 where it holds
     /// no pointer.
@@ -65,6 +73,7 @@ impl Look {
             undecodable: decoded.undecodable && decoded.mix.total() < STRAIGHT,
             rounds: sample.rounds,
             mix: Class::ALL.map(|class| u8::try_from(decoded.mix.count(class)).unwrap_or(u8::MAX)),
+            mixing: is_mixing(&decoded.mix),
             data: std::array::from_fn(|slot| {
                 data_line(match slot.checked_sub(REGISTERS) {
                     None => sample.registers[slot],
@@ -88,13 +97,29 @@ impl Look {
     }
 }
 
-/// The cache line a register points to, 0 if it does not look like a pointer.
-fn data_line(register: u64) -> u32 {
-    if !(POINTERS_FROM..POINTERS_TO).contains(&register) {
+/// Whether code of this mix hashes.
+fn is_mixing(mix: &Mix) -> bool {
+    let mixing: f64 = [
+        Class::Rotate,
+        Class::Shift,
+        Class::Xor,
+        Class::Ternary,
+        Class::Aes,
+        Class::Sha,
+    ]
+    .map(|class| mix.share(class))
+    .iter()
+    .sum();
+    mixing >= MIXING && mix.share(Class::Branch) <= MIXING_BRANCHES
+}
+
+/// The cache line a word points to, 0 if it does not look like a pointer.
+fn data_line(word: u64) -> u32 {
+    if !(POINTERS_FROM..POINTERS_TO).contains(&word) {
         return 0;
     }
     #[expect(clippy::cast_possible_truncation, reason = "see Look::data")]
-    let line = (register / LINE) as u32;
+    let line = (word / LINE) as u32;
     line.max(1)
 }
 
@@ -126,5 +151,15 @@ mod tests {
         let (a, b) = (data_line(0x7fff_1234_5600), data_line(0x7fff_1234_563f));
         assert!(a == b && a != 0);
         assert_ne!(a, data_line(0x7fff_1234_5640));
+    }
+
+    #[test]
+    fn mixing_code_is_told_from_a_loop_around_it() {
+        let mixing = |code: &[u8]| is_mixing(&isa::decode(Arch::X86_64, 0x1000, code).mix);
+        // xor eax, ecx; rol eax, 5; add eax, edx
+        assert!(mixing(&[0x31, 0xc8, 0xc1, 0xc0, 0x05, 0x01, 0xd0]));
+        // cmp eax, ecx; jne +0; mov ecx, eax
+        assert!(!mixing(&[0x39, 0xc8, 0x75, 0x00, 0x89, 0xc1]));
+        assert!(!mixing(&[]));
     }
 }

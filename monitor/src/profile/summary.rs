@@ -12,8 +12,15 @@ const SECOND_NS: u64 = 1_000_000_000;
 const TWIN_SAMPLES: u32 = 5;
 /// Part of the instructions that may be of another class in a twin.
 const TWIN_DISTANCE: f64 = 0.15;
-/// A register holds a pointer if it does in this part of the samples.
+/// A register or a word of the stack holds a pointer if it does in this part of
+/// the samples.
 const POINTER_SHARE: f64 = 0.5;
+/// Lines that can be told apart.
+const LINES_MAX: f64 = 4_294_967_296.0;
+/// So many samples of mixing code show which algorithm it is.
+const ESSENCE_SAMPLES: f64 = 15.0;
+/// So many samples of mixing code show what it works on.
+const DATA_SAMPLES: usize = 20;
 
 /// A profile over one window of time. Everything a verdict is computed from,
 /// and nothing that names anybody: what is recorded and replayed.
@@ -23,6 +30,13 @@ pub struct Summary {
     pub samples: u32,
     /// Instructions decoded from them.
     pub mix: Mix,
+    /// Share of the user samples that are of mixing code, 0 to 1: each by itself
+    /// looks like part of a hash, however much else goes on around it.
+    pub mixing_share: f64,
+    /// Instructions of these samples only.
+    pub mixing: Mix,
+    /// Share of these samples in each kind of memory; absent kinds have 0.
+    pub mixing_places: BTreeMap<Place, f64>,
     /// Share of the samples that were in the kernel, 0 to 1.
     pub kernel_share: f64,
     /// Share of the user samples whose bytes were not all instructions.
@@ -38,11 +52,11 @@ pub struct Summary {
     pub hottest: Option<(u64, f64)>,
     /// Share of the user samples in each kind of memory; absent kinds have 0.
     pub places: BTreeMap<Place, f64>,
-    /// How widely the data pointers of the hot code are spread, 0 to 1: the
-    /// entropy of the cache lines that the most restless pointer register held,
-    /// over the most there could be. Hashing the same few bytes again and again
-    /// is near 0, streaming a file or a scratchpad near 1.
-    pub data_spread: f64,
+    /// How much data the code that mixes works through, in cache lines: what the
+    /// most restless register, or word on top of the stack, points into. Hashing
+    /// the same few bytes again and again takes a few, streaming a file or a
+    /// scratchpad thousands. Of all code, where little of it mixes.
+    pub data_lines: f64,
     /// Share of the window's seconds that have samples, 0 to 1: a burst has few.
     pub steadiness: f64,
     /// How alike the seconds of the window are in burn, 0 to 1.
@@ -109,6 +123,33 @@ impl Summary {
         self.place(Place::Anonymous) + self.place(Place::Memfd) + self.place(Place::Deleted)
     }
 
+    /// Samples of mixing code.
+    #[must_use]
+    fn mixing_samples(&self) -> f64 {
+        f64::from(self.samples) * (1.0 - self.kernel_share) * self.mixing_share
+    }
+
+    /// The mix that tells algorithms apart: of the code that mixes, if enough of
+    /// it was seen, whatever goes on around it; else of all code.
+    #[must_use]
+    pub fn essence(&self) -> &Mix {
+        if self.mixing_samples() < ESSENCE_SAMPLES {
+            &self.mix
+        } else {
+            &self.mixing
+        }
+    }
+
+    /// Share of the same samples in a kind of memory.
+    #[must_use]
+    pub fn essence_place(&self, place: Place) -> f64 {
+        if self.mixing_samples() < ESSENCE_SAMPLES {
+            self.place(place)
+        } else {
+            self.mixing_places.get(&place).copied().unwrap_or(0.0)
+        }
+    }
+
     /// Share of the user samples in a kind of memory.
     #[must_use]
     pub fn place(&self, place: Place) -> f64 {
@@ -117,13 +158,18 @@ impl Summary {
 }
 
 /// What is summed up over looks.
+#[derive(Default)]
 struct Sums {
     samples: u32,
     undecodable: u32,
     counts: [u32; CLASSES],
+    mixing_counts: [u32; CLASSES],
     places: BTreeMap<Place, f64>,
+    mixing_places: BTreeMap<Place, f64>,
     lines: Vec<u64>,
-    data: [Vec<u32>; SLOTS],
+    /// Of code that mixes, and of all other.
+    mixing: Vec<[u32; SLOTS]>,
+    other: Vec<[u32; SLOTS]>,
     times: Vec<u64>,
     threads: BTreeMap<u32, Thread>,
 }
@@ -136,21 +182,6 @@ struct Thread {
     counts: [u32; CLASSES],
     switches: u32,
     rounded: u32,
-}
-
-impl Default for Sums {
-    fn default() -> Self {
-        Self {
-            samples: 0,
-            undecodable: 0,
-            counts: [0; CLASSES],
-            places: BTreeMap::new(),
-            lines: Vec::new(),
-            data: std::array::from_fn(|_| Vec::new()),
-            times: Vec::new(),
-            threads: BTreeMap::new(),
-        }
-    }
 }
 
 impl Sums {
@@ -172,10 +203,14 @@ impl Sums {
         for (sum, count) in self.counts.iter_mut().zip(look.mix) {
             *sum += u32::from(count);
         }
-        for (lines, line) in self.data.iter_mut().zip(look.data) {
-            if line != 0 {
-                lines.push(line);
+        if look.mixing {
+            self.mixing.push(look.data);
+            *self.mixing_places.entry(look.place).or_default() += 1.0;
+            for (sum, count) in self.mixing_counts.iter_mut().zip(look.mix) {
+                *sum += u32::from(count);
             }
+        } else {
+            self.other.push(look.data);
         }
     }
 
@@ -184,15 +219,17 @@ impl Sums {
         for count in self.places.values_mut() {
             *count /= user;
         }
+        for count in self.mixing_places.values_mut() {
+            *count /= self.mixing.len() as f64;
+        }
         self.times.sort_unstable();
         self.times.dedup();
         let code = Spread::of(&mut self.lines);
-        let data_spread = self
-            .data
-            .iter_mut()
-            .filter(|lines| lines.len() as f64 >= POINTER_SHARE * user && lines.len() >= 2)
-            .map(|lines| 1.0 - Spread::of(lines).concentration)
-            .fold(0.0, f64::max);
+        let mixing_share = share(self.mixing.len() as f64, user);
+        if self.mixing.len() < DATA_SAMPLES {
+            self.mixing.append(&mut self.other);
+        }
+        let data_lines = data_lines(&self.mixing);
         let rates = Rates::of(self.threads.values());
         // What is younger than the window is not restless for that.
         let window_ns = burn.until_ns.saturating_sub(since_ns).min(burn.span_ns);
@@ -200,12 +237,15 @@ impl Sums {
         Summary {
             samples: self.samples,
             mix: Mix::from_counts(self.counts),
+            mixing_share,
+            mixing: Mix::from_counts(self.mixing_counts),
+            mixing_places: self.mixing_places,
             kernel_share: share(f64::from(self.samples) - user, self.samples.into()),
             undecodable_share: share(self.undecodable.into(), user),
             concentration: code.concentration,
             hot_lines: code.effective,
             hottest: code.most,
-            data_spread,
+            data_lines,
             steadiness: share(
                 self.times.len() as f64,
                 window_ns.div_ceil(SECOND_NS) as f64,
@@ -295,6 +335,58 @@ fn twins(threads: &BTreeMap<u32, Thread>) -> u32 {
     let like =
         |thread: &&Thread| Mix::from_counts(thread.counts).distance(&busiest) <= TWIN_DISTANCE;
     u32::try_from(sampled().filter(like).count()).unwrap_or(u32::MAX)
+}
+
+/// See [`Summary::data_lines`].
+fn data_lines(samples: &[[u32; SLOTS]]) -> f64 {
+    let needed = (POINTER_SHARE * samples.len() as f64).max(2.0);
+    let mut held: Vec<u32> = Vec::with_capacity(samples.len());
+    let mut most = 0.0_f64;
+    for slot in 0..SLOTS {
+        held.clear();
+        held.extend(
+            samples
+                .iter()
+                .map(|data| data[slot])
+                .filter(|line| *line != 0),
+        );
+        if held.len() as f64 >= needed {
+            // Some are elsewhere for a moment: the middle part tells the reach.
+            most = most.max(working_set(&mut held));
+        }
+    }
+    most
+}
+
+/// Into how many lines a pointer points that was seen at these: as many as would
+/// show so many different ones, but no more than lie between the outer tenths.
+fn working_set(seen: &mut [u32]) -> f64 {
+    // Most are always the same: that is seen without sorting.
+    if seen.iter().all(|line| *line == seen[0]) {
+        return 1.0;
+    }
+    seen.sort_unstable();
+    let count = seen.len();
+    let different = seen.chunk_by(|a, b| a == b).count();
+    let tenth = count / 10;
+    let reach = f64::from(seen[count - 1 - tenth] - seen[tenth]) / 0.8 + 1.0;
+    drawn_from(count as f64, different as f64).min(reach)
+}
+
+/// How many lines there are if `count` draws show `different` ones: where
+/// `different = all * (1 - exp(-count / all))`.
+fn drawn_from(count: f64, different: f64) -> f64 {
+    let (mut low, mut high) = (different, LINES_MAX);
+    // Halving the logarithm: twenty steps are exact enough for a logarithm.
+    for _ in 0..20 {
+        let all = (low * high).sqrt();
+        if all * -(-count / all).exp_m1() < different {
+            low = all;
+        } else {
+            high = all;
+        }
+    }
+    low
 }
 
 /// A part of a whole, 0 if there is no whole.

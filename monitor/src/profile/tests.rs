@@ -1,3 +1,7 @@
+use std::ops::Range;
+
+use monitor_ebpf::REGISTERS;
+
 use super::*;
 use crate::{event::Counters, isa::Class};
 
@@ -261,21 +265,52 @@ fn one_saved_rounding_mode_counts_once() {
     assert_eq!((summary.switches, summary.rounded), (3, 2));
 }
 
+/// How many lines a pointer is said to work through that was seen at these.
+#[track_caller]
+fn works_through(place: fn(&mut Sample, u64), address: fn(u64) -> u64, expected: Range<f64>) {
+    let mut profile = Profile::new(PROCESS);
+    for n in 0..200 {
+        let mut sample = sample(1, 1, 0x1000);
+        // Hash state is no pointer, even if it is in all registers.
+        sample.registers = [(n * 0x9e37_79b9) & 0xffff_ffff; REGISTERS];
+        place(&mut sample, address(n));
+        profile.add(Arch::X86_64, &sample, Place::File);
+    }
+    let lines = profile.summary(0).data_lines;
+    assert!(expected.contains(&lines), "{lines}");
+}
+
+fn in_register(sample: &mut Sample, word: u64) {
+    sample.registers[3] = word;
+}
+
+fn on_stack(sample: &mut Sample, word: u64) {
+    sample.stack[40] = word;
+}
+
+/// Any line of so many bytes.
+fn somewhere<const BYTES: u64>(n: u64) -> u64 {
+    0x7f00_0000_0000 + n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % BYTES
+}
+
 #[test]
-fn data_that_flows_past_is_told_from_the_same_few_bytes() {
-    let spread = |address: fn(u64) -> u64| {
-        let mut profile = Profile::new(PROCESS);
-        for n in 0..64 {
-            let mut sample = sample(1, 1, 0x1000);
-            sample.registers[3] = address(n);
-            sample.registers[4] = (n * 0x9e37_79b9) & 0xffff_ffff;
-            profile.add(Arch::X86_64, &sample, Place::File);
-        }
-        profile.summary(0).data_spread
-    };
-    near(spread(|_| 0x7f00_0000_0000), 0.0);
-    near(spread(|n| 0x7f00_0000_0000 + n * 4096), 1.0);
-    near(spread(|n| 0x7f00_0000_1000 + n % 2 * 64), 1.0 / 6.0);
+fn the_same_few_bytes_are_few_lines() {
+    works_through(in_register, |_| 0x7f00_0000_0000, 0.9..1.1);
+    works_through(on_stack, |n| 0x7f00_0000_0000 + n % 2 * 64, 1.0..2.1);
+    // Two places far apart are still two.
+    works_through(on_stack, |n| 0x7f00_0000_0000 - n % 2 * (1 << 36), 1.0..2.1);
+    works_through(in_register, somewhere::<4096>, 40.0..90.0);
+}
+
+#[test]
+fn data_that_flows_past_is_many_lines() {
+    works_through(in_register, somewhere::<0x10_0000>, 8000.0..30_000.0);
+    works_through(on_stack, somewhere::<0x10_0000>, 8000.0..30_000.0);
+    works_through(
+        on_stack,
+        |n| 0x7f00_0000_0000 + n * 4096,
+        10_000.0..20_000.0,
+    );
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The samples themselves, as the probes sent them, for `corpus pack` to fold
 //! into windows again: when a feature changes, nothing has to be run anew.
 //!
-//! A file is [`MAGIC`], then frames: a [`Head`], and as many bytes as that says.
-//! A sample's are the probes' own record, a reading's are [`ReadingFrame`]. They
-//! come in the order in which a profile takes them in. Unlike a recording's
+//! A file is [`MAGIC`], then frames: a head of sixteen bytes, and as many bytes as
+//! that says. A sample's are the probes' own record, a reading's are a process's
+//! counters. They come in the order in which a profile takes them in. Unlike a recording's
 //! windows they hold code, registers and stack of what was recorded.
 
 use std::io::{self, Read, Write};
@@ -17,9 +17,9 @@ use crate::{
 
 /// The first bytes of a file of this version.
 pub const MAGIC: [u8; 8] = *b"UNJKSMP1";
-/// [`Head::kind`] of a sample.
+/// The head's kind of a sample.
 const SAMPLE: u32 = 1;
-/// [`Head::kind`] of a reading.
+/// The head's kind of a reading.
 const READING: u32 = 2;
 /// The longest frame there may be: a file may be damaged.
 const MAX_BYTES: u32 = 4096;

@@ -8,9 +8,25 @@ use crate::{
 
 /// Switches looked at before the rounding mode counts in full.
 const ROUNDING_SWITCHES: f64 = 4.0;
-/// Cache lines from which hot code is no tiny loop: a cipher or hash is
-/// unrolled over tens of them, a checksum or a bit trick is a loop of a few.
-const LOOP_LINES: f64 = 8.0;
+/// Cache lines from which hot code is no tiny loop: a loop that does one thing to
+/// a word is one or two, the smallest hash (`CryptoNight`'s) three.
+const LOOP_LINES: f64 = 2.5;
+/// Share of the samples from which mixing code is no accident: ordinary programs
+/// have it in a few percent.
+const MIXING_SHARE: f64 = 0.12;
+/// Distance at which a mix is as unlike a known miner's as ordinary code.
+const UNLIKE: f64 = 0.25;
+/// Bytes of a cache line.
+const CACHE_LINE: f64 = 64.0;
+/// What is hashed stands still if it lies in so many lines (32 KiB): lanes of
+/// messages side by side take half of that.
+const STILL_LINES: f64 = 512.0;
+/// It streams if it lies in so many times two of that: 1 MiB.
+const STREAM_DOUBLINGS: f64 = 5.0;
+/// The same for generated code: scripts hash what they are given in pieces of some
+/// 16 KiB, and have no lanes.
+const SCRIPT_STILL_LINES: f64 = 128.0;
+const SCRIPT_STREAM_DOUBLINGS: f64 = 3.0;
 
 /// A profile, and the known miner its mix is most like.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +43,9 @@ pub struct View<'a> {
     pub mining_only: bool,
     /// That miner is `WebAssembly`.
     pub wasm: bool,
+    /// It is, and itself memory-hard: its engine hands out new memory all the
+    /// time.
+    pub wasm_scratchpad: bool,
 }
 
 /// One number, and what it means.
@@ -54,7 +73,14 @@ pub enum Sign {
 }
 
 /// Is it hashing? Besides the shares of all classes, in tenths.
-pub const HASHING: [Feature; 3] = [
+pub const HASHING: [Feature; 5] = [
+    MIXING,
+    Feature {
+        name: "known",
+        value: |view| (MIXING.value)(view) * (1.0 - view.distance / UNLIKE).max(0.0),
+        sign: Sign::For,
+        text: |_| None,
+    },
     Feature {
         name: "tiny-loop",
         value: |view| (1.0 - view.summary.hot_lines / LOOP_LINES).max(0.0),
@@ -84,6 +110,19 @@ pub const HASHING: [Feature; 3] = [
     ROUNDING,
 ];
 
+/// How much of the code looks like part of a hash, each sample by itself.
+const MIXING: Feature = Feature {
+    name: "mixing",
+    value: |view| (view.summary.mixing_share / MIXING_SHARE).min(1.0),
+    sign: Sign::For,
+    text: |view| {
+        share(
+            view.summary.mixing_share,
+            "of its samples are of code that mixes as a hash does",
+        )
+    },
+};
+
 /// `RandomX` changes the rounding mode all the time (its specification, 5.4.1,
 /// `CFROUND`); next to nothing else does.
 const ROUNDING: Feature = Feature {
@@ -104,7 +143,7 @@ const ROUNDING: Feature = Feature {
 };
 
 /// Is it mining? Asked of what hashes.
-pub const MINING: [Feature; 9] = [
+pub const MINING: [Feature; 7] = [
     Feature {
         name: "io",
         value: |view| (1.0 + view.summary.io_per_cpu_second.unwrap_or(0.0) / 1e6).log10(),
@@ -118,26 +157,6 @@ pub const MINING: [Feature; 9] = [
         },
     },
     Feature {
-        name: "waits",
-        value: |view| (1.0 + view.summary.voluntary_per_cpu_second / 100.0).log10(),
-        sign: Sign::Against,
-        text: |view| {
-            let rate = view.summary.voluntary_per_cpu_second;
-            Some(format!("waits {rate:.0} times per CPU second"))
-        },
-    },
-    Feature {
-        name: "faults",
-        value: |view| (1.0 + view.summary.faults_per_cpu_second / 100.0).log10(),
-        sign: Sign::Against,
-        text: |view| {
-            let rate = view.summary.faults_per_cpu_second;
-            (rate >= 100.0).then(|| {
-                format!("takes new memory, or maps files: {rate:.0} page faults per CPU second")
-            })
-        },
-    },
-    Feature {
         // Passwords, checksums and ciphers are the business of the host's own
         // programs. An algorithm that only mines is nobody's.
         name: "system",
@@ -146,14 +165,14 @@ pub const MINING: [Feature; 9] = [
                 0.0
             } else {
                 // Everybody calls the C library: only most of the code is an excuse.
-                view.summary.place(Place::System).powi(2)
+                view.summary.essence_place(Place::System).powi(2)
             }
         },
         sign: Sign::Against,
         text: |view| {
             share(
-                view.summary.place(Place::System),
-                "of its code is a program or library of the host's own, put there by root",
+                view.summary.essence_place(Place::System),
+                "of the code that hashes is a program or library of the host's own, put there by root",
             )
         },
     },
@@ -165,35 +184,43 @@ pub const MINING: [Feature; 9] = [
             if view.mining_only || view.wasm {
                 0.0
             } else {
-                view.summary.place(Place::Anonymous)
+                view.summary.essence_place(Place::Anonymous)
             }
         },
         sign: Sign::Against,
         text: |_| None,
     },
     Feature {
-        name: "kernel",
-        value: |view| view.summary.kernel_share,
-        sign: Sign::Against,
-        text: |view| share(view.summary.kernel_share, "of its time is in the kernel"),
-    },
-    Feature {
-        name: "streams",
+        // New memory for every hash, as a password check takes, or a mapped file. A
+        // miner keeps its scratchpad.
+        name: "faults",
         value: |view| {
-            if view.memory_hard {
+            if view.mining_only || view.wasm_scratchpad {
                 0.0
             } else {
-                view.summary.data_spread
+                (1.0 + view.summary.faults_per_cpu_second / 100.0).log10()
             }
         },
         sign: Sign::Against,
         text: |view| {
-            let spread = view.summary.data_spread;
-            (!view.memory_hard && spread > 0.0).then(|| {
-                if spread >= 0.5 {
-                    format!("it hashes data that flows past (pointer spread {spread:.2})")
+            let rate = view.summary.faults_per_cpu_second;
+            (rate >= 100.0).then(|| {
+                format!("takes new memory, or maps files: {rate:.0} page faults per CPU second")
+            })
+        },
+    },
+    Feature {
+        name: "streams",
+        value: streams,
+        sign: Sign::Against,
+        text: |view| {
+            let lines = view.summary.data_lines;
+            (!view.memory_hard && lines > 0.0).then(|| {
+                let size = lines * CACHE_LINE / 1024.0;
+                if streams(view) >= 0.5 {
+                    format!("it hashes data that flows past: {size:.0} KiB")
                 } else {
-                    format!("it hashes the same few cache lines again and again (pointer spread {spread:.2})")
+                    format!("it hashes the same {size:.1} KiB again and again")
                 }
             })
         },
@@ -206,6 +233,20 @@ pub const MINING: [Feature; 9] = [
     },
     ROUNDING,
 ];
+
+/// Whether data flows past: 0 for what fits a processor's nearest cache, 1 for a
+/// megabyte and more. Of memory-hard algorithms nothing is known: theirs does.
+fn streams(view: &View<'_>) -> f64 {
+    if view.memory_hard {
+        return 0.0;
+    }
+    let (still, doublings) = if view.summary.essence_place(Place::Anonymous) > 0.5 {
+        (SCRIPT_STILL_LINES, SCRIPT_STREAM_DOUBLINGS)
+    } else {
+        (STILL_LINES, STREAM_DOUBLINGS)
+    };
+    ((view.summary.data_lines.max(1.0) / still).log2() / doublings).clamp(0.0, 1.0)
+}
 
 /// A class's share, in tenths, so that weights are of the order of 1.
 #[must_use]

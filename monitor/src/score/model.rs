@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::features::{self, Feature, View};
 use crate::{
-    isa::{CLASSES, Class},
+    isa::{CLASSES, Class, Mix},
     profile::{Place, Summary},
 };
 
@@ -41,10 +41,14 @@ pub(super) const ROUNDED_FROM: u32 = 8;
 
 /// Distance up to which a mix is that of an algorithm that only mines: closer
 /// than for a name, as it takes an excuse away.
-const MINING_ONLY_DISTANCE: f64 = 0.15;
+const MINING_ONLY_DISTANCE: f64 = 0.08;
 
-/// Distance up to which generated code is compared with `WebAssembly` only.
-const WASM_DISTANCE: f64 = 0.15;
+/// Distance up to which generated code is taken for `WebAssembly`'s: what Java
+/// makes of a hash is some 0.12 from it.
+const WASM_DISTANCE: f64 = 0.1;
+
+/// Mixes so close to each other are not told apart.
+const AS_GOOD: f64 = 0.05;
 
 /// Share of the code that lies in memory without a file from which it may be
 /// `WebAssembly`: engines compile it there.
@@ -104,7 +108,7 @@ pub struct PrototypeData {
     pub family: String,
     /// Which implementation.
     pub variant: String,
-    /// Shares by class, 0 to 1.
+    /// Shares by class, 0 to 1, of the code that mixes.
     pub mix: BTreeMap<String, f64>,
 }
 
@@ -192,21 +196,23 @@ impl Model {
         self.mining_bias + weigh(&self.mining, view)
     }
 
+    /// Whether a memory-hard miner is as good as the closest, at `distance`.
+    fn memory_hard(&self, summary: &Summary, distance: f64) -> bool {
+        let shares = shares(summary.essence());
+        let up_to = distance.min(self.family_distance) + AS_GOOD;
+        self.prototypes
+            .iter()
+            .any(|prototype| prototype.memory_hard && prototype.distance(&shares) <= up_to)
+    }
+
     /// The prototype a mix is most like, and its distance.
     pub(super) fn closest(&self, summary: &Summary) -> Option<(&Prototype, f64)> {
-        let mix = &summary.mix;
-        let total = mix.total();
-        if total == 0 {
+        let mix = summary.essence();
+        if mix.total() == 0 {
             return None;
         }
-        let shares = Class::ALL.map(|class| f64::from(mix.count(class)) / f64::from(total));
-        let distance = |prototype: &Prototype| {
-            let apart = shares
-                .iter()
-                .zip(prototype.shares)
-                .map(|(a, b)| (a - b).abs());
-            apart.sum::<f64>() / 2.0
-        };
+        let shares = shares(mix);
+        let distance = |prototype: &Prototype| prototype.distance(&shares);
         let closest = |wasm: bool| {
             let prototypes = self.prototypes.iter().filter(|p| p.wasm == wasm);
             prototypes
@@ -214,7 +220,7 @@ impl Model {
                 .min_by(|a, b| a.1.total_cmp(&b.1))
         };
         let native = closest(false);
-        if summary.place(Place::Anonymous) < GENERATED {
+        if summary.essence_place(Place::Anonymous) < GENERATED {
             return native;
         }
         // The same algorithm is much the same in both: generated code is rather
@@ -242,8 +248,10 @@ impl Model {
         let view = View {
             summary,
             distance: closest.map_or(1.0, |(_, distance)| distance),
-            memory_hard: closest.is_some_and(|(prototype, _)| prototype.memory_hard),
+            memory_hard: closest.is_some_and(|(_, distance)| self.memory_hard(summary, distance)),
             wasm: closest.is_some_and(|(prototype, _)| prototype.wasm),
+            wasm_scratchpad: closest
+                .is_some_and(|(prototype, _)| prototype.wasm && prototype.memory_hard),
             mining_only: summary.rounded >= ROUNDED_FROM
                 || closest.is_some_and(|(prototype, distance)| {
                     prototype.mining_only && distance <= MINING_ONLY_DISTANCE
@@ -272,7 +280,18 @@ fn features(known: &[Feature], linear: &mut Linear) -> Result<Vec<(Feature, f64)
     }
 }
 
+/// The share of each class.
+fn shares(mix: &Mix) -> [f64; CLASSES] {
+    Class::ALL.map(|class| mix.share(class))
+}
+
 impl Prototype {
+    /// Part of the instructions that are of another class.
+    fn distance(&self, shares: &[f64; CLASSES]) -> f64 {
+        let apart = shares.iter().zip(self.shares).map(|(a, b)| (a - b).abs());
+        apart.sum::<f64>() / 2.0
+    }
+
     fn new(
         data: PrototypeData,
         memory_hard: &[String],

@@ -1,6 +1,12 @@
 //! How the model does: every program is judged by one that never saw it.
 
-use anyhow::Result;
+use std::{
+    num::NonZero,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+use anyhow::{Result, anyhow};
 use monitor::{
     profile::Summary,
     score::Model,
@@ -47,6 +53,44 @@ impl Judged {
     }
 }
 
+impl Judged {
+    /// Judges a program by a model fitted to all others.
+    fn of(program: &Program, programs: &[Program], shipped: &Model) -> Result<Self> {
+        let others = |keep: &dyn Fn(&Program) -> bool| -> Result<Model> {
+            let others: Vec<Program> = programs.iter().filter(|p| keep(p)).cloned().collect();
+            Ok(Model::new(train(&others)?)?)
+        };
+        let model = others(&|p| p.name != program.name)?;
+        let strange = if program.label == Label::Miner {
+            let model = others(&|p| p.family != program.family)?;
+            Some(gravest(program, &model).0)
+        } else {
+            None
+        };
+        let assessed = program.windows().map(|summary| model.assess(summary));
+        let (hashing, scores): (Vec<f64>, Vec<f64>) =
+            assessed.map(|found| (found.hashing, found.score)).unzip();
+        let (verdict, miners, first) = gravest(program, &model);
+        let named = program
+            .windows()
+            .map(|summary| shipped.assess(summary).family);
+        Ok(Self {
+            name: program.name.clone(),
+            label: program.label,
+            family: program.family.clone(),
+            windows: scores.len(),
+            hashing: middle(hashing),
+            score: middle(scores),
+            verdict,
+            runs: (miners, program.runs.len()),
+            first,
+            shipped: gravest(program, shipped).0,
+            named: most_common(named.collect()),
+            strange,
+        })
+    }
+}
+
 /// What became of all programs.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
@@ -63,42 +107,28 @@ impl Evaluation {
     /// # Errors
     /// A fit does not converge.
     pub fn of(programs: &[Program], shipped: &Model) -> Result<Self> {
-        let mut judged = Vec::new();
-        for program in programs {
-            let others = |keep: &dyn Fn(&Program) -> bool| -> Result<Model> {
-                let others: Vec<Program> = programs.iter().filter(|p| keep(p)).cloned().collect();
-                Ok(Model::new(train(&others)?)?)
-            };
-            let model = others(&|p| p.name != program.name)?;
-            let strange = if program.label == Label::Miner {
-                let model = others(&|p| p.family != program.family)?;
-                Some(gravest(program, &model).0)
-            } else {
-                None
-            };
-            let assessed = program.windows().map(|summary| model.assess(summary));
-            let (hashing, scores): (Vec<f64>, Vec<f64>) =
-                assessed.map(|found| (found.hashing, found.score)).unzip();
-            let (verdict, miners, first) = gravest(program, &model);
-            let named = program
-                .windows()
-                .map(|summary| shipped.assess(summary).family);
-            judged.push(Judged {
-                name: program.name.clone(),
-                label: program.label,
-                family: program.family.clone(),
-                windows: scores.len(),
-                hashing: middle(hashing),
-                score: middle(scores),
-                verdict,
-                runs: (miners, program.runs.len()),
-                first,
-                shipped: gravest(program, shipped).0,
-                named: most_common(named.collect()),
-                strange,
-            });
-            eprintln!("evaluate: {}/{}", judged.len(), programs.len());
-        }
+        let done = AtomicUsize::new(0);
+        let judge = |program: &Program| {
+            let judged = Judged::of(program, programs, shipped);
+            let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+            eprintln!("evaluate: {done}/{}", programs.len());
+            judged
+        };
+        // A fit for every program: as many at a time as there are processors.
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        let share = programs.len().div_ceil(workers).max(1);
+        let judged = thread::scope(|scope| -> Result<Vec<Judged>> {
+            let workers: Vec<_> = programs
+                .chunks(share)
+                .map(|some| scope.spawn(|| some.iter().map(judge).collect::<Result<Vec<_>>>()))
+                .collect();
+            let mut all = Vec::new();
+            for worker in workers {
+                let some = worker.join().map_err(|_| anyhow!("a fit panicked"))?;
+                all.extend(some?);
+            }
+            Ok(all)
+        })?;
         let of = |miner: bool| -> Vec<f64> {
             let wanted = judged.iter().filter(|p| (p.label == Label::Miner) == miner);
             wanted.map(|p| p.score).collect()

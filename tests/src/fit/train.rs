@@ -27,9 +27,11 @@ use super::{Label, Program};
 /// it.
 const PULL: f64 = 0.5;
 /// Windows of each program in a fit: all programs count alike.
-const WINDOWS: usize = 12;
+const WINDOWS: usize = 6;
 /// Hashing from which benign work is what the second question is about.
 const HASHES_FROM: f64 = 0.2;
+/// Mixing code below which a miner's mix says nothing about its algorithm.
+const INTERPRETED: f64 = 0.01;
 /// Distance at which two mixes of a family are one prototype.
 const SAME: f64 = 0.06;
 /// Distance up to which a family is named.
@@ -53,6 +55,22 @@ const MINING_ONLY: [&str; 2] = ["randomx", "cryptonight"];
 /// to nearest at half of the switches is then worth as much as can be said for
 /// or against by all else.
 const ROUNDING: f64 = 16.0;
+/// What a loop of a cache line or two weighs against hashing. Set: the corpus has
+/// few of them, and there is no end of such loops.
+const TINY_LOOP: f64 = -10.0;
+/// What a megabyte of data weighs against mining. Set: nearly all honest hashing
+/// of the corpus has its code in the system's directories as well, so that a fit
+/// leaves this witness next to nothing.
+const STREAMS: f64 = -6.0;
+/// What a thousand page faults per CPU second weigh, set for the same reason.
+const FAULTS: f64 = -2.5;
+/// The features whose weights are set.
+const SET: [&str; 4] = ["rounding-mode", "tiny-loop", "streams", "faults"];
+/// What is added to the odds that it hashes: the fit asks which is likelier, and
+/// the second question stands behind the first.
+const LEANING: f64 = 1.5;
+/// The same of the second question, less: nothing stands behind it.
+const LEANING_MINING: f64 = 0.4;
 
 /// Fits a model to these programs.
 ///
@@ -76,14 +94,19 @@ pub fn train(programs: &[Program]) -> Result<ModelData> {
         prototypes: prototypes(programs),
     };
     data.hashing = hashing(programs, &data)?;
-    set_rounding(&mut data.hashing);
+    data.hashing.bias = rounded(data.hashing.bias + LEANING);
+    set(&mut data.hashing, "rounding-mode", ROUNDING);
+    set(&mut data.hashing, "tiny-loop", TINY_LOOP);
     data.mining = mining(programs, &data)?;
-    set_rounding(&mut data.mining);
+    data.mining.bias = rounded(data.mining.bias + LEANING_MINING);
+    set(&mut data.mining, "rounding-mode", ROUNDING);
+    set(&mut data.mining, "streams", STREAMS);
+    set(&mut data.mining, "faults", FAULTS);
     Ok(data)
 }
 
-fn set_rounding(linear: &mut Linear) {
-    linear.weights.insert("rounding-mode".to_owned(), ROUNDING);
+fn set(linear: &mut Linear, feature: &str, weight: f64) {
+    linear.weights.insert(feature.to_owned(), weight);
 }
 
 /// One row of a fit: features by name, and whether the answer is yes.
@@ -169,7 +192,8 @@ fn even(rows: &[Row]) -> Vec<&Row> {
 /// and the rest fitted anew.
 fn fit(names: &[(&str, Sign)], rows: &[Row]) -> Result<Linear> {
     let rows = even(rows);
-    let mut used: Vec<usize> = (0..names.len()).collect();
+    let fitted = |feature: &usize| !SET.contains(&names[*feature].0);
+    let mut used: Vec<usize> = (0..names.len()).filter(fitted).collect();
     loop {
         let values = rows
             .iter()
@@ -223,8 +247,14 @@ fn prototypes(programs: &[Program]) -> Vec<PrototypeData> {
     let mut found: Vec<(PrototypeData, Mix)> = Vec::new();
     for program in programs.iter().filter(|p| p.label == Label::Miner) {
         let mut mix = Mix::default();
+        let mut mixing = 0.0;
         for summary in program.windows() {
-            mix.merge(&summary.mix);
+            mix.merge(summary.essence());
+            mixing += summary.mixing_share / program.windows().count() as f64;
+        }
+        // An interpreter's mix is that of any interpreter.
+        if mixing < INTERPRETED {
+            continue;
         }
         let family = FAMILIES
             .into_iter()
