@@ -29,6 +29,10 @@ const SCRIPT_STILL_LINES: f64 = 128.0;
 const SCRIPT_STREAM_DOUBLINGS: f64 = 3.0;
 
 /// A profile, and the known miner its mix is most like.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact by itself, and read by another feature"
+)]
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// The profile.
