@@ -82,7 +82,9 @@ impl Keeper {
             if !self.keep {
                 let all = locked.state.holds.len();
                 let left = let_go(&mut locked, host, |_| true)?;
-                tracing::info!("let go of {} processes held before", all - left);
+                if all > 0 {
+                    tracing::info!("{} of {all} that were held are let go", all - left);
+                }
             }
             let held = locked.state.holds.iter().map(|hold| hold.judged);
             self.ours().extend(held);
