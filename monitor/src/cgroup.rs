@@ -231,7 +231,7 @@ fn site(mount: &Mount, kind: Kind, of: &Membership) -> Option<Site> {
     })
 }
 
-/// Fields of proc_pid_mountinfo(5): id, parent, device, root, mount point,
+/// Fields of `proc_pid_mountinfo(5)`: id, parent, device, root, mount point,
 /// options, optional fields, a dash, type, source, options of the file system.
 fn parse_mount(line: &[u8]) -> Option<Mount> {
     let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();

@@ -106,7 +106,7 @@ pub async fn run(
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
     let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes);
-    let _claim = daemon.orders.keeper.begin(&daemon.orders.host());
+    daemon.orders.keeper.begin(&daemon.orders.host());
     // Every series is there before anybody is told to come and look.
     daemon.tick();
     daemon.announce();

@@ -316,8 +316,12 @@ impl Seen {
     /// and only root can have put it there.
     #[must_use]
     pub fn is_system(&self, image: Image) -> bool {
-        self.exe()
-            .is_ok_and(|path| is_roots_own(&path, image.inode) && self.host_exe(image).is_some())
+        // Where these are not one with /usr.
+        let older = |path: &Path| ["/bin", "/sbin"].iter().any(|dir| path.starts_with(dir));
+        self.exe().is_ok_and(|path| {
+            (is_roots_own(&path, image.inode) || older(&path) && only_roots(&path, image.inode))
+                && self.host_exe(image).is_some()
+        })
     }
 
     fn bytes(&self, name: &str) -> Option<Vec<u8>> {
@@ -374,7 +378,6 @@ fn cgroup(text: &[u8]) -> Option<String> {
 /// Whether on the host this path leads to the file with this inode, and only
 /// root can have put it there. A container's files are not on the host's paths.
 fn is_roots_own(path: &Path, inode: u64) -> bool {
-    const WRITABLE_BY_OTHERS: u32 = 0o022;
     // Only where the system keeps its own: a look at any path a process has
     // mapped could wake a network file system.
     if !["/usr", "/lib", "/lib64"]
@@ -383,6 +386,13 @@ fn is_roots_own(path: &Path, inode: u64) -> bool {
     {
         return false;
     }
+    only_roots(path, inode)
+}
+
+/// Whether the file there has this inode, is root's, and nobody else may write
+/// to it.
+fn only_roots(path: &Path, inode: u64) -> bool {
+    const WRITABLE_BY_OTHERS: u32 = 0o022;
     std::fs::metadata(path).is_ok_and(|file| {
         file.ino() == inode && file.uid() == 0 && file.mode() & WRITABLE_BY_OTHERS == 0
     })

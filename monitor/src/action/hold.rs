@@ -334,7 +334,7 @@ fn not_ours(site: Site) -> Site {
             .then(|| path.parent().map(Path::to_owned))?
     };
     match (ours(&site.path), ours(&site.dir)) {
-        (Some(path), Some(dir)) => Site { path, dir, ..site },
+        (Some(path), Some(dir)) => Site { dir, path, ..site },
         _ => site,
     }
 }

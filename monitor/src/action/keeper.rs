@@ -25,6 +25,8 @@ pub struct Keeper {
     keep: bool,
     /// What this daemon answers for: done by it, or found when it came.
     ours: Mutex<Vec<Member>>,
+    /// The folder is this daemon's while this is open.
+    claim: Mutex<Option<File>>,
 }
 
 /// What is held now.
@@ -47,34 +49,32 @@ impl Keeper {
             store,
             keep,
             ours: Mutex::default(),
+            claim: Mutex::default(),
         }
     }
 
     /// Takes over what a daemon before this one left held: undoes it, or keeps
-    /// it. The folder stays this daemon's as long as the result lives.
-    pub fn begin<H>(&self, host: &H) -> Option<File>
-    where
-        H: Signals + Looks + Folders,
-    {
-        if !self.store.exists() {
-            return None;
+    /// it. The folder stays this daemon's as long as this lives.
+    pub fn begin<H: Signals + Folders>(&self, host: &H) {
+        if self.store.exists() && self.claim() {
+            self.take_over(host);
         }
-        match self.store.claim() {
-            Ok(Some(claim)) => {
-                self.take_over(host);
-                Some(claim)
-            }
-            Ok(None) => {
-                tracing::warn!(
-                    "another unjack holds processes in the same --state-dir: it answers for them"
-                );
-                None
-            }
-            Err(error) => {
-                tracing::warn!("what an unjack before this one left held is unknown: {error}");
-                None
+    }
+
+    /// Makes the folder this daemon's, if it is not another's.
+    fn claim(&self) -> bool {
+        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        if claim.is_none() {
+            match self.store.claim() {
+                Ok(None) => tracing::warn!(
+                    "another unjack has the same --state-dir and answers for what it holds: \
+                     give this one a folder of its own"
+                ),
+                Ok(file) => *claim = file,
+                Err(error) => tracing::error!("what is held is unknown: {error}"),
             }
         }
+        claim.is_some()
     }
 
     fn take_over<H: Signals + Folders>(&self, host: &H) {
@@ -101,6 +101,10 @@ impl Keeper {
     where
         H: Signals + Looks + Folders,
     {
+        // Another daemon that starts meanwhile must not undo it.
+        if !self.claim() {
+            return Err(Refusal::NoState);
+        }
         let held = self.store.with(|mut locked| {
             if world.host.is_cancelled() {
                 return Err(Refusal::Cancelled);
@@ -127,16 +131,17 @@ impl Keeper {
         held.unwrap_or_else(|error| Err(no_state(&error)))
     }
 
-    /// Puts back who left, and forgets who is gone.
-    pub fn keep_up<H>(&self, host: &H) -> Kept
+    /// Puts back who left, and forgets who is gone. None if something is being
+    /// held or let go just now: that is not waited for.
+    pub fn keep_up<H>(&self, host: &H) -> Option<Kept>
     where
         H: Signals + Looks + Folders,
     {
         let mut kept = Kept::default();
         if self.ours().is_empty() {
-            return kept;
+            return Some(kept);
         }
-        let done = self.store.with(|mut locked| {
+        let done = self.store.try_with(|mut locked| {
             let mut gone = Vec::new();
             for hold in &locked.state.holds {
                 match hold.keep_up(host) {
@@ -158,8 +163,11 @@ impl Keeper {
             self.ours().retain(held);
             Ok(())
         });
-        report(done);
-        kept
+        match done.transpose()? {
+            Ok(done) => report(Ok(done)),
+            Err(error) => report(Err(error)),
+        }
+        Some(kept)
     }
 
     /// Undoes what this daemon answers for, unless it is to be kept.

@@ -21,6 +21,8 @@ use super::hold::Hold;
 
 /// The file's name.
 const FILE: &str = "held.json";
+/// The file that whoever uses the state locks.
+const LOCK: &str = "held.lock";
 /// Who may write to the folder besides its owner.
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -103,7 +105,24 @@ impl Store {
     pub fn with<T>(&self, with: impl FnOnce(Locked<'_>) -> T) -> Result<T, StoreError> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         self.make_dir()?;
-        let lock = self.lock("held.lock", FlockOperation::LockExclusive)?;
+        let lock = self.lock(LOCK, FlockOperation::LockExclusive)?;
+        self.call(lock, with)
+    }
+
+    /// The same, but if somebody else uses the state nothing is called.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn try_with<T>(&self, with: impl FnOnce(Locked<'_>) -> T) -> Result<Option<T>, StoreError> {
+        let Ok(_turn) = self.turn.try_lock() else {
+            return Ok(None);
+        };
+        self.make_dir()?;
+        let lock = free(self.lock(LOCK, FlockOperation::NonBlockingLockExclusive))?;
+        lock.map(|lock| self.call(lock, with)).transpose()
+    }
+
+    fn call<T>(&self, lock: File, with: impl FnOnce(Locked<'_>) -> T) -> Result<T, StoreError> {
         let state = self.read()?;
         Ok(with(Locked {
             store: self,
@@ -119,12 +138,7 @@ impl Store {
     /// The folder cannot be made or locked.
     pub fn claim(&self) -> Result<Option<File>, StoreError> {
         self.make_dir()?;
-        match self.lock("daemon.lock", FlockOperation::NonBlockingLockExclusive) {
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => {
-                Ok(None)
-            }
-            lock => lock.map(Some),
-        }
+        free(self.lock("daemon.lock", FlockOperation::NonBlockingLockExclusive))
     }
 
     fn lock(&self, name: &str, operation: FlockOperation) -> Result<File, StoreError> {
@@ -198,6 +212,16 @@ impl Locked<'_> {
         file.write_all(&serde_json::to_vec_pretty(&self.state)?)?;
         file.sync_data()?;
         fs::rename(new, path)
+    }
+}
+
+/// None if somebody else has the lock.
+fn free(lock: Result<File, StoreError>) -> Result<Option<File>, StoreError> {
+    match lock {
+        Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => {
+            Ok(None)
+        }
+        lock => lock.map(Some),
     }
 }
 
@@ -281,6 +305,16 @@ mod tests {
         fs::write(home.path().join("state").join(FILE), "{}").unwrap();
         let error = store.with(|_| ()).unwrap_err();
         assert!(error.to_string().contains("remove it"), "{error}");
+    }
+
+    #[test]
+    fn what_somebody_else_uses_is_not_waited_for() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::new(home.path().join("state"));
+        let other = Store::new(home.path().join("state"));
+        let inside = store.with(|_| other.try_with(|_| ()).unwrap()).unwrap();
+        assert_eq!(inside, None);
+        assert_eq!(other.try_with(|_| ()).unwrap(), Some(()));
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub fn boundary(path: &str) -> Option<&str> {
 }
 
 fn is_slice(part: &str) -> bool {
-    part.ends_with(".slice")
+    part.strip_suffix(".slice").is_some()
 }
 
 fn is_unit(part: &str) -> bool {

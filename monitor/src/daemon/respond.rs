@@ -129,8 +129,9 @@ impl Daemon {
 
     /// Keeps held what is held, and tells how much that is.
     pub(super) fn keep_up(&mut self, now_ns: u64) {
-        let kept = self.orders.keeper.keep_up(&self.orders.host());
-        self.metrics.set_held(&kept);
+        if let Some(kept) = self.orders.keeper.keep_up(&self.orders.host()) {
+            self.metrics.set_held(&kept);
+        }
         self.metrics.set_breaker(self.breaker.is_open(now_ns));
     }
 }

@@ -117,16 +117,9 @@ proptest! {
         let subject = Subject { exe: exe.as_deref(), unit, ..Subject::default() };
         let candidate = Candidate { pid, kernel_thread, system, subject };
         let verdict = guard.check(&candidate);
-        if pid <= 2 || kernel_thread || lineage.contains(&pid) {
-            prop_assert!(verdict.is_err());
-        }
+        let sacred = pid <= 2 || kernel_thread || lineage.contains(&pid);
         let listed = unit.is_some() || exe.as_deref().is_some_and(is_listed);
-        if builtin && system && listed {
-            prop_assert!(verdict.is_err());
-        }
         // And nothing else is a reason.
-        if pid > 2 && !kernel_thread && !lineage.contains(&pid) && !(builtin && system && listed) {
-            prop_assert_eq!(verdict, Ok(()));
-        }
+        prop_assert_eq!(verdict.is_err(), sacred || (builtin && system && listed));
     }
 }

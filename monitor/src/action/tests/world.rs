@@ -207,7 +207,8 @@ impl Folders for Host {
         if name == "cgroup.procs" {
             let places = self.places.borrow();
             let inside = places.iter().filter(|(_, place)| **place == dir);
-            return Ok(inside.map(|((_, pid), _)| format!("{pid}\n")).collect());
+            let pids: Vec<_> = inside.map(|((_, pid), _)| pid.to_string()).collect();
+            return Ok(pids.join("\n"));
         }
         if let Some(text) = self.files.borrow().get(file) {
             return Ok(text.clone());
@@ -319,7 +320,7 @@ impl State {
     }
 
     fn store(&self) -> Store {
-        Store::new(self.dir.path().join("state"))
+        store_in(&self.dir)
     }
 
     fn done(&self, host: &Host, order: &Order) -> Done {
@@ -331,6 +332,10 @@ impl State {
             .with(|locked| locked.state.holds.len())
             .unwrap()
     }
+}
+
+fn store_in(dir: &tempfile::TempDir) -> Store {
+    Store::new(dir.path().join("state"))
 }
 
 fn done(host: &Host, order: &Order) -> Done {
@@ -472,12 +477,18 @@ fn what_is_kept_is_adopted_or_restored_by_the_next() {
         first.done(&host, &to(THROTTLE, Scope::Process));
         first.keeper.end(&host);
         assert_eq!(host.place("/cpu", 50), ours("/cpu"));
+        // While it runs, it answers for them.
+        Keeper::new(first.store(), false).begin(&host);
+        assert_eq!(host.place("/cpu", 50), ours("/cpu"));
 
-        let second = Keeper::new(first.store(), keep);
-        let _claim = second.begin(&host);
+        let store = first.store();
+        drop(first.keeper);
+        let second = Keeper::new(store, keep);
+        second.begin(&host);
         let kept = host.place("/cpu", 50) == ours("/cpu");
-        assert_eq!((kept, first.held()), (keep, usize::from(keep)));
-        assert_eq!(second.keep_up(&host).throttled, usize::from(keep));
+        let held = store_in(&first.dir).with(|locked| locked.state.holds.len());
+        assert_eq!((kept, held.unwrap()), (keep, usize::from(keep)));
+        assert_eq!(second.keep_up(&host).unwrap().throttled, usize::from(keep));
     }
 }
 
@@ -492,12 +503,12 @@ fn a_throttled_process_that_leaves_is_moved_back_and_a_released_one_is_not() {
             .insert(("/cpu".into(), 50), "/cpu/a.scope".into());
     };
     leave();
-    assert_eq!(state.keeper.keep_up(&host).moved_back, 1);
+    assert_eq!(state.keeper.keep_up(&host).unwrap().moved_back, 1);
     assert_eq!(host.place("/cpu", 50), ours("/cpu"));
 
     let released = release(&state.store(), Some(&Released::Pid(50)), &host);
     assert_eq!(released.unwrap(), (1, 0));
-    assert_eq!(state.keeper.keep_up(&host).throttled, 0);
+    assert_eq!(state.keeper.keep_up(&host).unwrap().throttled, 0);
     assert_eq!(host.place("/cpu", 50), "/cpu/a.scope");
 }
 
