@@ -29,7 +29,7 @@ const RETRY_NS: u64 = 30_000_000_000;
 pub(super) fn after(standing: Standing, outcome: Outcome, now_ns: u64) -> Standing {
     match outcome {
         // Refused on the spot: no order was given.
-        Outcome::Refused(Refusal::NoPidfd | Refusal::Unreadable) => {
+        Outcome::Refused(Refusal::NoPidfd | Refusal::Unreadable | Refusal::NoState) => {
             Standing::Again(now_ns + RETRY_NS)
         }
         Outcome::Survived | Outcome::Refused(Refusal::Replaced)
@@ -37,7 +37,8 @@ pub(super) fn after(standing: Standing, outcome: Outcome, now_ns: u64) -> Standi
         {
             Standing::Again(now_ns + RETRY_NS)
         }
-        Outcome::Survived | Outcome::Refused(Refusal::Replaced) => standing,
+        // When the breaker closes is told by what was to be done until now.
+        Outcome::Survived | Outcome::Refused(Refusal::Replaced | Refusal::Breaker) => standing,
         Outcome::Gone | Outcome::Held | Outcome::Refused(_) => Standing::Settled,
     }
 }
@@ -160,8 +161,15 @@ mod tests {
     }
 
     #[test]
+    fn what_the_breaker_spares_is_acted_on_once_it_closes() {
+        let closes = Standing::Again(60);
+        check(closes, Outcome::Refused(Refusal::Breaker), closes);
+    }
+
+    #[test]
     fn all_else_is_settled() {
         check(Standing::UnderWay, Outcome::Gone, Standing::Settled);
+        check(Standing::UnderWay, Outcome::Held, Standing::Settled);
         check(
             Standing::Open,
             Outcome::Refused(Refusal::Allowed),
