@@ -8,6 +8,7 @@
 mod groups;
 mod judge;
 mod orders;
+mod respond;
 mod rules;
 mod tell;
 mod teller;
@@ -25,20 +26,14 @@ use std::{
 use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{MissedTickBehavior, interval};
 
-use self::{
-    groups::Groups,
-    judge::count_stolen,
-    orders::{Orders, Report},
-    teller::Teller,
-};
+use self::{groups::Groups, judge::count_stolen, orders::Orders, teller::Teller};
 use crate::{
-    action::{self, Order, Outcome, Refusal},
-    collector::{Collector, Standing},
-    config::{Action, Config},
-    event::{self, Process},
-    host,
+    action::{breaker::Breaker, keeper::Keeper, store::Store},
+    collector::Collector,
+    config::{Config, Rule},
+    event,
     isa::Arch,
-    journal::{self, Format},
+    journal::Format,
     metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
     score::{Model, ModelError},
@@ -111,12 +106,14 @@ pub async fn run(
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
     let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes);
+    daemon.orders.keeper.begin(&daemon.orders.host());
     // Every series is there before anybody is told to come and look.
     daemon.tick();
     daemon.announce();
     ready.store(true, Ordering::Relaxed);
     daemon.watch(shutdown).await;
     daemon.orders.cancel();
+    daemon.orders.keeper.end(&daemon.orders.host());
     ready.store(false, Ordering::Relaxed);
     drop(daemon);
     // The receiver is gone only if the server has already ended.
@@ -140,6 +137,9 @@ struct Daemon {
     groups: Groups,
     ticks: u32,
     orders: Orders,
+    breaker: Breaker,
+    /// The rules of `--allow`, for whoever carries out an order.
+    allow: Arc<[Rule]>,
     /// Of the probes' counters, as of the last tick.
     small_exit_ns: u64,
 }
@@ -163,7 +163,18 @@ impl Daemon {
             },
             groups: Groups::new(config.sample_hz),
             ticks: 0,
-            orders: Orders::new(),
+            orders: Orders::new(
+                Keeper::new(
+                    Store::new(config.response.state_dir.clone()),
+                    config.response.keep,
+                ),
+                probes.forks(),
+            ),
+            breaker: Breaker::new(
+                config.response.max_kills,
+                config.response.max_kills_per_image,
+            ),
+            allow: config.allow.clone().into(),
             config,
             model,
             teller,
@@ -221,95 +232,11 @@ impl Daemon {
             });
         });
         self.judge(now_ns);
+        self.keep_up(now_ns);
         self.mirror(direct, spilled);
         if let Err(error) = self.probes.follow_processors() {
             tracing::warn!("a processor is not sampled: {error}");
         }
-    }
-
-    /// Acts on a process that mines, unless that is under way or settled.
-    fn act(&mut self, process: Process, now_ns: u64) {
-        let Some(subject) = self.collector.subject(process) else {
-            return;
-        };
-        let due = match subject.case.standing {
-            Standing::Open => true,
-            Standing::UnderWay | Standing::Settled => false,
-            Standing::Again(at_ns) => now_ns >= at_ns,
-        };
-        if !due {
-            return;
-        }
-        if self.orders.full() {
-            self.metrics.orders_deferred.inc();
-            return;
-        }
-        let (allowed, family) = (subject.case.allowed, subject.case.family);
-        let lineage = host::lineage();
-        let kernel_thread = subject.facts().is_some_and(|facts| facts.kernel_thread);
-        let image = if allowed {
-            Err(Refusal::Allowed)
-        } else {
-            action::guard(process, kernel_thread, &lineage)
-                .and(subject.image().ok_or(Refusal::Unreadable))
-        };
-        match (image, self.config.action) {
-            (Ok(image), Action::Kill) => {
-                // One that was told to end and executed another image instead
-                // had its grace.
-                let grace = if subject.signalled {
-                    Duration::ZERO
-                } else {
-                    self.config.grace
-                };
-                subject.signalled = true;
-                subject.case.standing = Standing::UnderWay;
-                let order = Order {
-                    process,
-                    image,
-                    grace,
-                };
-                self.orders.give(order, lineage, family);
-            }
-            (Ok(_), _) => {
-                subject.case.standing = Standing::Settled;
-                self.metrics
-                    .count_kill(family_label(family), journal::Outcome::DryRun);
-                self.tell_action(process, journal::Outcome::DryRun, "observe", Duration::ZERO);
-            }
-            (Err(refusal), _) => {
-                let outcome = Outcome::Refused(refusal);
-                self.conclude(Report {
-                    process,
-                    family,
-                    outcome,
-                    time: Duration::ZERO,
-                });
-            }
-        }
-    }
-
-    /// Tells and counts what came of an order, and whether it is tried again.
-    fn conclude(&mut self, report: Report) {
-        let Report {
-            process,
-            family,
-            outcome,
-            time,
-        } = report;
-        if let Some(subject) = self.collector.subject(process) {
-            subject.case.standing = orders::after(subject.case.standing, outcome, monotonic_ns());
-        }
-        let (outcome, reason) = match outcome {
-            Outcome::Gone => (journal::Outcome::Gone, ""),
-            Outcome::Survived => (journal::Outcome::Survived, "still there after SIGKILL"),
-            Outcome::Refused(refusal) => {
-                self.metrics.count_refusal(refusal);
-                (journal::Outcome::Refused, refusal.name())
-            }
-        };
-        self.metrics.count_kill(family_label(family), outcome);
-        self.tell_action(process, outcome, reason, time);
     }
 }
 

@@ -14,16 +14,19 @@
 //! - [`collector`] gathers events into one profile a process, asking [`host`]
 //!   (`/proc`) where code lies and who somebody is.
 //! - [`isa`], [`profile`], [`score`] and [`verdict`] are pure: no I/O, no clock.
-//! - [`action`] is the only module that changes anything outside this process.
+//! - [`action`] is the only module that changes anything outside this process;
+//!   [`guard`] says whom it must not touch, [`kin`] who belongs to whom, and
+//!   [`cgroup`] what the kernel's texts about cgroups mean: all three are pure.
 //! - [`journal`] and [`metrics`] tell what happened and decide nothing;
 //!   [`web`] serves the metrics.
 //! - [`daemon`] is the event loop of `unjack run`, [`mod@explain`] that of
-//!   `unjack explain`, [`mod@record`] that of `unjack record`; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
+//!   `unjack explain`, [`mod@record`] that of `unjack record`; [`mod@release`] undoes what was held; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
 //! - [`cli`] has the flags, [`config`] what they mean, [`text`] the cleaning of
 //!   whatever a process wrote.
 
 pub mod action;
 pub mod btf;
+pub mod cgroup;
 pub mod cli;
 pub mod collector;
 pub mod config;
@@ -32,13 +35,16 @@ pub mod doctor;
 pub mod event;
 pub mod exit;
 pub mod explain;
+pub mod guard;
 pub mod host;
 pub mod isa;
 pub mod journal;
+pub mod kin;
 pub mod metrics;
 pub mod probe;
 pub mod profile;
 pub mod record;
+pub mod release;
 pub mod score;
 pub mod text;
 pub mod verdict;
