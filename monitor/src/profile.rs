@@ -5,7 +5,7 @@
 //! the process or for one of its threads. Pure: time comes in with the data.
 //!
 //! Bounds: a profile keeps [`MAX_LOOKS`] decoded samples, [`MAX_READINGS`]
-//! readings, and the code of [`MAX_CODE`] samples: at most some 800 KiB, which
+//! readings, and the code of [`MAX_CODE`] samples: at most some 1.9 MiB, which
 //! only a process that keeps several cores busy ever has. All profiles together
 //! are bounded by the collector.
 
