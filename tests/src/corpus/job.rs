@@ -22,6 +22,9 @@ const GRACE: Duration = Duration::from_mins(1);
 const ENDING: Duration = Duration::from_secs(5);
 /// How often it is looked whether something ended.
 const TICK: Duration = Duration::from_millis(100);
+/// How many looks in a row must find nothing before a sweep is over: a process
+/// in the middle of an exec has an empty environment for a moment.
+const CLEAN_LOOKS: u32 = 5;
 /// The variable by which a program's processes are known, wherever they went.
 const MARK: &str = "UNJACK_CORPUS_JOB";
 
@@ -231,8 +234,9 @@ fn end(child: &mut Child) -> Result<()> {
 fn sweep(mark: &str) {
     let wanted = format!("{MARK}={mark}");
     let deadline = Instant::now() + ENDING;
-    while Instant::now() < deadline {
-        let mut found = false;
+    let mut clean = 0;
+    while clean < CLEAN_LOOKS && Instant::now() < deadline {
+        clean += 1;
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
             let number = entry
                 .file_name()
@@ -249,12 +253,9 @@ fn sweep(mark: &str) {
                     .split(|&byte| byte == 0)
                     .any(|variable| variable == wanted.as_bytes())
             {
-                found = true;
+                clean = 0;
                 let _ = pidfd_send_signal(&process, Signal::KILL);
             }
-        }
-        if !found {
-            return;
         }
         thread::sleep(TICK / 10);
     }
@@ -294,11 +295,19 @@ mod tests {
     #[test]
     fn what_left_its_session_is_swept_up_and_nothing_else() {
         let spawn = |mark: &str| {
-            Command::new("setsid")
+            let child = Command::new("setsid")
                 .args(["sleep", "60"])
                 .env(MARK, mark)
                 .spawn()
-                .unwrap()
+                .unwrap();
+            // Past both of its execs, in which its environment is empty.
+            let process = PathBuf::from(format!("/proc/{}", child.id()));
+            while fs::read(process.join("comm")).unwrap() != b"sleep\n"
+                || fs::read(process.join("environ")).unwrap().is_empty()
+            {
+                thread::sleep(TICK / 10);
+            }
+            child
         };
         let (mut marked, mut other) = (spawn("test-1"), spawn("test-10"));
         sweep("test-1");
