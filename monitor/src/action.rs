@@ -6,10 +6,14 @@
 //! the pidfd. Whatever cannot be established is a refusal.
 
 mod signals;
+mod still;
 
 use std::{io, time::Duration};
 
-pub use self::signals::System;
+pub use self::{
+    signals::System,
+    still::{Still, still},
+};
 use crate::{
     event::Process,
     host::{Image, LookError},
@@ -113,13 +117,17 @@ pub enum Outcome {
     Refused(Refusal),
 }
 
-/// The two signals there are.
+/// The signals there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// SIGTERM.
     Terminate,
     /// SIGKILL.
     Kill,
+    /// SIGSTOP.
+    Stop,
+    /// SIGCONT.
+    Continue,
 }
 
 /// What a process is at this moment.
@@ -148,6 +156,9 @@ pub trait Signals {
     /// # Errors
     /// It cannot be established.
     fn identify(&self, pid: u32) -> Result<Identity, LookError>;
+
+    /// Whether the process with this id is stopped by a signal.
+    fn is_stopped(&self, pid: u32) -> bool;
 
     /// Whether the order was called off.
     fn is_cancelled(&self) -> bool;

@@ -4,6 +4,8 @@
 //! without a unit, a word where a number belongs) is refused by clap with
 //! exit code 2; whether a value makes sense is up to [`crate::config`].
 
+mod response;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,6 +14,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use self::response::ResponseArgs;
 use crate::config::{ActOn, Action};
 use crate::journal::Format;
 
@@ -163,6 +166,10 @@ pub struct RunArgs {
     /// and its ancestors are never acted on.
     #[arg(long, env = "UNJACK_DENY", value_name = "KEY=VALUE")]
     pub deny: Vec<String>,
+
+    /// Evidence, lists and the hook.
+    #[command(flatten)]
+    pub response: ResponseArgs,
 
     /// Samples a second on every processor, 1 to 999
     ///

@@ -5,6 +5,8 @@
 //! range, and [`Rule`]s that match a [`Subject`]. A rule never looks at what a
 //! process says about itself: not its `comm`, not its argv.
 
+mod response;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,6 +15,7 @@ use clap::ValueEnum;
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Serialize;
 
+pub use self::response::Response;
 use crate::cli::RunArgs;
 use crate::score::FAMILIES;
 
@@ -72,6 +75,8 @@ pub struct Config {
     pub allow: Vec<Rule>,
     /// Who is a miner whatever the score; `allow` wins.
     pub deny: Vec<Rule>,
+    /// Evidence, lists and the hook.
+    pub response: Response,
     /// Samples a second on every processor, 1 to 999.
     pub sample_hz: u32,
     /// Where metrics are served.
@@ -107,6 +112,7 @@ impl Config {
             grace,
             allow,
             deny,
+            response,
             sample_hz,
             listen,
             log_format: _,
@@ -161,6 +167,7 @@ impl Config {
             )?,
             allow: parse_rules("--allow", allow, &users)?,
             deny: parse_rules("--deny", deny, &users)?,
+            response: Response::from_cli(response)?,
             sample_hz: accept(
                 "--sample-hz",
                 *sample_hz,

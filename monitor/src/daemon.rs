@@ -5,15 +5,19 @@
 //! Everything is judged once a second. Blocking work (waiting for a process to
 //! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
+mod contacts;
 mod groups;
+mod incidents;
 mod judge;
 mod orders;
+mod reputation;
 mod rules;
 mod tell;
 mod teller;
 
 use std::{
     io,
+    path::PathBuf,
     pin::pin,
     sync::{
         Arc,
@@ -23,24 +27,32 @@ use std::{
 };
 
 use rustix::time::{ClockId, clock_gettime};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    signal::unix::Signal,
+    time::{MissedTickBehavior, interval},
+};
 
 use self::{
+    contacts::Contacts,
     groups::Groups,
+    incidents::Incidents,
     judge::count_stolen,
     orders::{Orders, Report},
+    reputation::Reputation,
     teller::Teller,
 };
 use crate::{
     action::{self, Order, Outcome, Refusal},
     collector::{Collector, Standing},
     config::{Action, Config},
-    event::{self, Process},
+    event::{self, Event, Process},
+    hook::Hooks,
     host,
     isa::Arch,
     journal::{self, Format},
     metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
+    reputation::Lists,
     score::{Model, ModelError},
     verdict::Thresholds,
     web::{self, BindError, Web},
@@ -73,19 +85,33 @@ pub enum DaemonError {
     /// No decoder for this processor.
     #[error("unjack cannot read this processor's instructions; it knows x86_64 and aarch64")]
     Arch,
+    /// The directory of evidence.
+    #[error(
+        "evidence cannot be kept in {}: {source}; name another --evidence-dir, or none",
+        directory.display()
+    )]
+    Evidence {
+        /// Which.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The runtime.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Runs until `shutdown` resolves, then detaches everything.
+/// Runs until `shutdown` resolves, then detaches everything. Reads the lists
+/// again whenever `hangup` says so.
 ///
 /// # Errors
 /// The daemon could not start. Once it runs it does not fail: what goes wrong
 /// is logged and counted.
 pub async fn run(
     config: Config,
+    lists: Lists,
     format: Format,
+    mut hangup: Signal,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
     let arch = Arch::HOST.ok_or(DaemonError::Arch)?;
@@ -96,8 +122,18 @@ pub async fn run(
         tracing::info!("metrics are served on http://{address}/metrics");
     }
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
+    let response = &metrics.response;
+    let incidents = Incidents::new(&config.response, response.clone())?;
+    let reputation = Reputation::new(config.response.lists.clone(), lists, response.clone())?;
+    let hook = config.response.hook.clone();
+    let hooks = hook.map(|policy| Hooks::new(policy, response.clone()));
     let ready = Arc::new(AtomicBool::new(false));
-    let probes = Probes::attach(Settings::new(None, config.sample_hz, config.window))?;
+    let mut probes = Probes::attach(Settings {
+        pools: config.response.lists.pools.is_some(),
+        block_pools: config.response.block_pools,
+        ..Settings::new(None, config.sample_hz, config.window)
+    })?;
+    probes.list_pools(reputation.pools().compiled())?;
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let state = Web {
@@ -110,13 +146,16 @@ pub async fn run(
     }));
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
-    let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes);
+    let response = (incidents, reputation, hooks);
+    let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes, response);
     // Every series is there before anybody is told to come and look.
     daemon.tick();
     daemon.announce();
     ready.store(true, Ordering::Relaxed);
-    daemon.watch(shutdown).await;
+    daemon.watch(&mut hangup, shutdown).await;
     daemon.orders.cancel();
+    daemon.incidents.finish();
+    daemon.tell_evidence();
     ready.store(false, Ordering::Relaxed);
     drop(daemon);
     // The receiver is gone only if the server has already ended.
@@ -140,6 +179,10 @@ struct Daemon {
     groups: Groups,
     ticks: u32,
     orders: Orders,
+    incidents: Incidents,
+    reputation: Reputation,
+    contacts: Contacts,
+    hooks: Option<Hooks>,
     /// Of the probes' counters, as of the last tick.
     small_exit_ns: u64,
 }
@@ -152,6 +195,7 @@ impl Daemon {
         teller: Teller,
         metrics: Arc<Metrics>,
         probes: Probes,
+        (incidents, reputation, hooks): (Incidents, Reputation, Option<Hooks>),
     ) -> Self {
         Self {
             collector: Collector::new(arch, nanoseconds(config.patience)),
@@ -164,6 +208,10 @@ impl Daemon {
             groups: Groups::new(config.sample_hz),
             ticks: 0,
             orders: Orders::new(),
+            incidents,
+            reputation,
+            contacts: Contacts::default(),
+            hooks,
             config,
             model,
             teller,
@@ -173,7 +221,7 @@ impl Daemon {
         }
     }
 
-    async fn watch(&mut self, shutdown: impl Future<Output = ()>) {
+    async fn watch(&mut self, hangup: &mut Signal, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut timer = interval(DRAIN);
         // After a stall one drain makes up for all: no burst of ticks.
@@ -183,6 +231,7 @@ impl Daemon {
             tokio::select! {
                 () = &mut shutdown => return,
                 report = self.orders.next() => self.conclude(report),
+                Some(()) = hangup.recv() => self.reload(),
                 _ = timer.tick() => {
                     self.drain();
                     drains = (drains + 1) % DRAINS_A_TICK;
@@ -196,8 +245,13 @@ impl Daemon {
 
     fn drain(&mut self) {
         let (collector, metrics) = (&mut self.collector, &self.metrics);
+        let contacts = &mut self.contacts;
         self.probes
             .drain(DRAIN_LIMIT, |record| match event::decode(record) {
+                Ok(Event::Connect(process, contact)) => {
+                    let forgotten = contacts.add(process, contact);
+                    metrics.response.contacts_forgotten.inc_by(forgotten.into());
+                }
                 Ok(event) => {
                     if let Some((mut subject, cpu_ns)) = collector.take(&event) {
                         count_stolen(metrics, &mut subject, cpu_ns);
@@ -220,10 +274,25 @@ impl Daemon {
                 visit(slot);
             });
         });
+        let collector = &mut self.collector;
+        self.incidents
+            .retain(|process| collector.subject(process).is_some());
+        self.reputation
+            .collect(|process| collector.subject(process).is_some());
         self.judge(now_ns);
+        self.tell_evidence();
         self.mirror(direct, spilled);
         if let Err(error) = self.probes.follow_processors() {
             tracing::warn!("a processor is not sampled: {error}");
+        }
+    }
+
+    /// Reads the lists again.
+    fn reload(&mut self) {
+        self.reputation.reload();
+        // A list that was not taken is the old one.
+        if let Err(error) = self.probes.list_pools(self.reputation.pools().compiled()) {
+            tracing::error!("the list of pools is not whole in the kernel: {error}");
         }
     }
 
@@ -240,10 +309,14 @@ impl Daemon {
         if !due {
             return;
         }
+        if self.reputation.undecided(process, now_ns) {
+            return;
+        }
         if self.orders.full() {
             self.metrics.orders_deferred.inc();
             return;
         }
+        subject.case.allowed |= self.reputation.allowed(process);
         let (allowed, family) = (subject.case.allowed, subject.case.family);
         let lineage = host::lineage();
         let kernel_thread = subject.facts().is_some_and(|facts| facts.kernel_thread);
@@ -269,10 +342,14 @@ impl Daemon {
                     image,
                     grace,
                 };
-                self.orders.give(order, lineage, family);
+                let evidence = self.incidents.take(process);
+                self.orders.give(order, lineage, family, evidence);
             }
-            (Ok(_), _) => {
+            (Ok(image), _) => {
                 subject.case.standing = Standing::Settled;
+                if let Some(wanted) = self.incidents.take(process) {
+                    wanted.observe(process, image);
+                }
                 self.metrics
                     .count_kill(family_label(family), journal::Outcome::DryRun);
                 self.tell_action(process, journal::Outcome::DryRun, "observe", Duration::ZERO);

@@ -4,8 +4,10 @@
 //! every read is of that process or fails: its id may be used again, the
 //! folder not. All text is cleaned before it leaves here.
 
+pub mod deep;
 pub mod maps;
 mod root;
+pub mod sockets;
 
 use std::{
     ffi::OsStr,

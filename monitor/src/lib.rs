@@ -19,6 +19,9 @@
 //!   [`web`] serves the metrics.
 //! - [`daemon`] is the event loop of `unjack run`, [`mod@explain`] that of
 //!   `unjack explain`, [`mod@record`] that of `unjack record`; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
+//! - [`evidence`] keeps what is known of a miner before it is acted on,
+//!   [`mod@reputation`] has the operator's lists, [`mod@digest`] the hashing of
+//!   images for them, [`hook`] runs the operator's program.
 //! - [`cli`] has the flags, [`config`] what they mean, [`text`] the cleaning of
 //!   whatever a process wrote.
 
@@ -28,10 +31,13 @@ pub mod cli;
 pub mod collector;
 pub mod config;
 pub mod daemon;
+pub mod digest;
 pub mod doctor;
 pub mod event;
+pub mod evidence;
 pub mod exit;
 pub mod explain;
+pub mod hook;
 pub mod host;
 pub mod isa;
 pub mod journal;
@@ -39,6 +45,7 @@ pub mod metrics;
 pub mod probe;
 pub mod profile;
 pub mod record;
+pub mod reputation;
 pub mod score;
 pub mod text;
 pub mod verdict;

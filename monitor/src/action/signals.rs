@@ -52,6 +52,10 @@ impl Signals for System {
         })
     }
 
+    fn is_stopped(&self, pid: u32) -> bool {
+        Seen::open_pid(pid).is_ok_and(|seen| seen.is_stopped())
+    }
+
     fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }
@@ -60,6 +64,8 @@ impl Signals for System {
         let signal = match signal {
             Signal::Terminate => UnixSignal::TERM,
             Signal::Kill => UnixSignal::KILL,
+            Signal::Stop => UnixSignal::STOP,
+            Signal::Continue => UnixSignal::CONT,
         };
         Ok(pidfd_send_signal(held, signal)?)
     }

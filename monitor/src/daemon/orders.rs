@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::MAX_ORDERS;
+use super::{MAX_ORDERS, incidents::Wanted};
 use crate::{
     action::{self, Order, Outcome, Refusal, System},
     collector::Standing,
@@ -78,15 +78,24 @@ impl Orders {
         self.under_way >= MAX_ORDERS
     }
 
-    /// Gives the order to end a process. `lineage` is this process and all it
-    /// descends from.
-    pub(super) fn give(&mut self, order: Order, lineage: Vec<u32>, family: &'static str) {
+    /// Gives the order to end a process, after evidence was taken if that is
+    /// wanted. `lineage` is this process and all it descends from.
+    pub(super) fn give(
+        &mut self,
+        order: Order,
+        lineage: Vec<u32>,
+        family: &'static str,
+        evidence: Option<Wanted>,
+    ) {
         self.under_way += 1;
         let sender = self.sender.clone();
         let system = System::new(Arc::clone(&self.cancelled));
         tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
-            let outcome = action::kill(&order, &lineage, &system);
+            let outcome = match evidence {
+                Some(wanted) => wanted.before(&order, &lineage, &system),
+                None => action::kill(&order, &lineage, &system),
+            };
             let report = Report {
                 process: order.process,
                 family,
