@@ -49,6 +49,10 @@ Environment:
   A flag on the command line wins over the environment.";
 
 /// The subcommands.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, from the start to the end"
+)]
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Watch this host, report miners, and act on them if told to

@@ -265,26 +265,28 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
                 code_len: small((code_len as usize).min(CODE_BYTES)),
             })
         }
-        KIND_CONNECT => {
-            let (record, _) = ConnectRecord::read_from_prefix(bytes).map_err(|_| malformed())?;
-            let ConnectRecord {
-                kind: _,
-                tgid,
-                start_ns,
-                time_ns: _,
-                address,
-                port,
-                refused,
-            } = record;
-            let port = u16::try_from(port).map_err(|_| malformed())?;
-            let contact = Contact {
-                to: SocketAddr::new(Ipv6Addr::from(address).to_canonical(), port),
-                refused: refused != 0,
-            };
-            Event::Connect(Process { tgid, start_ns }, contact)
-        }
+        KIND_CONNECT => connection(bytes).ok_or_else(malformed)?,
         _ => return Err(malformed()),
     })
+}
+
+fn connection(bytes: &[u8]) -> Option<Event> {
+    let (record, _) = ConnectRecord::read_from_prefix(bytes).ok()?;
+    let ConnectRecord {
+        kind: _,
+        tgid,
+        start_ns,
+        time_ns: _,
+        address,
+        port,
+        refused,
+    } = record;
+    let address = Ipv6Addr::from(address).to_canonical();
+    let contact = Contact {
+        to: SocketAddr::new(address, u16::try_from(port).ok()?),
+        refused: refused != 0,
+    };
+    Some(Event::Connect(Process { tgid, start_ns }, contact))
 }
 
 /// A code length, at most [`CODE_BYTES`].

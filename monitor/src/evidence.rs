@@ -257,7 +257,7 @@ impl Keeper {
             metrics.prune_evidence(pruned);
             match file.map(|(file, _)| folder.copy("image", file, MAX_IMAGE_BYTES, IMAGE_TIME)) {
                 Some(Ok(digest)) => recovered.sha256 = Some(digest),
-                Some(Err(loss)) => lost.push(loss),
+                Some(Err(why)) => lost.push(why),
                 None if look.is_some() => lost.push(Loss::ImageUnreadable),
                 None => {}
             }

@@ -153,15 +153,14 @@ impl Hashes {
 
 /// What a list says, line by line: its number, the first word, and the rest.
 fn entries(text: &str) -> impl Iterator<Item = (usize, &str, &str)> {
-    let lines = text.lines().enumerate().filter_map(|(at, line)| {
+    text.lines().enumerate().filter_map(|(at, line)| {
         let entry = line.split('#').next().unwrap_or_default().trim();
         let end = entry.find(char::is_whitespace).unwrap_or(entry.len());
         let (target, name) = entry.split_at(end);
         // `sha256sum` marks files that were read as binary.
         let name = name.trim_start().trim_start_matches('*');
         (!target.is_empty()).then_some((at + 1, target, name))
-    });
-    lines
+    })
 }
 
 /// A name as it may be shown.
@@ -264,7 +263,7 @@ fn text(list: List, file: &Path) -> Result<String, ListError> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = 1 + String::from_utf8_lossy(before).matches('\n').count();
         ListError {
             line: Some(line),
             ..problem("is not UTF-8".to_owned())

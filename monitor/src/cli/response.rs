@@ -4,6 +4,24 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 use clap::{Args, builder::FalseyValueParser};
 
+const POOLS_HELP: &str = "\
+List of mining pools: who connects to one is all the more suspect
+
+A line an entry: an address, a prefix or a host name, with a port or without, \
+and a name: 192.0.2.0/24, 192.0.2.7:3333, [2001:db8::7]:3333 xmr, \
+pool.example.org:3333. A connection that is begun while unjack runs counts \
+towards mining for whoever hashes; alone it is nothing. TCP only.";
+
+const HOOK_HELP: &str = "\
+Run this program for every verdict, without a shell
+
+It finds the verdict event as a line of JSON on standard input, and facts in \
+its environment: UNJACK_PID, UNJACK_THREAD, UNJACK_START_TIME, UNJACK_EXE, \
+UNJACK_COMM, UNJACK_VERDICT, UNJACK_FAMILY, UNJACK_SCORE, UNJACK_CPU_PERCENT \
+and UNJACK_BURN_SECONDS. Nothing else but PATH is there. It runs as the user \
+unjack does, its output goes nowhere, and at most four run at a time; more are \
+skipped, and counted.";
+
 /// What goes with a verdict, besides the action.
 #[derive(Args, Clone, Debug)]
 pub struct ResponseArgs {
@@ -51,12 +69,7 @@ pub struct ResponseArgs {
     pub allow_file: Vec<PathBuf>,
 
     /// List of mining pools: who connects to one is all the more suspect
-    ///
-    /// A line an entry: an address, a prefix or a host name, with a port or
-    /// without, and a name: 192.0.2.0/24, 192.0.2.7:3333, [2001:db8::7]:3333 xmr,
-    /// pool.example.org:3333. A connection that is begun while unjack runs counts
-    /// towards mining for whoever hashes; alone it is nothing. TCP only.
-    #[arg(long, env = "UNJACK_POOLS", value_name = "FILE")]
+    #[arg(long, env = "UNJACK_POOLS", value_name = "FILE", long_help = POOLS_HELP)]
     pub pools: Option<PathBuf>,
 
     /// Look up host names of --pools in /etc/hosts
@@ -76,14 +89,7 @@ pub struct ResponseArgs {
     pub block_pools: bool,
 
     /// Run this program for every verdict, without a shell
-    ///
-    /// It finds the verdict event as a line of JSON on standard input, and facts
-    /// in its environment: UNJACK_PID, UNJACK_THREAD, UNJACK_START_TIME,
-    /// UNJACK_EXE, UNJACK_COMM, UNJACK_VERDICT, UNJACK_FAMILY,
-    /// UNJACK_SCORE, UNJACK_CPU_PERCENT and UNJACK_BURN_SECONDS. Nothing else but
-    /// PATH is there. It runs as the user unjack does, its output goes nowhere,
-    /// and at most four run at a time; more are skipped, and counted.
-    #[arg(long, env = "UNJACK_ON_VERDICT", value_name = "PROGRAM")]
+    #[arg(long, env = "UNJACK_ON_VERDICT", value_name = "PROGRAM", long_help = HOOK_HELP)]
     pub on_verdict: Option<PathBuf>,
 
     /// Argument for the program of --on-verdict (repeatable)

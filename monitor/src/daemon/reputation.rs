@@ -22,7 +22,7 @@ const PATIENCE_NS: u64 = 10_000_000_000;
 struct Asked {
     image: Image,
     /// When that first was, nanoseconds.
-    asked_ns: u64,
+    since_ns: u64,
     /// The hasher had room for it.
     sent: bool,
     digest: Option<Result<Digest, Unknown>>,
@@ -113,14 +113,14 @@ impl Reputation {
         };
         let asked = self.asked.entry(process).or_insert(Asked {
             image,
-            asked_ns: now_ns,
+            since_ns: now_ns,
             sent: false,
             digest: None,
         });
         if asked.image != image {
             *asked = Asked {
                 image,
-                asked_ns: now_ns,
+                since_ns: now_ns,
                 sent: false,
                 digest: None,
             };
@@ -153,7 +153,7 @@ impl Reputation {
     pub(super) fn undecided(&self, process: Process, now_ns: u64) -> bool {
         !self.lists.allow.is_empty()
             && self.asked.get(&process).is_some_and(|asked| {
-                asked.digest.is_none() && now_ns.saturating_sub(asked.asked_ns) < PATIENCE_NS
+                asked.digest.is_none() && now_ns.saturating_sub(asked.since_ns) < PATIENCE_NS
             })
     }
 

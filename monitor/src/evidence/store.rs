@@ -61,7 +61,7 @@ pub struct Store {
 #[derive(Debug)]
 pub struct Folder {
     directory: Arc<OwnedFd>,
-    folder: OwnedFd,
+    inside: OwnedFd,
     name: String,
     /// Bytes its image may have.
     room: u64,
@@ -124,7 +124,7 @@ impl Store {
         rustix::fs::mkdirat(&self.directory, unfinished.as_str(), Mode::RWXU)?;
         let folder = Folder {
             directory: Arc::clone(&self.directory),
-            folder: enter(&self.directory, &unfinished)?,
+            inside: enter(&self.directory, &unfinished)?,
             name: name.to_owned(),
             room,
         };
@@ -144,7 +144,7 @@ impl Store {
         self.filling = self.filling.saturating_sub(1);
         let unfinished = format!("{UNFINISHED}{}", folder.name);
         let named = filled.and_then(|()| {
-            let size = size_of(&folder.folder)?;
+            let size = size_of(&folder.inside)?;
             if size > self.limits.size {
                 return Err(io::Error::from_raw_os_error(libc::EDQUOT));
             }
@@ -233,7 +233,7 @@ impl Folder {
         let copied = self.try_copy(name, &mut from, most.min(self.room), Instant::now() + time);
         if copied.is_err() {
             // It may not be there at all.
-            let _removed = rustix::fs::unlinkat(&self.folder, name, AtFlags::empty());
+            let _removed = rustix::fs::unlinkat(&self.inside, name, AtFlags::empty());
         }
         copied
     }
@@ -271,7 +271,7 @@ impl Folder {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        Ok(rustix::fs::openat(&self.folder, name, flags, mode)?.into())
+        Ok(rustix::fs::openat(&self.inside, name, flags, mode)?.into())
     }
 }
 

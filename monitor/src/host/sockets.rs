@@ -71,7 +71,7 @@ fn parse_end(text: &str) -> Option<SocketAddr> {
     Some(SocketAddr::new(address, port))
 }
 
-/// include/net/tcp_states.h, unchanged for decades.
+/// As in `include/net/tcp_states.h`, unchanged for decades.
 fn state_name(state: u8) -> &'static str {
     match state {
         1 => "established",

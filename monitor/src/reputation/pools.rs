@@ -69,21 +69,18 @@ impl Pools {
             let at = |problem| (number, problem);
             let name = list_name(name).map_err(at)?;
             let (host, port) = split_port(target).map_err(at)?;
-            match parse_prefix(host).map_err(at)? {
-                Some(prefix) => {
-                    pools.add(prefix, port, name).map_err(at)?;
-                    lines.insert(prefix, number);
-                }
-                None => {
-                    let found = hosts.get(&host.to_ascii_lowercase());
-                    pools.unresolved += usize::from(found.is_none());
-                    for address in found.into_iter().flatten() {
-                        let prefix = Prefix::of(octets(*address), 128);
-                        let name = if name.is_empty() { host } else { &name };
-                        pools.add(prefix, port, name.to_owned()).map_err(at)?;
-                        lines.insert(prefix, number);
-                    }
-                }
+            if let Some(prefix) = parse_prefix(host).map_err(at)? {
+                pools.add(prefix, port, name).map_err(at)?;
+                lines.insert(prefix, number);
+                continue;
+            }
+            let found = hosts.get(&host.to_ascii_lowercase());
+            pools.unresolved += usize::from(found.is_none());
+            let name = if name.is_empty() { host } else { &name };
+            for address in found.into_iter().flatten() {
+                let prefix = Prefix::of(octets(*address), 128);
+                pools.add(prefix, port, name.to_owned()).map_err(at)?;
+                lines.insert(prefix, number);
             }
         }
         for prefix in pools.listed.keys() {

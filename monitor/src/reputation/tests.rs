@@ -102,11 +102,10 @@ fn read(content: &[u8]) -> Result<Lists, ListError> {
     let home = tempfile::tempdir().unwrap();
     let path = home.path().join("list");
     std::fs::write(&path, content).unwrap();
-    let result = Lists::read(&Files {
+    Lists::read(&Files {
         deny: vec![path],
         ..Files::default()
-    });
-    result
+    })
 }
 
 #[test]

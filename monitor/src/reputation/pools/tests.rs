@@ -119,9 +119,10 @@ fn a_bad_line_is_told_by_its_number() {
 
 #[test]
 fn more_ports_than_fit_are_told() {
-    let mut list: String = (1..=POOL_PORTS)
+    let lines: Vec<String> = (1..=POOL_PORTS)
         .map(|port| format!("192.0.2.7:{port}\n"))
         .collect();
+    let mut list = lines.concat();
     assert_eq!(parse(&list).unwrap().len(), 1);
     list += "192.0.2.0/24:9999\n";
     check_bad(&list, POOL_PORTS, "more than 14 ports");
