@@ -23,7 +23,7 @@ use crate::{
 /// `AF_INET` and `AF_INET6`, include/linux/socket.h.
 const INET: u16 = 2;
 const INET6: u16 = 10;
-/// `TCP_SYN_SENT`, include/net/tcp_states.h.
+/// `TCP_SYN_SENT`, `include/net/tcp_states.h`.
 const SYN_SENT: u32 = 2;
 /// `-EPERM`.
 const REFUSED: i32 = -1;
