@@ -128,3 +128,6 @@ impl Wanted {
         outcome
     }
 }
+
+#[cfg(test)]
+mod tests;
