@@ -4,7 +4,7 @@
 //! without a unit, a word where a number belongs) is refused by clap with
 //! exit code 2; whether a value makes sense is up to [`crate::config`].
 
-mod response;
+mod extras;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::response::ResponseArgs;
+pub use self::extras::ExtrasArgs;
 use crate::config::{ActOn, Action};
 use crate::journal::Format;
 
@@ -173,7 +173,7 @@ pub struct RunArgs {
 
     /// Evidence, lists and the hook.
     #[command(flatten)]
-    pub response: ResponseArgs,
+    pub extras: ExtrasArgs,
 
     /// Samples a second on every processor, 1 to 999
     ///

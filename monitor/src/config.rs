@@ -5,7 +5,7 @@
 //! range, and [`Rule`]s that match a [`Subject`]. A rule never looks at what a
 //! process says about itself: not its `comm`, not its argv.
 
-mod response;
+mod extras;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use clap::ValueEnum;
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Serialize;
 
-pub use self::response::Response;
+pub use self::extras::Extras;
 use crate::cli::RunArgs;
 use crate::score::FAMILIES;
 
@@ -76,7 +76,7 @@ pub struct Config {
     /// Who is a miner whatever the score; `allow` wins.
     pub deny: Vec<Rule>,
     /// Evidence, lists and the hook.
-    pub response: Response,
+    pub extras: Extras,
     /// Samples a second on every processor, 1 to 999.
     pub sample_hz: u32,
     /// Where metrics are served.
@@ -112,7 +112,7 @@ impl Config {
             grace,
             allow,
             deny,
-            response,
+            extras,
             sample_hz,
             listen,
             log_format: _,
@@ -167,7 +167,7 @@ impl Config {
             )?,
             allow: parse_rules("--allow", allow, &users)?,
             deny: parse_rules("--deny", deny, &users)?,
-            response: Response::from_cli(response)?,
+            extras: Extras::from_cli(extras)?,
             sample_hz: accept(
                 "--sample-hz",
                 *sample_hz,

@@ -123,14 +123,14 @@ pub async fn run(
     }
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
     let response = &metrics.response;
-    let incidents = Incidents::new(&config.response, response.clone())?;
-    let reputation = Reputation::new(config.response.lists.clone(), lists, response.clone())?;
-    let hook = config.response.hook.clone();
+    let incidents = Incidents::new(&config.extras, response.clone())?;
+    let reputation = Reputation::new(config.extras.lists.clone(), lists, response.clone())?;
+    let hook = config.extras.hook.clone();
     let hooks = hook.map(|policy| Hooks::new(policy, response.clone()));
     let ready = Arc::new(AtomicBool::new(false));
     let mut probes = Probes::attach(Settings {
-        pools: config.response.lists.pools.is_some(),
-        block_pools: config.response.block_pools,
+        pools: config.extras.lists.pools.is_some(),
+        block_pools: config.extras.block_pools,
         ..Settings::new(None, config.sample_hz, config.window)
     })?;
     probes.list_pools(reputation.pools().compiled())?;

@@ -43,7 +43,7 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     // Without the file, rules can still name users by number.
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let config = Config::from_cli(args, &passwd)?;
-    let lists = Lists::read(&config.response.lists)?;
+    let lists = Lists::read(&config.extras.lists)?;
     doctor::preflight()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

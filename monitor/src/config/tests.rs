@@ -213,7 +213,7 @@ fn nothing_is_kept_listed_or_run_unless_asked_for() {
         lists,
         block_pools,
         hook,
-    } = config(&[]).unwrap().response;
+    } = config(&[]).unwrap().extras;
     assert!(evidence.is_none() && hook.is_none() && !block_pools);
     assert_eq!(lists, crate::reputation::Files::default());
 }
@@ -232,8 +232,8 @@ fn bounds_of_evidence_and_hooks_are_bounded() {
 fn flags_on_pools_take_a_list() {
     refused(&["--block-pools"], "--pools");
     refused(&["--pools-resolve"], "--pools");
-    let response = config(&["--pools", "/p", "--block-pools", "--pools-resolve"])
+    let extras = config(&["--pools", "/p", "--block-pools", "--pools-resolve"])
         .unwrap()
-        .response;
-    assert!(response.block_pools && response.lists.resolve);
+        .extras;
+    assert!(extras.block_pools && extras.lists.resolve);
 }

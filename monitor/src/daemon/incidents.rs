@@ -36,7 +36,7 @@ pub(super) struct Incidents {
 }
 
 impl Incidents {
-    pub(super) fn new(policy: &config::Response, metrics: Response) -> Result<Self, DaemonError> {
+    pub(super) fn new(policy: &config::Extras, metrics: Response) -> Result<Self, DaemonError> {
         let open = |(directory, limits): &(std::path::PathBuf, _)| {
             Keeper::open(directory, *limits, metrics.clone()).map_err(|source| {
                 DaemonError::Evidence {

@@ -24,7 +24,7 @@ skipped, and counted.";
 
 /// What goes with a verdict, besides the action.
 #[derive(Args, Clone, Debug)]
-pub struct ResponseArgs {
+pub struct ExtrasArgs {
     /// Keep evidence of each miner in this directory; without it none is kept
     ///
     /// A folder for each, taken before the action, named by time, pid and a

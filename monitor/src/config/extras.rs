@@ -6,11 +6,11 @@ use std::{
 };
 
 use super::{ConfigError, accept};
-use crate::{cli::ResponseArgs, evidence::store::Limits, hook, reputation::Files};
+use crate::{cli::ExtrasArgs, evidence::store::Limits, hook, reputation::Files};
 
 /// What goes with a verdict, validated.
 #[derive(Clone, Debug)]
-pub struct Response {
+pub struct Extras {
     /// Where evidence is kept, if it is, and how much.
     pub evidence: Option<(PathBuf, Limits)>,
     /// The lists.
@@ -21,9 +21,9 @@ pub struct Response {
     pub hook: Option<hook::Policy>,
 }
 
-impl Response {
-    pub(super) fn from_cli(args: &ResponseArgs) -> Result<Self, ConfigError> {
-        let ResponseArgs {
+impl Extras {
+    pub(super) fn from_cli(args: &ExtrasArgs) -> Result<Self, ConfigError> {
+        let ExtrasArgs {
             evidence_dir,
             evidence_max_size,
             evidence_max_count,
