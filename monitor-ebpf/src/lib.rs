@@ -118,6 +118,21 @@ pub struct TaskSlot {
     pub samples: u32,
 }
 
+/// Who forked a process: kept until another process gets the same slot, so
+/// that a process can be traced to its ancestors when those are gone.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct KinSlot {
+    /// The process; 0 marks a free slot.
+    pub tgid: u32,
+    /// The process that forked it.
+    pub parent: u32,
+    /// Its start, nanoseconds since boot.
+    pub start_ns: u64,
+    /// Its parent's.
+    pub parent_start_ns: u64,
+}
+
 /// A process began to execute an image.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -280,6 +295,7 @@ pub struct ProbeStats {
 
 const _: () = {
     assert!(size_of::<TaskSlot>() == 64 && align_of::<TaskSlot>() == 8);
+    assert!(size_of::<KinSlot>() == 24 && align_of::<KinSlot>() == 8);
     // The probes change these two pairs with one 64-bit operation each.
     assert!(offset_of!(TaskSlot, tid) == 0 && offset_of!(TaskSlot, tgid) == 4);
     assert!(offset_of!(TaskSlot, flags) == 40 && offset_of!(TaskSlot, exiting) == 44);

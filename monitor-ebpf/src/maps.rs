@@ -7,8 +7,8 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use monitor_ebpf::{
-    POOL_CALLERS, POOL_PREFIXES, PoolPorts, PoolStats, ProbeStats, RING_BYTES, SPILL_ENTRIES,
-    TASK_SLOTS, TaskSlot,
+    KinSlot, POOL_CALLERS, POOL_PREFIXES, PoolPorts, PoolStats, ProbeStats, RING_BYTES,
+    SPILL_ENTRIES, TASK_SLOTS, TaskSlot,
 };
 
 /// One slot per task, at its id modulo the size: an array lookup costs a few
@@ -18,6 +18,14 @@ use monitor_ebpf::{
 /// one slot.
 #[btf_map]
 pub(crate) static TASKS: Array<TaskSlot, { TASK_SLOTS as usize }, { BPF_F_MMAPABLE as usize }> =
+    Array::new();
+
+/// Who forked whom, at the process's id modulo the size. Nothing is taken out:
+/// a process is traced to its ancestors after those are gone, as far as nobody
+/// else got their slot. 65,536 slots are 1.5 MiB; with larger ids (`pid_max`
+/// above that) two may share one, and then the older's ancestry is unknown.
+#[btf_map]
+pub(crate) static KIN: Array<KinSlot, { TASK_SLOTS as usize }, { BPF_F_MMAPABLE as usize }> =
     Array::new();
 
 /// Tasks whose slot another live task holds. 16,384 entries are what a host

@@ -4,11 +4,14 @@ use aya_ebpf::{
     helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 use aya_log_ebpf::warn;
-use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC};
+use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, KinSlot, TASK_SLOTS};
 
 use crate::{
-    kernel::{Object, SIGNAL_LIVE, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_TGID},
-    maps::{EVENTS, count},
+    kernel::{
+        Object, SIGNAL_LIVE, TASK_LEADER, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_START,
+        TASK_TGID,
+    },
+    maps::{EVENTS, KIN, count},
     task::{self, NO_WAKEUP},
 };
 
@@ -23,6 +26,21 @@ fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     if let Some(stale) = task::find(tid) {
         task::free(stale, tid);
     }
+    let tgid: u32 = child.read(&TASK_TGID);
+    if tgid == tid
+        && let Some(kin) = KIN.get_ptr_mut(tid & (TASK_SLOTS - 1))
+    {
+        // SAFETY: a pointer from the map is valid for the program's run; who
+        // reads it meanwhile compares it with the start times.
+        unsafe {
+            *kin = KinSlot {
+                tgid,
+                parent: parent.read(&TASK_TGID),
+                start_ns: child.read(&TASK_START),
+                parent_start_ns: parent.follow(&TASK_LEADER).read(&TASK_START),
+            };
+        }
+    }
     let Some(tracked) = task::track(child, tid) else {
         warn!(
             &ctx,
@@ -30,7 +48,6 @@ fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         );
         return 0;
     };
-    let tgid: u32 = child.read(&TASK_TGID);
     if tgid == tid {
         // SAFETY: pointers from the map are valid for the program's run.
         unsafe { (*tracked.leader).parent = parent.read(&TASK_TGID) };

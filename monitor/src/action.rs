@@ -3,106 +3,80 @@
 //! In: an [`Order`] on one process and the image it was judged by. Out: an
 //! [`Outcome`]. Nothing is signalled by number: a pidfd is taken first, then
 //! start time and image are checked once more, then the signal goes through
-//! the pidfd. Whatever cannot be established is a refusal.
+//! the pidfd. A cgroup takes only numbers, so there the same is checked once
+//! more afterwards, before the cgroup does anything. Whatever cannot be
+//! established is a refusal.
+//!
+//! | part | owns |
+//! |---|---|
+//! | [`kill`] | signals that end |
+//! | [`hold`] | throttling and freezing, and the undoing of both |
+//! | [`keeper`] | what is held: written down, watched, let go |
+//! | [`scope`] | whom an order takes in, and who forbids it |
+//! | [`breaker`] | how many a minute |
 
+pub mod breaker;
+pub mod folders;
+pub mod hold;
+pub mod keeper;
+pub mod kill;
+mod refusal;
+pub mod scope;
 mod signals;
 mod still;
+pub mod store;
 
 use std::{io, time::Duration};
 
+use self::{folders::Folders, keeper::Keeper};
 pub use self::{
+    refusal::Refusal,
+    scope::{Looks, World},
     signals::System,
     still::{Still, still},
 };
 use crate::{
+    config::Scope,
     event::Process,
-    host::{Image, LookError},
+    guard::{Guard, sacred},
+    host::{Image, LookError, Member},
 };
 
-/// How long a process may take to go after SIGKILL: it may be deep in the
-/// kernel.
-const KILL_WAIT: Duration = Duration::from_secs(5);
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Deed {
+    /// End it.
+    Kill {
+        /// Time between SIGTERM and SIGKILL; with none SIGKILL comes at once.
+        grace: Duration,
+    },
+    /// Leave it this fraction of a core.
+    Throttle {
+        /// 0.01 and more.
+        share: f64,
+    },
+    /// Stop it.
+    Freeze,
+}
 
-/// A process to be ended.
+/// Something to be done about a process.
 #[derive(Clone, Copy, Debug)]
 pub struct Order {
     /// Which.
     pub process: Process,
     /// The image it was judged by.
     pub image: Image,
-    /// Time between SIGTERM and SIGKILL; with none SIGKILL comes at once.
-    pub grace: Duration,
+    /// What.
+    pub deed: Deed,
+    /// To whom else.
+    pub scope: Scope,
 }
 
-/// Why nothing was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// A rule allows it.
-    Allowed,
-    /// Process 1.
-    Init,
-    /// A kernel thread.
-    KernelThread,
-    /// This daemon.
-    Myself,
-    /// This daemon descends from it.
-    Ancestor,
-    /// It is gone, or its id belongs to another by now.
-    Vanished,
-    /// It executes another image than the one it was judged by.
-    Replaced,
-    /// What it is could not be read.
-    Unreadable,
-    /// The kernel does not let us.
-    NoPermission,
-    /// No pidfd could be had.
-    NoPidfd,
-    /// The daemon was told to stop.
-    Cancelled,
-}
-
-impl Refusal {
-    /// Every reason there is.
-    pub const ALL: [Self; 11] = [
-        Self::Allowed,
-        Self::Init,
-        Self::KernelThread,
-        Self::Myself,
-        Self::Ancestor,
-        Self::Vanished,
-        Self::Replaced,
-        Self::Unreadable,
-        Self::NoPermission,
-        Self::NoPidfd,
-        Self::Cancelled,
-    ];
-
-    /// Its name in events and metrics.
+impl Order {
+    /// The process, as `/proc` tells it apart.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Allowed => "allowed",
-            Self::Init => "init",
-            Self::KernelThread => "kernel-thread",
-            Self::Myself => "self",
-            Self::Ancestor => "ancestor",
-            Self::Vanished => "vanished",
-            Self::Replaced => "replaced",
-            Self::Unreadable => "unreadable",
-            Self::NoPermission => "no-permission",
-            Self::NoPidfd => "no-pidfd",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-impl From<LookError> for Refusal {
-    fn from(error: LookError) -> Self {
-        match error {
-            LookError::Gone => Self::Vanished,
-            LookError::Denied => Self::NoPermission,
-            LookError::Other(_) => Self::Unreadable,
-        }
+    pub fn judged(&self) -> Member {
+        self.process.into()
     }
 }
 
@@ -113,8 +87,28 @@ pub enum Outcome {
     Gone,
     /// It was signalled and is still there.
     Survived,
-    /// It was not signalled, or not by the second signal.
+    /// It is throttled or frozen.
+    Held,
+    /// Nothing was done, or not the second signal sent.
     Refused(Refusal),
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// What came of it for the process that was judged.
+    pub outcome: Outcome,
+    /// How many other processes it was done to.
+    pub others: u32,
+}
+
+impl From<Refusal> for Done {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            outcome: Outcome::Refused(refusal),
+            others: 0,
+        }
+    }
 }
 
 /// The signals there are.
@@ -176,90 +170,52 @@ pub trait Signals {
     fn wait(&self, held: &Self::Held, time: Duration) -> io::Result<bool>;
 }
 
-/// Who must never be signalled, whatever the verdict. `lineage` is this
-/// process and all it descends from, itself first.
-///
-/// # Errors
-/// The reason.
-pub fn guard(process: Process, kernel_thread: bool, lineage: &[u32]) -> Result<(), Refusal> {
-    match process.tgid {
-        1 => Err(Refusal::Init),
-        // The parent of all kernel threads, and every one that shows as such.
-        0 | 2 => Err(Refusal::KernelThread),
-        _ if kernel_thread => Err(Refusal::KernelThread),
-        pid if lineage.first() == Some(&pid) => Err(Refusal::Myself),
-        pid if lineage.contains(&pid) => Err(Refusal::Ancestor),
-        _ => Ok(()),
-    }
+/// Carries an order out. Blocks for at most the grace and some seconds.
+pub fn carry_out<H>(order: &Order, guard: &Guard, host: &H, keeper: &Keeper) -> Done
+where
+    H: Signals + Looks + Folders,
+{
+    try_carry_out(order, guard, host, keeper).unwrap_or_else(Done::from)
 }
 
-/// Ends a process and waits until it is gone. Blocks for at most the grace and
-/// five seconds.
-pub fn kill<S: Signals>(order: &Order, lineage: &[u32], signals: &S) -> Outcome {
-    match try_kill(order, lineage, signals) {
-        Ok(true) => Outcome::Gone,
-        Ok(false) => Outcome::Survived,
-        Err(refusal) => Outcome::Refused(refusal),
-    }
-}
-
-fn try_kill<S: Signals>(order: &Order, lineage: &[u32], signals: &S) -> Result<bool, Refusal> {
-    guard(order.process, false, lineage)?;
-    let held = signals
-        .hold(order.process.tgid)
-        .map_err(|error| refusal(&error, Refusal::NoPidfd))?;
-    // The pidfd means one process for good. If the one that was judged is
-    // still there now, it already was when the pidfd was taken: it is that one.
-    let step = |signal, time| -> Result<bool, Refusal> {
-        if signals.is_cancelled() {
-            return Err(Refusal::Cancelled);
+fn try_carry_out<H>(
+    order: &Order,
+    guard: &Guard,
+    host: &H,
+    keeper: &Keeper,
+) -> Result<Done, Refusal>
+where
+    H: Signals + Looks + Folders,
+{
+    sacred(order.process.tgid, false, &guard.lineage)?;
+    let world = World { host, guard };
+    match (order.deed, order.scope) {
+        (Deed::Kill { grace }, Scope::Process) => {
+            let outcome = kill::one(order, grace, &guard.lineage, host);
+            Ok(Done { outcome, others: 0 })
         }
-        let wait = |time| {
-            signals
-                .wait(&held, time)
-                .map_err(|error| refusal(&error, Refusal::Unreadable))
-        };
-        match check(order, signals) {
-            // It may have gone by itself or by the signal before; but only the
-            // pidfd knows, as a process may lack all else and still run.
-            Err(refusal) if wait(Duration::ZERO)? => {
-                return if signal == Signal::Kill && !order.grace.is_zero() {
-                    Ok(true)
-                } else {
-                    Err(refusal)
-                };
-            }
-            checked => checked?,
+        (Deed::Kill { grace }, Scope::Tree) => kill::tree(order, grace, &world),
+        (Deed::Kill { grace }, Scope::Cgroup) => kill::cgroup(order, grace, &world),
+        (Deed::Throttle { .. } | Deed::Freeze, _) => {
+            let others = keeper.hold(order, &world)?;
+            Ok(Done {
+                outcome: Outcome::Held,
+                others,
+            })
         }
-        signals
-            .send(&held, signal)
-            .map_err(|error| refusal(&error, Refusal::NoPermission))?;
-        wait(time)
-    };
-    if !order.grace.is_zero() && step(Signal::Terminate, order.grace)? {
-        return Ok(true);
     }
-    step(Signal::Kill, KILL_WAIT)
 }
 
-/// Whether the process is still the one that was judged, by start and image.
-fn check<S: Signals>(order: &Order, signals: &S) -> Result<(), Refusal> {
-    let Identity { start_ticks, image } = signals.identify(order.process.tgid)?;
-    if start_ticks != crate::host::ticks(order.process.start_ns) {
+/// Whether a process is still the one that was judged, by start and image.
+fn check<S: Signals>(member: Member, image: Image, signals: &S) -> Result<(), Refusal> {
+    let now = signals.identify(member.pid)?;
+    if now.start_ticks != member.start_time {
         return Err(Refusal::Vanished);
     }
-    if image != order.image {
+    if now.image != image {
         return Err(Refusal::Replaced);
     }
     Ok(())
-}
-
-fn refusal(error: &io::Error, otherwise: Refusal) -> Refusal {
-    match error.raw_os_error() {
-        Some(libc::ESRCH) => Refusal::Vanished,
-        Some(libc::EPERM | libc::EACCES) => Refusal::NoPermission,
-        _ => otherwise,
-    }
 }
 
 #[cfg(test)]

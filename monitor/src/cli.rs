@@ -5,6 +5,7 @@
 //! exit code 2; whether a value makes sense is up to [`crate::config`].
 
 mod extras;
+mod response;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -14,7 +15,10 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use self::extras::ExtrasArgs;
+pub use self::{
+    extras::ExtrasArgs,
+    response::{ReleaseArgs, ResponseArgs, Target},
+};
 use crate::config::{ActOn, Action};
 use crate::journal::Format;
 
@@ -41,7 +45,7 @@ Exit status:
   1  failure
   2  bad usage: an unknown flag, or a value that is not accepted
   3  this host lacks something needed; `unjack doctor` says what, and the remedy
-  4  explain: there is no such process, or it vanished
+  4  explain: there is no such process, or it vanished; release: it is not held
 
 Environment:
   Every flag can be given as UNJACK_ and its name in upper case, with dots and
@@ -75,14 +79,20 @@ pub enum Command {
     ///
     /// Exits with 3 if a check failed that unjack cannot work without.
     Doctor(DoctorArgs),
+    /// Undo a throttle or a freeze
+    ///
+    /// Of a process, of a cgroup, or of everything that is held; also when no
+    /// unjack runs any more. What is let go is not acted on again by the unjack
+    /// that runs, until it executes another image; --allow spares it for good.
+    Release(ReleaseArgs),
 }
 
 const RUN_ABOUT: &str = "\
 Watch this host, report miners, and act on them if told to.
 
 Events (ready, verdict, action) go to standard output, diagnostics to standard \
-error, metrics to http://ADDR/metrics. SIGTERM and SIGINT end it and detach all \
-probes.
+error, metrics to http://ADDR/metrics. SIGTERM and SIGINT end it, detach all \
+probes and, without --keep, undo what was throttled and frozen.
 
 A process is judged once it has burned at least --min-cpu over --window. It is \
 a miner if its instructions score at least --min-score.
@@ -94,6 +104,12 @@ Rules, for --allow and --deny, are KEY=VALUE:
   user=NAME    user it runs as; a name from /etc/passwd, or a numeric uid
   cgroup=GLOB  path of its cgroup, for example cgroup=/system.slice/backup.service
                or cgroup=/machine.slice/**
+  sha256=HEX   SHA-256 of the image, up to 512 MiB of it
+  unit=GLOB    unit of the system's systemd, for example unit=backup*.service;
+               never one of a user's own manager, nor one inside a container
+  container=ID id of its container (12 digits or more of it, or a GLOB), name of
+               its LXC container, or uid of its pod; never one that a user's own
+               manager started
   family=NAME  family of hash algorithm found: randomx, sha256d, scrypt, argon2,
                cryptonight, yescrypt, sha512, keccak, blake, x11-like, wasm-…,
                unknown-pow
@@ -105,10 +121,15 @@ is no comm= rule: a process chooses its own name.";
 pub struct RunArgs {
     /// What to do with a miner
     ///
-    /// observe reports it; kill ends it and reports whether it is gone.
-    /// throttle and freeze are not available yet.
+    /// observe reports it. throttle leaves it --throttle-to of a core, freeze
+    /// stops it; both can be undone (`unjack release`). kill ends it and reports
+    /// whether it is gone.
     #[arg(long, env = "UNJACK_ACTION", value_enum, default_value_t = Action::Observe)]
     pub action: Action,
+
+    /// How the action is carried out
+    #[command(flatten)]
+    pub response: ResponseArgs,
 
     /// CPU a process must burn to be looked at, in percent of one core
     ///
@@ -159,7 +180,8 @@ pub struct RunArgs {
 
     /// Never act on a process that matches; it is still reported (repeatable)
     ///
-    /// Keys: exe, user, cgroup, family; `unjack run --help` explains them.
+    /// Keys: exe, sha256, user, cgroup, unit, container, family; `unjack run
+    /// --help` explains them.
     /// Several rules may be joined by commas. --allow wins over --deny.
     #[arg(long, env = "UNJACK_ALLOW", value_name = "KEY=VALUE")]
     pub allow: Vec<String>,

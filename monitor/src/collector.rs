@@ -75,7 +75,7 @@ pub struct Case {
     pub allowed: bool,
     /// What is to be done.
     pub standing: Standing,
-    /// On-CPU nanoseconds already counted as stolen.
+    /// On-CPU nanoseconds already counted, as stolen or as allowed.
     pub stolen_ns: u64,
 }
 
@@ -198,6 +198,21 @@ impl Subject {
     pub fn host_exe(&mut self) -> Option<String> {
         let image = self.image()?;
         self.look()?.host_exe(image)
+    }
+
+    /// Whether its image is the host's own, and its path if so.
+    pub fn system_exe(&mut self) -> (bool, Option<String>) {
+        let Some(image) = self.image() else {
+            return (false, None);
+        };
+        let system = self.look().is_some_and(|seen| seen.is_system(image));
+        let exe = if system { self.host_exe() } else { None };
+        (system, exe)
+    }
+
+    /// SHA-256 of its image in hexadecimal, if it can be had.
+    pub fn sha256(&mut self) -> Option<String> {
+        self.look()?.sha256()
     }
 
     /// Its folder, tried again if it could not be opened before.

@@ -5,19 +5,25 @@
 //! range, and [`Rule`]s that match a [`Subject`]. A rule never looks at what a
 //! process says about itself: not its `comm`, not its argv.
 
-mod extras;
-
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use globset::{GlobBuilder, GlobMatcher};
 use serde::Serialize;
 
-pub use self::extras::Extras;
 use crate::cli::RunArgs;
-use crate::score::FAMILIES;
+
+mod extras;
+mod response;
+mod rules;
+
+use self::rules::parse_rules;
+pub use self::{
+    extras::Extras,
+    response::{Response, Scope},
+    rules::{Rule, RuleKey, Subject},
+};
 
 /// What to do with a miner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -25,9 +31,9 @@ use crate::score::FAMILIES;
 pub enum Action {
     /// Report it.
     Observe,
-    /// Slow it down (not available yet).
+    /// Slow it down to a share of a core.
     Throttle,
-    /// Stop it, so that it can go on later (not available yet).
+    /// Stop it, so that it can go on later.
     Freeze,
     /// End it.
     Kill,
@@ -56,8 +62,10 @@ impl fmt::Display for Action {
 /// The validated policy.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Observe or kill; the others are refused.
+    /// What is done with a miner.
     pub action: Action,
+    /// How, and within which limits.
+    pub response: Response,
     /// CPU burn from which a process is judged, as a fraction of one core:
     /// above 0, and above 1 for more than one core.
     pub min_cpu: f64,
@@ -104,6 +112,7 @@ impl Config {
     pub fn from_cli(args: &RunArgs, passwd: &str) -> Result<Self, ConfigError> {
         let RunArgs {
             action,
+            response,
             min_cpu,
             min_score,
             window,
@@ -121,13 +130,8 @@ impl Config {
         let users = parse_passwd(passwd);
         let seconds = |n| Duration::from_secs(n);
         Ok(Self {
-            action: accept(
-                "--action",
-                *action,
-                action,
-                "not yet available; use observe or kill",
-                |a| matches!(a, Action::Observe | Action::Kill),
-            )?,
+            action: *action,
+            response: Response::from_cli(response)?,
             // The ceiling is beyond any machine, and keeps out "inf".
             min_cpu: accept(
                 "--min-cpu",
@@ -195,164 +199,6 @@ fn accept<T>(
         value: shown.to_string(),
         problem: problem.to_owned(),
     })
-}
-
-/// What a rule looks at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RuleKey {
-    /// Path of the image.
-    Exe,
-    /// User it runs as.
-    User,
-    /// Path of its cgroup.
-    Cgroup,
-    /// Family of hash algorithm.
-    Family,
-}
-
-/// One `KEY=VALUE` of `--allow` or `--deny`.
-#[derive(Clone)]
-pub struct Rule {
-    /// What it looks at.
-    pub key: RuleKey,
-    /// The rule as it was written, for messages.
-    pub text: String,
-    pattern: Pattern,
-}
-
-impl fmt::Debug for Rule {
-    /// The rule as it was written: a compiled glob fills pages.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Rule").field(&self.text).finish()
-    }
-}
-
-#[derive(Clone)]
-enum Pattern {
-    Glob(GlobMatcher),
-    Uid(u32),
-    Family(&'static str),
-}
-
-/// What the collector established about a process, for rules to match.
-#[derive(Clone, Copy, Debug)]
-pub struct Subject<'a> {
-    /// Path of its image as the *host* sees it, verified by the caller to lead
-    /// to the very file the process executes; `None` if that could not be
-    /// verified, and then no `exe=` rule matches.
-    pub exe: Option<&'a str>,
-    /// User it runs as; `None` if unknown, and then no `user=` rule matches.
-    pub uid: Option<u32>,
-    /// Path of its cgroup.
-    pub cgroup: &'a str,
-    /// Family found, one of [`FAMILIES`]; empty if none.
-    pub family: &'a str,
-}
-
-impl Rule {
-    /// Whether the rule is about this process.
-    #[must_use]
-    pub fn matches(&self, subject: &Subject<'_>) -> bool {
-        match (&self.pattern, self.key) {
-            (Pattern::Glob(glob), RuleKey::Exe) => {
-                subject.exe.is_some_and(|exe| glob.is_match(exe))
-            }
-            (Pattern::Glob(glob), _) => glob.is_match(subject.cgroup),
-            (Pattern::Uid(uid), _) => subject.uid == Some(*uid),
-            (Pattern::Family(family), _) => subject.family == *family,
-        }
-    }
-
-    /// Reads one `KEY=VALUE`; `Err` says what is wrong and what is accepted.
-    fn parse(text: &str, users: &[(&str, u32)]) -> Result<Self, String> {
-        const KEYS: &str = "accepted are exe=GLOB, user=NAME, cgroup=GLOB and family=NAME";
-        let (key, value) = text
-            .split_once('=')
-            .ok_or_else(|| format!("not KEY=VALUE; {KEYS}"))?;
-        if value.is_empty() && key != "comm" {
-            return Err(format!("nothing after '='; {KEYS}"));
-        }
-        let (key, pattern) = match key {
-            "exe" => (RuleKey::Exe, Pattern::Glob(parse_glob(value)?)),
-            "cgroup" => (RuleKey::Cgroup, Pattern::Glob(parse_glob(value)?)),
-            "user" => (RuleKey::User, Pattern::Uid(find_user(value, users)?)),
-            "family" => (RuleKey::Family, Pattern::Family(find_family(value)?)),
-            "comm" => {
-                return Err("a process chooses its own name, so no rule can trust it; \
-                            use exe=, user= or cgroup="
-                    .to_owned());
-            }
-            _ => return Err(format!("unknown key; {KEYS}")),
-        };
-        Ok(Self {
-            key,
-            text: text.to_owned(),
-            pattern,
-        })
-    }
-}
-
-fn parse_glob(text: &str) -> Result<GlobMatcher, String> {
-    if !text.starts_with('/') {
-        return Err("must be an absolute path, such as /opt/tool or /opt/**".to_owned());
-    }
-    GlobBuilder::new(text)
-        .literal_separator(true)
-        .build()
-        .map(|glob| glob.compile_matcher())
-        .map_err(|error| format!("not a glob: {}", error.kind()))
-}
-
-fn find_user(name: &str, users: &[(&str, u32)]) -> Result<u32, String> {
-    // A name wins, as in chown(1): a user may be called by a number.
-    let known = users
-        .iter()
-        .find(|(user, _)| *user == name)
-        .map(|(_, uid)| *uid);
-    known.or_else(|| name.parse().ok()).ok_or_else(|| {
-        "no such user in /etc/passwd; use a numeric uid for one from elsewhere (id -u NAME)"
-            .to_owned()
-    })
-}
-
-fn find_family(name: &str) -> Result<&'static str, String> {
-    let known = FAMILIES.into_iter().find(|family| *family == name);
-    known.ok_or_else(|| format!("no such family; known are {}", FAMILIES.join(", ")))
-}
-
-fn parse_rules(
-    flag: &'static str,
-    values: &[String],
-    users: &[(&str, u32)],
-) -> Result<Vec<Rule>, ConfigError> {
-    let rules = values.iter().flat_map(|value| split_list(value));
-    rules
-        .map(|text| {
-            Rule::parse(text, users).map_err(|problem| ConfigError {
-                flag,
-                value: text.to_owned(),
-                problem,
-            })
-        })
-        .collect()
-}
-
-/// Parts of a list joined by commas, except commas in a glob's `{a,b}` or
-/// `[a,]`, or after a backslash. Empty parts are left out.
-fn split_list(list: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0_u32;
-    let mut escaped = false;
-    list.split(move |c| {
-        let plain = !escaped;
-        escaped = plain && c == '\\';
-        match c {
-            '{' | '[' if plain => depth += 1,
-            '}' | ']' if plain => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        c == ',' && plain && depth == 0
-    })
-    .filter(|part| !part.is_empty())
 }
 
 /// Names and uids in the text of `/etc/passwd`; lines that are not entries are

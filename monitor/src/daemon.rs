@@ -11,6 +11,7 @@ mod incidents;
 mod judge;
 mod orders;
 mod reputation;
+mod respond;
 mod rules;
 mod tell;
 mod teller;
@@ -33,23 +34,17 @@ use tokio::{
 };
 
 use self::{
-    contacts::Contacts,
-    groups::Groups,
-    incidents::Incidents,
-    judge::count_stolen,
-    orders::{Orders, Report},
-    reputation::Reputation,
-    teller::Teller,
+    contacts::Contacts, groups::Groups, incidents::Incidents, judge::count_stolen, orders::Orders,
+    reputation::Reputation, teller::Teller,
 };
 use crate::{
-    action::{self, Order, Outcome, Refusal},
-    collector::{Collector, Standing},
-    config::{Action, Config},
-    event::{self, Event, Process},
+    action::{breaker::Breaker, keeper::Keeper, store::Store},
+    collector::Collector,
+    config::{Config, Rule},
+    event::{self, Event},
     hook::Hooks,
-    host,
     isa::Arch,
-    journal::{self, Format},
+    journal::Format,
     metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
     reputation::Lists,
@@ -146,14 +141,16 @@ pub async fn run(
     }));
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
-    let response = (incidents, reputation, hooks);
-    let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes, response);
+    let extras = (incidents, reputation, hooks);
+    let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes, extras);
+    daemon.orders.keeper.begin(&daemon.orders.host());
     // Every series is there before anybody is told to come and look.
     daemon.tick();
     daemon.announce();
     ready.store(true, Ordering::Relaxed);
     daemon.watch(&mut hangup, shutdown).await;
     daemon.orders.cancel();
+    daemon.orders.keeper.end(&daemon.orders.host());
     daemon.incidents.finish();
     daemon.tell_evidence();
     ready.store(false, Ordering::Relaxed);
@@ -183,6 +180,9 @@ struct Daemon {
     reputation: Reputation,
     contacts: Contacts,
     hooks: Option<Hooks>,
+    breaker: Breaker,
+    /// The rules of `--allow`, for whoever carries out an order.
+    allow: Arc<[Rule]>,
     /// Of the probes' counters, as of the last tick.
     small_exit_ns: u64,
 }
@@ -207,7 +207,18 @@ impl Daemon {
             },
             groups: Groups::new(config.sample_hz),
             ticks: 0,
-            orders: Orders::new(),
+            orders: Orders::new(
+                Keeper::new(
+                    Store::new(config.response.state_dir.clone()),
+                    config.response.keep,
+                ),
+                probes.forks(),
+            ),
+            breaker: Breaker::new(
+                config.response.max_kills,
+                config.response.max_kills_per_image,
+            ),
+            allow: config.allow.clone().into(),
             incidents,
             reputation,
             contacts: Contacts::default(),
@@ -280,6 +291,7 @@ impl Daemon {
         self.reputation
             .collect(|process| collector.subject(process).is_some());
         self.judge(now_ns);
+        self.keep_up(now_ns);
         self.tell_evidence();
         self.mirror(direct, spilled);
         if let Err(error) = self.probes.follow_processors() {
@@ -294,99 +306,6 @@ impl Daemon {
         if let Err(error) = self.probes.list_pools(self.reputation.pools().compiled()) {
             tracing::error!("the list of pools is not whole in the kernel: {error}");
         }
-    }
-
-    /// Acts on a process that mines, unless that is under way or settled.
-    fn act(&mut self, process: Process, now_ns: u64) {
-        let Some(subject) = self.collector.subject(process) else {
-            return;
-        };
-        let due = match subject.case.standing {
-            Standing::Open => true,
-            Standing::UnderWay | Standing::Settled => false,
-            Standing::Again(at_ns) => now_ns >= at_ns,
-        };
-        if !due {
-            return;
-        }
-        if self.reputation.undecided(process, now_ns) {
-            return;
-        }
-        if self.orders.full() {
-            self.metrics.orders_deferred.inc();
-            return;
-        }
-        subject.case.allowed |= self.reputation.allowed(process);
-        let (allowed, family) = (subject.case.allowed, subject.case.family);
-        let lineage = host::lineage();
-        let kernel_thread = subject.facts().is_some_and(|facts| facts.kernel_thread);
-        let image = if allowed {
-            Err(Refusal::Allowed)
-        } else {
-            action::guard(process, kernel_thread, &lineage)
-                .and(subject.image().ok_or(Refusal::Unreadable))
-        };
-        match (image, self.config.action) {
-            (Ok(image), Action::Kill) => {
-                // One that was told to end and executed another image instead
-                // had its grace.
-                let grace = if subject.signalled {
-                    Duration::ZERO
-                } else {
-                    self.config.grace
-                };
-                subject.signalled = true;
-                subject.case.standing = Standing::UnderWay;
-                let order = Order {
-                    process,
-                    image,
-                    grace,
-                };
-                let evidence = self.incidents.take(process);
-                self.orders.give(order, lineage, family, evidence);
-            }
-            (Ok(image), _) => {
-                subject.case.standing = Standing::Settled;
-                if let Some(wanted) = self.incidents.take(process) {
-                    wanted.observe(process, image);
-                }
-                self.metrics
-                    .count_kill(family_label(family), journal::Outcome::DryRun);
-                self.tell_action(process, journal::Outcome::DryRun, "observe", Duration::ZERO);
-            }
-            (Err(refusal), _) => {
-                let outcome = Outcome::Refused(refusal);
-                self.conclude(Report {
-                    process,
-                    family,
-                    outcome,
-                    time: Duration::ZERO,
-                });
-            }
-        }
-    }
-
-    /// Tells and counts what came of an order, and whether it is tried again.
-    fn conclude(&mut self, report: Report) {
-        let Report {
-            process,
-            family,
-            outcome,
-            time,
-        } = report;
-        if let Some(subject) = self.collector.subject(process) {
-            subject.case.standing = orders::after(subject.case.standing, outcome, monotonic_ns());
-        }
-        let (outcome, reason) = match outcome {
-            Outcome::Gone => (journal::Outcome::Gone, ""),
-            Outcome::Survived => (journal::Outcome::Survived, "still there after SIGKILL"),
-            Outcome::Refused(refusal) => {
-                self.metrics.count_refusal(refusal);
-                (journal::Outcome::Refused, refusal.name())
-            }
-        };
-        self.metrics.count_kill(family_label(family), outcome);
-        self.tell_action(process, outcome, reason, time);
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use crate::{
     config::ConfigError, daemon::DaemonError, doctor::Check, explain::ExplainError,
-    probe::ProbeError, record::RecordError, reputation::ListError, text,
+    probe::ProbeError, record::RecordError, release::ReleaseError, reputation::ListError, text,
 };
 
 /// Why `unjack` did not do what it was told.
@@ -16,8 +16,8 @@ pub enum Failure {
     Usage(ConfigError),
     /// The host lacks something: exit code 3.
     Host(String),
-    /// There is no such process, or it vanished: exit code 4.
-    NoProcess(ExplainError),
+    /// There is no such process, or it vanished, or it is not held: exit code 4.
+    NoProcess(String),
 }
 
 impl Failure {
@@ -36,9 +36,8 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(text) | Self::Host(text) => f.write_str(text),
+            Self::Failed(text) | Self::Host(text) | Self::NoProcess(text) => f.write_str(text),
             Self::Usage(error) => error.fmt(f),
-            Self::NoProcess(error) => error.fmt(f),
         }
     }
 }
@@ -103,7 +102,9 @@ impl From<DaemonError> for Failure {
 impl From<ExplainError> for Failure {
     fn from(error: ExplainError) -> Self {
         match error {
-            ExplainError::NoProcess(_) | ExplainError::Vanished { .. } => Self::NoProcess(error),
+            ExplainError::NoProcess(_) | ExplainError::Vanished { .. } => {
+                Self::NoProcess(error.to_string())
+            }
             ExplainError::Probe(error) => error.into(),
             ExplainError::Arch => Self::Host(error.to_string()),
             other => Self::Failed(other.to_string()),
@@ -117,6 +118,15 @@ impl From<RecordError> for Failure {
             RecordError::Probe(error) => error.into(),
             RecordError::Arch => Self::Host(error.to_string()),
             other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<ReleaseError> for Failure {
+    fn from(error: ReleaseError) -> Self {
+        match error {
+            ReleaseError::NotHeld(_) => Self::NoProcess(error.to_string()),
+            ReleaseError::Store(_) | ReleaseError::Left(..) => Self::Failed(error.to_string()),
         }
     }
 }

@@ -5,9 +5,13 @@
 //! folder not. All text is cleaned before it leaves here.
 
 pub mod deep;
+mod digest;
+mod looked;
 pub mod maps;
 mod root;
 pub mod sockets;
+
+pub use self::looked::{Looked, Member, Wanted, living, parents};
 
 use std::{
     ffi::OsStr,
@@ -19,7 +23,11 @@ use std::{
 
 use procfs::{ProcError, process::Process as ProcFolder};
 
-use crate::{event::Process, text::clean};
+use crate::{
+    cgroup::{Membership, identity::Identity},
+    event::Process,
+    text::clean,
+};
 
 /// Characters of a path that are shown.
 const PATH_CHARS: usize = 256;
@@ -31,7 +39,7 @@ const TEXT_BYTES: u64 = 16384;
 const COMM_BYTES: u64 = 256;
 
 /// A process's image, for good: the file it executes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Image {
     /// Device of the file system.
     pub device: u64,
@@ -80,7 +88,7 @@ impl From<io::Error> for LookError {
 }
 
 /// What is known of a process when it is judged. Text is cleaned.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The name it gave itself.
     pub comm: String,
@@ -91,6 +99,8 @@ pub struct Facts {
     /// Path of its cgroup: of the unified hierarchy, else of the cpu one. Not
     /// cleaned: it is matched, never shown.
     pub cgroup: String,
+    /// The unit and the container it belongs to.
+    pub identity: Identity,
     /// A kernel thread.
     pub kernel_thread: bool,
     /// It is no kernel thread, and shows as one: `[kworker/0:1]`.
@@ -227,6 +237,9 @@ impl Seen {
             }),
             uid: self.uid(),
             cgroup: self.cgroup().unwrap_or_default(),
+            identity: self
+                .membership()
+                .map_or_else(|_| Identity::default(), |m| identity(&m)),
             kernel_thread,
         })
     }
@@ -277,12 +290,54 @@ impl Seen {
         cgroup(&self.bytes("cgroup")?)
     }
 
+    /// Its cgroups.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at.
+    pub fn membership(&self) -> Result<Membership, LookError> {
+        let mut text = Vec::new();
+        let file = self.folder.open_relative("cgroup")?;
+        file.take(TEXT_BYTES).read_to_end(&mut text)?;
+        Ok(Membership::parse(&text))
+    }
+
+    /// SHA-256 of its image in hexadecimal, if it is not too large.
+    #[must_use]
+    pub fn sha256(&self) -> Option<String> {
+        let exe = root::folder(self.folder.pid()).join("exe");
+        let digest = digest::sha256(&exe).ok()?;
+        // The path is by id: make sure it was still this process's.
+        self.start_ticks().ok()?;
+        if digest.is_none() {
+            tracing::warn!("an image is too large to be hashed: no sha256= rule is about it");
+        }
+        digest
+    }
+
+    /// Whether its image is the host's own: on the host its path leads to it,
+    /// and only root can have put it there.
+    #[must_use]
+    pub fn is_system(&self, image: Image) -> bool {
+        // Where these are not one with /usr.
+        let older = |path: &Path| ["/bin", "/sbin"].iter().any(|dir| path.starts_with(dir));
+        self.exe().is_ok_and(|path| {
+            (is_roots_own(&path, image.inode) || older(&path) && only_roots(&path, image.inode))
+                && self.host_exe(image).is_some()
+        })
+    }
+
     fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         let mut bytes = Vec::new();
         let file = self.folder.open_relative(name).ok()?;
         file.take(TEXT_BYTES).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
+}
+
+fn identity(membership: &Membership) -> Identity {
+    let paths = membership.paths();
+    let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+    Identity::of(paths.iter().map(AsRef::as_ref))
 }
 
 /// Whether a process of this name and command line shows as a kernel thread:
@@ -325,7 +380,6 @@ fn cgroup(text: &[u8]) -> Option<String> {
 /// Whether on the host this path leads to the file with this inode, and only
 /// root can have put it there. A container's files are not on the host's paths.
 fn is_roots_own(path: &Path, inode: u64) -> bool {
-    const WRITABLE_BY_OTHERS: u32 = 0o022;
     // Only where the system keeps its own: a look at any path a process has
     // mapped could wake a network file system.
     if !["/usr", "/lib", "/lib64"]
@@ -334,6 +388,13 @@ fn is_roots_own(path: &Path, inode: u64) -> bool {
     {
         return false;
     }
+    only_roots(path, inode)
+}
+
+/// Whether the file there has this inode, is root's, and nobody else may write
+/// to it.
+fn only_roots(path: &Path, inode: u64) -> bool {
+    const WRITABLE_BY_OTHERS: u32 = 0o022;
     std::fs::metadata(path).is_ok_and(|file| {
         file.ino() == inode && file.uid() == 0 && file.mode() & WRITABLE_BY_OTHERS == 0
     })

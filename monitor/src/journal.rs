@@ -102,8 +102,16 @@ pub struct ActionEvent {
     pub outcome: Outcome,
     /// Why it was done, or refused.
     pub reason: String,
+    /// To how many other processes it was done as well.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub others: u32,
     /// From the decision to the outcome, in seconds.
     pub seconds: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// What came of an action.
@@ -114,6 +122,8 @@ pub enum Outcome {
     Gone,
     /// It was signalled and still exists.
     Survived,
+    /// It is throttled or frozen.
+    Held,
     /// It was not touched, because it must not be.
     Refused,
     /// It was not touched, because the action is observe.
@@ -127,6 +137,7 @@ impl Outcome {
         match self {
             Self::Gone => "gone",
             Self::Survived => "survived",
+            Self::Held => "held",
             Self::Refused => "refused",
             Self::DryRun => "dry-run",
         }
@@ -214,10 +225,15 @@ fn to_text(ts: &str, event: &Event) -> String {
             action,
             outcome,
             reason,
+            others,
             seconds,
         }) => {
             let outcome = outcome.name();
             let mut text = format!("{ts} {action} pid {pid}: {outcome} after {seconds:.1} s");
+            if *others > 0 {
+                // Writing to a String cannot fail.
+                let _ = write!(text, ", with {others} others");
+            }
             if !reason.is_empty() {
                 // Writing to a String cannot fail.
                 let _ = write!(text, " ({})", Plain(reason));
@@ -314,6 +330,7 @@ mod tests {
             action: Action::Kill,
             outcome: Outcome::DryRun,
             reason: "miner".to_owned(),
+            others: 0,
             seconds: 0.25,
         })
     }

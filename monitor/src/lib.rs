@@ -14,11 +14,13 @@
 //! - [`collector`] gathers events into one profile a process, asking [`host`]
 //!   (`/proc`) where code lies and who somebody is.
 //! - [`isa`], [`profile`], [`score`] and [`verdict`] are pure: no I/O, no clock.
-//! - [`action`] is the only module that changes anything outside this process.
+//! - [`action`] is the only module that changes anything outside this process;
+//!   [`guard`] says whom it must not touch, [`kin`] who belongs to whom, and
+//!   [`cgroup`] what the kernel's texts about cgroups mean: all three are pure.
 //! - [`journal`] and [`metrics`] tell what happened and decide nothing;
 //!   [`web`] serves the metrics.
 //! - [`daemon`] is the event loop of `unjack run`, [`mod@explain`] that of
-//!   `unjack explain`, [`mod@record`] that of `unjack record`; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
+//!   `unjack explain`, [`mod@record`] that of `unjack record`; [`mod@release`] undoes what was held; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
 //! - [`evidence`] keeps what is known of a miner before it is acted on,
 //!   [`mod@reputation`] has the operator's lists, [`mod@digest`] the hashing of
 //!   images for them, [`hook`] runs the operator's program.
@@ -27,6 +29,7 @@
 
 pub mod action;
 pub mod btf;
+pub mod cgroup;
 pub mod cli;
 pub mod collector;
 pub mod config;
@@ -37,14 +40,17 @@ pub mod event;
 pub mod evidence;
 pub mod exit;
 pub mod explain;
+pub mod guard;
 pub mod hook;
 pub mod host;
 pub mod isa;
 pub mod journal;
+pub mod kin;
 pub mod metrics;
 pub mod probe;
 pub mod profile;
 pub mod record;
+pub mod release;
 pub mod reputation;
 pub mod score;
 pub mod text;

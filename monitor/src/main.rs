@@ -7,13 +7,13 @@ use std::{
 
 use clap::Parser as _;
 use monitor::{
-    cli::{Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, RunArgs},
+    cli::{Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, RunArgs},
     config::Config,
     daemon, doctor,
     exit::Failure,
     explain,
     journal::Format,
-    record,
+    record, release,
     reputation::Lists,
     verdict::Thresholds,
 };
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         Command::Explain(args) => explain(&args),
         Command::Record(args) => record(&args),
         Command::Doctor(args) => doctor(&args),
+        Command::Release(args) => release(&args),
     };
     result.unwrap_or_else(|failure| {
         eprintln!("unjack: {failure}");
@@ -88,6 +89,13 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
         command,
     )?;
     eprintln!("unjack: {windows} windows recorded in {}", file.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn release(args: &ReleaseArgs) -> Result<ExitCode, Failure> {
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    let released = release::release(args)?;
+    eprintln!("unjack: {released} let go");
     Ok(ExitCode::SUCCESS)
 }
 

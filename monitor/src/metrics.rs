@@ -25,7 +25,7 @@ use prometheus::{
 pub use self::registrar::Mirror;
 use self::registrar::Registrar;
 pub use self::response::Response;
-use crate::action::Refusal;
+use crate::action::{Refusal, keeper::Kept};
 use crate::journal::Outcome;
 use crate::score::FAMILIES;
 use crate::text;
@@ -57,6 +57,10 @@ pub struct Metrics {
     kills: IntCounterVec,
     kills_refused: IntCounterVec,
     stolen_cpu_seconds: CounterVec,
+    allowed_cpu_seconds: CounterVec,
+    held: IntGaugeVec,
+    moved_back: IntCounter,
+    breaker_open: IntGauge,
     verdict_delay: Histogram,
     map_entries: IntGaugeVec,
     map_capacity: IntGaugeVec,
@@ -136,6 +140,24 @@ impl Metrics {
                 "CPU time burned by processes judged to be miners.",
                 "family",
             )?,
+            allowed_cpu_seconds: new.counters(
+                "unjack_allowed_cpu_seconds_total",
+                "CPU time burned by miners that a rule allows.",
+                "family",
+            )?,
+            held: new.int_gauges(
+                "unjack_held",
+                "Miners that are throttled or frozen now, with all in their scope.",
+                &["action"],
+            )?,
+            moved_back: new.add(IntCounter::new(
+                "unjack_held_moved_back_total",
+                "Times a throttled process had left its cgroup and was moved back.",
+            )?)?,
+            breaker_open: new.add(IntGauge::new(
+                "unjack_breaker_open",
+                "1 while miners are only reported, as too many were acted on.",
+            )?)?,
             verdict_delay: new.add(Histogram::with_opts(
                 HistogramOpts::new(
                     "unjack_verdict_delay_seconds",
@@ -220,11 +242,19 @@ impl Metrics {
             for verdict in [Verdict::Miner, Verdict::Hashing] {
                 self.verdicts.with_label_values(&[verdict.name(), family]);
             }
-            for outcome in [Outcome::Gone, Outcome::Survived, Outcome::DryRun] {
+            let outcomes = [
+                Outcome::Gone,
+                Outcome::Survived,
+                Outcome::Held,
+                Outcome::DryRun,
+            ];
+            for outcome in outcomes {
                 self.kills.with_label_values(&[family, outcome.name()]);
             }
             self.stolen_cpu_seconds.with_label_values(&[family]);
+            self.allowed_cpu_seconds.with_label_values(&[family]);
         }
+        self.set_held(&Kept::default());
         for reason in Refusal::ALL {
             self.kills_refused.with_label_values(&[reason.name()]);
         }
@@ -317,6 +347,35 @@ impl Metrics {
             &self.stolen_cpu_seconds.with_label_values(&[family]),
             seconds,
         );
+    }
+
+    /// Adds CPU time burned by a miner of one of [`FAMILIES`] that a rule
+    /// allows.
+    pub fn add_allowed_cpu(&self, family: &'static str, seconds: f64) {
+        add(
+            &self.allowed_cpu_seconds.with_label_values(&[family]),
+            seconds,
+        );
+    }
+
+    /// Sets how many miners are held, and adds how many were moved back.
+    pub fn set_held(&self, kept: &Kept) {
+        let Kept {
+            throttled,
+            frozen,
+            moved_back,
+        } = kept;
+        for (action, count) in [("throttle", throttled), ("freeze", frozen)] {
+            self.held
+                .with_label_values(&[action])
+                .set(to_gauge(*count as u64));
+        }
+        self.moved_back.inc_by(u64::from(*moved_back));
+    }
+
+    /// Sets whether the breaker is open.
+    pub fn set_breaker(&self, open: bool) {
+        self.breaker_open.set(i64::from(open));
     }
 
     /// Sets how full a map is, and how full it can be.

@@ -4,11 +4,12 @@
 //! all of it, as does the death of the process: nothing is pinned.
 
 pub mod cost;
+mod kin;
 mod pools;
 mod sampler;
 mod table;
 
-use std::{collections::BTreeMap, io, path::Path, time::Duration};
+use std::{collections::BTreeMap, io, path::Path, sync::Arc, time::Duration};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
@@ -20,9 +21,10 @@ use monitor_ebpf::{PoolPorts, PoolStats, ProbeStats, SPILL_ENTRIES, TaskSlot};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub use self::sampler::Source;
-use self::{pools::Pools, sampler::Sampler, table::TaskTable};
+use self::{kin::Kin, pools::Pools, sampler::Sampler, table::Table};
 use crate::{
     btf::{BtfError, Offsets, VMLINUX},
+    kin::Record,
     profile::WINDOW_LOOKS,
     reputation::pools::Prefix,
 };
@@ -145,7 +147,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 pub struct Probes {
     ebpf: Ebpf,
     events: RingBuf<MapData>,
-    table: TaskTable,
+    table: Table<TaskSlot>,
+    kin: Arc<Kin>,
     spill: HashMap<MapData, u32, [u8; size_of::<TaskSlot>()]>,
     stats: PerCpuArray<MapData, [u8; size_of::<ProbeStats>()]>,
     sampler: Sampler,
@@ -182,7 +185,8 @@ impl Probes {
         }
         Ok(Self {
             events: map(&mut ebpf, "EVENTS")?,
-            table: TaskTable::map(&ebpf)?,
+            table: Table::map(&ebpf, "TASKS")?,
+            kin: Arc::new(Kin::new(&ebpf)?),
             spill: map(&mut ebpf, "SPILL")?,
             stats: map(&mut ebpf, "STATS")?,
             ebpf,
@@ -242,6 +246,12 @@ impl Probes {
     pub fn follow_processors(&mut self) -> Result<(), ProbeError> {
         let program = program(&mut self.ebpf, SAMPLER)?;
         self.sampler.follow(program)
+    }
+
+    /// Who forked whom, for as long as anybody wants to know.
+    #[must_use]
+    pub fn forks(&self) -> Arc<dyn Record> {
+        Arc::clone(&self.kin) as Arc<dyn Record>
     }
 
     /// Has the kernel look out for these pools, and no others.

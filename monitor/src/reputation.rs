@@ -18,6 +18,7 @@ use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use self::pools::Pools;
@@ -180,7 +181,7 @@ pub struct Lists {
     /// Images that mine.
     pub deny: Hashes,
     /// Images that may.
-    pub allow: Hashes,
+    pub allow: Arc<Hashes>,
     /// Pools.
     pub pools: Pools,
 }
@@ -199,7 +200,7 @@ impl Lists {
         } = files;
         Ok(Self {
             deny: hashes(List::Deny, deny)?,
-            allow: hashes(List::Allow, allow)?,
+            allow: Arc::new(hashes(List::Allow, allow)?),
             pools: read_pools(files)?,
         })
     }

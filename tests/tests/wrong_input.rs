@@ -85,15 +85,16 @@ fn unknown_flags_and_commands_are_refused() {
 }
 
 #[test]
-fn what_is_not_built_yet_says_so() {
+fn release_says_what_it_takes_and_what_is_not_held() {
     let _turn = take_turn();
-    for action in ["throttle", "freeze"] {
-        check(
-            &run(&["run", "--action", action]),
-            2,
-            &["--action", action, "not yet"],
-        );
-    }
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let state = home.path().display().to_string();
+    let release = |what: &[&str]| run(&[&["release", "--state-dir", &state], what].concat());
+    check(&release(&[]), 2, &["--all"]);
+    check(&release(&["nginx"]), 2, &["nginx"]);
+    check(&release(&["1"]), 4, &["process 1", "not held", "--all"]);
+    check(&release(&["/a\nb"]), 4, &["not held"]);
+    assert_eq!(release(&["--all"]).status.code(), Some(0));
 }
 
 #[test]

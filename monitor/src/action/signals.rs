@@ -16,22 +16,39 @@ use rustix::{
 };
 
 use super::{Identity, Signal, Signals};
-use crate::host::{LookError, Seen};
+use crate::{
+    host::{LookError, Seen},
+    kin::Record,
+};
 
 /// Time between two looks at whether the order was called off.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// The host's own processes, until the order is called off.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct System {
     cancelled: Arc<AtomicBool>,
+    /// Who forked whom.
+    pub(super) record: Option<Arc<dyn Record>>,
 }
 
 impl System {
     /// Signals until `cancelled` is set.
     #[must_use]
     pub fn new(cancelled: Arc<AtomicBool>) -> Self {
-        Self { cancelled }
+        Self {
+            cancelled,
+            record: None,
+        }
+    }
+
+    /// The same, which knows who forked whom.
+    #[must_use]
+    pub fn with_forks(self, record: Arc<dyn Record>) -> Self {
+        Self {
+            record: Some(record),
+            ..self
+        }
     }
 }
 

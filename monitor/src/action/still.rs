@@ -1,7 +1,8 @@
 //! A process stopped for a moment, so that what is read of it is not gone or
 //! changed while it is read.
 
-use super::{Order, Refusal, Signal, Signals, check, guard, refusal};
+use super::{Order, Refusal, Signal, Signals, check, kill};
+use crate::guard::sacred;
 
 /// A process that does not run as long as this lives. Dropping it lets it go
 /// on, whatever happened meanwhile; if it was killed, that does nothing.
@@ -28,19 +29,15 @@ pub fn still<'a, S: Signals>(
     lineage: &[u32],
     signals: &'a S,
 ) -> Result<Option<Still<'a, S>>, Refusal> {
-    guard(order.process, false, lineage)?;
-    let held = signals
-        .hold(order.process.tgid)
-        .map_err(|error| refusal(&error, Refusal::NoPidfd))?;
+    sacred(order.process.tgid, false, lineage)?;
+    let held = kill::hold(order.process.tgid, signals)?;
     if signals.is_cancelled() {
         return Err(Refusal::Cancelled);
     }
-    check(order, signals)?;
+    check(order.judged(), order.image, signals)?;
     if signals.is_stopped(order.process.tgid) {
         return Ok(None);
     }
-    signals
-        .send(&held, Signal::Stop)
-        .map_err(|error| refusal(&error, Refusal::NoPermission))?;
+    kill::send(&held, Signal::Stop, signals)?;
     Ok(Some(Still { signals, held }))
 }

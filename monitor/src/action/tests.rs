@@ -1,6 +1,11 @@
+//! One process and its signals; then a host of several, with its cgroups.
+
+mod world;
+
 use std::{cell::RefCell, collections::VecDeque};
 
 use super::*;
+use crate::guard::sacred;
 
 const IMAGE: Image = Image {
     device: 1,
@@ -94,13 +99,23 @@ fn order(pid: u32, grace: u64) -> Order {
     Order {
         process,
         image: IMAGE,
-        grace: Duration::from_secs(grace),
+        deed: Deed::Kill {
+            grace: Duration::from_secs(grace),
+        },
+        scope: Scope::Process,
     }
+}
+
+fn kill<S: Signals>(order: &Order, signals: &S) -> Outcome {
+    let Deed::Kill { grace } = order.deed else {
+        panic!("no kill: {order:?}")
+    };
+    kill::one(order, grace, &LINEAGE, signals)
 }
 
 #[track_caller]
 fn check(fake: &Fake, order: &Order, outcome: Outcome, sent: &[Signal]) {
-    assert_eq!(kill(order, &LINEAGE, fake), outcome);
+    assert_eq!(kill(order, fake), outcome);
     assert_eq!(*fake.sent.borrow(), sent);
 }
 
@@ -258,12 +273,7 @@ fn init_kernel_threads_self_and_ancestors_are_sacred() {
             &[],
         );
     }
-    let process = Process {
-        tgid: PID,
-        start_ns: START_NS,
-    };
-    assert_eq!(guard(process, true, &LINEAGE), Err(Refusal::KernelThread));
-    assert_eq!(guard(process, false, &LINEAGE), Ok(()));
+    assert_eq!(sacred(PID, false, &LINEAGE), Ok(()));
 }
 
 #[test]
@@ -283,24 +293,24 @@ fn a_real_child_is_ended_and_a_real_stranger_is_not() {
             start_ns,
         },
         image,
-        grace: Duration::ZERO,
+        deed: Deed::Kill {
+            grace: Duration::ZERO,
+        },
+        scope: Scope::Process,
     };
     let image = seen.image().unwrap();
     let stranger = order(start_ns + 1_000_000_000, image);
     assert_eq!(
-        kill(&stranger, &LINEAGE, &system),
+        kill(&stranger, &system),
         Outcome::Refused(Refusal::Vanished)
     );
     let replaced = order(start_ns, OTHER);
     assert_eq!(
-        kill(&replaced, &LINEAGE, &system),
+        kill(&replaced, &system),
         Outcome::Refused(Refusal::Replaced)
     );
     assert_eq!(child.try_wait().unwrap(), None, "it was signalled");
-    assert_eq!(
-        kill(&order(start_ns, image), &LINEAGE, &system),
-        Outcome::Gone
-    );
+    assert_eq!(kill(&order(start_ns, image), &system), Outcome::Gone);
     child.wait().unwrap();
 }
 

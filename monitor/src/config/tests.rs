@@ -33,7 +33,12 @@ const SUBJECT: Subject<'static> = Subject {
     uid: Some(1001),
     cgroup: "/system.slice/backup.service",
     family: "sha256d",
+    sha256: Some(DIGEST),
+    unit: Some("backup.service"),
+    container: Some("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
+    pod: Some("12345678-9abc-def0-1234-56789abcdef0"),
 };
+const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 #[track_caller]
 fn check(text: &str, expected: bool) {
@@ -108,11 +113,60 @@ fn sample_hz_out_of_range() {
 }
 
 #[test]
-fn throttle_and_freeze_are_not_yet() {
-    for value in ["throttle", "freeze"] {
-        refused(&["--action", value], "not yet");
+fn the_response_has_its_limits() {
+    let response = config(&["--scope", "tree"]).unwrap().response;
+    assert_eq!((response.scope, response.keep), (Scope::Tree, false));
+    assert!((response.throttle_to - 0.05).abs() < 1e-9);
+    assert_eq!((response.max_kills, response.max_kills_per_image), (30, 20));
+    for value in ["0", "-1", "0.5", "1001", "nan"] {
+        refused(&["--throttle-to", value], "from 1 to 1000");
     }
-    assert_eq!(config(&["--action", "kill"]).unwrap().action, Action::Kill);
+    refused(&["--max-kills", "0"], "from 1 to 10000");
+    refused(&["--max-kills-per-image", "10001"], "from 1 to 10000");
+    refused(&["--state-dir", "run/unjack"], "absolute path");
+}
+
+#[test]
+fn digests() {
+    check(&format!("sha256={DIGEST}"), true);
+    check(&format!("sha256={}", DIGEST.to_uppercase()), true);
+    check(&format!("sha256={}", DIGEST.replace('e', "f")), false);
+    refused(&["--allow", "sha256=e3b0"], "64 hexadecimal");
+    let unread = Subject {
+        sha256: None,
+        ..SUBJECT
+    };
+    assert!(!rule(&format!("sha256={DIGEST}")).matches(&unread));
+}
+
+#[test]
+fn units() {
+    check("unit=backup.service", true);
+    check("unit=backup*", true);
+    check("unit=*.service", true);
+    check("unit=other.service", false);
+    refused(&["--allow", "unit=backup"], "with its kind");
+    let none = Subject {
+        unit: None,
+        ..SUBJECT
+    };
+    assert!(!rule("unit=*").matches(&none));
+}
+
+#[test]
+fn containers_and_pods() {
+    check("container=0123456789ab", true);
+    check("container=0123456789ac", false);
+    check("container=0123456789a", false);
+    check("container=0123*", true);
+    check("container=12345678-9abc-def0-1234-56789abcdef0", true);
+    check("container=12345678-9abc-def0-1234-56789abcdef1", false);
+    let none = Subject {
+        container: None,
+        pod: None,
+        ..SUBJECT
+    };
+    assert!(!rule("container=*").matches(&none));
 }
 
 #[test]
@@ -208,7 +262,7 @@ fn passwd_skips_what_is_not_an_entry() {
 
 #[test]
 fn nothing_is_kept_listed_or_run_unless_asked_for() {
-    let Response {
+    let Extras {
         evidence,
         lists,
         block_pools,

@@ -1,14 +1,10 @@
 //! Evidence: what the verdicts knew, until somebody is acted on.
 
-use std::{
-    collections::HashMap,
-    sync::mpsc::Receiver,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::mpsc::Receiver, time::Instant};
 
 use super::DaemonError;
 use crate::{
-    action::{self, Order, Signals},
+    action::{self, Deed, Done, Order, Signals},
     config,
     event::Process,
     evidence::{HOLD, Incident, Keeper, Loss},
@@ -100,20 +96,22 @@ impl Wanted {
     }
 
     /// Stops the process, waits until everything that goes with it was read,
-    /// for [`HOLD`] at the most, and carries the order out. It goes on before it
-    /// is asked to end, and where it is not ended.
+    /// for [`HOLD`] at the most, and has the order carried out by `act`. It goes
+    /// on before it is asked to end, before it is throttled or frozen, and where
+    /// it is not ended.
     pub(super) fn before<S: Signals>(
         self,
         order: &Order,
         lineage: &[u32],
         signals: &S,
-    ) -> action::Outcome {
+        act: impl FnOnce() -> Done,
+    ) -> Done {
         let begun = Instant::now();
         let still = match action::still(order, lineage, signals) {
             Ok(still) => still,
             Err(refusal) => {
                 self.metrics.lose_evidence(Loss::Gone);
-                return action::Outcome::Refused(refusal);
+                return refusal.into();
             }
         };
         if let Some(taking) = self.keeper.take(order.process, order.image, self.incident) {
@@ -121,11 +119,13 @@ impl Wanted {
         }
         self.metrics
             .hold_for_evidence(begun.elapsed().as_secs_f64());
-        // One that is stopped heeds no SIGTERM.
-        let still = still.filter(|_| order.grace == Duration::ZERO);
-        let outcome = action::kill(order, lineage, signals);
+        // One that is stopped heeds no SIGTERM; and letting go on afterwards
+        // would undo a freeze by SIGSTOP.
+        let at_once = matches!(order.deed, Deed::Kill { grace } if grace.is_zero());
+        let still = still.filter(|_| at_once);
+        let done = act();
         drop(still);
-        outcome
+        done
     }
 }
 

@@ -174,15 +174,21 @@ fn share(thread: &mut Summary, whole: &Summary) {
     }
 }
 
-/// Counts what a miner has burned since this was last asked.
+/// Counts what a miner has burned since this was last asked: as stolen, or as
+/// allowed if a rule says so.
 pub(super) fn count_stolen(metrics: &Metrics, subject: &mut Subject, cpu_ns: u64) {
     let case = &mut subject.case;
-    if case.judgement.verdict() != Verdict::Miner || case.allowed {
+    if case.judgement.verdict() != Verdict::Miner {
         return;
     }
     let new_ns = cpu_ns.saturating_sub(case.stolen_ns);
     case.stolen_ns = case.stolen_ns.max(cpu_ns);
-    metrics.add_stolen_cpu(family_label(case.family), seconds(new_ns));
+    let (family, new) = (family_label(case.family), seconds(new_ns));
+    if case.allowed {
+        metrics.add_allowed_cpu(family, new);
+    } else {
+        metrics.add_stolen_cpu(family, new);
+    }
 }
 
 #[cfg(test)]

@@ -12,9 +12,12 @@ use tokio::sync::mpsc;
 
 use super::{MAX_ORDERS, incidents::Wanted};
 use crate::{
-    action::{self, Order, Outcome, Refusal, System},
+    action::{self, Done, Order, Outcome, Refusal, System, keeper::Keeper},
     collector::Standing,
     event::Process,
+    guard::Guard,
+    host::Image,
+    kin::Record,
 };
 
 /// After a failure that may pass, an order is given again.
@@ -26,7 +29,7 @@ const RETRY_NS: u64 = 30_000_000_000;
 pub(super) fn after(standing: Standing, outcome: Outcome, now_ns: u64) -> Standing {
     match outcome {
         // Refused on the spot: no order was given.
-        Outcome::Refused(Refusal::NoPidfd | Refusal::Unreadable) => {
+        Outcome::Refused(Refusal::NoPidfd | Refusal::Unreadable | Refusal::NoState) => {
             Standing::Again(now_ns + RETRY_NS)
         }
         Outcome::Survived | Outcome::Refused(Refusal::Replaced)
@@ -34,8 +37,9 @@ pub(super) fn after(standing: Standing, outcome: Outcome, now_ns: u64) -> Standi
         {
             Standing::Again(now_ns + RETRY_NS)
         }
-        Outcome::Survived | Outcome::Refused(Refusal::Replaced) => standing,
-        Outcome::Gone | Outcome::Refused(_) => Standing::Settled,
+        // When the breaker closes is told by what was to be done until now.
+        Outcome::Survived | Outcome::Refused(Refusal::Replaced | Refusal::Breaker) => standing,
+        Outcome::Gone | Outcome::Held | Outcome::Refused(_) => Standing::Settled,
     }
 }
 
@@ -44,7 +48,9 @@ pub(super) fn after(standing: Standing, outcome: Outcome, now_ns: u64) -> Standi
 pub(super) struct Report {
     pub(super) process: Process,
     pub(super) family: &'static str,
-    pub(super) outcome: Outcome,
+    /// The image it was judged by, if it is known.
+    pub(super) image: Option<Image>,
+    pub(super) done: Done,
     /// How long it took.
     pub(super) time: Duration,
 }
@@ -55,16 +61,21 @@ pub(super) struct Orders {
     under_way: usize,
     sender: mpsc::Sender<Report>,
     receiver: mpsc::Receiver<Report>,
+    record: Arc<dyn Record>,
+    pub(super) keeper: Arc<Keeper>,
 }
 
 impl Orders {
-    pub(super) fn new() -> Self {
+    /// With `record` of who forked whom.
+    pub(super) fn new(keeper: Keeper, record: Arc<dyn Record>) -> Self {
         let (sender, receiver) = mpsc::channel(MAX_ORDERS);
         Self {
             cancelled: Arc::default(),
             under_way: 0,
             sender,
             receiver,
+            record,
+            keeper: Arc::new(keeper),
         }
     }
 
@@ -78,28 +89,36 @@ impl Orders {
         self.under_way >= MAX_ORDERS
     }
 
-    /// Gives the order to end a process, after evidence was taken if that is
-    /// wanted. `lineage` is this process and all it descends from.
+    /// The host, for what is done without an order.
+    pub(super) fn host(&self) -> System {
+        System::new(Arc::default()).with_forks(Arc::clone(&self.record))
+    }
+
+    /// Gives an order on a miner of this family, to be carried out after
+    /// evidence was taken if that is wanted.
     pub(super) fn give(
         &mut self,
         order: Order,
-        lineage: Vec<u32>,
+        guard: Guard,
         family: &'static str,
         evidence: Option<Wanted>,
     ) {
         self.under_way += 1;
         let sender = self.sender.clone();
-        let system = System::new(Arc::clone(&self.cancelled));
+        let system = System::new(Arc::clone(&self.cancelled)).with_forks(Arc::clone(&self.record));
+        let keeper = Arc::clone(&self.keeper);
         tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
-            let outcome = match evidence {
-                Some(wanted) => wanted.before(&order, &lineage, &system),
-                None => action::kill(&order, &lineage, &system),
+            let act = || action::carry_out(&order, &guard, &system, &keeper);
+            let done = match evidence {
+                Some(wanted) => wanted.before(&order, &guard.lineage, &system, act),
+                None => act(),
             };
             let report = Report {
                 process: order.process,
                 family,
-                outcome,
+                image: Some(order.image),
+                done,
                 time: begun.elapsed(),
             };
             // An error means that the daemon is on its way out.
@@ -153,8 +172,15 @@ mod tests {
     }
 
     #[test]
+    fn what_the_breaker_spares_is_acted_on_once_it_closes() {
+        let closes = Standing::Again(60);
+        check(closes, Outcome::Refused(Refusal::Breaker), closes);
+    }
+
+    #[test]
     fn all_else_is_settled() {
         check(Standing::UnderWay, Outcome::Gone, Standing::Settled);
+        check(Standing::UnderWay, Outcome::Held, Standing::Settled);
         check(
             Standing::Open,
             Outcome::Refused(Refusal::Allowed),

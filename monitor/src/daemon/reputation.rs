@@ -3,14 +3,14 @@
 //! An image is hashed when a process that executes it burns enough to be
 //! judged, and only if there is a list to look it up in.
 
-use std::{collections::HashMap, io};
+use std::{collections::HashMap, io, sync::Arc};
 
 use crate::{
     digest::{Digest, Hasher, Unknown},
     event::Process,
     host::Image,
     metrics::Response,
-    reputation::{Files, List, Lists, pools::Pools},
+    reputation::{Files, Hashes, List, Lists, pools::Pools},
 };
 
 /// How long an action waits for a digest that may allow the process. A judgement
@@ -147,6 +147,11 @@ impl Reputation {
     pub(super) fn allowed(&self, process: Process) -> bool {
         self.digest(process)
             .is_some_and(|digest| self.lists.allow.get(&digest).is_some())
+    }
+
+    /// The images that may mine, for whoever looks at other processes.
+    pub(super) fn allow_list(&self) -> Arc<Hashes> {
+        Arc::clone(&self.lists.allow)
     }
 
     /// Whether it may yet turn out that its image may mine.

@@ -2,7 +2,8 @@
 
 use crate::{
     collector::Subject,
-    config::{self, Rule, RuleKey},
+    config::{self, Rule},
+    host::Wanted,
 };
 
 /// Whether any rule is about this process.
@@ -12,16 +13,16 @@ pub(super) fn matches(rules: &[Rule], subject: &mut Subject, family: &str) -> bo
     }
     // Looking at the host's path is a look at a file system of the process's
     // choice: only for a rule that needs it.
-    let by_path = rules.iter().any(|rule| rule.key == RuleKey::Exe);
-    let exe = if by_path { subject.host_exe() } else { None };
+    let wanted = Wanted::by(rules);
+    let exe = wanted.exe.then(|| subject.host_exe()).flatten();
+    let sha256 = wanted.sha256.then(|| subject.sha256()).flatten();
     let Some(facts) = subject.facts() else {
         return false;
     };
     let subject = config::Subject {
         exe: exe.as_deref(),
-        uid: facts.uid,
-        cgroup: &facts.cgroup,
-        family,
+        sha256: sha256.as_deref(),
+        ..facts.subject(family)
     };
     rules.iter().any(|rule| rule.matches(&subject))
 }

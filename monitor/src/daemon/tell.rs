@@ -108,6 +108,7 @@ impl Daemon {
         process: Process,
         outcome: journal::Outcome,
         reason: &str,
+        others: u32,
         time: Duration,
     ) {
         let action = self.config.action;
@@ -116,6 +117,7 @@ impl Daemon {
             action,
             outcome,
             reason: reason.to_owned(),
+            others,
             seconds: time.as_secs_f64(),
         }));
     }

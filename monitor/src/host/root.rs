@@ -41,6 +41,18 @@ pub(super) fn folder(pid: i32) -> PathBuf {
     .into()
 }
 
+/// The ids of all processes.
+pub(super) fn pids() -> Vec<u32> {
+    let all = match OWN.as_ref() {
+        Some(own) => format!("/proc/self/fd/{}/", own.as_raw_fd()),
+        None => "/proc".to_owned(),
+    };
+    let entries = std::fs::read_dir(all).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
 /// Whether the host's `/proc` shows another process with this id than the one
 /// that started at `start_ticks`, or none.
 pub(super) fn hides(pid: i32, start_ticks: u64) -> bool {

@@ -40,6 +40,11 @@ fn error_series_are_there_from_the_start() {
         "profiles_dropped_total",
         "samples_forgotten_total",
         "suspects",
+        "breaker_open",
+        "held_moved_back_total",
+        "held{action=\"throttle\"}",
+        "held{action=\"freeze\"}",
+        "allowed_cpu_seconds_total{family=\"randomx\"}",
         "verdict_delay_seconds_count",
     ] {
         check(&metrics, &format!("unjack_{series}"), 0.0);
@@ -71,7 +76,7 @@ fn error_series_are_there_from_the_start() {
         );
     }
     for family in FAMILIES {
-        for outcome in ["gone", "survived", "dry-run"] {
+        for outcome in ["gone", "survived", "held", "dry-run"] {
             let series = format!("unjack_kills_total{{family=\"{family}\",outcome=\"{outcome}\"}}");
             check(&metrics, &series, 0.0);
         }

@@ -1,29 +1,52 @@
-//! The task table, mapped: read without system calls while the probes write.
+//! The probes' arrays, mapped: read without system calls while the probes
+//! write.
 
-use std::ptr;
+use std::{marker::PhantomData, ptr};
 
 use aya::{Ebpf, maps::Map};
-use monitor_ebpf::{TASK_SLOTS, TaskSlot};
+use monitor_ebpf::{KinSlot, TASK_SLOTS, TaskSlot};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use zerocopy::FromBytes;
 
 use super::ProbeError;
 
-const BYTES: usize = TASK_SLOTS as usize * size_of::<TaskSlot>();
+/// A slot of an array that is indexed by id.
+pub(super) trait Slot: FromBytes + Copy {
+    /// What tells who holds it: the id, 0 if nobody does, and the start time.
+    fn tag(&self) -> (u32, u64);
+}
 
-/// A read-only mapping of the probes' `TASKS` array.
-pub(super) struct TaskTable(ptr::NonNull<TaskSlot>);
+impl Slot for TaskSlot {
+    fn tag(&self) -> (u32, u64) {
+        (self.tid, self.start_ns)
+    }
+}
 
-impl TaskTable {
-    pub(super) fn map(ebpf: &Ebpf) -> Result<Self, ProbeError> {
-        let Some(Map::Array(data)) = ebpf.map("TASKS") else {
-            return Err(ProbeError::Mismatch("TASKS"));
+impl Slot for KinSlot {
+    fn tag(&self) -> (u32, u64) {
+        (self.tgid, self.start_ns)
+    }
+}
+
+/// A read-only mapping of an array of [`TASK_SLOTS`].
+pub(super) struct Table<T> {
+    slots: ptr::NonNull<T>,
+    of: PhantomData<T>,
+}
+
+impl<T: Slot> Table<T> {
+    const BYTES: usize = TASK_SLOTS as usize * size_of::<T>();
+
+    pub(super) fn map(ebpf: &Ebpf, name: &'static str) -> Result<Self, ProbeError> {
+        let Some(Map::Array(data)) = ebpf.map(name) else {
+            return Err(ProbeError::Mismatch(name));
         };
         // SAFETY: a fresh mapping at an address of the kernel's choice; the
         // array was created with BPF_F_MMAPABLE and is BYTES long.
         let mapped = unsafe {
             mmap(
                 ptr::null_mut(),
-                BYTES,
+                Self::BYTES,
                 ProtFlags::READ,
                 MapFlags::SHARED,
                 data.fd(),
@@ -31,47 +54,49 @@ impl TaskTable {
             )
         };
         let failed = |source| ProbeError::Io {
-            what: "mapping the task table",
+            what: "mapping a table of the probes",
             source,
         };
         let mapped = mapped.map_err(|errno| failed(errno.into()))?;
-        ptr::NonNull::new(mapped.cast())
-            .map(Self)
-            .ok_or_else(|| failed(std::io::ErrorKind::AddrNotAvailable.into()))
+        let slots = ptr::NonNull::new(mapped.cast())
+            .ok_or_else(|| failed(std::io::ErrorKind::AddrNotAvailable.into()))?;
+        Ok(Self {
+            slots,
+            of: PhantomData,
+        })
     }
 
     /// Visits every slot in use. One that changes hands under the look is left
     /// for the next.
-    pub(super) fn each(&self, visit: &mut impl FnMut(&TaskSlot)) {
+    pub(super) fn each(&self, visit: &mut impl FnMut(&T)) {
         for place in 0..TASK_SLOTS as usize {
             // SAFETY: within the mapping. The kernel writes concurrently, hence
             // volatile; each field is a word of its own and any bits are valid.
-            let (tid, slot, again) = unsafe {
-                let slot = self.0.add(place).as_ptr();
-                let tid = (&raw const (*slot).tid).read_volatile();
-                if tid == 0 {
+            let (slot, again) = unsafe {
+                let slot = self.slots.add(place).as_ptr();
+                // The id is the first word of either.
+                if slot.cast::<u32>().read_volatile() == 0 {
                     continue;
                 }
-                (
-                    tid,
-                    slot.read_volatile(),
-                    (&raw const (*slot).start_ns).read_volatile(),
-                )
+                (slot.read_volatile(), slot.read_volatile())
             };
-            if slot.tid == tid && slot.start_ns == again {
+            if slot.tag().0 != 0 && slot.tag() == again.tag() {
                 visit(&slot);
             }
         }
     }
 }
 
-impl Drop for TaskTable {
+impl<T> Drop for Table<T> {
     fn drop(&mut self) {
+        let bytes = TASK_SLOTS as usize * size_of::<T>();
         // SAFETY: the mapping is ours and nothing borrows from it.
-        let unmapped = unsafe { munmap(self.0.as_ptr().cast(), BYTES) };
+        let unmapped = unsafe { munmap(self.slots.as_ptr().cast(), bytes) };
         debug_assert!(unmapped.is_ok(), "munmap of our own mapping: {unmapped:?}");
     }
 }
 
 // SAFETY: the pointer is to a shared mapping that any thread may read.
-unsafe impl Send for TaskTable {}
+unsafe impl<T> Send for Table<T> {}
+// SAFETY: as above; nothing in it is written to.
+unsafe impl<T> Sync for Table<T> {}

@@ -1,9 +1,9 @@
-use std::{cell::RefCell, io};
+use std::{cell::RefCell, io, time::Duration};
 
 use super::*;
 use crate::{
-    action::{Identity, Outcome, Refusal, Signal},
-    config::Action,
+    action::{Identity, Outcome, Refusal, Signal, kill},
+    config::{Action, Scope},
     evidence::store::Limits,
     host::LookError,
     journal::VerdictEvent,
@@ -89,9 +89,28 @@ fn incident() -> Incident {
     }
 }
 
-/// Carries an order out with evidence; what came of it and what was sent.
+/// Ends a process with evidence; what came of it and what was sent.
 #[track_caller]
 fn check(grace: u64, replaced_after: usize, outcome: Outcome, sent: &[Signal]) {
+    let grace = Duration::from_secs(grace);
+    check_deed(
+        Deed::Kill { grace },
+        replaced_after,
+        outcome,
+        sent,
+        |order, fake| kill::one(order, grace, &[1], fake),
+    );
+}
+
+/// Has an order carried out with evidence.
+#[track_caller]
+fn check_deed(
+    deed: Deed,
+    replaced_after: usize,
+    outcome: Outcome,
+    sent: &[Signal],
+    act: impl FnOnce(&Order, &Fake) -> Outcome,
+) {
     let home = tempfile::tempdir().unwrap();
     let metrics = Metrics::new("1.2.3").unwrap().response;
     let limits = Limits {
@@ -113,9 +132,14 @@ fn check(grace: u64, replaced_after: usize, outcome: Outcome, sent: &[Signal]) {
     let order = Order {
         process: PROCESS,
         image: IMAGE,
-        grace: Duration::from_secs(grace),
+        deed,
+        scope: Scope::Process,
     };
-    assert_eq!(wanted.before(&order, &[1], &fake), outcome);
+    let done = wanted.before(&order, &[1], &fake, || Done {
+        outcome: act(&order, &fake),
+        others: 0,
+    });
+    assert_eq!(done.outcome, outcome);
     assert_eq!(*fake.sent.borrow(), sent);
     keeper.finish();
 }
@@ -143,4 +167,14 @@ fn one_that_was_replaced_while_it_stood_goes_on() {
 #[test]
 fn one_that_must_not_be_touched_is_not_stopped() {
     check(0, 0, Outcome::Refused(Refusal::Replaced), &[]);
+}
+
+#[test]
+fn one_that_is_frozen_by_a_signal_stays_stopped() {
+    let act = |_: &Order, fake: &Fake| {
+        fake.send(&(), Stop).unwrap();
+        Outcome::Held
+    };
+    let sent = [Stop, Continue, Stop];
+    check_deed(Deed::Freeze, usize::MAX, Outcome::Held, &sent, act);
 }

@@ -1,0 +1,283 @@
+//! What is held: written down before it is done, watched, and let go.
+
+use std::{
+    fs::File,
+    sync::{Mutex, PoisonError},
+};
+
+use super::{
+    Order, Refusal, Signals,
+    folders::Folders,
+    hold::{Fault, Hold},
+    scope::{Looks, World},
+    store::{Locked, Store, StoreError},
+};
+use crate::{cli::Target, host::Member};
+
+/// Processes held at once. Each is a few lines of the file that is rewritten
+/// for each of them; a host with more miners than this has other worries.
+const MAX_HOLDS: usize = 1024;
+
+/// Throttles and freezes, and remembers.
+#[derive(Debug)]
+pub struct Keeper {
+    store: Store,
+    keep: bool,
+    /// What this daemon answers for: done by it, or found when it came.
+    ours: Mutex<Vec<Member>>,
+    /// The folder is this daemon's while this is open.
+    claim: Mutex<Option<File>>,
+}
+
+/// What is held now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Throttled.
+    pub throttled: usize,
+    /// Frozen.
+    pub frozen: usize,
+    /// Moved back because they had left.
+    pub moved_back: u32,
+}
+
+impl Keeper {
+    /// One that writes down in `store`. With `keep` nothing is undone but by
+    /// order.
+    #[must_use]
+    pub fn new(store: Store, keep: bool) -> Self {
+        Self {
+            store,
+            keep,
+            ours: Mutex::default(),
+            claim: Mutex::default(),
+        }
+    }
+
+    /// Takes over what a daemon before this one left held: undoes it, or keeps
+    /// it. The folder stays this daemon's as long as this lives.
+    pub fn begin<H: Signals + Folders>(&self, host: &H) {
+        if self.store.exists() && self.claim() {
+            self.take_over(host);
+        }
+    }
+
+    /// Makes the folder this daemon's, if it is not another's.
+    fn claim(&self) -> bool {
+        let mut claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        if claim.is_none() {
+            match self.store.claim() {
+                Ok(None) => tracing::warn!(
+                    "another unjack has the same --state-dir and answers for what it holds: \
+                     give this one a folder of its own"
+                ),
+                Ok(file) => *claim = file,
+                Err(error) => tracing::error!("what is held is unknown: {error}"),
+            }
+        }
+        claim.is_some()
+    }
+
+    fn take_over<H: Signals + Folders>(&self, host: &H) {
+        let taken = self.store.with(|mut locked| {
+            if !self.keep {
+                let all = locked.state.holds.len();
+                let left = let_go(&mut locked, host, |_| true)?;
+                if all > 0 {
+                    tracing::info!("{} of {all} that were held are let go", all - left);
+                }
+            }
+            let held = locked.state.holds.iter().map(|hold| hold.judged);
+            self.ours().extend(held);
+            Ok(())
+        });
+        report(taken);
+    }
+
+    /// Throttles or freezes; to how many others that is done as well.
+    ///
+    /// # Errors
+    /// It must not be, or cannot be. Then nothing is held.
+    pub fn hold<H>(&self, order: &Order, world: &World<'_, H>) -> Result<u32, Refusal>
+    where
+        H: Signals + Looks + Folders,
+    {
+        // Another daemon that starts meanwhile must not undo it.
+        if !self.claim() {
+            return Err(Refusal::NoState);
+        }
+        let held = self.store.with(|mut locked| {
+            if world.host.is_cancelled() {
+                return Err(Refusal::Cancelled);
+            }
+            let judged = order.judged();
+            // By a daemon before this one, or by this one under another image.
+            let left = let_go(&mut locked, world.host, |hold| hold.judged == judged)
+                .map_err(|error| no_state(&error))?;
+            if left >= MAX_HOLDS {
+                tracing::error!("{MAX_HOLDS} processes are held: no more can be");
+                return Err(Refusal::NoState);
+            }
+            let (hold, others) = Hold::plan(order, world)?;
+            match attempt(&mut locked, &hold, world.host) {
+                Err(Fault::Kernel(error)) if hold.share.is_none() && hold.targets().count() > 0 => {
+                    tracing::debug!("no freezer for {judged:?} ({error}): it is stopped instead");
+                    attempt(&mut locked, &hold.by_signal(), world.host)?;
+                }
+                done => done?,
+            }
+            self.ours().push(judged);
+            Ok(others)
+        });
+        held.unwrap_or_else(|error| Err(no_state(&error)))
+    }
+
+    /// Puts back who left, and forgets who is gone. None if something is being
+    /// held or let go just now: that is not waited for.
+    pub fn keep_up<H>(&self, host: &H) -> Option<Kept>
+    where
+        H: Signals + Looks + Folders,
+    {
+        let mut kept = Kept::default();
+        if self.ours().is_empty() {
+            return Some(kept);
+        }
+        let done = self.store.try_with(|mut locked| {
+            let mut gone = Vec::new();
+            for hold in &locked.state.holds {
+                match hold.keep_up(host) {
+                    None => gone.push(hold.judged),
+                    Some(moved) => {
+                        kept.moved_back += moved;
+                        match hold.share {
+                            Some(_) => kept.throttled += 1,
+                            None => kept.frozen += 1,
+                        }
+                    }
+                }
+            }
+            if !gone.is_empty() {
+                let_go(&mut locked, host, |hold| gone.contains(&hold.judged))?;
+            }
+            // Released by hand, or gone.
+            let held = |member: &Member| locked.state.holds.iter().any(|h| h.judged == *member);
+            self.ours().retain(held);
+            Ok(())
+        });
+        match done.transpose()? {
+            Ok(done) => report(Ok(done)),
+            Err(error) => report(Err(error)),
+        }
+        Some(kept)
+    }
+
+    /// Undoes what this daemon answers for, unless it is to be kept.
+    pub fn end<H: Signals + Folders>(&self, host: &H) {
+        let ours = std::mem::take(&mut *self.ours());
+        if ours.is_empty() || self.keep {
+            return;
+        }
+        report(self.store.with(|mut locked| {
+            let_go(&mut locked, host, |hold| ours.contains(&hold.judged)).map(|_| ())
+        }));
+    }
+
+    fn ours(&self) -> std::sync::MutexGuard<'_, Vec<Member>> {
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets go by hand: of a process, of what is held in a cgroup, or of all with
+/// no `target`. Returns how many processes were held, and how many of those
+/// could not be let go.
+///
+/// # Errors
+/// What is held cannot be read or written down.
+pub fn release<H: Signals + Folders>(
+    store: &Store,
+    target: Option<&Target>,
+    host: &H,
+) -> Result<(usize, usize), StoreError> {
+    let about = |hold: &Hold| match target {
+        None => true,
+        Some(Target::Pid(pid)) => {
+            hold.judged.pid == *pid || hold.targets().any(|target| target.member.pid == *pid)
+        }
+        Some(Target::Cgroup(path)) => hold.cgroup.to_str() == Some(path),
+    };
+    store.with(|mut locked| {
+        let found = locked.state.holds.iter().filter(|hold| about(hold)).count();
+        let_go(&mut locked, host, about)?;
+        let left = locked.state.holds.iter().filter(|hold| about(hold)).count();
+        Ok((found, left))
+    })?
+}
+
+/// Writes a hold down and does it; what fails is undone.
+fn attempt<H>(locked: &mut Locked<'_>, hold: &Hold, host: &H) -> Result<(), Fault>
+where
+    H: Signals + Looks + Folders,
+{
+    locked.state.holds.push(hold.clone());
+    locked.save().map_err(|error| no_state(&error))?;
+    let mut enabled = Vec::new();
+    let applied = hold.apply(host, &mut enabled);
+    locked.state.enabled.extend(enabled);
+    let done = applied.and_then(|()| locked.save().map_err(|error| no_state(&error).into()));
+    if done.is_err() {
+        let_go(locked, host, |other| other.judged == hold.judged)
+            .map_err(|error| no_state(&error))?;
+    }
+    done
+}
+
+/// Undoes and forgets some holds; how many are left in all. One that cannot be
+/// undone stays written down.
+fn let_go<H: Signals + Folders>(
+    locked: &mut Locked<'_>,
+    host: &H,
+    which: impl Fn(&Hold) -> bool,
+) -> Result<usize, StoreError> {
+    let before = locked.state.holds.len();
+    locked.state.holds.retain(|hold| {
+        if !which(hold) {
+            return true;
+        }
+        let pid = hold.judged.pid;
+        match hold.undo(host) {
+            Ok(()) => {
+                tracing::info!("process {pid} is let go");
+                false
+            }
+            Err(error) => {
+                tracing::error!(
+                    "process {pid} cannot be let go: {error}; `unjack release` tries again"
+                );
+                true
+            }
+        }
+    });
+    if locked.state.holds.is_empty() {
+        // The last that was switched on first: it is below the others.
+        for file in std::mem::take(&mut locked.state.enabled).iter().rev() {
+            if let Err(error) = host.write(file, "-cpu") {
+                tracing::debug!("{}: {error}", file.display());
+            }
+        }
+    }
+    let left = locked.state.holds.len();
+    if left != before {
+        locked.save()?;
+    }
+    Ok(left)
+}
+
+fn no_state(error: &StoreError) -> Refusal {
+    tracing::error!("nothing can be held: {error}");
+    Refusal::NoState
+}
+
+fn report(result: Result<Result<(), StoreError>, StoreError>) {
+    if let Err(error) = result.and_then(|result| result) {
+        tracing::error!("what is held is not written down: {error}");
+    }
+}

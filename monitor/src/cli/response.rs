@@ -1,0 +1,117 @@
+//! Flags of how a miner is acted on.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, builder::FalseyValueParser};
+
+use super::{MAX_PID, percent};
+use crate::config::Scope;
+
+/// Where is written down what is held, unless a flag says otherwise.
+const STATE_DIR: &str = "/run/unjack";
+
+/// How a miner is acted on.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Response")]
+pub struct ResponseArgs {
+    /// How far an action reaches
+    ///
+    /// process is the miner alone. tree is also all that descends from it, by
+    /// who forked whom, and the shells and launchers above it that do nothing
+    /// but start it. cgroup is everything in its container, service or scope;
+    /// refused if that is not one of these, holds unjack or anything that may
+    /// not be acted on.
+    #[arg(long, env = "UNJACK_SCOPE", value_enum, default_value_t = Scope::Process)]
+    pub scope: Scope,
+
+    /// What --action throttle leaves a miner, in percent of one core, 1 to 1000
+    #[arg(long, env = "UNJACK_THROTTLE_TO", value_name = "PERCENT", default_value = "5", value_parser = percent, allow_negative_numbers = true)]
+    pub throttle_to: f64,
+
+    /// Leave throttled and frozen processes so when unjack ends, and keep those
+    /// that an unjack before it left
+    ///
+    /// Without it, both are undone. `unjack release` undoes them any time.
+    #[arg(long, env = "UNJACK_KEEP", value_parser = FalseyValueParser::new())]
+    pub keep: bool,
+
+    /// Folder of the file that says what is throttled and frozen
+    #[arg(
+        long,
+        env = "UNJACK_STATE_DIR",
+        value_name = "DIR",
+        default_value = STATE_DIR
+    )]
+    pub state_dir: PathBuf,
+
+    /// Processes acted on in a minute before the breaker opens, 1 to 10000
+    ///
+    /// So many miners at once are more likely a mistake. For the minute after,
+    /// miners are reported and not acted on, and `unjack_breaker_open` is 1.
+    #[arg(
+        long,
+        env = "UNJACK_MAX_KILLS",
+        value_name = "N",
+        default_value_t = 30,
+        allow_negative_numbers = true
+    )]
+    pub max_kills: u32,
+
+    /// The same for processes of one image, which alone is spared for a minute
+    #[arg(
+        long,
+        env = "UNJACK_MAX_KILLS_PER_IMAGE",
+        value_name = "N",
+        default_value_t = 20,
+        allow_negative_numbers = true
+    )]
+    pub max_kills_per_image: u32,
+
+    /// Act even on the images and units that are never acted on otherwise: init,
+    /// sshd, login, cron, container runtimes, kubelet, systemd's own
+    #[arg(long, env = "UNJACK_ALLOW_NONE", value_parser = FalseyValueParser::new())]
+    pub allow_none: bool,
+}
+
+/// Flags of `unjack release`.
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("what").required(true))]
+pub struct ReleaseArgs {
+    /// Process, or path of the cgroup, to be let go
+    #[arg(group = "what", value_name = "PID|CGROUP", value_parser = target)]
+    pub target: Option<Target>,
+
+    /// Let go of everything that is throttled or frozen
+    #[arg(long, env = "UNJACK_ALL", group = "what", value_parser = FalseyValueParser::new())]
+    pub all: bool,
+
+    /// Folder of the file that says what is throttled and frozen
+    #[arg(
+        long,
+        env = "UNJACK_STATE_DIR",
+        value_name = "DIR",
+        default_value = STATE_DIR
+    )]
+    pub state_dir: PathBuf,
+}
+
+/// What is to be let go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A process.
+    Pid(u32),
+    /// A cgroup, by its path as in `/proc/PID/cgroup`.
+    Cgroup(String),
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    if text.starts_with('/') {
+        return Ok(Target::Cgroup(text.to_owned()));
+    }
+    match text.parse() {
+        Ok(pid) if (1..=MAX_PID).contains(&i64::from(pid)) => Ok(Target::Pid(pid)),
+        _ => Err("neither a process id nor the path of a cgroup, such as \
+                  /system.slice/x.service"
+            .to_owned()),
+    }
+}

@@ -1,0 +1,159 @@
+//! What is looked up of a process before it may be acted on.
+
+use std::collections::HashMap;
+
+use super::{Facts, Image, LookError, Seen, root, ticks};
+use crate::{
+    config::Subject,
+    event::Process,
+    guard::{Candidate, is_listed},
+    kin::{Forks, is_launcher},
+};
+
+/// A process, for good, as `/proc` tells it apart.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct Member {
+    /// Thread-group id.
+    pub pid: u32,
+    /// Its start in clock ticks since boot.
+    pub start_time: u64,
+}
+
+impl From<Process> for Member {
+    fn from(process: Process) -> Self {
+        Self {
+            pid: process.tgid,
+            start_time: ticks(process.start_ns),
+        }
+    }
+}
+
+/// What rules ask for that costs more than a read of `/proc`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// The host's path of the image: a look at a file system of the process's
+    /// choice.
+    pub exe: bool,
+    /// SHA-256 of the image.
+    pub sha256: bool,
+}
+
+/// A process, as it was just looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Looked {
+    /// When it started.
+    pub start_time: u64,
+    /// What it executes; none if that could not be read.
+    pub image: Option<Image>,
+    /// What is known of it.
+    pub facts: Facts,
+    /// Path of its image on the host, if it was wanted and leads there.
+    pub exe: Option<String>,
+    /// Its image is the host's own program.
+    pub system: bool,
+    /// SHA-256 of its image, if it was wanted.
+    pub sha256: Option<String>,
+    /// It has not ended: one that has stays listed until its parent notices.
+    pub running: bool,
+    /// It leads a session that has a terminal: a person's shell.
+    pub has_terminal: bool,
+}
+
+impl Looked {
+    /// Looks at whatever process has this id.
+    ///
+    /// # Errors
+    /// There is none, or it may not be looked at.
+    pub fn at(pid: u32, wanted: Wanted) -> Result<Self, LookError> {
+        let seen = Seen::open_pid(pid)?;
+        let stat = seen.folder.stat()?;
+        let facts = seen.facts()?;
+        let image = seen.image().ok();
+        let path = seen.exe().unwrap_or_default();
+        let path = path.to_string_lossy();
+        // The system's own is asked for only where it makes a difference.
+        let listed = is_listed(&path) || is_launcher(&path) || facts.identity.unit.is_some();
+        let system = listed && image.is_some_and(|image| seen.is_system(image));
+        let exe = image.filter(|_| wanted.exe || system);
+        Ok(Self {
+            start_time: stat.starttime,
+            image,
+            exe: exe.and_then(|image| seen.host_exe(image)),
+            system,
+            sha256: wanted.sha256.then(|| seen.sha256()).flatten(),
+            running: seen.is_running(),
+            has_terminal: stat.tty_nr != 0 && stat.session == stat.pid,
+            facts,
+        })
+    }
+
+    /// As rules and the guard see it.
+    #[must_use]
+    pub fn candidate(&self, pid: u32) -> Candidate<'_> {
+        Candidate {
+            pid,
+            kernel_thread: self.facts.kernel_thread,
+            system: self.system,
+            subject: Subject {
+                exe: self.exe.as_deref(),
+                sha256: self.sha256.as_deref(),
+                ..self.facts.subject("")
+            },
+        }
+    }
+}
+
+impl Facts {
+    /// What rules look at, but for the image.
+    #[must_use]
+    pub fn subject<'a>(&'a self, family: &'a str) -> Subject<'a> {
+        Subject {
+            exe: None,
+            sha256: None,
+            uid: self.uid,
+            cgroup: &self.cgroup,
+            family,
+            unit: self.identity.unit.as_deref(),
+            container: self.identity.container.as_deref(),
+            pod: self.identity.pod.as_deref(),
+        }
+    }
+}
+
+/// Who is whose parent now, as `/proc` shows it.
+#[must_use]
+pub fn parents() -> Forks {
+    let mut stats: HashMap<u32, (Member, u32)> = HashMap::new();
+    for pid in root::pids() {
+        let Ok(stat) = Seen::open_pid(pid).and_then(|seen| Ok(seen.folder.stat()?)) else {
+            continue;
+        };
+        let member = Member {
+            pid,
+            start_time: stat.starttime,
+        };
+        stats.insert(pid, (member, u32::try_from(stat.ppid).unwrap_or(0)));
+    }
+    let mut forks = Forks::default();
+    for (member, parent) in stats.values() {
+        // Nobody's parent is younger: that one got its id later.
+        if let Some((parent, _)) = stats.get(parent)
+            && parent.start_time <= member.start_time
+        {
+            forks.add(*member, *parent);
+        }
+    }
+    forks
+}
+
+/// Every process there is now.
+#[must_use]
+pub fn living() -> Vec<Member> {
+    let alive = |pid| {
+        let start_time = Seen::open_pid(pid).ok()?.start_ticks().ok()?;
+        Some(Member { pid, start_time })
+    };
+    root::pids().into_iter().filter_map(alive).collect()
+}

@@ -1,0 +1,66 @@
+//! A cgroup of the test's own, as a service manager or a container engine makes
+//! one: in the unified tree, which is there on hybrid hosts too.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+/// The cgroup, removed when dropped. Whatever runs in it must be dropped before.
+pub struct Scope(PathBuf);
+
+impl Scope {
+    /// Makes the cgroup right below the root.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let unified = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
+            .map(Path::new)
+            .into_iter()
+            .find(|dir| dir.join("cgroup.controllers").exists())
+            .expect("a unified tree");
+        let dir = unified.join(name);
+        fs::create_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+        Self(dir)
+    }
+
+    /// Starts the program within, under the pid that the command gets.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", r#"echo $$ >"$0" && exec "$@""#])
+            .arg(self.0.join("cgroup.procs"))
+            .arg(program);
+        command
+    }
+
+    /// Moves a process in.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn take(&self, pid: u32) {
+        fs::write(self.0.join("cgroup.procs"), pid.to_string()).expect("the cgroup is ours");
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        // A process leaves its cgroup a moment after it is seen to have ended.
+        for _ in 0..50 {
+            match fs::remove_dir(&self.0) {
+                Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+                    thread::sleep(Duration::from_millis(100));
+                }
+                _ => return,
+            }
+        }
+        eprintln!("{} is left behind", self.0.display());
+    }
+}
