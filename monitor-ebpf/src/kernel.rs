@@ -83,6 +83,19 @@ pub(crate) static TASK_ROUNDING: Offset = Global::new(0);
 #[unsafe(no_mangle)]
 pub(crate) static ROUNDING_IN_STATE: Offset = Global::new(0);
 
+/// `sock_common.skc_family`.
+#[unsafe(no_mangle)]
+pub(crate) static SOCK_FAMILY: Offset = Global::new(0);
+/// `sock_common.skc_daddr`: destination of version 4.
+#[unsafe(no_mangle)]
+pub(crate) static SOCK_ADDRESS4: Offset = Global::new(0);
+/// `sock_common.skc_v6_daddr`: destination of version 6.
+#[unsafe(no_mangle)]
+pub(crate) static SOCK_ADDRESS6: Offset = Global::new(0);
+/// `sock_common.skc_dport`.
+#[unsafe(no_mangle)]
+pub(crate) static SOCK_PORT: Offset = Global::new(0);
+
 /// Process to sample; 0 samples every one that burns enough.
 #[unsafe(no_mangle)]
 pub(crate) static TARGET_TGID: Global<u32> = Global::new(0);

@@ -46,6 +46,17 @@ pub const KIND_EXIT: u32 = 2;
 /// [`SampleRecord::kind`].
 pub const KIND_SAMPLE: u32 = 3;
 
+/// [`ConnectRecord::kind`].
+pub const KIND_CONNECT: u32 = 8;
+
+/// Prefixes of addresses of listed pools at the most: far more than any list of
+/// pools there is, and 8 MiB.
+pub const POOL_PREFIXES: u32 = 1 << 16;
+/// Ports of one prefix at the most.
+pub const POOL_PORTS: usize = 14;
+/// Processes of which it is known that they were told of within this second.
+pub const POOL_CALLERS: u32 = 1024;
+
 /// [`TaskSlot::flags`]: a kernel thread (`PF_KTHREAD`).
 pub const TASK_KTHREAD: u32 = 1;
 /// [`TaskSlot::flags`]: the task began to exit and is counted in its leader's
@@ -212,6 +223,54 @@ pub struct SampleRecord {
     pub stack: [u64; STACK_WORDS],
 }
 
+/// The ports of a listed prefix.
+#[repr(C)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
+)]
+pub struct PoolPorts {
+    /// How many of `ports` are valid; 0 stands for any port.
+    pub count: u32,
+    /// The ports.
+    pub ports: [u16; POOL_PORTS],
+}
+
+/// A process connects to a listed pool.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct ConnectRecord {
+    /// [`KIND_CONNECT`].
+    pub kind: u32,
+    /// The process.
+    pub tgid: u32,
+    /// Its start, nanoseconds since boot.
+    pub start_ns: u64,
+    /// When, nanoseconds of `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
+    /// Where to; an address of version 4 as `::ffff:a.b.c.d`.
+    pub address: [u8; 16],
+    /// The port.
+    pub port: u32,
+    /// 1 if it was refused.
+    pub refused: u32,
+}
+
+/// Counters of connections to listed pools, one set per processor, only ever
+/// growing.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct PoolStats {
+    /// Connections that were begun.
+    pub begun: u64,
+    /// Connections that were refused.
+    pub refused: u64,
+    /// Of both, those there is no record of: the process was told of within the
+    /// same second, or the ring was full.
+    pub untold: u64,
+    /// Calls of connect that were looked at before they were made.
+    pub checked: u64,
+}
+
 /// The probes' own counters, one set per processor, only ever growing.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -245,6 +304,9 @@ const _: () = {
     assert!(size_of::<SampleRecord>() == 808 && align_of::<SampleRecord>() == 8);
     // The probes clear these two as one array of words.
     assert!(offset_of!(SampleRecord, registers) + 8 * REGISTERS == offset_of!(SampleRecord, code));
+    assert!(size_of::<PoolPorts>() == 32 && align_of::<PoolPorts>() == 4);
+    assert!(size_of::<ConnectRecord>() == 48 && align_of::<ConnectRecord>() == 8);
+    assert!(size_of::<PoolStats>() == 32 && align_of::<PoolStats>() == 8);
     assert!(size_of::<ProbeStats>() == 64 && align_of::<ProbeStats>() == 8);
     assert!(TASK_SLOTS.is_power_of_two());
     assert!(RING_BYTES.is_power_of_two() && RING_BYTES.is_multiple_of(65536));

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`sched`] | BTF tracepoint `sched_switch`: exact on-CPU time |
 //! | [`process`] | BTF tracepoints `sched_process_{exec,fork,exit}`: births, images, deaths |
+//! | [`net`] | BTF tracepoint `inet_sock_set_state`, LSM `socket_connect`: connections to listed pools |
 //! | [`sample`] | perf event on every processor: what is being executed |
 //! | [`task`] | the table the three share; no hook of its own |
 //!
@@ -34,6 +35,8 @@ mod atomic;
 mod kernel;
 #[cfg(target_arch = "bpf")]
 mod maps;
+#[cfg(target_arch = "bpf")]
+mod net;
 #[cfg(target_arch = "bpf")]
 mod process;
 #[cfg(target_arch = "bpf")]

@@ -3,10 +3,13 @@
 
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
-    btf_maps::{Array, HashMap, PerCpuArray, RingBuf},
+    btf_maps::{Array, HashMap, LpmTrie, LruHashMap, PerCpuArray, RingBuf},
     macros::btf_map,
 };
-use monitor_ebpf::{KinSlot, ProbeStats, RING_BYTES, SPILL_ENTRIES, TASK_SLOTS, TaskSlot};
+use monitor_ebpf::{
+    KinSlot, POOL_CALLERS, POOL_PREFIXES, PoolPorts, PoolStats, ProbeStats, RING_BYTES,
+    SPILL_ENTRIES, TASK_SLOTS, TaskSlot,
+};
 
 /// One slot per task, at its id modulo the size: an array lookup costs a few
 /// instructions where a hash costs tens of nanoseconds, and the collector can
@@ -39,6 +42,20 @@ pub(crate) static EVENTS: RingBuf<u8, { RING_BYTES as usize }> = RingBuf::new();
 /// The probes' own counters.
 #[btf_map]
 pub(crate) static STATS: PerCpuArray<ProbeStats, 1> = PerCpuArray::new();
+
+/// Prefixes of listed pools and their ports; addresses of version 4 are mapped
+/// into version 6. Takes memory only for what is in it.
+#[btf_map]
+pub(crate) static POOLS: LpmTrie<[u8; 16], PoolPorts, { POOL_PREFIXES as usize }> = LpmTrie::new();
+
+/// Processes that connected to a listed pool, and the second (2^30 ns) in which
+/// they were told of. The least recent makes room.
+#[btf_map]
+pub(crate) static POOL_CALLS: LruHashMap<u32, u64, { POOL_CALLERS as usize }> = LruHashMap::new();
+
+/// Counters of connections to listed pools.
+#[btf_map]
+pub(crate) static POOL_STATS: PerCpuArray<PoolStats, 1> = PerCpuArray::new();
 
 /// Adds to this processor's counters.
 #[inline(always)]

@@ -23,6 +23,7 @@ pub mod kill;
 mod refusal;
 pub mod scope;
 mod signals;
+mod still;
 pub mod store;
 
 use std::{io, time::Duration};
@@ -32,6 +33,7 @@ pub use self::{
     refusal::Refusal,
     scope::{Looks, World},
     signals::System,
+    still::{Still, still},
 };
 use crate::{
     config::Scope,
@@ -148,6 +150,9 @@ pub trait Signals {
     /// # Errors
     /// It cannot be established.
     fn identify(&self, pid: u32) -> Result<Identity, LookError>;
+
+    /// Whether the process with this id is stopped by a signal.
+    fn is_stopped(&self, pid: u32) -> bool;
 
     /// Whether the order was called off.
     fn is_cancelled(&self) -> bool;

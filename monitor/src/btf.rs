@@ -88,6 +88,21 @@ pub struct Offsets {
     pub task_wchar: u32,
     /// Where a thread's saved rounding mode is.
     pub rounding: Rounding,
+    /// Where a socket's destination is.
+    pub sock: Sock,
+}
+
+/// Where the kernel keeps a socket's destination.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sock {
+    /// `sock.__sk_common.skc_family`
+    pub family: u32,
+    /// `….skc_daddr`
+    pub address4: u32,
+    /// `….skc_v6_daddr`, or 0 on a kernel without version 6
+    pub address6: u32,
+    /// `….skc_dport`
+    pub port: u32,
 }
 
 /// Where the kernel keeps the floating-point rounding mode of a thread that
@@ -140,8 +155,20 @@ impl Offsets {
             task_rchar: io(&btf, "rchar").unwrap_or(0),
             task_wchar: io(&btf, "wchar").unwrap_or(0),
             rounding: rounding(&btf).unwrap_or_default(),
+            sock: sock(&btf)?,
         })
     }
+}
+
+fn sock(btf: &Btf) -> Result<Sock, BtfError> {
+    let common = offset(btf, "sock", "__sk_common")?;
+    let member = |member| Ok(common + offset(btf, "sock_common", member)?);
+    Ok(Sock {
+        family: member("skc_family")?,
+        address4: member("skc_daddr")?,
+        address6: member("skc_v6_daddr").unwrap_or(0),
+        port: member("skc_dport")?,
+    })
 }
 
 /// A member of a task's own I/O counters.

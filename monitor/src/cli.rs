@@ -4,6 +4,9 @@
 //! without a unit, a word where a number belongs) is refused by clap with
 //! exit code 2; whether a value makes sense is up to [`crate::config`].
 
+mod extras;
+mod response;
+
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -12,9 +15,10 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-mod response;
-
-pub use self::response::{ReleaseArgs, ResponseArgs, Target};
+pub use self::{
+    extras::ExtrasArgs,
+    response::{ReleaseArgs, ResponseArgs, Target},
+};
 use crate::config::{ActOn, Action};
 use crate::journal::Format;
 
@@ -49,6 +53,10 @@ Environment:
   A flag on the command line wins over the environment.";
 
 /// The subcommands.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, from the start to the end"
+)]
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Watch this host, report miners, and act on them if told to
@@ -184,6 +192,10 @@ pub struct RunArgs {
     /// and its ancestors are never acted on.
     #[arg(long, env = "UNJACK_DENY", value_name = "KEY=VALUE")]
     pub deny: Vec<String>,
+
+    /// Evidence, lists and the hook.
+    #[command(flatten)]
+    pub extras: ExtrasArgs,
 
     /// Samples a second on every processor, 1 to 999
     ///

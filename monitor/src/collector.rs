@@ -24,6 +24,7 @@ use serde::Serialize;
 pub use self::ledger::{Charge, Ledger};
 use crate::{
     event::{Event, ImageKey, Process, Sample},
+    evidence::Piece,
     host::{Facts, Image, Seen, maps::CodeMap},
     isa::{self, Arch},
     journal::Quoted,
@@ -236,6 +237,32 @@ impl Subject {
         })
     }
 
+    /// The code it executes, as far as its bytes are still kept: a piece a cache
+    /// line, the hottest first, at most `most`.
+    #[must_use]
+    pub fn pieces(&self, arch: Arch, most: usize) -> Vec<Piece> {
+        let mut lines: BTreeMap<u64, (usize, &Sample)> = BTreeMap::new();
+        for sample in self.profile.codes() {
+            let (samples, newest) = lines.entry(sample.ip / 64).or_insert((0, sample));
+            *samples += 1;
+            *newest = sample;
+        }
+        let mut lines: Vec<_> = lines.into_values().collect();
+        lines.sort_by_key(|(samples, sample)| (std::cmp::Reverse(*samples), sample.ip));
+        let piece = |(samples, sample): (usize, &Sample)| {
+            let arch = if sample.compat { arch.compat()? } else { arch };
+            let bytes = sample.code().iter().map(|byte| format!("{byte:02x}"));
+            Some(Piece {
+                samples,
+                ip: sample.ip,
+                file: self.code.name(sample.ip).map(str::to_owned),
+                bytes: bytes.collect(),
+                instructions: isa::disassemble(arch, sample.ip, sample.code()),
+            })
+        };
+        lines.into_iter().filter_map(piece).take(most).collect()
+    }
+
     /// The kind of memory at an address. Mappings that are not known yet are
     /// looked up again, but not for every sample.
     fn place(&mut self, ip: u64, now_ns: u64, budget: &mut Budget) -> Place {
@@ -387,6 +414,8 @@ impl Collector {
                 self.bury(subject.remains());
                 Some((subject, *cpu_ns))
             }
+            // Whoever keeps contacts takes those itself.
+            Event::Connect(..) => None,
             Event::Sample(sample) => {
                 self.make_room(sample.process);
                 let subject = self

@@ -14,11 +14,13 @@ use serde::Serialize;
 
 use crate::cli::RunArgs;
 
+mod extras;
 mod response;
 mod rules;
 
 use self::rules::parse_rules;
 pub use self::{
+    extras::Extras,
     response::{Response, Scope},
     rules::{Rule, RuleKey, Subject},
 };
@@ -81,6 +83,8 @@ pub struct Config {
     pub allow: Vec<Rule>,
     /// Who is a miner whatever the score; `allow` wins.
     pub deny: Vec<Rule>,
+    /// Evidence, lists and the hook.
+    pub extras: Extras,
     /// Samples a second on every processor, 1 to 999.
     pub sample_hz: u32,
     /// Where metrics are served.
@@ -117,6 +121,7 @@ impl Config {
             grace,
             allow,
             deny,
+            extras,
             sample_hz,
             listen,
             log_format: _,
@@ -166,6 +171,7 @@ impl Config {
             )?,
             allow: parse_rules("--allow", allow, &users)?,
             deny: parse_rules("--deny", deny, &users)?,
+            extras: Extras::from_cli(extras)?,
             sample_hz: accept(
                 "--sample-hz",
                 *sample_hz,

@@ -5,9 +5,12 @@
 //! Everything is judged once a second. Blocking work (waiting for a process to
 //! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
+mod contacts;
 mod groups;
+mod incidents;
 mod judge;
 mod orders;
+mod reputation;
 mod respond;
 mod rules;
 mod tell;
@@ -15,6 +18,7 @@ mod teller;
 
 use std::{
     io,
+    path::PathBuf,
     pin::pin,
     sync::{
         Arc,
@@ -24,18 +28,26 @@ use std::{
 };
 
 use rustix::time::{ClockId, clock_gettime};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    signal::unix::Signal,
+    time::{MissedTickBehavior, interval},
+};
 
-use self::{groups::Groups, judge::count_stolen, orders::Orders, teller::Teller};
+use self::{
+    contacts::Contacts, groups::Groups, incidents::Incidents, judge::count_stolen, orders::Orders,
+    reputation::Reputation, teller::Teller,
+};
 use crate::{
     action::{breaker::Breaker, keeper::Keeper, store::Store},
     collector::Collector,
     config::{Config, Rule},
-    event,
+    event::{self, Event},
+    hook::Hooks,
     isa::Arch,
     journal::Format,
     metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
+    reputation::Lists,
     score::{Model, ModelError},
     verdict::Thresholds,
     web::{self, BindError, Web},
@@ -68,19 +80,33 @@ pub enum DaemonError {
     /// No decoder for this processor.
     #[error("unjack cannot read this processor's instructions; it knows x86_64 and aarch64")]
     Arch,
+    /// The directory of evidence.
+    #[error(
+        "evidence cannot be kept in {}: {source}; name another --evidence-dir, or none",
+        directory.display()
+    )]
+    Evidence {
+        /// Which.
+        directory: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The runtime.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
 }
 
-/// Runs until `shutdown` resolves, then detaches everything.
+/// Runs until `shutdown` resolves, then detaches everything. Reads the lists
+/// again whenever `hangup` says so.
 ///
 /// # Errors
 /// The daemon could not start. Once it runs it does not fail: what goes wrong
 /// is logged and counted.
 pub async fn run(
     config: Config,
+    lists: Lists,
     format: Format,
+    mut hangup: Signal,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
     let arch = Arch::HOST.ok_or(DaemonError::Arch)?;
@@ -91,8 +117,18 @@ pub async fn run(
         tracing::info!("metrics are served on http://{address}/metrics");
     }
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
+    let response = &metrics.response;
+    let incidents = Incidents::new(&config.extras, response.clone())?;
+    let reputation = Reputation::new(config.extras.lists.clone(), lists, response.clone())?;
+    let hook = config.extras.hook.clone();
+    let hooks = hook.map(|policy| Hooks::new(policy, response.clone()));
     let ready = Arc::new(AtomicBool::new(false));
-    let probes = Probes::attach(Settings::new(None, config.sample_hz, config.window))?;
+    let mut probes = Probes::attach(Settings {
+        pools: config.extras.lists.pools.is_some(),
+        block_pools: config.extras.block_pools,
+        ..Settings::new(None, config.sample_hz, config.window)
+    })?;
+    probes.list_pools(reputation.pools().compiled())?;
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let state = Web {
@@ -105,15 +141,18 @@ pub async fn run(
     }));
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
-    let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes);
+    let extras = (incidents, reputation, hooks);
+    let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes, extras);
     daemon.orders.keeper.begin(&daemon.orders.host());
     // Every series is there before anybody is told to come and look.
     daemon.tick();
     daemon.announce();
     ready.store(true, Ordering::Relaxed);
-    daemon.watch(shutdown).await;
+    daemon.watch(&mut hangup, shutdown).await;
     daemon.orders.cancel();
     daemon.orders.keeper.end(&daemon.orders.host());
+    daemon.incidents.finish();
+    daemon.tell_evidence();
     ready.store(false, Ordering::Relaxed);
     drop(daemon);
     // The receiver is gone only if the server has already ended.
@@ -137,6 +176,10 @@ struct Daemon {
     groups: Groups,
     ticks: u32,
     orders: Orders,
+    incidents: Incidents,
+    reputation: Reputation,
+    contacts: Contacts,
+    hooks: Option<Hooks>,
     breaker: Breaker,
     /// The rules of `--allow`, for whoever carries out an order.
     allow: Arc<[Rule]>,
@@ -152,6 +195,7 @@ impl Daemon {
         teller: Teller,
         metrics: Arc<Metrics>,
         probes: Probes,
+        (incidents, reputation, hooks): (Incidents, Reputation, Option<Hooks>),
     ) -> Self {
         Self {
             collector: Collector::new(arch, nanoseconds(config.patience)),
@@ -175,6 +219,10 @@ impl Daemon {
                 config.response.max_kills_per_image,
             ),
             allow: config.allow.clone().into(),
+            incidents,
+            reputation,
+            contacts: Contacts::default(),
+            hooks,
             config,
             model,
             teller,
@@ -184,7 +232,7 @@ impl Daemon {
         }
     }
 
-    async fn watch(&mut self, shutdown: impl Future<Output = ()>) {
+    async fn watch(&mut self, hangup: &mut Signal, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut timer = interval(DRAIN);
         // After a stall one drain makes up for all: no burst of ticks.
@@ -194,6 +242,7 @@ impl Daemon {
             tokio::select! {
                 () = &mut shutdown => return,
                 report = self.orders.next() => self.conclude(report),
+                Some(()) = hangup.recv() => self.reload(),
                 _ = timer.tick() => {
                     self.drain();
                     drains = (drains + 1) % DRAINS_A_TICK;
@@ -207,8 +256,13 @@ impl Daemon {
 
     fn drain(&mut self) {
         let (collector, metrics) = (&mut self.collector, &self.metrics);
+        let contacts = &mut self.contacts;
         self.probes
             .drain(DRAIN_LIMIT, |record| match event::decode(record) {
+                Ok(Event::Connect(process, contact)) => {
+                    let forgotten = contacts.add(process, contact);
+                    metrics.response.contacts_forgotten.inc_by(forgotten.into());
+                }
                 Ok(event) => {
                     if let Some((mut subject, cpu_ns)) = collector.take(&event) {
                         count_stolen(metrics, &mut subject, cpu_ns);
@@ -231,11 +285,26 @@ impl Daemon {
                 visit(slot);
             });
         });
+        let collector = &mut self.collector;
+        self.incidents
+            .retain(|process| collector.subject(process).is_some());
+        self.reputation
+            .collect(|process| collector.subject(process).is_some());
         self.judge(now_ns);
         self.keep_up(now_ns);
+        self.tell_evidence();
         self.mirror(direct, spilled);
         if let Err(error) = self.probes.follow_processors() {
             tracing::warn!("a processor is not sampled: {error}");
+        }
+    }
+
+    /// Reads the lists again.
+    fn reload(&mut self) {
+        self.reputation.reload();
+        // A list that was not taken is the old one.
+        if let Err(error) = self.probes.list_pools(self.reputation.pools().compiled()) {
+            tracing::error!("the list of pools is not whole in the kernel: {error}");
         }
     }
 }

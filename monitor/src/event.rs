@@ -3,9 +3,12 @@
 //! The kernel wrote the bytes, but what is in them (names, code) a process
 //! chose. Nothing here trusts more than lengths.
 
+use std::net::{Ipv6Addr, SocketAddr};
+
 use monitor_ebpf::{
-    CODE_BYTES, ExecRecord, ExitRecord, KIND_EXEC, KIND_EXIT, KIND_SAMPLE, REGISTERS,
-    SAMPLE_COMPAT, SAMPLE_IO, SAMPLE_KERNEL, SAMPLE_ROUNDING, STACK_WORDS, SampleRecord,
+    CODE_BYTES, ConnectRecord, ExecRecord, ExitRecord, KIND_CONNECT, KIND_EXEC, KIND_EXIT,
+    KIND_SAMPLE, REGISTERS, SAMPLE_COMPAT, SAMPLE_IO, SAMPLE_KERNEL, SAMPLE_ROUNDING, STACK_WORDS,
+    SampleRecord,
 };
 use zerocopy::FromBytes;
 
@@ -54,6 +57,17 @@ pub enum Event {
     },
     /// A look at what a thread executes.
     Sample(Sample),
+    /// A process connects to a listed pool.
+    Connect(Process, Contact),
+}
+
+/// A connection to a listed pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// Where to.
+    pub to: SocketAddr,
+    /// It was refused.
+    pub refused: bool,
 }
 
 /// The file a process executes, as the kernel tells files apart. Only good for
@@ -254,8 +268,28 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
                 code_len: small((code_len as usize).min(CODE_BYTES)),
             })
         }
+        KIND_CONNECT => connection(bytes).ok_or_else(malformed)?,
         _ => return Err(malformed()),
     })
+}
+
+fn connection(bytes: &[u8]) -> Option<Event> {
+    let (record, _) = ConnectRecord::read_from_prefix(bytes).ok()?;
+    let ConnectRecord {
+        kind: _,
+        tgid,
+        start_ns,
+        time_ns: _,
+        address,
+        port,
+        refused,
+    } = record;
+    let address = Ipv6Addr::from(address).to_canonical();
+    let contact = Contact {
+        to: SocketAddr::new(address, u16::try_from(port).ok()?),
+        refused: refused != 0,
+    };
+    Some(Event::Connect(Process { tgid, start_ns }, contact))
 }
 
 /// A code length, at most [`CODE_BYTES`].
@@ -331,6 +365,37 @@ mod tests {
                 panic!("not a sample")
             };
             assert_eq!((sample.kernel, sample.compat), (kernel, compat));
+        }
+    }
+
+    #[test]
+    fn a_connection_of_either_version() {
+        for (address, expected) in [
+            ("::ffff:192.0.2.7", "192.0.2.7:3333"),
+            ("2001:db8::7", "[2001:db8::7]:3333"),
+        ] {
+            let address: Ipv6Addr = address.parse().unwrap();
+            let record = ConnectRecord {
+                kind: KIND_CONNECT,
+                tgid: 7,
+                start_ns: 9,
+                time_ns: 10,
+                address: address.octets(),
+                port: 3333,
+                refused: 1,
+            };
+            let contact = Contact {
+                to: expected.parse().unwrap(),
+                refused: true,
+            };
+            let process = Process {
+                tgid: 7,
+                start_ns: 9,
+            };
+            assert_eq!(
+                decode(record.as_bytes()),
+                Ok(Event::Connect(process, contact))
+            );
         }
     }
 

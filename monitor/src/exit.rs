@@ -4,7 +4,7 @@ use std::{fmt, process::ExitCode};
 
 use crate::{
     config::ConfigError, daemon::DaemonError, doctor::Check, explain::ExplainError,
-    probe::ProbeError, record::RecordError, release::ReleaseError,
+    probe::ProbeError, record::RecordError, release::ReleaseError, reputation::ListError, text,
 };
 
 /// Why `unjack` did not do what it was told.
@@ -45,6 +45,16 @@ impl fmt::Display for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Usage(error)
+    }
+}
+
+impl From<ListError> for Failure {
+    fn from(error: ListError) -> Self {
+        Self::Usage(ConfigError {
+            flag: error.list.flag(),
+            value: text::clean(error.file.as_os_str().as_encoded_bytes(), 4096),
+            problem: error.to_string(),
+        })
     }
 }
 

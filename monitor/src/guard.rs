@@ -9,6 +9,8 @@ use std::sync::Arc;
 use crate::{
     action::Refusal,
     config::{Rule, Subject},
+    digest::Digest,
+    reputation::Hashes,
 };
 
 /// Where a system keeps its own programs. `/usr/local/bin` is where Kubernetes'
@@ -128,16 +130,19 @@ pub struct Guard {
     pub lineage: Vec<u32>,
     /// The rules of `--allow`.
     pub allow: Arc<[Rule]>,
+    /// The images of `--allow-file`.
+    pub listed: Arc<Hashes>,
     /// Whether the built-in list counts.
     pub builtin: bool,
 }
 
 impl Guard {
-    /// The same without the rules of `--allow`.
+    /// The same without the rules of `--allow` and the list of `--allow-file`.
     #[must_use]
     pub fn without_rules(&self) -> Self {
         Self {
             allow: Arc::default(),
+            listed: Arc::default(),
             ..self.clone()
         }
     }
@@ -152,7 +157,10 @@ impl Guard {
             return Err(Refusal::Guarded);
         }
         let allowed = |rule: &Rule| rule.matches(&candidate.subject);
-        if self.allow.iter().any(allowed) {
+        let digest = candidate.subject.sha256.and_then(Digest::parse);
+        if self.allow.iter().any(allowed)
+            || digest.is_some_and(|digest| self.listed.get(&digest).is_some())
+        {
             return Err(Refusal::Allowed);
         }
         Ok(())

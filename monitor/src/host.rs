@@ -4,10 +4,12 @@
 //! every read is of that process or fails: its id may be used again, the
 //! folder not. All text is cleaned before it leaves here.
 
+pub mod deep;
 mod digest;
 mod looked;
 pub mod maps;
 mod root;
+pub mod sockets;
 
 pub use self::looked::{Looked, Member, Wanted, living, parents};
 

@@ -46,6 +46,21 @@ pub enum Event {
     Verdict(VerdictEvent),
     /// A process was acted on, or would have been.
     Action(ActionEvent),
+    /// Evidence of a process was kept.
+    Evidence(EvidenceEvent),
+}
+
+/// Evidence of a process was kept.
+#[derive(Clone, Debug, Serialize)]
+pub struct EvidenceEvent {
+    /// Its id in the initial pid namespace.
+    pub pid: u32,
+    /// The folder, in the directory of all evidence.
+    pub folder: String,
+    /// SHA-256 of its image; `None` if that was not kept.
+    pub sha256: Option<String>,
+    /// What the folder lacks, as in the metrics.
+    pub lost: Vec<&'static str>,
 }
 
 /// A process was judged.
@@ -148,15 +163,25 @@ impl<W: Write> Journal<W> {
     /// If the output is closed or full. The event is lost then; later ones may
     /// still be written.
     pub fn write(&mut self, ts: SystemTime, event: &Event) -> io::Result<()> {
-        let ts = humantime::format_rfc3339_millis(ts).to_string();
-        let mut text = match self.format {
-            Format::Json => serde_json::to_string(&Line { ts, event })?,
-            Format::Text => to_text(&ts, event),
+        let text = match self.format {
+            Format::Json => json(ts, event)?,
+            Format::Text => {
+                let ts = humantime::format_rfc3339_millis(ts).to_string();
+                to_text(&ts, event) + "\n"
+            }
         };
-        text.push('\n');
         self.out.write_all(text.as_bytes())?;
         self.out.flush()
     }
+}
+
+/// An event as one line of JSON.
+///
+/// # Errors
+/// It cannot be written as JSON: a mistake in this module.
+pub fn json(ts: SystemTime, event: &Event) -> io::Result<String> {
+    let ts = humantime::format_rfc3339_millis(ts).to_string();
+    Ok(serde_json::to_string(&Line { ts, event })? + "\n")
 }
 
 #[derive(Serialize)]
@@ -181,6 +206,20 @@ fn to_text(ts: &str, event: &Event) -> String {
             Plain(sampler)
         ),
         Event::Verdict(verdict) => verdict_text(ts, verdict),
+        Event::Evidence(EvidenceEvent {
+            pid,
+            folder,
+            sha256,
+            lost,
+        }) => {
+            let image = sha256.as_deref().unwrap_or("not kept");
+            let mut text = format!("{ts} evidence of pid {pid}: {folder}, image {image}");
+            if !lost.is_empty() {
+                // Writing to a String cannot fail.
+                let _ = write!(text, " (lost: {})", lost.join(", "));
+            }
+            text
+        }
         Event::Action(ActionEvent {
             pid,
             action,
@@ -318,6 +357,32 @@ mod tests {
                 r#""outcome":"dry-run","reason":"miner","seconds":0.25}"#,
                 "\n"
             )
+        );
+    }
+
+    fn evidence() -> Event {
+        Event::Evidence(EvidenceEvent {
+            pid: 4242,
+            folder: "20231114T221320.123Z-4242-1a2b3c4d".to_owned(),
+            sha256: None,
+            lost: vec!["image-too-large"],
+        })
+    }
+
+    #[test]
+    fn evidence_in_both_forms() {
+        assert_eq!(
+            written(Format::Json, &evidence()),
+            concat!(
+                r#"{"ts":"2023-11-14T22:13:20.123Z","event":"evidence","pid":4242,"#,
+                r#""folder":"20231114T221320.123Z-4242-1a2b3c4d","sha256":null,"lost":["image-too-large"]}"#,
+                "\n"
+            )
+        );
+        assert_eq!(
+            written(Format::Text, &evidence()),
+            "2023-11-14T22:13:20.123Z evidence of pid 4242: 20231114T221320.123Z-4242-1a2b3c4d, \
+             image not kept (lost: image-too-large)\n"
         );
     }
 

@@ -21,6 +21,9 @@
 //!   [`web`] serves the metrics.
 //! - [`daemon`] is the event loop of `unjack run`, [`mod@explain`] that of
 //!   `unjack explain`, [`mod@record`] that of `unjack record`; [`mod@release`] undoes what was held; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
+//! - [`evidence`] keeps what is known of a miner before it is acted on,
+//!   [`mod@reputation`] has the operator's lists, [`mod@digest`] the hashing of
+//!   images for them, [`hook`] runs the operator's program.
 //! - [`cli`] has the flags, [`config`] what they mean, [`text`] the cleaning of
 //!   whatever a process wrote.
 
@@ -31,11 +34,14 @@ pub mod cli;
 pub mod collector;
 pub mod config;
 pub mod daemon;
+pub mod digest;
 pub mod doctor;
 pub mod event;
+pub mod evidence;
 pub mod exit;
 pub mod explain;
 pub mod guard;
+pub mod hook;
 pub mod host;
 pub mod isa;
 pub mod journal;
@@ -45,6 +51,7 @@ pub mod probe;
 pub mod profile;
 pub mod record;
 pub mod release;
+pub mod reputation;
 pub mod score;
 pub mod text;
 pub mod verdict;

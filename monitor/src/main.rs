@@ -14,6 +14,7 @@ use monitor::{
     explain,
     journal::Format,
     record, release,
+    reputation::Lists,
     verdict::Thresholds,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,6 +44,7 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     // Without the file, rules can still name users by number.
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
     let config = Config::from_cli(args, &passwd)?;
+    let lists = Lists::read(&config.extras.lists)?;
     doctor::preflight()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -50,10 +52,11 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let hangup = signal(SignalKind::hangup())?;
         let shutdown = async move {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
         };
-        daemon::run(config, args.log_format, shutdown).await?;
+        daemon::run(config, lists, args.log_format, hangup, shutdown).await?;
         Ok(ExitCode::SUCCESS)
     })
 }

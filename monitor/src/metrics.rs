@@ -10,6 +10,7 @@
 //! start, at zero, so that its first error is seen as an increase.
 
 mod registrar;
+mod response;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -23,6 +24,7 @@ use prometheus::{
 
 pub use self::registrar::Mirror;
 use self::registrar::Registrar;
+pub use self::response::Response;
 use crate::action::{Refusal, keeper::Kept};
 use crate::journal::Outcome;
 use crate::score::FAMILIES;
@@ -89,6 +91,8 @@ pub struct Metrics {
     pub code_maps_cut: Mirror,
     /// Miners that had to wait because enough were being ended.
     pub orders_deferred: IntCounter,
+    /// Evidence, lists and hooks.
+    pub response: Response,
 }
 
 impl Metrics {
@@ -224,6 +228,7 @@ impl Metrics {
                 "unjack_journal_errors_total",
                 "Events that could not be written to standard output.",
             )?)?,
+            response: Response::new(&new)?,
             registry: new.0,
         };
         metrics.create_series();

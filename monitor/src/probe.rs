@@ -5,6 +5,7 @@
 
 pub mod cost;
 mod kin;
+mod pools;
 mod sampler;
 mod table;
 
@@ -16,15 +17,16 @@ use aya::{
     programs::{BtfTracePoint, ProgramError},
 };
 use aya_log::EbpfLogger;
-use monitor_ebpf::{ProbeStats, SPILL_ENTRIES, TaskSlot};
-use zerocopy::{FromBytes, IntoBytes};
+use monitor_ebpf::{PoolPorts, PoolStats, ProbeStats, SPILL_ENTRIES, TaskSlot};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub use self::sampler::Source;
-use self::{kin::Kin, sampler::Sampler, table::Table};
+use self::{kin::Kin, pools::Pools, sampler::Sampler, table::Table};
 use crate::{
     btf::{BtfError, Offsets, VMLINUX},
     kin::Record,
     profile::WINDOW_LOOKS,
+    reputation::pools::Prefix,
 };
 
 /// The probes' object code, built by this crate's build script.
@@ -50,6 +52,10 @@ pub struct Settings {
     pub sample_hz: u32,
     /// Samples a second of one process at the most, in round eighths.
     pub sample_cap: u32,
+    /// Look out for connections to listed pools.
+    pub pools: bool,
+    /// And refuse them.
+    pub block_pools: bool,
 }
 
 impl Settings {
@@ -63,6 +69,8 @@ impl Settings {
             target,
             sample_hz,
             sample_cap,
+            pools: false,
+            block_pools: false,
         }
     }
 }
@@ -95,6 +103,15 @@ pub enum ProbeError {
     /// The object lacks something the collector expects.
     #[error("the probes' object has no {0}: probes and collector were not built together")]
     Mismatch(&'static str),
+    /// Programs of the kernel's security hooks are not called.
+    #[error(
+        "--block-pools needs BPF LSM, which is not active here ({why}): boot the kernel with bpf \
+         at the end of the list in lsm= (CONFIG_LSM has the present one), or leave the flag out"
+    )]
+    NoLsm {
+        /// How that shows.
+        why: String,
+    },
     /// A system call.
     #[error("{what}: {source}")]
     Io {
@@ -135,6 +152,7 @@ pub struct Probes {
     spill: HashMap<MapData, u32, [u8; size_of::<TaskSlot>()]>,
     stats: PerCpuArray<MapData, [u8; size_of::<ProbeStats>()]>,
     sampler: Sampler,
+    pools: Pools,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
@@ -153,6 +171,7 @@ impl Probes {
             program.load(name, &btf).map_err(refused)?;
             program.attach().map_err(refused)?;
         }
+        let pools = Pools::attach(&mut ebpf, &btf, settings)?;
         drop(btf);
         let sampler = Sampler::attach(program(&mut ebpf, SAMPLER)?, settings.sample_hz)?;
         let logger = EbpfLogger::init(&mut ebpf)
@@ -172,6 +191,7 @@ impl Probes {
             stats: map(&mut ebpf, "STATS")?,
             ebpf,
             sampler,
+            pools,
             logger,
         })
     }
@@ -216,13 +236,7 @@ impl Probes {
             name: "STATS",
             source,
         })?;
-        let mut sum = [0_u64; size_of::<ProbeStats>() / 8];
-        for bytes in per_cpu.iter() {
-            for (total, word) in sum.iter_mut().zip(bytes.chunks_exact(8)) {
-                *total += word.try_into().map_or(0, u64::from_ne_bytes);
-            }
-        }
-        Ok(ProbeStats::read_from_bytes(sum.as_bytes()).unwrap_or_default())
+        Ok(sum(per_cpu.iter()))
     }
 
     /// Samples processors that came online since, forgets those that left.
@@ -238,6 +252,22 @@ impl Probes {
     #[must_use]
     pub fn forks(&self) -> Arc<dyn Record> {
         Arc::clone(&self.kin) as Arc<dyn Record>
+    }
+
+    /// Has the kernel look out for these pools, and no others.
+    ///
+    /// # Errors
+    /// The kernel has no room for them, or lacks memory.
+    pub fn list_pools(&mut self, listed: &[(Prefix, PoolPorts)]) -> Result<(), ProbeError> {
+        self.pools.list(listed)
+    }
+
+    /// The counters of connections to pools, summed over all processors.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn pool_stats(&self) -> Result<PoolStats, ProbeError> {
+        self.pools.stats()
     }
 
     /// What drives the sampler.
@@ -260,6 +290,22 @@ impl Probes {
             .filter_map(|(name, program)| Some((name.to_owned(), program.info().ok()?.id())))
             .collect()
     }
+}
+
+/// Counters of all processors, each a word, summed.
+fn sum<'a, const BYTES: usize, T: FromBytes + IntoBytes + Immutable>(
+    per_cpu: impl Iterator<Item = &'a [u8; BYTES]>,
+) -> T {
+    let mut sum = T::new_zeroed();
+    for bytes in per_cpu {
+        let totals = sum.as_mut_bytes().chunks_exact_mut(8);
+        for (total, word) in totals.zip(bytes.chunks_exact(8)) {
+            let number = |bytes: &[u8]| bytes.try_into().map_or(0, u64::from_ne_bytes);
+            let new = number(total).wrapping_add(number(word));
+            total.copy_from_slice(&new.to_ne_bytes());
+        }
+    }
+    sum
 }
 
 fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
@@ -286,6 +332,7 @@ fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
         task_rchar,
         task_wchar,
         rounding,
+        sock,
     } = offsets;
     let cap = settings.sample_cap.div_ceil(8);
     Ok(EbpfLoader::new()
@@ -312,6 +359,10 @@ fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
         .override_global("TASK_WCHAR", task_wchar, true)
         .override_global("TASK_ROUNDING", &rounding.from_task, true)
         .override_global("ROUNDING_IN_STATE", &rounding.in_state, true)
+        .override_global("SOCK_FAMILY", &sock.family, true)
+        .override_global("SOCK_ADDRESS4", &sock.address4, true)
+        .override_global("SOCK_ADDRESS6", &sock.address6, true)
+        .override_global("SOCK_PORT", &sock.port, true)
         .override_global("TARGET_TGID", &settings.target.unwrap_or(0), true)
         .override_global("SELF_TGID", &std::process::id(), true)
         .override_global("SAMPLE_CAP", &cap, true)

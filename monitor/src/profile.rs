@@ -180,6 +180,11 @@ impl Profile {
             .find(|sample| sample.ip / LINE * LINE == line)
     }
 
+    /// The samples whose code is kept, in order.
+    pub fn codes(&self) -> impl Iterator<Item = &Sample> {
+        self.code.iter()
+    }
+
     /// From when on to judge: at least `window_ns` back, and further until there
     /// are `samples` to judge by, but no further than `patience_ns`. What burns
     /// little is looked at for longer.

@@ -72,6 +72,12 @@ pub struct Assessment {
 const NAMED_FROM: f64 = 0.5;
 /// Log-odds that hiding takes from what excuses hashing.
 const HIDING: f64 = 3.0;
+/// Log-odds that a connection to a listed pool takes from it. Pools share
+/// addresses with others, so that alone it is nothing: what does not hash is
+/// never asked whether it mines.
+const POOL: f64 = 3.0;
+/// What is said of such a connection.
+pub const POOL_TEXT: &str = "it has connected to a pool on the list";
 
 impl Model {
     /// Assesses a profile.
@@ -91,7 +97,8 @@ impl Model {
         } else {
             0.0
         };
-        let mining = logistic(self.mining(&view) + hiding);
+        let pool = if summary.pool { POOL } else { 0.0 };
+        let mining = logistic(self.mining(&view) + hiding + pool);
         // Both questions must be answered with yes, each by itself.
         let score = hashing.min(mining);
         let family = match closest {
@@ -173,8 +180,8 @@ fn mix_text(summary: &Summary) -> String {
     )
 }
 
-/// Where the code lies, how it burns, and whether it hides: told, not weighed.
-/// Honest programs that are generated, flat or many exist.
+/// Where the code lies and how it burns, told, not weighed: honest programs that
+/// are generated, flat or many exist. And whether it hides, or knows a pool.
 fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
     let summary = view.summary;
     let places = [
@@ -207,6 +214,7 @@ fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
             summary.poses,
             "it shows as a kernel thread and is none".to_owned(),
         ),
+        (summary.pool, POOL_TEXT.to_owned()),
     ];
     let others = others
         .into_iter()

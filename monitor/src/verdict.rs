@@ -182,7 +182,7 @@ impl Judgement {
         let first = self.reportable(now_ns)?;
         let mut evidence = model.evidence(summary);
         if denied {
-            let text = "it matches a --deny rule".to_owned();
+            let text = "it matches a --deny rule, or a list of --deny-file".to_owned();
             evidence.insert(0, Evidence::supporting(text));
         }
         Some(Ruling {

@@ -178,7 +178,11 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
     }
 
     fn wanted(&self) -> Wanted {
-        Wanted::by(&self.guard.allow)
+        let by_rules = Wanted::by(&self.guard.allow);
+        Wanted {
+            sha256: by_rules.sha256 || !self.guard.listed.is_empty(),
+            ..by_rules
+        }
     }
 }
 

@@ -69,6 +69,10 @@ impl Signals for System {
         })
     }
 
+    fn is_stopped(&self, pid: u32) -> bool {
+        Seen::open_pid(pid).is_ok_and(|seen| seen.is_stopped())
+    }
+
     fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }

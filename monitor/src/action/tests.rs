@@ -29,6 +29,7 @@ struct Fake {
     /// Signals after which the order is called off.
     cancelled_after: usize,
     gone: bool,
+    stopped: bool,
 }
 
 impl Fake {
@@ -40,6 +41,7 @@ impl Fake {
             hold_error: None,
             cancelled_after: usize::MAX,
             gone: false,
+            stopped: false,
         }
     }
 
@@ -69,6 +71,10 @@ impl Signals for Fake {
             .borrow_mut()
             .pop_front()
             .unwrap_or_else(|| Ok(is(IMAGE)))
+    }
+
+    fn is_stopped(&self, _: u32) -> bool {
+        self.stopped
     }
 
     fn is_cancelled(&self) -> bool {
@@ -306,4 +312,50 @@ fn a_real_child_is_ended_and_a_real_stranger_is_not() {
     assert_eq!(child.try_wait().unwrap(), None, "it was signalled");
     assert_eq!(kill(&order(start_ns, image), &system), Outcome::Gone);
     child.wait().unwrap();
+}
+
+/// Stops and lets go; what was sent.
+fn stop(fake: &Fake, order: &Order) -> (Result<bool, Refusal>, Vec<Signal>) {
+    let held = still(order, &LINEAGE, fake).map(|still| still.is_some());
+    (held, fake.sent.borrow().clone())
+}
+
+#[test]
+fn one_that_was_stopped_goes_on() {
+    let sent = vec![Signal::Stop, Signal::Continue];
+    assert_eq!(stop(&Fake::new(9), &order(PID, 0)), (Ok(true), sent));
+}
+
+#[test]
+fn one_that_others_stopped_is_left_so() {
+    let fake = Fake {
+        stopped: true,
+        ..Fake::new(9)
+    };
+    assert_eq!(stop(&fake, &order(PID, 0)), (Ok(false), vec![]));
+}
+
+#[test]
+fn who_must_not_be_signalled_is_not_stopped() {
+    for (fake, pid, refusal) in [
+        (Fake::new(9), 1, Refusal::Init),
+        (Fake::new(9), 900, Refusal::Myself),
+        (Fake::new(9), 800, Refusal::Ancestor),
+        (Fake::new(9).then(Ok(is(OTHER))), PID, Refusal::Replaced),
+        (
+            Fake::new(9).then(Err(LookError::Gone)),
+            PID,
+            Refusal::Vanished,
+        ),
+        (
+            Fake {
+                cancelled_after: 0,
+                ..Fake::new(9)
+            },
+            PID,
+            Refusal::Cancelled,
+        ),
+    ] {
+        assert_eq!(stop(&fake, &order(pid, 0)), (Err(refusal), vec![]));
+    }
 }

@@ -259,3 +259,35 @@ fn passwd_skips_what_is_not_an_entry() {
     assert_eq!(parse_passwd(PASSWD), [("root", 0), ("miner", 1001)]);
     assert_eq!(parse_passwd(""), []);
 }
+
+#[test]
+fn nothing_is_kept_listed_or_run_unless_asked_for() {
+    let Extras {
+        evidence,
+        lists,
+        block_pools,
+        hook,
+    } = config(&[]).unwrap().extras;
+    assert!(evidence.is_none() && hook.is_none() && !block_pools);
+    assert_eq!(lists, crate::reputation::Files::default());
+}
+
+#[test]
+fn bounds_of_evidence_and_hooks_are_bounded() {
+    refused(&["--evidence-max-size", "1MiB"], "from 16MiB");
+    refused(&["--evidence-max-count", "0"], "from 1 to 100000");
+    refused(&["--evidence-dir", "kept"], "absolute");
+    refused(&["--on-verdict", "hook"], "absolute");
+    refused(&["--on-verdict-timeout", "1ms"], "from 100ms");
+    refused(&["--on-verdict-arg", "x"], "--on-verdict");
+}
+
+#[test]
+fn flags_on_pools_take_a_list() {
+    refused(&["--block-pools"], "--pools");
+    refused(&["--pools-resolve"], "--pools");
+    let extras = config(&["--pools", "/p", "--block-pools", "--pools-resolve"])
+        .unwrap()
+        .extras;
+    assert!(extras.block_pools && extras.lists.resolve);
+}

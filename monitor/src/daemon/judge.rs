@@ -31,6 +31,8 @@ impl Daemon {
             model,
             collector,
             groups,
+            reputation,
+            contacts,
             ..
         } = self;
         for remains in collector.take_remains() {
@@ -45,11 +47,21 @@ impl Daemon {
                 thresholds.patience_ns,
                 MIN_SAMPLES,
             );
-            let summary = subject.summary(since_ns);
+            let summary = Summary {
+                pool: contacts.get(process).is_some(),
+                ..subject.summary(since_ns)
+            };
+            if summary.cores >= thresholds.min_cpu {
+                reputation.ask(process, subject.image(), now_ns);
+            }
             let mut judgement = std::mem::take(&mut subject.case.judgement);
+            let listed = reputation.denied(process);
             let mut ruling = judgement.judge(now_ns, &summary, model, thresholds, |assessment| {
-                matches(&config.deny, subject, assessment.family)
+                listed.is_some() || matches(&config.deny, subject, assessment.family)
             });
+            if let Some(why) = listed {
+                ruling = ruling.map(|ruling| ruling.because(why));
+            }
             if judgement.verdict() != Verdict::Miner {
                 if summary.threads > 1
                     && (!subject.case.threads.is_empty()
@@ -75,10 +87,14 @@ impl Daemon {
         for (process, ruling) in &rulings {
             if let Some(subject) = collector.subject(*process) {
                 subject.case.family = ruling.assessment.family;
-                subject.case.allowed = matches(&config.allow, subject, subject.case.family);
+                subject.case.allowed = matches(&config.allow, subject, subject.case.family)
+                    || reputation.allowed(*process);
             }
         }
-        for (process, ruling) in rulings {
+        for (process, mut ruling) in rulings {
+            let to = self.contacts.get(process).map(|contact| contact.to);
+            let name = to.and_then(|to| self.reputation.pools().find(to));
+            self.contacts.explain(process, name, &mut ruling);
             self.report(process, ruling);
         }
         self.act_on_targets(now_ns);
@@ -128,7 +144,7 @@ fn judge_threads(
         .threads
         .retain(|tid, _| hashing.iter().any(|(hashing, _)| hashing == tid));
     for (tid, summary) in &mut hashing {
-        share_io(summary, whole);
+        share(summary, whole);
         let judgement: &mut Judgement = subject.case.threads.entry(*tid).or_default();
         let ruling = judgement.judge(now_ns, summary, model, thresholds, |_| false);
         if judgement.verdict() == Verdict::Miner {
@@ -146,8 +162,10 @@ fn judge_threads(
 }
 
 /// A thread that hashes what other threads read, as backup programs have them,
-/// moves no data itself: what the whole process moves excuses it.
-fn share_io(thread: &mut Summary, whole: &Summary) {
+/// moves no data itself: what the whole process moves excuses it. And it connects
+/// to no pool itself where another does.
+fn share(thread: &mut Summary, whole: &Summary) {
+    thread.pool = whole.pool;
     if let Some(io) = whole.io_per_cpu_second
         && thread.cores > 0.0
     {

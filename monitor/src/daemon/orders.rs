@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::MAX_ORDERS;
+use super::{MAX_ORDERS, incidents::Wanted};
 use crate::{
     action::{self, Done, Order, Outcome, Refusal, System, keeper::Keeper},
     collector::Standing,
@@ -94,15 +94,26 @@ impl Orders {
         System::new(Arc::default()).with_forks(Arc::clone(&self.record))
     }
 
-    /// Gives an order on a miner of this family.
-    pub(super) fn give(&mut self, order: Order, guard: Guard, family: &'static str) {
+    /// Gives an order on a miner of this family, to be carried out after
+    /// evidence was taken if that is wanted.
+    pub(super) fn give(
+        &mut self,
+        order: Order,
+        guard: Guard,
+        family: &'static str,
+        evidence: Option<Wanted>,
+    ) {
         self.under_way += 1;
         let sender = self.sender.clone();
         let system = System::new(Arc::clone(&self.cancelled)).with_forks(Arc::clone(&self.record));
         let keeper = Arc::clone(&self.keeper);
         tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
-            let done = action::carry_out(&order, &guard, &system, &keeper);
+            let act = || action::carry_out(&order, &guard, &system, &keeper);
+            let done = match evidence {
+                Some(wanted) => wanted.before(&order, &guard.lineage, &system, act),
+                None => act(),
+            };
             let report = Report {
                 process: order.process,
                 family,

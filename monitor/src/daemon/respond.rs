@@ -31,14 +31,20 @@ impl Daemon {
         if !due {
             return;
         }
+        // Its digest may yet allow it.
+        if self.reputation.undecided(process, now_ns) {
+            return;
+        }
         if self.orders.full() {
             self.metrics.orders_deferred.inc();
             return;
         }
+        subject.case.allowed |= self.reputation.allowed(process);
         let family = subject.case.family;
         let guard = Guard {
             lineage: host::lineage(),
             allow: Arc::clone(&self.allow),
+            listed: self.reputation.allow_list(),
             builtin: !self.config.response.allow_none,
         };
         let image = spared(process, subject, &guard);
@@ -70,8 +76,11 @@ impl Daemon {
                     time: Duration::ZERO,
                 });
             }
-            (Ok(_), Action::Observe) => {
+            (Ok(image), Action::Observe) => {
                 subject.case.standing = Standing::Settled;
+                if let Some(wanted) = self.incidents.take(process) {
+                    wanted.observe(process, image);
+                }
                 self.metrics
                     .count_kill(family_label(family), journal::Outcome::DryRun);
                 let outcome = journal::Outcome::DryRun;
@@ -94,7 +103,8 @@ impl Daemon {
             deed,
             scope: self.config.response.scope,
         };
-        self.orders.give(order, guard, family);
+        let evidence = self.incidents.take(process);
+        self.orders.give(order, guard, family, evidence);
     }
 
     /// Tells and counts what came of an order, and whether it is tried again.

@@ -5,12 +5,14 @@ use std::time::Duration;
 use super::{Daemon, family_label};
 use crate::{
     collector::Charge,
+    config::ActOn,
     event::Process,
+    evidence::{Incident, MAX_PIECES},
     host,
     journal::{self, ActionEvent, Event, VerdictEvent},
     metrics::GROUP_OTHER,
     profile::seconds,
-    verdict::Ruling,
+    verdict::{Ruling, Verdict},
 };
 
 /// Instructions shown with a verdict.
@@ -41,6 +43,8 @@ impl Daemon {
             self.metrics
                 .count_verdict(verdict, family_label(assessment.family), seconds(delay_ns));
         }
+        let acted_on = verdict == Verdict::Miner || self.config.act_on == ActOn::Hashing;
+        let wanted = first && acted_on && self.incidents.wanted();
         let arch = self.collector.arch();
         let Some(subject) = self.collector.subject(process) else {
             return;
@@ -54,8 +58,14 @@ impl Daemon {
                 shown.collect::<Vec<_>>().join("; ")
             ));
         }
+        let allowed = subject.case.allowed;
+        let code = if wanted {
+            subject.pieces(arch, MAX_PIECES)
+        } else {
+            Vec::new()
+        };
         let facts = subject.facts();
-        let event = Event::Verdict(VerdictEvent {
+        let event = VerdictEvent {
             pid: process.tgid,
             thread,
             start_time: host::ticks(process.start_ns),
@@ -69,8 +79,28 @@ impl Daemon {
             cpu_percent: 100.0 * summary.cores,
             burn_seconds: seconds(burn_ns),
             evidence,
-        });
-        self.teller.tell(event);
+        };
+        if let Some(hooks) = &self.hooks {
+            hooks.run(&event);
+        }
+        if wanted && !allowed {
+            let incident = Incident {
+                verdict: event.clone(),
+                action: self.config.action,
+                delay_seconds: seconds(delay_ns),
+                summary,
+                code,
+            };
+            self.incidents.add(process, incident);
+        }
+        self.teller.tell(Event::Verdict(event));
+    }
+
+    /// Tells of evidence that was kept.
+    pub(super) fn tell_evidence(&mut self) {
+        for event in self.incidents.kept() {
+            self.teller.tell(Event::Evidence(event));
+        }
     }
 
     pub(super) fn tell_action(
@@ -123,6 +153,10 @@ impl Daemon {
                 self.metrics.mirror_probes(&stats, self.collector.malformed);
             }
             Err(error) => tracing::warn!("the probes' counters cannot be read: {error}"),
+        }
+        match self.probes.pool_stats() {
+            Ok(stats) => self.metrics.response.mirror_pools(&stats),
+            Err(error) => tracing::warn!("the counters of pools cannot be read: {error}"),
         }
         self.metrics.add_group_cpu(GROUP_OTHER, other);
     }

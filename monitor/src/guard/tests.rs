@@ -11,6 +11,7 @@ fn guard(builtin: bool) -> Guard {
     Guard {
         lineage: LINEAGE.to_vec(),
         allow: Arc::default(),
+        listed: Arc::default(),
         builtin,
     }
 }

@@ -49,6 +49,25 @@ fn error_series_are_there_from_the_start() {
     ] {
         check(&metrics, &format!("unjack_{series}"), 0.0);
     }
+    for (series, label, values) in [
+        (
+            "evidence_lost_total",
+            "reason",
+            &crate::evidence::Loss::ALL.map(crate::evidence::Loss::name)[..],
+        ),
+        (
+            "hooks_total",
+            "outcome",
+            &crate::hook::Outcome::ALL.map(crate::hook::Outcome::name),
+        ),
+        ("list_reloads_total", "outcome", &["loaded", "kept-old"]),
+        ("images_hashed_total", "outcome", &["hashed", "deferred"]),
+    ] {
+        for value in values {
+            let series = format!("unjack_{series}{{{label}=\"{value}\"}}");
+            check(&metrics, &series, 0.0);
+        }
+    }
     for reason in Refusal::ALL.map(Refusal::name) {
         check(
             &metrics,

@@ -85,6 +85,9 @@ pub struct Summary {
     pub hidden: bool,
     /// It shows as a kernel thread, and is none.
     pub poses: bool,
+    /// It has connected, or tried to, to a pool on the operator's list.
+    #[serde(default)]
+    pub pool: bool,
 }
 
 /// On-CPU time and what goes with it, over a window; where something is not
@@ -265,6 +268,7 @@ impl Sums {
             places: self.places,
             hidden: false,
             poses: false,
+            pool: false,
         }
     }
 }

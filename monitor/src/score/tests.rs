@@ -402,3 +402,36 @@ fn the_hosts_own_library_explains_hashing() {
     let found = assess(&library);
     assert!(found.hashing > 0.9 && found.score < 0.5, "{found:?}");
 }
+
+/// With and without a connection to a listed pool.
+fn with_pool(summary: Summary) -> (Assessment, Assessment) {
+    let without = assess(&summary);
+    let pool = Summary {
+        pool: true,
+        ..summary
+    };
+    (without, assess(&pool))
+}
+
+#[test]
+fn a_pool_is_a_witness_against_who_hashes() {
+    let (without, with) = with_pool(Summary {
+        places: BTreeMap::from([(Place::System, 1.0)]),
+        ..summary(&SHA256_SCALAR)
+    });
+    assert!(with.score > without.score, "{without:?} {with:?}");
+    let pool = Summary {
+        pool: true,
+        ..summary(&SHA256_SCALAR)
+    };
+    let evidence = Model::shipped().unwrap().evidence(&pool);
+    assert!(evidence.iter().any(|e| e.supports && e.text == POOL_TEXT));
+}
+
+#[test]
+fn a_pool_alone_is_nothing() {
+    let (without, with) = with_pool(summary(&[(Add, 30), (Float, 28), (Branch, 17), (Move, 25)]));
+    assert_eq!(with, without);
+    let (_, with) = with_pool(summary(&[]));
+    assert_eq!((with.hashing, with.score), (0.0, 0.0));
+}

@@ -132,6 +132,10 @@ impl Signals for Host {
         Ok(is(proc.image))
     }
 
+    fn is_stopped(&self, _: u32) -> bool {
+        false
+    }
+
     fn is_cancelled(&self) -> bool {
         self.cancelled
     }
@@ -290,6 +294,7 @@ fn guard() -> Guard {
     Guard {
         lineage: LINE.to_vec(),
         allow: Arc::default(),
+        listed: Arc::default(),
         builtin: true,
     }
 }

@@ -1,0 +1,155 @@
+//! Flags of `unjack run` on evidence, lists and the hook.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args, builder::FalseyValueParser};
+
+const POOLS_HELP: &str = "\
+List of mining pools: who connects to one is all the more suspect
+
+A line an entry: an address, a prefix or a host name, with a port or without, \
+and a name: 192.0.2.0/24, 192.0.2.7:3333, [2001:db8::7]:3333 xmr, \
+pool.example.org:3333. A connection that is begun while unjack runs counts \
+towards mining for whoever hashes; alone it is nothing. TCP only.";
+
+const HOOK_HELP: &str = "\
+Run this program for every verdict, without a shell
+
+It finds the verdict event as a line of JSON on standard input, and facts in \
+its environment: UNJACK_PID, UNJACK_THREAD, UNJACK_START_TIME, UNJACK_EXE, \
+UNJACK_COMM, UNJACK_VERDICT, UNJACK_FAMILY, UNJACK_SCORE, UNJACK_CPU_PERCENT \
+and UNJACK_BURN_SECONDS. Nothing else but PATH is there. It runs as the user \
+unjack does, its output goes nowhere, and at most four run at a time; more are \
+skipped, and counted.";
+
+/// What goes with a verdict, besides the action.
+#[derive(Args, Clone, Debug)]
+pub struct ExtrasArgs {
+    /// Keep evidence of each miner in this directory; without it none is kept
+    ///
+    /// A folder for each, taken before the action, named by time, pid and a
+    /// hash: incident.json (the verdict, its profile, who it is, arguments, names
+    /// in its environment, cgroups, ancestors, sockets), code.txt (hot code,
+    /// disassembled), maps.txt and image, the program itself, even if its file
+    /// was deleted. With --action kill the process is stopped meanwhile, for a
+    /// quarter of a second at the most. The directory is made if it is not
+    /// there, and must be closed to all others.
+    #[arg(long, env = "UNJACK_EVIDENCE_DIR", value_name = "DIR")]
+    pub evidence_dir: Option<PathBuf>,
+
+    /// Space all evidence may take; the oldest goes first
+    ///
+    /// Such as 512MiB or 2G (of 1024s), 16MiB to 1TiB.
+    #[arg(long, env = "UNJACK_EVIDENCE_MAX_SIZE", value_name = "SIZE", default_value = "256MiB", value_parser = size)]
+    pub evidence_max_size: u64,
+
+    /// Folders of evidence that are kept, 1 to 100000; the oldest goes first
+    #[arg(
+        long,
+        env = "UNJACK_EVIDENCE_MAX_COUNT",
+        value_name = "N",
+        default_value_t = 100,
+        allow_negative_numbers = true
+    )]
+    pub evidence_max_count: usize,
+
+    /// Treat a program with a SHA-256 in this file as a miner once it burns --min-cpu (repeatable)
+    ///
+    /// A line an entry: 64 hexadecimal digits and, if there is one, a name, as
+    /// sha256sum prints them; # begins a comment. SIGHUP reads all lists again;
+    /// if a line is bad that is reported and all of the old ones stay in force.
+    #[arg(long, env = "UNJACK_DENY_FILE", value_name = "FILE")]
+    pub deny_file: Vec<PathBuf>,
+
+    /// Never act on a program with a SHA-256 in this file (repeatable)
+    ///
+    /// Same form as --deny-file, over which it wins. It is the file that is
+    /// allowed, whatever is loaded into its process: do not list interpreters.
+    #[arg(long, env = "UNJACK_ALLOW_FILE", value_name = "FILE")]
+    pub allow_file: Vec<PathBuf>,
+
+    /// List of mining pools: who connects to one is all the more suspect
+    #[arg(long, env = "UNJACK_POOLS", value_name = "FILE", long_help = POOLS_HELP)]
+    pub pools: Option<PathBuf>,
+
+    /// Look up host names of --pools in /etc/hosts
+    ///
+    /// When the list is read, and only there: nobody is ever asked. Without it,
+    /// and where /etc/hosts has no such name, entries with host names match
+    /// nothing. Addresses of this host itself are left out.
+    #[arg(long, env = "UNJACK_POOLS_RESOLVE", value_parser = FalseyValueParser::new())]
+    pub pools_resolve: bool,
+
+    /// Refuse connections to --pools, in the kernel, whoever connects
+    ///
+    /// The call fails with EPERM. It takes BPF LSM (lsm=…,bpf on the kernel's
+    /// command line). What is open already stays so, and data that is sent along
+    /// with a connection, by TCP Fast Open, is not refused.
+    #[arg(long, env = "UNJACK_BLOCK_POOLS", value_parser = FalseyValueParser::new())]
+    pub block_pools: bool,
+
+    /// Run this program for every verdict, without a shell
+    #[arg(long, env = "UNJACK_ON_VERDICT", value_name = "PROGRAM", long_help = HOOK_HELP)]
+    pub on_verdict: Option<PathBuf>,
+
+    /// Argument for the program of --on-verdict (repeatable)
+    #[arg(
+        long,
+        env = "UNJACK_ON_VERDICT_ARG",
+        value_name = "ARG",
+        allow_hyphen_values = true
+    )]
+    pub on_verdict_arg: Vec<OsString>,
+
+    /// Time the program of --on-verdict gets, 100ms to 10m
+    ///
+    /// Then its process group is killed.
+    #[arg(long, env = "UNJACK_ON_VERDICT_TIMEOUT", value_name = "DUR", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub on_verdict_timeout: Duration,
+}
+
+/// A number of bytes with a unit of 1024s.
+fn size(text: &str) -> Result<u64, String> {
+    const PROBLEM: &str = "not a size; write for example 256MiB or 1G";
+    let digits = text
+        .find(|char: char| !char.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| PROBLEM.to_owned())?;
+    let shift = match unit.trim_start().to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(PROBLEM.to_owned()),
+    };
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| PROBLEM.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_with_and_without_a_unit() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("100", Some(100)),
+            ("256MiB", Some(256 << 20)),
+            ("2 g", Some(2 << 30)),
+            ("1TB", Some(1 << 40)),
+            ("", None),
+            ("MiB", None),
+            ("-1", None),
+            ("1.5G", None),
+            ("1 parsec", None),
+            ("99999999999999999999", None),
+            ("18446744073709551615K", None),
+        ] {
+            assert_eq!(size(text).ok(), expected, "{text:?}");
+        }
+    }
+}

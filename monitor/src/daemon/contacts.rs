@@ -1,0 +1,90 @@
+//! Who connected to a listed pool.
+//!
+//! A miner connects first and burns then, so this is remembered of processes
+//! that are not sampled yet. The kernel tells of one process once a second at
+//! the most; [`MAX_CONTACTS`] are remembered, of which the oldest makes room.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::{
+    event::{Contact, Process},
+    score::{Evidence, POOL_TEXT},
+    verdict::Ruling,
+};
+
+/// Processes that are remembered.
+const MAX_CONTACTS: usize = 4096;
+
+/// The newest contacts.
+#[derive(Debug, Default)]
+pub(super) struct Contacts {
+    latest: HashMap<Process, Contact>,
+    order: VecDeque<Process>,
+}
+
+impl Contacts {
+    /// Remembers one; whether another had to be forgotten.
+    pub(super) fn add(&mut self, process: Process, contact: Contact) -> bool {
+        if self.latest.insert(process, contact).is_some() {
+            return false;
+        }
+        self.order.push_back(process);
+        if self.order.len() <= MAX_CONTACTS {
+            return false;
+        }
+        if let Some(oldest) = self.order.pop_front() {
+            self.latest.remove(&oldest);
+        }
+        true
+    }
+
+    /// The last contact of a process.
+    pub(super) fn get(&self, process: Process) -> Option<&Contact> {
+        self.latest.get(&process)
+    }
+
+    /// Says in a ruling which pool it was, where it would say that there was
+    /// one. `name` is that of the list.
+    pub(super) fn explain(&self, process: Process, name: Option<&str>, ruling: &mut Ruling) {
+        let Some(Contact { to, refused }) = self.get(process) else {
+            return;
+        };
+        let name = match name {
+            Some("") => String::new(),
+            Some(name) => format!(" ({name})"),
+            None => " (no longer on it)".to_owned(),
+        };
+        let what = if *refused {
+            "was refused a connection to a pool on the list"
+        } else {
+            "connected to a pool on the list"
+        };
+        ruling.evidence.retain(|said| said.text != POOL_TEXT);
+        let text = format!("{what}: {to}{name}");
+        ruling.evidence.insert(0, Evidence::supporting(text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_makes_room() {
+        let mut contacts = Contacts::default();
+        let process = |tgid| Process { tgid, start_ns: 1 };
+        let contact = Contact {
+            to: "192.0.2.7:3333".parse().unwrap(),
+            refused: false,
+        };
+        let most = u32::try_from(MAX_CONTACTS).unwrap();
+        for tgid in 0..most {
+            assert!(!contacts.add(process(tgid), contact));
+            assert!(!contacts.add(process(tgid), contact));
+        }
+        assert!(contacts.add(process(most), contact));
+        assert_eq!(contacts.get(process(0)), None);
+        assert_eq!(contacts.get(process(1)), Some(&contact));
+        assert_eq!(contacts.latest.len(), MAX_CONTACTS);
+    }
+}

@@ -1,0 +1,310 @@
+//! The deep look at a process: what only evidence asks for.
+//!
+//! A process chooses how much of everything it has. Each list is bounded, and
+//! where it was cut is said. All text is cleaned; of the environment only names
+//! leave here, as values are secrets.
+
+use std::{
+    collections::HashSet,
+    fs::File,
+    io::{BufReader, Read},
+    os::unix::ffi::OsStrExt,
+};
+
+use procfs::process::FDTarget;
+use serde::Serialize;
+
+use super::{LookError, Seen, root, sockets};
+use crate::text::clean;
+
+/// Characters of one text: a path as long as the kernel takes.
+const CHARS: usize = 4096;
+/// Bytes read of the arguments, and of the environment.
+const TEXT_BYTES: u64 = 64 << 10;
+/// Arguments, and names in the environment, that are kept.
+const MAX_WORDS: usize = 256;
+/// Lines of its cgroups: there are some twenty hierarchies at most.
+const MAX_CGROUPS: usize = 32;
+/// Ancestors that are named.
+const MAX_ANCESTORS: usize = 32;
+/// Descriptors looked at for sockets.
+const MAX_DESCRIPTORS: usize = 4096;
+/// Bytes read of each table of sockets: some 7,000 lines, a few milliseconds.
+const TABLE_BYTES: u64 = 1 << 20;
+/// Sockets that are kept.
+const MAX_SOCKETS: usize = 256;
+
+/// Bytes read of its mappings: some 10,000 of them.
+const MAPS_BYTES: u64 = 1 << 20;
+
+/// A list and what is to be known about its bounds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bounded<T> {
+    /// What was kept.
+    pub kept: Vec<T>,
+    /// There was more.
+    pub cut: bool,
+}
+
+impl<T> Default for Bounded<T> {
+    fn default() -> Self {
+        Self {
+            kept: Vec::new(),
+            cut: false,
+        }
+    }
+}
+
+impl<T> Bounded<T> {
+    /// Keeps at most `most`.
+    fn of(items: impl IntoIterator<Item = T>, most: usize) -> Self {
+        let mut items = items.into_iter();
+        let kept = items.by_ref().take(most).collect();
+        Self {
+            kept,
+            cut: items.next().is_some(),
+        }
+    }
+}
+
+/// Somebody a process descends from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Ancestor {
+    /// Its id.
+    pub pid: u32,
+    /// Its start in clock ticks since boot.
+    pub start_time: u64,
+    /// The name it gave itself.
+    pub comm: String,
+    /// Path of its image; empty if it cannot be read.
+    pub exe: String,
+}
+
+/// The text of `/proc/PID/maps`. It is cleaned when there is time: it may be
+/// megabytes, and the process may be held meanwhile.
+#[derive(Clone, Debug, Default)]
+pub struct MapsText {
+    bytes: Vec<u8>,
+    /// There was more.
+    pub cut: bool,
+}
+
+impl MapsText {
+    /// The text, cleaned, a line for a mapping.
+    #[must_use]
+    pub fn cleaned(&self) -> String {
+        let mut text = String::with_capacity(self.bytes.len());
+        for line in self.bytes.split(|byte| *byte == b'\n') {
+            if !line.is_empty() {
+                text.push_str(&clean(line, CHARS));
+                text.push('\n');
+            }
+        }
+        text
+    }
+}
+
+impl Seen {
+    /// The file it executes, opened for reading, whether or not it still has a
+    /// name. Opening waits for the file system it is on.
+    ///
+    /// # Errors
+    /// It is gone, has none or may not be looked at.
+    pub fn open_image(&self) -> Result<File, LookError> {
+        let folder = root::folder(self.folder.pid());
+        let mut file = File::open(folder.join("exe"));
+        if file.is_err() {
+            file = self
+                .threads()
+                .map(|tid| File::open(folder.join(format!("task/{tid}/exe"))))
+                .find(Result::is_ok)
+                .unwrap_or(file);
+        }
+        let file = file?;
+        // The path above is by id: make sure it was still this process's.
+        self.start_ticks()?;
+        Ok(file)
+    }
+
+    /// Whether it was stopped by a signal.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.folder.stat().is_ok_and(|stat| stat.state == 'T')
+    }
+
+    /// Path of its image as its link reads, in full.
+    #[must_use]
+    pub fn exe_path(&self) -> Option<String> {
+        let path = self.exe().ok()?;
+        Some(clean(path.as_os_str().as_bytes(), CHARS))
+    }
+
+    /// Its working directory.
+    #[must_use]
+    pub fn working_directory(&self) -> Option<String> {
+        let path = self.folder.cwd().ok()?;
+        Some(clean(path.as_os_str().as_bytes(), CHARS))
+    }
+
+    /// Its arguments, as it shows them.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at.
+    pub fn arguments(&self) -> Result<Bounded<String>, LookError> {
+        let (bytes, cut) = self.read_up_to("cmdline", TEXT_BYTES)?;
+        Ok(cut_at_bound(words(&bytes, |word| Some(word)), cut))
+    }
+
+    /// The names in its environment, without their values.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at.
+    pub fn environment_names(&self) -> Result<Bounded<String>, LookError> {
+        let (bytes, cut) = self.read_up_to("environ", TEXT_BYTES)?;
+        Ok(cut_at_bound(words(&bytes, variable_name), cut))
+    }
+
+    /// Its places in the hierarchies of cgroups, `id:controllers:path`.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at.
+    pub fn cgroups(&self) -> Result<Bounded<String>, LookError> {
+        let (bytes, cut) = self.read_up_to("cgroup", TEXT_BYTES)?;
+        let lines = bytes.split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| !line.is_empty());
+        let lines = lines.map(|line| clean(line, CHARS));
+        Ok(cut_at_bound(Bounded::of(lines, MAX_CGROUPS), cut))
+    }
+
+    /// Its mappings as the kernel lists them.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at.
+    pub fn maps_text(&self) -> Result<MapsText, LookError> {
+        let (bytes, cut) = self.read_up_to("maps", MAPS_BYTES)?;
+        Ok(MapsText { bytes, cut })
+    }
+
+    /// Its parent, its parent's parent and so on, as they are now.
+    #[must_use]
+    pub fn ancestors(&self) -> Bounded<Ancestor> {
+        let mut next = self.parent().ok();
+        let chain = std::iter::from_fn(|| {
+            let pid = next.take().filter(|pid| *pid > 0)?;
+            let seen = Self::open_pid(pid).ok()?;
+            next = seen.parent().ok();
+            Some(Ancestor {
+                pid,
+                start_time: seen.start_ticks().ok()?,
+                comm: clean(&seen.comm().unwrap_or_default(), CHARS),
+                exe: seen.exe_path().unwrap_or_default(),
+            })
+        });
+        Bounded::of(chain, MAX_ANCESTORS)
+    }
+
+    /// Its Internet sockets, looked up in its own network namespace.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at.
+    pub fn sockets(&self) -> Result<Bounded<sockets::Socket>, LookError> {
+        let descriptors = self.folder.fd()?.take(MAX_DESCRIPTORS + 1);
+        let (mut seen, mut inodes) = (0, HashSet::new());
+        for descriptor in descriptors.flatten() {
+            seen += 1;
+            if let FDTarget::Socket(inode) = descriptor.target {
+                inodes.insert(inode);
+            }
+        }
+        let mut found = Vec::new();
+        let mut cut = seen > MAX_DESCRIPTORS;
+        if inodes.is_empty() {
+            return Ok(Bounded { kept: found, cut });
+        }
+        for table in sockets::TABLES {
+            // A kernel without IPv6 has no such table.
+            let Ok((bytes, more)) = self.read_up_to(&format!("net/{table}"), TABLE_BYTES) else {
+                continue;
+            };
+            cut |= more;
+            let text = String::from_utf8_lossy(&bytes);
+            found.extend(
+                sockets::parse(table, &text).filter(|socket| inodes.contains(&socket.inode)),
+            );
+        }
+        Ok(cut_at_bound(Bounded::of(found, MAX_SOCKETS), cut))
+    }
+
+    /// A text of its folder, and whether there is more of it.
+    fn read_up_to(&self, name: &str, most: u64) -> Result<(Vec<u8>, bool), LookError> {
+        let mut bytes = Vec::new();
+        let file = BufReader::with_capacity(64 << 10, self.folder.open_relative(name)?);
+        file.take(most + 1).read_to_end(&mut bytes)?;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let cut = bytes.len() > most;
+        bytes.truncate(most);
+        Ok((bytes, cut))
+    }
+}
+
+fn cut_at_bound<T>(list: Bounded<T>, cut: bool) -> Bounded<T> {
+    Bounded {
+        cut: list.cut || cut,
+        ..list
+    }
+}
+
+/// Strings that end in NUL, those `keep` makes something of.
+fn words(bytes: &[u8], keep: fn(&[u8]) -> Option<&[u8]>) -> Bounded<String> {
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    let words = bytes.split(|byte| *byte == 0).filter_map(keep);
+    Bounded::of(words.map(|word| clean(word, CHARS)), MAX_WORDS)
+}
+
+/// The name of a variable. A process may have overwritten its environment with
+/// anything, and half a value must not pass for a name.
+fn variable_name(word: &[u8]) -> Option<&[u8]> {
+    /// Characters of the longest name there is a reason for.
+    const LONGEST: usize = 128;
+    let end = word.iter().position(|byte| *byte == b'=')?;
+    let name = &word[..end];
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    (!name.is_empty() && name.len() <= LONGEST && name.iter().all(is_name)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_cleaned_and_bounded() {
+        let list = words(b"a\0b\n\x1b[2J\xff\0\0", |word| Some(word));
+        assert_eq!(list.kept, ["a", r"b\x0a\x1b[2J\xff", ""]);
+        assert!(!list.cut);
+        let many = b"x\0".repeat(MAX_WORDS + 1);
+        let list = words(&many, |word| Some(word));
+        assert_eq!((list.kept.len(), list.cut), (MAX_WORDS, true));
+    }
+
+    #[test]
+    fn of_the_environment_only_names_are_kept() {
+        let list = words(
+            b"PATH=/bin\0TOKEN=hunter2\0hunter2\0pass word=x\0=y\0A=b=c\0",
+            variable_name,
+        );
+        assert_eq!(list.kept, ["PATH", "TOKEN", "A"]);
+    }
+
+    #[test]
+    fn this_process_is_seen() {
+        let seen = Seen::open_pid(std::process::id()).unwrap();
+        assert!(seen.arguments().unwrap().kept.len() < MAX_WORDS);
+        assert!(seen.ancestors().kept.iter().all(|one| one.pid > 0));
+        assert!(seen.maps_text().unwrap().cleaned().contains("r-xp"));
+        assert!(!seen.is_stopped());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let sockets = seen.sockets().unwrap().kept;
+        assert!(sockets.iter().any(|socket| socket.local == address));
+    }
+}
