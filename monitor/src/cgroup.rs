@@ -23,12 +23,43 @@ use std::{
 /// A mounted tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mount {
+    place: Place,
     /// Its controllers or name; empty for the unified tree.
     options: Vec<String>,
     unified: bool,
-    /// The cgroup that is shown at `point`.
+    /// The cgroup that is shown at the mount's point.
     root: PathBuf,
+}
+
+/// Where a mount is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    id: u32,
+    /// The mount it lies on.
+    parent: u32,
     point: PathBuf,
+}
+
+impl Place {
+    /// Whether another mount lies over this one, as those that an engine makes
+    /// for a container lie over those it was given.
+    fn is_hidden(&self, all: &[Self]) -> bool {
+        let by_id = |id| all.iter().find(|place| place.id == id);
+        // No mount lies on itself but the first of all.
+        let below = |place: &&Self| by_id(place.parent).filter(|below| below.id != place.id);
+        let chain: Vec<&Self> = std::iter::successors(Some(self), below)
+            .take(all.len())
+            .collect();
+        // What is met, on the way down from each, before the next one is.
+        let covers = |on: &Self, next: &Self| {
+            all.iter().any(|over| {
+                over.parent == on.id && over.id != next.id && next.point.starts_with(&over.point)
+            })
+        };
+        let on_top = |over: &Self| over.parent == self.id && over.point == self.point;
+        chain.windows(2).any(|pair| covers(pair[1], pair[0]))
+            || all.iter().any(|over| over.id != self.id && on_top(over))
+    }
 }
 
 /// Kinds of trees there is something to be done in.
@@ -144,13 +175,15 @@ pub struct Layout {
 
 impl Layout {
     /// Reads `/proc/self/mountinfo`. Of a tree that is mounted more than once
-    /// the mount that shows most of it is taken.
+    /// the mount that shows most of it is taken, of those that can be seen.
     #[must_use]
     pub fn parse(mountinfo: &[u8]) -> Self {
+        let lines = || mountinfo.split(|byte| *byte == b'\n');
+        let places: Vec<Place> = lines().filter_map(parse_place).collect();
         let mut mounts: Vec<Mount> = Vec::new();
-        for mount in mountinfo
-            .split(|byte| *byte == b'\n')
+        for mount in lines()
             .filter_map(parse_mount)
+            .filter(|mount| !mount.place.is_hidden(&places))
         {
             let same = |known: &&mut Mount| {
                 known.unified == mount.unified && known.options == mount.options
@@ -225,9 +258,19 @@ fn site(mount: &Mount, kind: Kind, of: &Membership) -> Option<Site> {
     let plain = |part| matches!(part, Component::Normal(_));
     below.components().all(plain).then(|| Site {
         kind,
-        mount: mount.point.clone(),
-        dir: mount.point.join(below),
+        mount: mount.place.point.clone(),
+        dir: mount.place.point.join(below),
         path: path.to_owned(),
+    })
+}
+
+fn parse_place(line: &[u8]) -> Option<Place> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    let mut number = || str::from_utf8(fields.next()?).ok()?.parse().ok();
+    Some(Place {
+        id: number()?,
+        parent: number()?,
+        point: unescape(fields.nth(2)?),
     })
 }
 
@@ -251,7 +294,7 @@ fn parse_mount(line: &[u8]) -> Option<Mount> {
         options,
         unified,
         root: unescape(fields.get(3)?),
-        point: unescape(fields.get(4)?),
+        place: parse_place(line)?,
     })
 }
 

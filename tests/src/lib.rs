@@ -10,6 +10,7 @@
 //! | [`output`] | what a child printed, byte for byte, and waiting for it |
 //! | [`metrics`] | a scrape and the reading of it |
 //! | [`spawn`] | the workloads and other programs to be judged |
+//! | [`podman`] | real containers |
 //! | [`host`] | root, one test at a time, waiting, the kernel's own accounts |
 //! | [`evade`] | how miners hide, done for real |
 //! | [`fit`] | the model: fitted to the corpus, and judged by it |
@@ -27,6 +28,7 @@ pub mod fit;
 pub mod host;
 pub mod metrics;
 pub mod output;
+pub mod podman;
 pub mod spawn;
 pub mod workload;
 

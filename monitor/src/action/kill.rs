@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     Done, Order, Outcome, Refusal, Signal, Signals, check,
-    folders::{Folders, all_processes},
+    folders::Folders,
     hold::freeze_folder,
     refusal,
     scope::{Looks, Target, World},
@@ -202,20 +202,24 @@ where
     let (site, targets) = world.cgroup(order)?;
     let own = hold(judged.member.pid, world.host)?;
     check(judged.member, judged.image, world.host)?;
-    if !grace.is_zero() {
-        let mut held = Vec::with_capacity(targets.len());
-        for target in &targets {
-            if let Ok(taken) = hold(target.member.pid, world.host) {
-                held.push((*target, taken));
-            }
+    let mut held = Vec::with_capacity(targets.len());
+    for target in &targets {
+        let taken = hold(target.member.pid, world.host);
+        // One that went by itself, or is another by now, is nobody to wait for.
+        if let Ok(taken) = taken
+            && check(target.member, target.image, world.host).is_ok()
+        {
+            held.push((*target, taken));
         }
+    }
+    let mut done = Done {
+        outcome: Outcome::Survived,
+        others: 0,
+    };
+    if !grace.is_zero() {
         signal_each(&held, Signal::Terminate, judged, world.host)?;
-        let mut gone = Done {
-            outcome: Outcome::Survived,
-            others: 0,
-        };
         let deadline = Instant::now() + grace;
-        retain_living(&mut held, deadline, judged, &mut gone, world.host)?;
+        retain_living(&mut held, deadline, judged, &mut done, world.host)?;
     }
     if world.host.is_cancelled() {
         return Err(Refusal::Cancelled);
@@ -230,19 +234,12 @@ where
         let _thawed = freeze_folder(&site.dir, false, world.host);
     }
     ended?;
-    let outcome = if wait(&own, KILL_WAIT, world.host)? {
-        Outcome::Gone
-    } else {
-        Outcome::Survived
-    };
-    let left = all_processes(world.host, &site.dir).unwrap_or_default();
-    let gone = targets
-        .iter()
-        .filter(|target| **target != judged && !left.contains(&target.member.pid));
-    Ok(Done {
-        outcome,
-        others: u32::try_from(gone.count()).unwrap_or(u32::MAX),
-    })
+    let deadline = Instant::now() + KILL_WAIT;
+    retain_living(&mut held, deadline, judged, &mut done, world.host)?;
+    if wait(&own, Duration::ZERO, world.host)? {
+        done.outcome = Outcome::Gone;
+    }
+    Ok(done)
 }
 
 /// SIGKILL to all in a cgroup, if still none of them is protected: by the

@@ -108,6 +108,10 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
             Deed::Throttle { .. } => layout.cpu(&membership).into_iter().collect(),
             Deed::Freeze => layout.freezer(&membership).into_iter().collect(),
         };
+        // Of another's cgroup a container's own mounts show nothing.
+        if sites.is_empty() {
+            return Err(Refusal::NoCgroup);
+        }
         let whole = |site: &Site| site.above(boundary(site.path.to_str()?)?);
         let site = sites.iter().find_map(whole).ok_or(Refusal::SharedCgroup)?;
         let targets = self.within(&site)?;

@@ -71,6 +71,20 @@ fn without_a_tree_there_is_no_place() {
     check("cgroup\n- -\n1 2 3 - cgroup2\n", "x\n1:cpu\n", None, None);
 }
 
+/// An engine mounts a container's own cgroups over the host's that were given
+/// to it.
+#[test]
+fn a_mount_under_another_shows_nothing() {
+    let over = "95 31 0:44 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+        96 95 0:38 /docker/a /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+    let covered = format!("23 1 0:2 / / rw - ext4 /dev/a rw\n{HYBRID}{over}");
+    let inside = Some((Kind::Unified, "/sys/fs/cgroup/unified/b"));
+    check(&covered, "0::/docker/a/b\n", inside, inside);
+    check(&covered, IN_HYBRID, None, None);
+    let twice = format!("{V2}26 25 0:26 /docker/a /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    check(&twice, "0::/system.slice\n", None, None);
+}
+
 /// What a container without a namespace of its own sees.
 #[test]
 fn a_mount_of_a_part_shows_only_that_part() {

@@ -86,6 +86,10 @@ fn a_miner_that_becomes_another_when_it_is_told_to_end_is_killed() {
                 && event["exe"].as_str().map(Path::new) == Some(exe)
         });
     }
+    // The order was about the first image: it is not carried out on the second.
+    let event = daemon.event_about("action", miner.pid(), DEATH);
+    assert_eq!(event["outcome"], "refused", "{event}");
+    assert_eq!(event["reason"], "replaced", "{event}");
     miner.wait_killed("both lives of the miner are over", first + DEATH);
     let lives = miner
         .stdout

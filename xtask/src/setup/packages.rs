@@ -124,6 +124,8 @@ const TESTS: &[Package] = &[
         "its promtool checks the metrics; the server is not installed",
         Proof::Taken("promtool", &["usr/bin/promtool"]),
     ),
+    package("podman", "miners in containers", Proof::Program("podman")),
+    package("runc", "what runs them", Proof::Program("runc")),
 ];
 
 const VM: &[Package] = &[

@@ -1,0 +1,123 @@
+//! Miners in real containers: with scope `process` the miner ends and its
+//! container lives, with scope `cgroup` the container ends, and the one that
+//! unjack itself runs in is left alone.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tests::Daemon;
+use tests::host::{eventually, take_turn, unjack};
+use tests::podman::Podman;
+
+/// From a miner's start to the action, at most.
+const ACTED: Duration = Duration::from_mins(1);
+const NOTICE: Duration = Duration::from_secs(20);
+
+/// What a container does that mines beside what it is for.
+fn with_miner(podman: &Podman) -> String {
+    let workload = podman.workload().display().to_string();
+    format!("{workload} sha256d >/dev/null & exec sleep 600")
+}
+
+/// Flags by which only what the tests' containers run is a miner: how miners
+/// are told is not the question here.
+fn flags(podman: &Podman, scope: &str) -> Vec<String> {
+    let deny = format!("exe={}", podman.workload().display());
+    let judge = ["--min-score", "1", "--deny", &deny];
+    let act = ["--action", "kill", "--scope", scope];
+    judge.into_iter().chain(act).map(str::to_owned).collect()
+}
+
+fn daemon(podman: &Podman, scope: &str) -> (Daemon, tempfile::TempDir) {
+    let state = tempfile::tempdir().expect("a temporary directory");
+    let mut flags = flags(podman, scope);
+    flags.extend(["--state-dir".to_owned(), state.path().display().to_string()]);
+    (Daemon::start(&flags), state)
+}
+
+fn gone(pid: u32) {
+    eventually("the miner is gone", NOTICE, || {
+        if Path::new(&format!("/proc/{pid}/exe")).exists() {
+            return Err(format!("process {pid} is there"));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_miner_in_a_container_is_killed_and_the_container_lives() {
+    let _turn = take_turn();
+    let podman = Podman::new();
+    let (daemon, _state) = daemon(&podman, "process");
+    let alone = ["--network", "none"];
+    let init = podman.start("host", &alone, &["sh", "-c", &with_miner(&podman)]);
+    let miner = podman.miner(init);
+    let event = daemon.event_about("action", miner, ACTED);
+    assert_eq!(event["outcome"], "gone", "{event}");
+    gone(miner);
+    assert!(podman.runs("host"), "what else is in it lives");
+}
+
+#[test]
+fn with_scope_cgroup_the_whole_container_ends_and_no_other() {
+    let _turn = take_turn();
+    let podman = Podman::new();
+    let (daemon, _state) = daemon(&podman, "cgroup");
+    let alone = ["--network", "none"];
+    let init = podman.start("host", &alone, &["sh", "-c", &with_miner(&podman)]);
+    let _other = podman.start("beside", &alone, &["sleep", "600"]);
+    let miner = podman.miner(init);
+    let event = daemon.event_about("action", miner, ACTED);
+    assert_eq!(event["outcome"], "gone", "{event}");
+    assert_eq!(event["others"], 1, "{event}");
+    gone(miner);
+    gone(init);
+    eventually("the container has ended", NOTICE, || {
+        match podman.runs("host") {
+            true => Err("it runs".to_owned()),
+            false => Ok(()),
+        }
+    });
+    assert!(podman.runs("beside"), "another container lives");
+}
+
+/// An agent in a container of its own, as a cluster runs one on each node: it
+/// sees the host's processes and cgroups.
+#[test]
+fn with_scope_cgroup_the_agents_own_container_is_refused() {
+    let _turn = take_turn();
+    let podman = Podman::new();
+    let binary = format!("{}:/unjack:ro", unjack().display());
+    let agent = [
+        "--privileged",
+        "--pid",
+        "host",
+        "--cgroupns",
+        "host",
+        "--network",
+        "host",
+    ];
+    let mounts = ["-v", "/sys/fs/cgroup:/sys/fs/cgroup", "-v", &binary];
+    let address = tests::daemon::free_address().to_string();
+    let flags = flags(&podman, "cgroup");
+    let mut run = vec!["/unjack", "run", "--web.listen-address", &address];
+    run.extend(["--state-dir", "/tmp/state"]);
+    run.extend(flags.iter().map(String::as_str));
+    let init = podman.start("agent", &[&agent[..], &mounts].concat(), &run);
+    let logs = |text: &str| match podman.logs("agent") {
+        said if said.contains(text) => Ok(()),
+        said => Err(said),
+    };
+    eventually("the agent is ready", ACTED, || logs("ready: unjack"));
+    let workload = podman.workload();
+    podman.exec("agent", &[workload.to_str().expect("plain"), "sha256d"]);
+    let miner = podman.miner(init);
+    let refused = format!("kill pid {miner}: refused");
+    eventually("it is refused", ACTED, || logs(&refused));
+    eventually("with the reason", NOTICE, || logs("(own-cgroup)"));
+    assert!(
+        Path::new(&format!("/proc/{miner}/exe")).exists(),
+        "it lives"
+    );
+    assert!(podman.runs("agent"));
+}
