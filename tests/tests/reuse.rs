@@ -272,9 +272,9 @@ fn where_pids_are_few_and_miners_are_being_killed_all_others_end_by_themselves()
         "--action",
         "kill",
         "--max-kills",
-        "0",
+        "1000",
         "--max-kills-per-image",
-        "0",
+        "1000",
     ];
     let mine = ["--state-dir", &state, "--min-score", "1", "--deny", &deny];
     let daemon = Daemon::start(&[&flags[..], &mine].concat());
