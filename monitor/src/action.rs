@@ -5,6 +5,7 @@
 //! start time and image are checked once more, then the signal goes through
 //! the pidfd. Whatever cannot be established is a refusal.
 
+pub mod ban;
 mod signals;
 
 use std::{io, time::Duration};

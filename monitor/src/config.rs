@@ -13,6 +13,7 @@ use clap::ValueEnum;
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Serialize;
 
+use crate::action::ban::Policy;
 use crate::cli::RunArgs;
 use crate::score::FAMILIES;
 
@@ -68,6 +69,8 @@ pub struct Config {
     pub act_on: ActOn,
     /// Time between SIGTERM and SIGKILL, 0 to 60 s.
     pub grace: Duration,
+    /// What is banned, and how.
+    pub ban: Policy,
     /// Who is never acted on.
     pub allow: Vec<Rule>,
     /// Who is a miner whatever the score; `allow` wins.
@@ -105,6 +108,9 @@ impl Config {
             patience,
             act_on,
             grace,
+            ban,
+            ban_with,
+            pin_dir,
             allow,
             deny,
             sample_hz,
@@ -159,6 +165,18 @@ impl Config {
                 "must be from 0s to 60s",
                 |d| *d <= seconds(60),
             )?,
+            ban: Policy {
+                ttl: accept(
+                    "--ban",
+                    *ban,
+                    humantime::format_duration(*ban),
+                    "must be 0, or from 1s to 365d",
+                    |d| d.is_zero() || (seconds(1)..=Duration::from_hours(365 * 24)).contains(d),
+                )?,
+                with: *ban_with,
+                dir: pin_dir.clone(),
+                enforce: *action == Action::Kill,
+            },
             allow: parse_rules("--allow", allow, &users)?,
             deny: parse_rules("--deny", deny, &users)?,
             sample_hz: accept(

@@ -5,6 +5,7 @@
 //! Everything is judged once a second. Blocking work (waiting for a process to
 //! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
+mod bans;
 mod groups;
 mod judge;
 mod orders;
@@ -32,7 +33,7 @@ use self::{
     teller::Teller,
 };
 use crate::{
-    action::{self, Order, Outcome, Refusal},
+    action::{self, Order, Outcome, Refusal, ban::Bans},
     collector::{Collector, Standing},
     config::{Action, Config},
     event::{self, Process},
@@ -110,7 +111,8 @@ pub async fn run(
     }));
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
-    let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes);
+    let bans = Bans::start(config.ban.clone(), Arc::clone(&metrics))?;
+    let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes, bans);
     // Every series is there before anybody is told to come and look.
     daemon.tick();
     daemon.announce();
@@ -140,6 +142,7 @@ struct Daemon {
     groups: Groups,
     ticks: u32,
     orders: Orders,
+    bans: Bans,
     /// Of the probes' counters, as of the last tick.
     small_exit_ns: u64,
 }
@@ -152,6 +155,7 @@ impl Daemon {
         teller: Teller,
         metrics: Arc<Metrics>,
         probes: Probes,
+        bans: Bans,
     ) -> Self {
         Self {
             collector: Collector::new(arch, nanoseconds(config.patience)),
@@ -164,6 +168,7 @@ impl Daemon {
             groups: Groups::new(config.sample_hz),
             ticks: 0,
             orders: Orders::new(),
+            bans,
             config,
             model,
             teller,
@@ -183,6 +188,7 @@ impl Daemon {
             tokio::select! {
                 () = &mut shutdown => return,
                 report = self.orders.next() => self.conclude(report),
+                report = self.bans.next() => self.take_ban_report(report),
                 _ = timer.tick() => {
                     self.drain();
                     drains = (drains + 1) % DRAINS_A_TICK;
@@ -269,6 +275,7 @@ impl Daemon {
                     image,
                     grace,
                 };
+                bans::condemn(&self.bans, subject, image, &self.config.deny);
                 self.orders.give(order, lineage, family);
             }
             (Ok(_), _) => {

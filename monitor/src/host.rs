@@ -8,8 +8,9 @@ pub mod maps;
 mod root;
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
-    fs::Metadata,
+    fs::{File, Metadata},
     io::{self, Read},
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
@@ -186,6 +187,25 @@ impl Seen {
         (Image::from(&file) == image).then(|| path.to_string_lossy().into_owned())
     }
 
+    /// Opens the file it executes, wherever that is by now.
+    ///
+    /// # Errors
+    /// It is gone, has none (a kernel thread) or may not be looked at.
+    pub fn open_exe(&self) -> Result<File, LookError> {
+        let file = File::open(root::folder(self.folder.pid()).join("exe"))?;
+        // The path is by id: make sure it was still this process's.
+        self.start_ticks()?;
+        Ok(file)
+    }
+
+    /// The path its link reads, as it is: hostile.
+    ///
+    /// # Errors
+    /// It is gone, has none or may not be looked at.
+    pub fn link(&self) -> Result<PathBuf, LookError> {
+        self.exe()
+    }
+
     /// Its threads, [`MAX_THREADS`] of them at the most.
     fn threads(&self) -> impl Iterator<Item = i32> {
         let tasks = self.folder.tasks().into_iter().flatten().flatten();
@@ -322,7 +342,7 @@ fn cgroup(text: &[u8]) -> Option<String> {
 
 /// Whether on the host this path leads to the file with this inode, and only
 /// root can have put it there. A container's files are not on the host's paths.
-fn is_roots_own(path: &Path, inode: u64) -> bool {
+pub(crate) fn is_roots_own(path: &Path, inode: u64) -> bool {
     const WRITABLE_BY_OTHERS: u32 = 0o022;
     // Only where the system keeps its own: a look at any path a process has
     // mapped could wake a network file system.
@@ -360,6 +380,25 @@ pub fn lineage() -> Vec<u32> {
         }
     }
     chain
+}
+
+/// Everybody who executes an image, with the parent each has now.
+#[must_use]
+pub fn executing(image: Image) -> BTreeMap<u32, u32> {
+    let folders = root::folder(1)
+        .parent()
+        .map(std::fs::read_dir)
+        .into_iter()
+        .flatten();
+    folders
+        .flatten()
+        .flatten()
+        .filter_map(|folder| {
+            let pid = folder.file_name().to_str()?.parse().ok()?;
+            let seen = Seen::open_pid(pid).ok()?;
+            (seen.image().ok()? == image).then_some((pid, seen.parent().ok()?))
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use std::{
 
 use clap::Parser as _;
 use monitor::{
-    cli::{Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, RunArgs},
+    action::ban::list,
+    cli::{BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, RunArgs},
     config::Config,
     daemon, doctor,
     exit::Failure,
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Explain(args) => explain(&args),
         Command::Record(args) => record(&args),
+        Command::Bans(args) => bans(&args),
         Command::Doctor(args) => doctor(&args),
     };
     result.unwrap_or_else(|failure| {
@@ -85,6 +87,12 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
         command,
     )?;
     eprintln!("unjack: {windows} windows recorded in {}", file.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn bans(args: &BansArgs) -> Result<ExitCode, Failure> {
+    let text = list::run(args)?;
+    io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

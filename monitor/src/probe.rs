@@ -3,7 +3,9 @@
 //! [`Probes`] owns everything in the kernel; dropping it detaches and unloads
 //! all of it, as does the death of the process: nothing is pinned.
 
+pub mod bans;
 pub mod cost;
+mod pins;
 mod sampler;
 mod table;
 
@@ -273,6 +275,10 @@ fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
         inode_number,
         inode_super,
         super_device,
+        inode_ctime: _,
+        bprm_file: _,
+        task_parent: _,
+        task_comm: _,
         task_rchar,
         task_wchar,
         rounding,

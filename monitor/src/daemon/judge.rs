@@ -95,7 +95,8 @@ impl Daemon {
                 count_stolen(&self.metrics, subject, cpu_ns);
             }
             let hashing_too = self.config.act_on == ActOn::Hashing;
-            if verdict == Verdict::Miner || (hashing_too && verdict == Verdict::Hashing) {
+            let condemned = verdict == Verdict::Miner || subject.case.banned;
+            if condemned || (hashing_too && verdict == Verdict::Hashing) {
                 targets.push(subject.profile.process);
             }
         }

@@ -1,0 +1,724 @@
+//! The thread that keeps the bans.
+//!
+//! It sleeps until the daemon, the kernel or a finished hash has something for
+//! it, and once a second it looks at the bans themselves: they end, and
+//! `unjack bans` changes them behind its back. What the kernel asks about is
+//! hashed elsewhere; nothing here reads a file's content.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fs::{File, Metadata},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender},
+    },
+    time::{Duration, Instant},
+};
+
+use monitor_ebpf::bans::{
+    ANCESTORS, Ancestor, BAN_COPY, BAN_HASHED, BY_SIGNAL, Ban, BanCount, BanKey, BanRecord,
+    KIND_REFUSED, KIND_UNKNOWN, KNOWN_IMAGES, MAX_BANS,
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::sync::mpsc;
+use zerocopy::FromBytes;
+
+use super::{
+    Condemned, Listed, MAX_HASHING, Policy, Report, Request, boottime_ns,
+    hash::{self, Sha256},
+    key, new_ban,
+    origin::Origin,
+    rule::{self, Spared},
+    sha256, warn,
+};
+use crate::{
+    event::Process,
+    host::{self, Image, Seen},
+    metrics::Metrics,
+    probe::{
+        ProbeError,
+        bans::{PinDir, Programs, Records, Tables},
+    },
+};
+
+/// Time between two looks at the bans.
+const TICK: Duration = Duration::from_secs(1);
+/// Time between two tries to load the programs.
+const RETRY: Duration = Duration::from_secs(60);
+/// Processes that were condemned and may still be about.
+const MAX_CONDEMNED: usize = 64;
+/// Records taken before requests are looked at again.
+const MAX_RECORDS: usize = 256;
+
+/// The keeper's own way to be reached.
+pub(super) struct Own {
+    pub(super) requests: SyncSender<Request>,
+    pub(super) wake: Arc<OwnedFd>,
+}
+
+/// Has the keeper look at its requests.
+pub(super) fn wake(fd: &OwnedFd) {
+    // It fails only if the keeper has 2^64 wakings before it.
+    let _written = rustix::io::write(fd, &1_u64.to_ne_bytes());
+}
+
+/// What is asked about a file.
+#[derive(Clone, Copy, Debug)]
+enum Why {
+    /// It was just banned.
+    Banned,
+    /// The kernel does not know it.
+    Unknown([Ancestor; ANCESTORS]),
+}
+
+/// A file, hashed.
+pub(super) struct Hashed {
+    key: BanKey,
+    process: Process,
+    why: Why,
+    found: Result<Found, Spared>,
+}
+
+struct Found {
+    /// `None` if it is too large.
+    sha256: Option<Sha256>,
+    image: Image,
+    path: PathBuf,
+    /// It may not be banned.
+    spared: Option<Spared>,
+}
+
+pub(super) struct Keeper {
+    policy: Policy,
+    metrics: Arc<Metrics>,
+    reports: mpsc::Sender<Report>,
+    own: Own,
+    dir: Option<PinDir>,
+    /// Loaded if anything may be changed.
+    programs: Option<Programs>,
+    /// Pinned ones, if nothing may be changed.
+    watched: Option<Tables>,
+    ring: Option<Records>,
+    generation: u32,
+    /// The hash of images the kernel does not ask about any more, and whether
+    /// they may be banned.
+    known: HashMap<BanKey, (Sha256, bool)>,
+    /// What is banned, by its hash.
+    hashes: HashMap<Sha256, Ban>,
+    hashing: usize,
+    condemned: VecDeque<Process>,
+    /// When the kernel refused the programs.
+    failed: Option<Instant>,
+}
+
+impl Keeper {
+    pub(super) fn new(
+        policy: Policy,
+        metrics: Arc<Metrics>,
+        reports: mpsc::Sender<Report>,
+        own: Own,
+    ) -> Self {
+        Self {
+            policy,
+            metrics,
+            reports,
+            own,
+            dir: None,
+            programs: None,
+            watched: None,
+            ring: None,
+            generation: 1,
+            known: HashMap::new(),
+            hashes: HashMap::new(),
+            hashing: 0,
+            condemned: VecDeque::new(),
+            failed: None,
+        }
+    }
+
+    /// Works until it is told to stop.
+    pub(super) fn run(mut self, requests: &Receiver<Request>) {
+        if self.policy.enforce && !self.policy.ttl.is_zero() {
+            self.dir = PinDir::prepare(&self.policy.dir)
+                .inspect_err(|error| tracing::warn!("bans will end with this process: {error}"))
+                .ok();
+        }
+        self.tick();
+        let mut ticked = Instant::now();
+        loop {
+            self.wait(TICK.saturating_sub(ticked.elapsed()));
+            for request in requests.try_iter() {
+                match request {
+                    Request::Condemn(condemned, _done) => self.condemn(condemned),
+                    Request::Hashed(hashed) => self.take_hash(hashed),
+                    Request::Stop => return self.leave(),
+                }
+            }
+            self.drain();
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.tick();
+            }
+        }
+    }
+
+    fn wait(&self, time: Duration) {
+        let mut fds = vec![PollFd::new(&self.own.wake, PollFlags::IN)];
+        if let Some(ring) = &self.ring {
+            fds.push(PollFd::from_borrowed_fd(ring.as_fd(), PollFlags::IN));
+        }
+        let timeout = Timespec {
+            tv_sec: time.as_secs().try_into().unwrap_or(1),
+            tv_nsec: time.subsec_nanos().into(),
+        };
+        // Whatever it was that ended it, everything is looked at.
+        let _ready = poll(&mut fds, Some(&timeout));
+        let mut count = [0; 8];
+        // There may be nothing to read.
+        let _read = rustix::io::read(&self.own.wake, &mut count);
+    }
+
+    fn tables(&mut self) -> Option<&mut Tables> {
+        match &mut self.programs {
+            Some(programs) if programs.is_attached() => Some(&mut programs.tables),
+            Some(_) => None,
+            None => self.watched.as_mut(),
+        }
+    }
+
+    /// Looks at the bans: adopts, lifts what is over, tells the kernel and the
+    /// metrics.
+    fn tick(&mut self) {
+        if let Err(error) = self.follow() {
+            warn("bans cannot be kept", &error);
+        }
+        let now_ns = boottime_ns();
+        let enforce = self.policy.enforce;
+        let Some(tables) = self.tables() else {
+            self.metrics.bans.set(0);
+            self.hashes.clear();
+            return;
+        };
+        let all = match tables.all() {
+            Ok(all) => all,
+            Err(error) => return warn("bans cannot be read", &error),
+        };
+        let (live, over): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|(_, ban, _)| ban.expires_ns > now_ns);
+        if enforce {
+            for (key, _, _) in over {
+                if let Err(error) = tables.lift(&key) {
+                    warn("a ban that is over stays in the list", &error);
+                }
+            }
+        }
+        match tables.stats() {
+            Ok(stats) => self.metrics.mirror_bans(live.len(), &stats),
+            Err(error) => warn("the bans' counters cannot be read", &error),
+        }
+        self.learn(&live);
+        if enforce && live.is_empty() {
+            self.release();
+        }
+    }
+
+    /// Takes note of which hashes are banned. Images that were known before one
+    /// was are banned if they have it.
+    fn learn(&mut self, live: &[(BanKey, Ban, BanCount)]) {
+        let mut hashes: HashMap<Sha256, Ban> = HashMap::new();
+        for (_, ban, _) in live {
+            if let Some(sha256) = sha256(ban) {
+                let known = hashes.entry(sha256).or_insert(*ban);
+                if ban.expires_ns > known.expires_ns {
+                    *known = *ban;
+                }
+            }
+        }
+        let new: Vec<(Sha256, Ban)> = hashes
+            .iter()
+            .filter(|(sha256, _)| !self.hashes.contains_key(*sha256))
+            .map(|(sha256, ban)| (*sha256, *ban))
+            .collect();
+        self.hashes = hashes;
+        for (sha256, ban) in new {
+            self.spread(sha256, &ban);
+        }
+    }
+
+    /// Bans the images that are known to be the same as one that is banned.
+    fn spread(&mut self, sha256: Sha256, ban: &Ban) {
+        let same: Vec<BanKey> = self
+            .known
+            .iter()
+            .filter(|(_, (known, may))| *known == sha256 && *may)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in same {
+            self.known.remove(&key);
+            let copy = Ban {
+                flags: BAN_HASHED | BAN_COPY,
+                ..*ban
+            };
+            self.put(&key, copy);
+        }
+    }
+
+    /// Has the programs that are to be there: loaded if anything may be changed,
+    /// and attached if there are bans of somebody's.
+    fn follow(&mut self) -> Result<(), ProbeError> {
+        if self.dir.is_none() {
+            self.dir = PinDir::find(&self.policy.dir).ok();
+        }
+        if !self.policy.enforce {
+            self.watched = match &self.dir {
+                Some(dir) => Tables::pinned(dir)?,
+                None => None,
+            };
+            let ring = self.watched.as_ref().map(Tables::ring).transpose()?;
+            self.ring = ring;
+            return Ok(());
+        }
+        let pinned = match &self.dir {
+            Some(dir) => Tables::pinned(dir)?,
+            None => None,
+        };
+        let attached = self.programs.as_ref().is_some_and(Programs::is_attached);
+        let foreign = match (&self.programs, &pinned) {
+            (Some(programs), Some(pinned)) => !programs.tables.is_same(pinned),
+            _ => false,
+        };
+        if foreign {
+            // Somebody else's, made while there were none: they count.
+            self.ring = None;
+            self.programs = None;
+        }
+        let needed = pinned.is_some() || !self.policy.ttl.is_zero();
+        let again = self.failed.is_none_or(|at| at.elapsed() >= RETRY);
+        if self.programs.is_none() && needed && again {
+            self.failed = Some(Instant::now());
+            self.programs = Some(Programs::load(self.policy.with, self.dir.clone())?);
+        }
+        if pinned.is_some() && self.programs.is_some() && (foreign || !attached) {
+            self.attach()?;
+        }
+        Ok(())
+    }
+
+    /// From now on execs are refused, and asked about.
+    fn attach(&mut self) -> Result<(), ProbeError> {
+        let Some(programs) = &mut self.programs else {
+            return Err(ProbeError::Mismatch("programs"));
+        };
+        if programs.is_attached() {
+            return Ok(());
+        }
+        programs.attach()?;
+        self.ring = Some(programs.tables.ring()?);
+        let before = programs.tables.state()?.generation;
+        self.generation = before.wrapping_add(1).max(1);
+        self.known.clear();
+        programs.tables.set_state(self.generation, true)?;
+        tracing::info!(
+            "banned images are refused {}",
+            if programs.by_lsm {
+                "by BPF LSM"
+            } else {
+                "by a signal"
+            }
+        );
+        Ok(())
+    }
+
+    /// There are no bans: nothing is refused, and nothing costs anything.
+    fn release(&mut self) {
+        self.ring = None;
+        self.known.clear();
+        if let Some(programs) = &mut self.programs
+            && let Err(error) = programs.detach()
+        {
+            warn("bans stay in the kernel", &error);
+        }
+    }
+
+    /// The daemon leaves: bans stay, and nobody answers any more.
+    fn leave(mut self) {
+        self.tick();
+        let generation = self.generation;
+        if self.policy.enforce
+            && let Some(tables) = self.tables()
+            && let Err(error) = tables.set_state(generation, false)
+        {
+            warn("the kernel goes on asking about images", &error);
+        }
+    }
+
+    fn drain(&mut self) {
+        for _ in 0..MAX_RECORDS {
+            let record = self.ring.as_mut().and_then(|ring| {
+                ring.next()
+                    .map(|bytes| BanRecord::read_from_bytes(&bytes).ok())
+            });
+            match record {
+                None => return,
+                Some(Some(record)) if record.kind == KIND_REFUSED => self.tell_refused(&record),
+                Some(Some(record)) if record.kind == KIND_UNKNOWN => self.answer(&record),
+                Some(_) => tracing::error!("the programs that refuse images are of another make"),
+            }
+        }
+    }
+
+    fn tell_refused(&mut self, record: &BanRecord) {
+        let Some(listed) = self.listed(&record.key) else {
+            return; // lifted meanwhile
+        };
+        let report = Report::Refused {
+            pid: record.lineage[0].tgid,
+            killed: record.by == BY_SIGNAL,
+            ban: listed,
+            origin: Origin::of(&record.lineage),
+        };
+        self.report(report);
+    }
+
+    fn listed(&mut self, key: &BanKey) -> Option<Listed> {
+        let all = self.tables()?.all().ok()?;
+        all.iter()
+            .find(|(known, _, _)| known == key)
+            .map(|(key, ban, count)| Listed::new(key, ban, count, boottime_ns()))
+    }
+
+    fn report(&self, report: Report) {
+        // An error means that the daemon is on its way out.
+        let _sent = self.reports.blocking_send(report);
+    }
+
+    /// The kernel asks about an image: it is hashed, if there is anything to
+    /// compare the hash with.
+    fn answer(&mut self, record: &BanRecord) {
+        // One that is being hashed may be of an image that was just banned.
+        let nothing = self.hashes.is_empty() && self.hashing == 0;
+        if !self.policy.enforce || nothing {
+            return;
+        }
+        if self.hashing >= MAX_HASHING {
+            self.metrics.count_hashed("deferred");
+            return;
+        }
+        let process = Process {
+            tgid: record.lineage[0].tgid,
+            start_ns: record.lineage[0].start_ns,
+        };
+        self.hash(record.key, process, Why::Unknown(record.lineage), None);
+    }
+
+    /// Hashes the image of a process on a thread of its own. One that hangs in a
+    /// file system that does not answer takes its place for good.
+    fn hash(&mut self, key: BanKey, process: Process, why: Why, opened: Option<Opened>) {
+        let (requests, wake) = (self.own.requests.clone(), Arc::clone(&self.own.wake));
+        let started = std::thread::Builder::new()
+            .name("hash".to_owned())
+            .spawn(move || {
+                let found = opened
+                    .map_or_else(
+                        || {
+                            let seen = Seen::open(process).map_err(|_| Spared::Gone)?;
+                            open(&seen)
+                        },
+                        Ok,
+                    )
+                    .and_then(|opened| look(opened, &key));
+                let hashed = Hashed {
+                    key,
+                    process,
+                    why,
+                    found,
+                };
+                // An error means that the keeper is gone.
+                let _sent = requests.send(Request::Hashed(hashed));
+                self::wake(&wake);
+            });
+        match started {
+            Ok(_) => self.hashing += 1,
+            Err(error) => tracing::warn!("cannot hash an image: {error}"),
+        }
+    }
+
+    fn take_hash(&mut self, hashed: Hashed) {
+        self.hashing -= 1;
+        let Hashed {
+            key,
+            process,
+            why,
+            found,
+        } = hashed;
+        let found = match found {
+            Ok(found) => found,
+            Err(reason) => {
+                self.metrics.count_hashed("unreadable");
+                tracing::debug!("an image was not hashed: {}", reason.name());
+                return self.tell_banned(&key, why);
+            }
+        };
+        let Some(sha256) = found.sha256 else {
+            self.metrics.count_hashed("too-large");
+            self.mark_known(&key);
+            return self.tell_banned(&key, why);
+        };
+        match why {
+            Why::Banned => {
+                self.metrics.count_hashed("banned");
+                self.name_ban(&key, sha256);
+                self.tell_banned(&key, why);
+            }
+            Why::Unknown(lineage) => self.recognise(&key, process, &found, sha256, &lineage),
+        }
+    }
+
+    fn tell_banned(&mut self, key: &BanKey, why: Why) {
+        if matches!(why, Why::Banned)
+            && let Some(listed) = self.listed(key)
+        {
+            self.report(Report::Banned(listed));
+        }
+    }
+
+    /// The hash of an image that was just banned is known now.
+    fn name_ban(&mut self, key: &BanKey, sha256: Sha256) {
+        let all = self.tables().and_then(|tables| tables.all().ok());
+        let found = all.into_iter().flatten().find(|(known, _, _)| known == key);
+        if let Some((_, ban, _)) = found {
+            let named = Ban {
+                sha256: sha256.0,
+                flags: ban.flags | BAN_HASHED,
+                ..ban
+            };
+            self.put(key, named);
+            self.hashes.insert(sha256, named);
+            self.spread(sha256, &named);
+        }
+    }
+
+    /// Compares an unknown image with those that are banned.
+    fn recognise(
+        &mut self,
+        key: &BanKey,
+        process: Process,
+        found: &Found,
+        sha256: Sha256,
+        lineage: &[Ancestor; ANCESTORS],
+    ) {
+        let Some(ban) = self.hashes.get(&sha256).copied() else {
+            self.metrics.count_hashed("clean");
+            self.remember(key, sha256, found.spared.is_none());
+            return;
+        };
+        if let Some(reason) = found.spared {
+            self.metrics.count_hashed("spared");
+            tracing::warn!(
+                "a copy of a banned image is spared ({}): {}",
+                reason.name(),
+                crate::text::clean(found.path.as_os_str().as_encoded_bytes(), 256)
+            );
+            self.remember(key, sha256, false);
+            return;
+        }
+        self.metrics.count_hashed("banned");
+        let copy = Ban {
+            expires_ns: ban.expires_ns,
+            sha256: sha256.0,
+            flags: BAN_HASHED | BAN_COPY,
+            ..new_ban(&found.path, Duration::ZERO, 0)
+        };
+        self.put(key, copy);
+        let listed = Listed::new(key, &copy, &BanCount::default(), boottime_ns());
+        let report = Report::Recognised {
+            process,
+            image: found.image,
+            ban: listed,
+            origin: Origin::of(lineage),
+        };
+        self.report(report);
+    }
+
+    /// The kernel need not ask about this image again.
+    fn remember(&mut self, key: &BanKey, sha256: Sha256, may_be_banned: bool) {
+        if self.known.len() >= KNOWN_IMAGES as usize {
+            // Begin anew: the kernel then asks about all of them again.
+            self.known.clear();
+            self.generation = self.generation.wrapping_add(1).max(1);
+            let generation = self.generation;
+            if let Some(tables) = self.tables()
+                && let Err(error) = tables.set_state(generation, true)
+            {
+                return warn("the kernel cannot be told", &error);
+            }
+        }
+        self.known.insert(*key, (sha256, may_be_banned));
+        self.mark_known(key);
+    }
+
+    fn mark_known(&mut self, key: &BanKey) {
+        let generation = self.generation;
+        if let Some(tables) = self.tables()
+            && let Err(error) = tables.mark_known(key, generation)
+        {
+            warn("the kernel asks about an image again", &error);
+        }
+    }
+
+    /// Writes a ban, if there is no room in the place of the oldest copy's.
+    fn put(&mut self, key: &BanKey, ban: Ban) -> bool {
+        let Some(tables) = self.tables() else {
+            return false;
+        };
+        match make_room(tables, key).and_then(|room| {
+            if room != Room::None {
+                tables.ban(key, ban)?;
+            }
+            Ok(room)
+        }) {
+            Ok(Room::Free) => true,
+            Ok(Room::Made) => {
+                self.metrics.count_spared(Spared::Full);
+                true
+            }
+            Ok(Room::None) => false,
+            Err(error) => {
+                warn("an image could not be banned", &error);
+                false
+            }
+        }
+    }
+
+    /// Bans the image of a process that is about to be ended, if it may be.
+    fn condemn(&mut self, condemned: Condemned) {
+        let process = condemned.process;
+        if self.condemned.len() == MAX_CONDEMNED {
+            self.condemned.pop_front();
+        }
+        self.condemned.push_back(process);
+        if let Err(reason) = self.try_condemn(condemned) {
+            self.metrics.count_spared(reason);
+            self.report(Report::Spared { process, reason });
+        }
+    }
+
+    fn try_condemn(&mut self, condemned: Condemned) -> Result<(), Spared> {
+        let Condemned {
+            process,
+            image,
+            key: told,
+            homes,
+            family,
+            denied,
+        } = condemned;
+        if denied {
+            return Err(Spared::Denied);
+        }
+        rule::by_code(family, homes)?;
+        let seen = Seen::open(process).map_err(|_| Spared::Gone)?;
+        let opened = open(&seen)?;
+        let Opened { meta, path, .. } = &opened;
+        if Image::from(meta) != image || image.inode != told.inode {
+            return Err(Spared::Gone);
+        }
+        file_rule(path, meta)?;
+        let executing = host::executing(image);
+        rule::by_use(process.tgid, &executing, |pid| {
+            self.condemned.iter().any(|known| known.tgid == pid)
+        })?;
+        let key = key(told.device, meta);
+        if self.listed(&key).is_some() {
+            return Ok(()); // by its hash already
+        }
+        self.attach().map_err(|error| {
+            warn("an image could not be banned", &error);
+            Spared::Failed
+        })?;
+        let ban = new_ban(path, self.policy.ttl, 0);
+        if !self.put(&key, ban) {
+            return Err(Spared::Full);
+        }
+        // It is open, so that it can be hashed when the process is gone.
+        self.hash(key, process, Why::Banned, Some(opened));
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Room {
+    /// There was room.
+    Free,
+    /// The oldest copy's ban was lifted.
+    Made,
+    /// There is none.
+    None,
+}
+
+/// Sees to it that a ban of `key` fits.
+fn make_room(tables: &mut Tables, key: &BanKey) -> Result<Room, ProbeError> {
+    let all = tables.all()?;
+    let known = all.iter().any(|(other, _, _)| other == key);
+    if known || all.len() < MAX_BANS as usize {
+        return Ok(Room::Free);
+    }
+    let copies = all.iter().filter(|(_, ban, _)| ban.flags & BAN_COPY != 0);
+    match copies.min_by_key(|(_, ban, _)| ban.since_ns) {
+        Some((oldest, _, _)) => tables.lift(oldest).map(|()| Room::Made),
+        None => Ok(Room::None),
+    }
+}
+
+/// A file that a process executes.
+struct Opened {
+    file: File,
+    meta: Metadata,
+    /// The path it was executed by, hostile.
+    path: PathBuf,
+}
+
+fn open(seen: &Seen) -> Result<Opened, Spared> {
+    let file = seen.open_exe().map_err(|_| Spared::Gone)?;
+    let meta = file.metadata().map_err(|_| Spared::Gone)?;
+    let path = seen.link().map_err(|_| Spared::Gone)?;
+    Ok(Opened { file, meta, path })
+}
+
+/// Whether the file may be banned.
+pub(super) fn file_rule(path: &Path, meta: &Metadata) -> Result<(), Spared> {
+    const WRITABLE_BY_OTHERS: u32 = 0o022;
+    let own = std::fs::metadata("/proc/self/exe");
+    rule::by_file(&rule::Facts {
+        path,
+        system: host::is_roots_own(path, meta.ino()),
+        roots: meta.uid() == 0 && meta.mode() & WRITABLE_BY_OTHERS == 0,
+        myself: own.is_ok_and(|own| Image::from(&own) == Image::from(meta)),
+    })
+}
+
+/// Hashes a file, if it is still the image that `key` is of. Whatever the process
+/// executes by now, another image must not be banned for it.
+fn look(opened: Opened, key: &BanKey) -> Result<Found, Spared> {
+    let Opened { file, meta, path } = opened;
+    let same = |meta: &Metadata| super::key(key.device, meta) == *key;
+    if !same(&meta) {
+        return Err(Spared::Gone);
+    }
+    let sha256 = hash::sha256(&file).map_err(|_| Spared::Gone)?;
+    // It may have been written to meanwhile.
+    if !file.metadata().is_ok_and(|after| same(&after)) {
+        return Err(Spared::Gone);
+    }
+    Ok(Found {
+        sha256,
+        image: Image::from(&meta),
+        spared: file_rule(&path, &meta).err(),
+        path,
+    })
+}
