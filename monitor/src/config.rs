@@ -120,6 +120,7 @@ impl Config {
         } = args;
         let users = parse_passwd(passwd);
         let seconds = |n| Duration::from_secs(n);
+        let allow = parse_rules("--allow", allow, &users)?;
         Ok(Self {
             action: accept(
                 "--action",
@@ -176,8 +177,9 @@ impl Config {
                 with: *ban_with,
                 dir: pin_dir.clone(),
                 enforce: *action == Action::Kill,
+                allow: allow.clone(),
             },
-            allow: parse_rules("--allow", allow, &users)?,
+            allow,
             deny: parse_rules("--deny", deny, &users)?,
             sample_hz: accept(
                 "--sample-hz",

@@ -98,6 +98,7 @@ pub async fn run(
     }
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
     let ready = Arc::new(AtomicBool::new(false));
+    let bans = Bans::start(config.ban.clone(), Arc::clone(&metrics))?;
     let probes = Probes::attach(Settings::new(None, config.sample_hz, config.window))?;
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -111,8 +112,8 @@ pub async fn run(
     }));
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
-    let bans = Bans::start(config.ban.clone(), Arc::clone(&metrics))?;
     let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes, bans);
+    daemon.bans.wait_ready();
     // Every series is there before anybody is told to come and look.
     daemon.tick();
     daemon.announce();

@@ -44,6 +44,7 @@ use self::{
 };
 use crate::{
     collector::Homes,
+    config::Rule,
     event::{ImageKey, Process},
     host::Image,
     metrics::Metrics,
@@ -60,6 +61,9 @@ const MAX_REPORTS: usize = 64;
 /// How long the end of a process may be put off for its image to be banned
 /// first. It takes a few milliseconds, unless a file system does not answer.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// How long the beginning waits for the keeper: longer than it takes on an
+/// emulated machine.
+const READY: Duration = Duration::from_secs(60);
 /// How long the end waits for the keeper to clear up.
 const STOP: Duration = Duration::from_secs(2);
 /// Characters of a path that are shown.
@@ -76,6 +80,8 @@ pub struct Policy {
     pub dir: PathBuf,
     /// Whether anything may be changed, or else only told.
     pub enforce: bool,
+    /// Who may execute a copy of what is banned.
+    pub allow: Vec<Rule>,
 }
 
 /// A process that is about to be ended.
@@ -239,6 +245,8 @@ pub struct Bans {
     reports: mpsc::Receiver<Report>,
     /// Its sender is dropped when the keeper is done.
     done: Receiver<()>,
+    /// Its sender is dropped when the keeper is ready.
+    ready: Receiver<()>,
     /// New images are banned.
     active: bool,
 }
@@ -260,10 +268,11 @@ impl Bans {
             wake: Arc::clone(&wake),
         };
         let (finished, done) = sync_channel(0);
+        let (begun, ready) = sync_channel(0);
         std::thread::Builder::new()
             .name("bans".to_owned())
             .spawn(move || {
-                Keeper::new(policy, metrics, reporter, own).run(&receiver);
+                Keeper::new(policy, metrics, reporter, own).run(&receiver, begun);
                 drop(finished);
             })?;
         Ok(Self {
@@ -271,8 +280,18 @@ impl Bans {
             wake,
             reports,
             done,
+            ready,
             active,
         })
+    }
+
+    /// Waits until bans that were pinned are adopted, and others could be made:
+    /// loading what that takes may need a second or more.
+    pub fn wait_ready(&self) {
+        // Nothing is ever sent: the end of the channel is the answer.
+        if self.ready.recv_timeout(READY) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("bans are not ready after {READY:?}: others are ended without");
+        }
     }
 
     /// Bans the image of a process that is about to be ended, if it may be.

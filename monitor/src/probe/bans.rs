@@ -303,6 +303,7 @@ pub struct Programs {
     pub tables: Tables,
     /// Whether execs fail, or else processes are killed.
     pub by_lsm: bool,
+    with: With,
     dir: Option<PinDir>,
     links: Vec<FdLink>,
 }
@@ -352,6 +353,7 @@ impl Programs {
             ebpf,
             tables,
             by_lsm,
+            with,
             dir,
             links: Vec::new(),
         })
@@ -373,13 +375,15 @@ impl Programs {
         }
         let mut links: Vec<(&str, FdLink)> = Vec::new();
         if self.by_lsm {
-            let check: &mut Lsm = program(&mut self.ebpf, CHECK)?;
-            let link = check.attach().and_then(|id| check.take_link(id));
-            let refused = |source| ProbeError::Program {
-                name: CHECK,
-                source,
-            };
-            links.push((CHECK, link.map_err(refused)?.into()));
+            match attach_check(&mut self.ebpf) {
+                Ok(link) => links.push((CHECK, link)),
+                // Some processors load what they cannot attach.
+                Err(error) if self.with == With::Auto => {
+                    tracing::warn!("bans go by signal: {error}");
+                    self.by_lsm = false;
+                }
+                Err(error) => return Err(error),
+            }
         }
         let exec: &mut BtfTracePoint = program(&mut self.ebpf, EXEC)?;
         let link = exec.attach().and_then(|id| exec.take_link(id));
@@ -447,6 +451,16 @@ fn load_check(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), ProbeError> {
     check
         .load("bprm_check_security", btf)
         .map_err(|source: ProgramError| ProbeError::Program {
+            name: CHECK,
+            source,
+        })
+}
+
+fn attach_check(ebpf: &mut Ebpf) -> Result<FdLink, ProbeError> {
+    let check: &mut Lsm = program(ebpf, CHECK)?;
+    let link = check.attach().and_then(|id| check.take_link(id));
+    link.map(FdLink::from)
+        .map_err(|source| ProbeError::Program {
             name: CHECK,
             source,
         })

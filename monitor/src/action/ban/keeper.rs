@@ -37,6 +37,7 @@ use super::{
     sha256, warn,
 };
 use crate::{
+    config::{self, Rule},
     event::Process,
     host::{self, Image, Seen},
     metrics::Metrics,
@@ -95,6 +96,8 @@ struct Found {
 
 pub(super) struct Keeper {
     policy: Policy,
+    /// Those of the policy, for the threads that hash.
+    allow: Arc<[Rule]>,
     metrics: Arc<Metrics>,
     reports: mpsc::Sender<Report>,
     own: Own,
@@ -124,6 +127,7 @@ impl Keeper {
         own: Own,
     ) -> Self {
         Self {
+            allow: policy.allow.as_slice().into(),
             policy,
             metrics,
             reports,
@@ -141,14 +145,15 @@ impl Keeper {
         }
     }
 
-    /// Works until it is told to stop.
-    pub(super) fn run(mut self, requests: &Receiver<Request>) {
+    /// Works until it is told to stop. Drops `begun` once it is ready.
+    pub(super) fn run(mut self, requests: &Receiver<Request>, begun: SyncSender<()>) {
         if self.policy.enforce && !self.policy.ttl.is_zero() {
             self.dir = PinDir::prepare(&self.policy.dir)
                 .inspect_err(|error| tracing::warn!("bans will end with this process: {error}"))
                 .ok();
         }
         self.tick();
+        drop(begun);
         let mut ticked = Instant::now();
         loop {
             self.wait(TICK.saturating_sub(ticked.elapsed()));
@@ -421,18 +426,14 @@ impl Keeper {
     /// file system that does not answer takes its place for good.
     fn hash(&mut self, key: BanKey, process: Process, why: Why, opened: Option<Opened>) {
         let (requests, wake) = (self.own.requests.clone(), Arc::clone(&self.own.wake));
+        let allow = Arc::clone(&self.allow);
         let started = std::thread::Builder::new()
             .name("hash".to_owned())
             .spawn(move || {
-                let found = opened
-                    .map_or_else(
-                        || {
-                            let seen = Seen::open(process).map_err(|_| Spared::Gone)?;
-                            open(&seen)
-                        },
-                        Ok,
-                    )
-                    .and_then(|opened| look(opened, &key));
+                let found = match opened {
+                    Some(opened) => look(opened, &key),
+                    None => look_at(process, &key, &allow),
+                };
                 let hashed = Hashed {
                     key,
                     process,
@@ -699,6 +700,29 @@ pub(super) fn file_rule(path: &Path, meta: &Metadata) -> Result<(), Spared> {
         system: host::is_roots_own(path, meta.ino()),
         roots: meta.uid() == 0 && meta.mode() & WRITABLE_BY_OTHERS == 0,
         myself: own.is_ok_and(|own| Image::from(&own) == Image::from(meta)),
+    })
+}
+
+/// Hashes what a process executes, if that is still the image that `key` is of.
+fn look_at(process: Process, key: &BanKey, allow: &[Rule]) -> Result<Found, Spared> {
+    let seen = Seen::open(process).map_err(|_| Spared::Gone)?;
+    let opened = open(&seen)?;
+    let image = Image::from(&opened.meta);
+    let allowed = !allow.is_empty() && {
+        let facts = seen.facts().map_err(|_| Spared::Gone)?;
+        let exe = seen.host_exe(image);
+        let subject = config::Subject {
+            exe: exe.as_deref(),
+            uid: facts.uid,
+            cgroup: &facts.cgroup,
+            family: "",
+        };
+        allow.iter().any(|rule| rule.matches(&subject))
+    };
+    let found = look(opened, key)?;
+    Ok(Found {
+        spared: allowed.then_some(Spared::Allowed).or(found.spared),
+        ..found
     })
 }
 

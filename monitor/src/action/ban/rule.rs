@@ -30,6 +30,8 @@ pub enum Spared {
     Myself,
     /// A `--deny` rule condemned it, not what it executes.
     Denied,
+    /// An `--allow` rule is about who executes the copy.
+    Allowed,
     /// The process was gone, or executed something else by then.
     Gone,
     /// There are as many bans as there can be.
@@ -40,7 +42,7 @@ pub enum Spared {
 
 impl Spared {
     /// Every reason there is.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::System,
         Self::Runtime,
         Self::Elsewhere,
@@ -48,6 +50,7 @@ impl Spared {
         Self::InUse,
         Self::Myself,
         Self::Denied,
+        Self::Allowed,
         Self::Gone,
         Self::Full,
         Self::Failed,
@@ -64,6 +67,7 @@ impl Spared {
             Self::InUse => "in-use",
             Self::Myself => "self",
             Self::Denied => "denied-by-rule",
+            Self::Allowed => "allowed",
             Self::Gone => "gone",
             Self::Full => "full",
             Self::Failed => "failed",
