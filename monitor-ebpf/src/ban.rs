@@ -112,6 +112,9 @@ mod bpf {
     /// The exec fails with "operation not permitted".
     const EPERM: i32 = 1;
     const SIGKILL: u32 = 9;
+    /// The bytes of a name, as helpers count.
+    #[expect(clippy::cast_possible_truncation, reason = "it is 16")]
+    const COMM: u32 = COMM_BYTES as u32;
 
     /// `(struct linux_binprm *bprm)`, once for the file and once for every
     /// interpreter it names.
@@ -236,7 +239,7 @@ mod bpf {
             reserved: 0,
         };
         // Without room it is asked about again.
-        let _full = BAN_IMAGES.insert(key, &known, 0);
+        let _full = BAN_IMAGES.insert(key, known, 0);
         true
     }
 
@@ -262,11 +265,7 @@ mod bpf {
                 (*ancestor).reserved = 0;
                 let comm = process.0.add(TASK_COMM.load() as usize);
                 // Where that fails, it leaves zeroes.
-                bpf_probe_read_kernel(
-                    (&raw mut (*ancestor).comm).cast(),
-                    const { COMM_BYTES as u32 },
-                    comm.cast(),
-                );
+                bpf_probe_read_kernel((&raw mut (*ancestor).comm).cast(), COMM, comm.cast());
                 process = process.follow(&TASK_PARENT).follow(&TASK_LEADER);
             }
         }

@@ -11,6 +11,7 @@
 //! some milliseconds, once.
 
 pub mod hash;
+mod image;
 mod keeper;
 pub mod list;
 pub mod origin;
@@ -63,7 +64,7 @@ const MAX_REPORTS: usize = 64;
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How long the beginning waits for the keeper: longer than it takes on an
 /// emulated machine.
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 /// How long the end waits for the keeper to clear up.
 const STOP: Duration = Duration::from_secs(2);
 /// Characters of a path that are shown.
@@ -233,7 +234,7 @@ enum Request {
     /// Ban its image; the sender is dropped when that is done.
     Condemn(Condemned, SyncSender<()>),
     /// A file was hashed.
-    Hashed(keeper::Hashed),
+    Hashed(Box<keeper::Hashed>),
     /// The daemon leaves.
     Stop,
 }

@@ -7,12 +7,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fs::{File, Metadata},
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::fs::MetadataExt,
-    },
-    path::{Path, PathBuf},
+    os::fd::{AsFd, OwnedFd},
     sync::{
         Arc,
         mpsc::{Receiver, SyncSender},
@@ -30,14 +25,15 @@ use zerocopy::FromBytes;
 
 use super::{
     Condemned, Listed, MAX_HASHING, Policy, Report, Request, boottime_ns,
-    hash::{self, Sha256},
+    hash::Sha256,
+    image::{Found, Opened, file_rule, look, look_at, open},
     key, new_ban,
     origin::Origin,
     rule::{self, Spared},
     sha256, warn,
 };
 use crate::{
-    config::{self, Rule},
+    config::Rule,
     event::Process,
     host::{self, Image, Seen},
     metrics::Metrics,
@@ -50,7 +46,7 @@ use crate::{
 /// Time between two looks at the bans.
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two tries to load the programs.
-const RETRY: Duration = Duration::from_secs(60);
+const RETRY: Duration = Duration::from_mins(1);
 /// Processes that were condemned and may still be about.
 const MAX_CONDEMNED: usize = 64;
 /// Records taken before requests are looked at again.
@@ -69,12 +65,12 @@ pub(super) fn wake(fd: &OwnedFd) {
 }
 
 /// What is asked about a file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Why {
     /// It was just banned.
     Banned,
     /// The kernel does not know it.
-    Unknown([Ancestor; ANCESTORS]),
+    Unknown(Box<[Ancestor; ANCESTORS]>),
 }
 
 /// A file, hashed.
@@ -83,15 +79,6 @@ pub(super) struct Hashed {
     process: Process,
     why: Why,
     found: Result<Found, Spared>,
-}
-
-struct Found {
-    /// `None` if it is too large.
-    sha256: Option<Sha256>,
-    image: Image,
-    path: PathBuf,
-    /// It may not be banned.
-    spared: Option<Spared>,
 }
 
 pub(super) struct Keeper {
@@ -160,7 +147,7 @@ impl Keeper {
             for request in requests.try_iter() {
                 match request {
                     Request::Condemn(condemned, _done) => self.condemn(condemned),
-                    Request::Hashed(hashed) => self.take_hash(hashed),
+                    Request::Hashed(hashed) => self.take_hash(*hashed),
                     Request::Stop => return self.leave(),
                 }
             }
@@ -419,7 +406,12 @@ impl Keeper {
             tgid: record.lineage[0].tgid,
             start_ns: record.lineage[0].start_ns,
         };
-        self.hash(record.key, process, Why::Unknown(record.lineage), None);
+        self.hash(
+            record.key,
+            process,
+            Why::Unknown(Box::new(record.lineage)),
+            None,
+        );
     }
 
     /// Hashes the image of a process on a thread of its own. One that hangs in a
@@ -441,7 +433,7 @@ impl Keeper {
                     found,
                 };
                 // An error means that the keeper is gone.
-                let _sent = requests.send(Request::Hashed(hashed));
+                let _sent = requests.send(Request::Hashed(Box::new(hashed)));
                 self::wake(&wake);
             });
         match started {
@@ -463,25 +455,25 @@ impl Keeper {
             Err(reason) => {
                 self.metrics.count_hashed("unreadable");
                 tracing::debug!("an image was not hashed: {}", reason.name());
-                return self.tell_banned(&key, why);
+                return self.tell_banned(&key, &why);
             }
         };
         let Some(sha256) = found.sha256 else {
             self.metrics.count_hashed("too-large");
             self.mark_known(&key);
-            return self.tell_banned(&key, why);
+            return self.tell_banned(&key, &why);
         };
         match why {
             Why::Banned => {
                 self.metrics.count_hashed("banned");
                 self.name_ban(&key, sha256);
-                self.tell_banned(&key, why);
+                self.tell_banned(&key, &why);
             }
             Why::Unknown(lineage) => self.recognise(&key, process, &found, sha256, &lineage),
         }
     }
 
-    fn tell_banned(&mut self, key: &BanKey, why: Why) {
+    fn tell_banned(&mut self, key: &BanKey, why: &Why) {
         if matches!(why, Why::Banned)
             && let Some(listed) = self.listed(key)
         {
@@ -674,75 +666,4 @@ fn make_room(tables: &mut Tables, key: &BanKey) -> Result<Room, ProbeError> {
         Some((oldest, _, _)) => tables.lift(oldest).map(|()| Room::Made),
         None => Ok(Room::None),
     }
-}
-
-/// A file that a process executes.
-struct Opened {
-    file: File,
-    meta: Metadata,
-    /// The path it was executed by, hostile.
-    path: PathBuf,
-}
-
-fn open(seen: &Seen) -> Result<Opened, Spared> {
-    let file = seen.open_exe().map_err(|_| Spared::Gone)?;
-    let meta = file.metadata().map_err(|_| Spared::Gone)?;
-    let path = seen.link().map_err(|_| Spared::Gone)?;
-    Ok(Opened { file, meta, path })
-}
-
-/// Whether the file may be banned.
-pub(super) fn file_rule(path: &Path, meta: &Metadata) -> Result<(), Spared> {
-    const WRITABLE_BY_OTHERS: u32 = 0o022;
-    let own = std::fs::metadata("/proc/self/exe");
-    rule::by_file(&rule::Facts {
-        path,
-        system: host::is_roots_own(path, meta.ino()),
-        roots: meta.uid() == 0 && meta.mode() & WRITABLE_BY_OTHERS == 0,
-        myself: own.is_ok_and(|own| Image::from(&own) == Image::from(meta)),
-    })
-}
-
-/// Hashes what a process executes, if that is still the image that `key` is of.
-fn look_at(process: Process, key: &BanKey, allow: &[Rule]) -> Result<Found, Spared> {
-    let seen = Seen::open(process).map_err(|_| Spared::Gone)?;
-    let opened = open(&seen)?;
-    let image = Image::from(&opened.meta);
-    let allowed = !allow.is_empty() && {
-        let facts = seen.facts().map_err(|_| Spared::Gone)?;
-        let exe = seen.host_exe(image);
-        let subject = config::Subject {
-            exe: exe.as_deref(),
-            uid: facts.uid,
-            cgroup: &facts.cgroup,
-            family: "",
-        };
-        allow.iter().any(|rule| rule.matches(&subject))
-    };
-    let found = look(opened, key)?;
-    Ok(Found {
-        spared: allowed.then_some(Spared::Allowed).or(found.spared),
-        ..found
-    })
-}
-
-/// Hashes a file, if it is still the image that `key` is of. Whatever the process
-/// executes by now, another image must not be banned for it.
-fn look(opened: Opened, key: &BanKey) -> Result<Found, Spared> {
-    let Opened { file, meta, path } = opened;
-    let same = |meta: &Metadata| super::key(key.device, meta) == *key;
-    if !same(&meta) {
-        return Err(Spared::Gone);
-    }
-    let sha256 = hash::sha256(&file).map_err(|_| Spared::Gone)?;
-    // It may have been written to meanwhile.
-    if !file.metadata().is_ok_and(|after| same(&after)) {
-        return Err(Spared::Gone);
-    }
-    Ok(Found {
-        sha256,
-        image: Image::from(&meta),
-        spared: file_rule(&path, &meta).err(),
-        path,
-    })
 }

@@ -7,7 +7,7 @@ use std::{fmt::Write as _, fs::File, io, os::unix::fs::MetadataExt, path::Path, 
 
 use monitor_ebpf::bans::{BAN_BY_HAND, BAN_HASHED, Ban, BanCount, BanKey};
 
-use super::{Listed, boottime_ns, hash, id, keeper::file_rule, key, new_ban, rule::Spared, sha256};
+use super::{Listed, boottime_ns, hash, id, image::file_rule, key, new_ban, rule::Spared, sha256};
 use crate::{
     cli::{BansArgs, BansCommand},
     probe::{
@@ -166,7 +166,7 @@ fn open(path: &Path) -> Result<(File, std::fs::Metadata), BansError> {
 }
 
 /// The device of a file in the kernel's own encoding (`MKDEV`,
-/// include/linux/kdev_t.h). File systems that show another device than they have
+/// `include/linux/kdev_t.h`). File systems that show another device than they have
 /// (btrfs, overlayfs) are why a ban has a hash too.
 fn device(meta: &std::fs::Metadata) -> u32 {
     const MINOR_BITS: u32 = 20;
@@ -193,15 +193,14 @@ fn add(dir: &Path, path: &Path, ttl: Duration, with: With) -> Result<String, Ban
         ban.flags |= BAN_HASHED;
     }
     let pins = PinDir::prepare(dir)?;
-    match Tables::pinned(&pins)? {
-        Some(mut tables) => tables.ban(&key, ban)?,
-        None => {
-            let mut programs = Programs::load(with, Some(pins.clone()))?;
-            programs.tables.ban(&key, ban)?;
-            programs.attach()?;
-            if Tables::pinned(&pins)?.is_none() {
-                return Err(BansError::NotPinned(dir.display().to_string()));
-            }
+    if let Some(mut tables) = Tables::pinned(&pins)? {
+        tables.ban(&key, ban)?;
+    } else {
+        let mut programs = Programs::load(with, Some(pins.clone()))?;
+        programs.tables.ban(&key, ban)?;
+        programs.attach()?;
+        if Tables::pinned(&pins)?.is_none() {
+            return Err(BansError::NotPinned(dir.display().to_string()));
         }
     }
     let left = humantime::format_duration(ttl);
