@@ -163,7 +163,7 @@ impl Tables {
             Ok(Map::Array(data)) => data.info().ok().map(|info| info.id()),
             _ => None,
         };
-        id(self) == id(other)
+        id(self).is_some() && id(self) == id(other)
     }
 
     /// Every ban, and how often it was hit.
@@ -416,13 +416,20 @@ impl Programs {
         Ok(())
     }
 
-    /// Detaches and unpins them: nothing is refused any more.
+    /// Detaches and unpins them: nothing is refused any more, unless somebody
+    /// pinned others meanwhile.
     ///
     /// # Errors
     /// A pin cannot be removed.
     pub fn detach(&mut self) -> Result<(), ProbeError> {
         self.links.clear();
-        self.dir.as_ref().map_or(Ok(()), unpin)
+        let Some(dir) = &self.dir else {
+            return Ok(());
+        };
+        match Tables::pinned(dir)? {
+            Some(others) if !others.is_same(&self.tables) => Ok(()),
+            _ => unpin(dir),
+        }
     }
 }
 

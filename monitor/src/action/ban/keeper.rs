@@ -295,6 +295,7 @@ impl Keeper {
         if self.programs.is_none() && needed && again {
             self.failed = Some(Instant::now());
             self.programs = Some(Programs::load(self.policy.with, self.dir.clone())?);
+            self.failed = None;
         }
         if pinned.is_some() && self.programs.is_some() && (foreign || !attached) {
             self.attach()?;
@@ -630,10 +631,13 @@ impl Keeper {
         if self.listed(&key).is_some() {
             return Ok(()); // by its hash already
         }
-        self.attach().map_err(|error| {
-            warn("an image could not be banned", &error);
-            Spared::Failed
-        })?;
+        // Somebody may have pinned bans by hand since the last tick.
+        self.follow()
+            .and_then(|()| self.attach())
+            .map_err(|error| {
+                warn("an image could not be banned", &error);
+                Spared::Failed
+            })?;
         let ban = new_ban(path, self.policy.ttl, 0);
         if !self.put(&key, ban) {
             return Err(Spared::Full);
