@@ -353,7 +353,7 @@ mod tests {
     fn check(name: &str, flags: u32, expected: (&str, &str, &str)) {
         let ban = Ban {
             sha256: [0xab; 32],
-            ..new_ban(Path::new(name), Duration::from_secs(60), flags)
+            ..new_ban(Path::new(name), Duration::from_mins(1), flags)
         };
         let listed = Listed::new(&KEY, &ban, &BanCount::default(), ban.since_ns);
         let shown = (listed.id.as_str(), listed.exe.as_str(), listed.reason);
