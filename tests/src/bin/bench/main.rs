@@ -7,6 +7,7 @@
 //! everything is measured in several rounds, and the median is printed with
 //! the least and the most.
 
+mod bans;
 mod model;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use monitor::probe::{
     Probes, Settings,
     cost::{Accounting, Cost, Costs, Empty},
@@ -38,9 +39,16 @@ const ROUNDS: usize = 5;
 
 fn main() -> Result<()> {
     host::require_root();
-    probes()?;
-    model::model()?;
-    agent()
+    match std::env::args().nth(1).as_deref() {
+        None => {
+            probes()?;
+            model::model()?;
+            agent()?;
+            bans::bans()
+        }
+        Some("bans") => bans::bans(),
+        Some(other) => bail!("there is no part called {other}: give none, or bans"),
+    }
 }
 
 /// Nanoseconds a run of every program, beside an empty one.
