@@ -360,8 +360,12 @@ impl Drop for Installed {
 fn a_system_image_is_killed_and_not_banned() {
     let _turn = take_turn();
     let place = Place::new();
-    let daemon = place.daemon(&[]);
     let installed = Installed::new(&place);
+    let list = place.file("deny");
+    let digest = output(Command::new("sha256sum").arg(&installed.0)).stdout;
+    fs::write(&list, digest).expect("it is ours");
+    // What the system has is not taken for a miner by what it executes.
+    let daemon = place.daemon(&["--deny-file", list.to_str().expect("UTF-8")]);
     let miner = Workload::spawn(Command::new(&installed.0).arg("sha256d"));
     let event = spared(&place, &daemon, miner);
     assert_eq!(event["spared"], "system", "{event}");
@@ -544,7 +548,8 @@ fn bans_outlive_the_daemon_and_a_new_one_adopts_them() {
 
     let _ = place.bans(&["flush".as_ref()]);
     eventually("nothing stays loaded", NOTICE, || match loaded() {
-        now if now == before => Ok(()),
+        // What a test before this one left may go as well.
+        now if now.0 <= before.0 && now.1 <= before.1 => Ok(()),
         now => Err(format!("{now:?} instead of {before:?}")),
     });
     assert!(!place.pins.exists());
@@ -592,7 +597,8 @@ fn without_bans_nothing_stays_in_the_kernel() {
     let mut daemon = place.daemon(&[]);
     let _ = daemon.stop(Signal::KILL);
     eventually("nothing stays loaded", NOTICE, || match loaded() {
-        now if now == before => Ok(()),
+        // What a test before this one left may go as well.
+        now if now.0 <= before.0 && now.1 <= before.1 => Ok(()),
         now => Err(format!("{now:?} instead of {before:?}")),
     });
     assert!(!place.pins.exists());

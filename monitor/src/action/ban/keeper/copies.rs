@@ -164,7 +164,7 @@ impl Keeper {
         lineage: &[Ancestor; ANCESTORS],
     ) {
         let sha256 = found.digest;
-        let Some(ban) = self.hashes.get(&sha256).copied() else {
+        let Some(ban) = self.banned(sha256) else {
             self.metrics.count_ban_image("clean");
             self.remember(key, sha256, found.spared.is_none());
             return;
@@ -197,6 +197,21 @@ impl Keeper {
             origin: Origin::of(lineage),
         };
         self.report(report);
+    }
+
+    /// The ban of a hash. `unjack bans` may have lifted it since the last tick.
+    fn banned(&mut self, digest: Digest) -> Option<Ban> {
+        let ban = self.hashes.get(&digest).copied()?;
+        let all = self.tables().and_then(|tables| tables.all().ok());
+        let now_ns = boottime_ns();
+        let lives = |(_, ban, _): &(BanKey, Ban, BanCount)| {
+            sha256(ban) == Some(digest) && ban.expires_ns > now_ns
+        };
+        if all.iter().flatten().any(lives) {
+            return Some(ban);
+        }
+        self.hashes.remove(&digest);
+        None
     }
 
     /// The kernel need not ask about this image again.
