@@ -5,7 +5,6 @@
 //! folder not. All text is cleaned before it leaves here.
 
 pub mod deep;
-mod digest;
 mod facts;
 mod looked;
 pub mod maps;
@@ -16,6 +15,7 @@ pub use self::facts::Facts;
 pub use self::looked::{Looked, Member, Wanted, living, parents};
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fs::Metadata,
     io::{self, Read},
@@ -172,6 +172,14 @@ impl Seen {
         (Image::from(&file) == image).then(|| path.to_string_lossy().into_owned())
     }
 
+    /// The path its link reads, as it is: hostile.
+    ///
+    /// # Errors
+    /// It is gone, has none or may not be looked at.
+    pub fn link(&self) -> Result<PathBuf, LookError> {
+        self.exe()
+    }
+
     /// Its threads, [`MAX_THREADS`] of them at the most.
     fn threads(&self) -> impl Iterator<Item = i32> {
         let tasks = self.folder.tasks().into_iter().flatten().flatten();
@@ -208,29 +216,12 @@ impl Seen {
         Ok(maps::CodeMap::read(file, is_system)?)
     }
 
-    /// SHA-256 of its image in hexadecimal, if it is not too large.
-    #[must_use]
-    pub fn sha256(&self) -> Option<String> {
-        let exe = root::folder(self.folder.pid()).join("exe");
-        let digest = digest::sha256(&exe).ok()?;
-        // The path is by id: make sure it was still this process's.
-        self.start_ticks().ok()?;
-        if digest.is_none() {
-            tracing::warn!("an image is too large to be hashed: no sha256= rule is about it");
-        }
-        digest
-    }
-
     /// Whether its image is the host's own: on the host its path leads to it,
     /// and only root can have put it there.
     #[must_use]
     pub fn is_system(&self, image: Image) -> bool {
-        // Where these are not one with /usr.
-        let older = |path: &Path| ["/bin", "/sbin"].iter().any(|dir| path.starts_with(dir));
-        self.exe().is_ok_and(|path| {
-            (is_roots_own(&path, image.inode) || older(&path) && only_roots(&path, image.inode))
-                && self.host_exe(image).is_some()
-        })
+        self.exe()
+            .is_ok_and(|path| is_systems_own(&path, image.inode) && self.host_exe(image).is_some())
     }
 
     fn bytes(&self, name: &str) -> Option<Vec<u8>> {
@@ -255,6 +246,12 @@ fn is_roots_own(path: &Path, inode: u64) -> bool {
     only_roots(path, inode)
 }
 
+/// The same, or where programs lie that are not one with `/usr`.
+pub(crate) fn is_systems_own(path: &Path, inode: u64) -> bool {
+    let older = || ["/bin", "/sbin"].iter().any(|dir| path.starts_with(dir));
+    is_roots_own(path, inode) || older() && only_roots(path, inode)
+}
+
 /// Whether the file there has this inode, is root's, and nobody else may write
 /// to it.
 fn only_roots(path: &Path, inode: u64) -> bool {
@@ -268,7 +265,12 @@ fn only_roots(path: &Path, inode: u64) -> bool {
 /// kernel's own integer division.
 #[must_use]
 pub fn ticks(start_ns: u64) -> u64 {
-    start_ns / (1_000_000_000 / rustix::param::clock_ticks_per_second())
+    start_ns / tick_ns()
+}
+
+/// Nanoseconds of a clock tick.
+pub(crate) fn tick_ns() -> u64 {
+    1_000_000_000 / rustix::param::clock_ticks_per_second()
 }
 
 /// This process and all it descends from, itself first. Bounded: a chain of
@@ -287,6 +289,25 @@ pub fn lineage() -> Vec<u32> {
         }
     }
     chain
+}
+
+/// Everybody who executes an image, with the parent each has now.
+#[must_use]
+pub fn executing(image: Image) -> BTreeMap<u32, u32> {
+    let folders = root::folder(1)
+        .parent()
+        .map(std::fs::read_dir)
+        .into_iter()
+        .flatten();
+    folders
+        .flatten()
+        .flatten()
+        .filter_map(|folder| {
+            let pid = folder.file_name().to_str()?.parse().ok()?;
+            let seen = Seen::open_pid(pid).ok()?;
+            (seen.image().ok()? == image).then_some((pid, seen.parent().ok()?))
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! everything is measured in several rounds, and the median is printed with
 //! the least and the most.
 
+mod bans;
 mod latency;
 mod model;
 
@@ -51,6 +52,8 @@ struct Cli {
 enum What {
     /// What the probes, the model and the agent cost. This is the default.
     Costs,
+    /// What bans cost others' execs, alone.
+    Bans,
     /// How long a miner mines before it is judged: about ten minutes.
     Latency(latency::Options),
 }
@@ -62,8 +65,10 @@ fn main() -> Result<()> {
         What::Costs => {
             probes()?;
             model::model()?;
-            agent()
+            agent()?;
+            bans::bans()
         }
+        What::Bans => bans::bans(),
         What::Latency(options) => latency::latency(&options),
     }
 }
