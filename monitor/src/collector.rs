@@ -414,8 +414,8 @@ impl Collector {
                 self.bury(subject.remains());
                 Some((subject, *cpu_ns))
             }
-            // Whoever keeps contacts takes those itself.
-            Event::Connect(..) => None,
+            // Whoever keeps contacts, or listens, takes those itself.
+            Event::Connect(..) | Event::Payload(_) => None,
             Event::Sample(sample) => {
                 self.make_room(sample.process);
                 let subject = self
@@ -521,6 +521,12 @@ impl Collector {
     /// One that is sampled.
     pub fn subject(&mut self, process: Process) -> Option<&mut Subject> {
         self.subjects.get_mut(&process)
+    }
+
+    /// Whether one is sampled.
+    #[must_use]
+    pub fn knows(&self, process: Process) -> bool {
+        self.subjects.contains_key(&process)
     }
 
     /// The instruction set code is decoded for.
