@@ -51,6 +51,17 @@ pub const KIND_SAMPLE: u32 = 3;
 /// [`ConnectRecord::kind`].
 pub const KIND_CONNECT: u32 = 8;
 
+/// [`PayloadRecord::kind`].
+pub const KIND_PAYLOAD: u32 = 9;
+
+/// Bytes copied of a packet's payload: the head of a message says what it is.
+pub const PAYLOAD_BYTES: usize = 256;
+/// Packets copied of one watched socket in a second (2^30 ns) at the most.
+/// Mining takes a message every few seconds.
+pub const PAYLOADS_A_SECOND: u32 = 8;
+/// Sockets watched at the same time at the most.
+pub const WATCHED_SOCKETS: u32 = 256;
+
 /// Prefixes of addresses of listed pools at the most: far more than any list of
 /// pools there is, and 8 MiB.
 pub const POOL_PREFIXES: u32 = 1 << 16;
@@ -273,6 +284,46 @@ pub struct PoolStats {
     pub checked: u64,
 }
 
+/// A watched socket, as the probes keep it.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct Watched {
+    /// The second (2^30 ns) that `copied` counts, of those since boot.
+    pub second: u32,
+    /// Packets copied in it.
+    pub copied: u32,
+}
+
+/// The head of a packet's payload on a watched socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct PayloadRecord {
+    /// [`KIND_PAYLOAD`].
+    pub kind: u32,
+    /// How many bytes of `payload` are valid.
+    pub len: u32,
+    /// The socket: its cookie, which no other has or will have.
+    pub cookie: u64,
+    /// 1 if it was sent, 0 if it was received.
+    pub sent: u32,
+    /// Always 0.
+    pub reserved: u32,
+    /// The bytes, hostile.
+    pub payload: [u8; PAYLOAD_BYTES],
+}
+
+/// Counters of packets on watched sockets, one set per processor, only ever
+/// growing.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
+pub struct WatchStats {
+    /// Packets with a payload.
+    pub packets: u64,
+    /// Of these, those that begin as a message does and were not copied: the
+    /// socket had its share for the second, or the ring was full.
+    pub dropped: u64,
+}
+
 /// The probes' own counters, one set per processor, only ever growing.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -309,6 +360,9 @@ const _: () = {
     assert!(size_of::<PoolPorts>() == 32 && align_of::<PoolPorts>() == 4);
     assert!(size_of::<ConnectRecord>() == 48 && align_of::<ConnectRecord>() == 8);
     assert!(size_of::<PoolStats>() == 32 && align_of::<PoolStats>() == 8);
+    assert!(size_of::<Watched>() == 8 && align_of::<Watched>() == 4);
+    assert!(size_of::<PayloadRecord>() == 280 && align_of::<PayloadRecord>() == 8);
+    assert!(size_of::<WatchStats>() == 16 && align_of::<WatchStats>() == 8);
     assert!(size_of::<ProbeStats>() == 64 && align_of::<ProbeStats>() == 8);
     assert!(TASK_SLOTS.is_power_of_two());
     assert!(RING_BYTES.is_power_of_two() && RING_BYTES.is_multiple_of(65536));

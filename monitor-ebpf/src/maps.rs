@@ -8,7 +8,7 @@ use aya_ebpf::{
 };
 use monitor_ebpf::{
     KinSlot, POOL_CALLERS, POOL_PREFIXES, PoolPorts, PoolStats, ProbeStats, RING_BYTES,
-    SPILL_ENTRIES, TASK_SLOTS, TaskSlot,
+    SPILL_ENTRIES, TASK_SLOTS, TaskSlot, WATCHED_SOCKETS, WatchStats, Watched,
 };
 
 /// One slot per task, at its id modulo the size: an array lookup costs a few
@@ -56,6 +56,15 @@ pub(crate) static POOL_CALLS: LruHashMap<u32, u64, { POOL_CALLERS as usize }> = 
 /// Counters of connections to listed pools.
 #[btf_map]
 pub(crate) static POOL_STATS: PerCpuArray<PoolStats, 1> = PerCpuArray::new();
+
+/// Sockets whose traffic is looked at, by cookie. Empty but while somebody is
+/// suspected.
+#[btf_map]
+pub(crate) static WATCHED: HashMap<u64, Watched, { WATCHED_SOCKETS as usize }> = HashMap::new();
+
+/// Counters of packets on them.
+#[btf_map]
+pub(crate) static WATCH_STATS: PerCpuArray<WatchStats, 1> = PerCpuArray::new();
 
 /// Adds to this processor's counters.
 #[inline(always)]

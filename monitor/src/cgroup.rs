@@ -228,6 +228,13 @@ impl Layout {
             .collect()
     }
 
+    /// Where the unified tree is mounted, from its root on.
+    #[must_use]
+    pub fn unified_point(&self) -> Option<PathBuf> {
+        let mount = self.mounts.iter().find(|mount| mount.unified)?;
+        (mount.root == Path::new("/")).then(|| mount.place.point.clone())
+    }
+
     fn unified(&self, of: &Membership) -> Option<Site> {
         let mount = self.mounts.iter().find(|mount| mount.unified)?;
         site(mount, Kind::Unified, of)

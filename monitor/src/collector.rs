@@ -442,8 +442,8 @@ impl Collector {
                 self.bury(subject.remains());
                 Some((subject, *cpu_ns))
             }
-            // Whoever keeps contacts takes those itself.
-            Event::Connect(..) => None,
+            // Whoever keeps contacts, or listens, takes those itself.
+            Event::Connect(..) | Event::Payload(_) => None,
             Event::Sample(sample) => {
                 self.make_room(sample.process);
                 let subject = self
@@ -557,6 +557,12 @@ impl Collector {
         self.subjects
             .entry(process)
             .or_insert_with(|| Subject::new(process))
+    }
+
+    /// Whether one is sampled.
+    #[must_use]
+    pub fn knows(&self, process: Process) -> bool {
+        self.subjects.contains_key(&process)
     }
 
     /// The instruction set code is decoded for.

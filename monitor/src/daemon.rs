@@ -14,6 +14,7 @@ mod orders;
 mod reputation;
 mod respond;
 mod rules;
+mod stratum;
 mod tell;
 mod teller;
 
@@ -36,7 +37,7 @@ use tokio::{
 
 use self::{
     contacts::Contacts, groups::Groups, incidents::Incidents, judge::count_stolen, orders::Orders,
-    reputation::Reputation, teller::Teller,
+    reputation::Reputation, stratum::Stratum, teller::Teller,
 };
 use crate::{
     action::{ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
@@ -191,6 +192,7 @@ struct Daemon {
     incidents: Incidents,
     reputation: Reputation,
     contacts: Contacts,
+    stratum: Stratum,
     hooks: Option<Hooks>,
     breaker: Breaker,
     /// The rules of `--allow`, for whoever carries out an order.
@@ -235,6 +237,7 @@ impl Daemon {
             incidents,
             reputation,
             contacts: Contacts::default(),
+            stratum: Stratum::new(metrics.traffic.clone()),
             hooks,
             bans,
             config,
@@ -271,13 +274,14 @@ impl Daemon {
 
     fn drain(&mut self) {
         let (collector, metrics) = (&mut self.collector, &self.metrics);
-        let contacts = &mut self.contacts;
+        let (contacts, stratum) = (&mut self.contacts, &mut self.stratum);
         self.probes
             .drain(DRAIN_LIMIT, |record| match event::decode(record) {
                 Ok(Event::Connect(process, contact)) => {
                     let forgotten = contacts.add(process, contact);
                     metrics.response.contacts_forgotten.inc_by(forgotten.into());
                 }
+                Ok(Event::Payload(payload)) => stratum.hear(&payload),
                 Ok(event) => {
                     if let Some((mut subject, cpu_ns)) = collector.take(&event) {
                         count_stolen(metrics, &mut subject, cpu_ns);
@@ -306,6 +310,7 @@ impl Daemon {
         self.reputation
             .collect(|process| collector.subject(process).is_some());
         self.judge(now_ns);
+        self.listen(now_ns);
         self.keep_up(now_ns);
         self.tell_evidence();
         self.mirror(direct, spilled);

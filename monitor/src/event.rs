@@ -3,14 +3,18 @@
 //! The kernel wrote the bytes, but what is in them (names, code) a process
 //! chose. Nothing here trusts more than lengths.
 
+mod payload;
+
 use std::net::{Ipv6Addr, SocketAddr};
 
 use monitor_ebpf::{
     CODE_BYTES, ConnectRecord, ExecRecord, ExitRecord, KIND_CONNECT, KIND_EXEC, KIND_EXIT,
-    KIND_SAMPLE, REGISTERS, SAMPLE_COMPAT, SAMPLE_IO, SAMPLE_KERNEL, SAMPLE_ROUNDING, STACK_WORDS,
-    SampleRecord,
+    KIND_PAYLOAD, KIND_SAMPLE, REGISTERS, SAMPLE_COMPAT, SAMPLE_IO, SAMPLE_KERNEL, SAMPLE_ROUNDING,
+    STACK_WORDS, SampleRecord,
 };
 use zerocopy::FromBytes;
+
+pub use self::payload::Payload;
 
 /// The rounding mode in `MXCSR`, bits 13 and 14, 0 being to nearest: Intel SDM
 /// volume 1, 10.2.3.
@@ -59,6 +63,8 @@ pub enum Event {
     Sample(Sample),
     /// A process connects to a listed pool.
     Connect(Process, Contact),
+    /// A packet passed on a watched socket.
+    Payload(Payload),
 }
 
 /// A connection to a listed pool.
@@ -269,6 +275,9 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
             })
         }
         KIND_CONNECT => connection(bytes).ok_or_else(malformed)?,
+        KIND_PAYLOAD => Payload::decode(bytes)
+            .map(Event::Payload)
+            .ok_or_else(malformed)?,
         _ => return Err(malformed()),
     })
 }

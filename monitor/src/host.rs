@@ -4,6 +4,7 @@
 //! every read is of that process or fails: its id may be used again, the
 //! folder not. All text is cleaned before it leaves here.
 
+pub mod connections;
 pub mod deep;
 mod facts;
 mod looked;

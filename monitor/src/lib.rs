@@ -13,7 +13,8 @@
 //! - [`event`] is the only decoding of the wire.
 //! - [`collector`] gathers events into one profile a process, asking [`host`]
 //!   (`/proc`) where code lies and who somebody is.
-//! - [`isa`], [`profile`], [`score`] and [`verdict`] are pure: no I/O, no clock.
+//! - [`isa`], [`profile`], [`stratum`], [`score`] and [`verdict`] are pure: no I/O,
+//!   no clock.
 //! - [`action`] is the only module that changes anything outside this process;
 //!   [`guard`] says whom it must not touch, [`kin`] who belongs to whom, and
 //!   [`cgroup`] what the kernel's texts about cgroups mean: all three are pure.
@@ -53,6 +54,7 @@ pub mod record;
 pub mod release;
 pub mod reputation;
 pub mod score;
+pub mod stratum;
 pub mod text;
 pub mod verdict;
 pub mod web;

@@ -11,6 +11,7 @@
 
 mod registrar;
 mod response;
+mod traffic;
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -25,6 +26,7 @@ use prometheus::{
 pub use self::registrar::Mirror;
 use self::registrar::Registrar;
 pub use self::response::Response;
+pub use self::traffic::Traffic;
 use crate::action::{Refusal, ban::rule::Spared, keeper::Kept};
 use crate::journal::Outcome;
 use crate::score::FAMILIES;
@@ -113,6 +115,8 @@ pub struct Metrics {
     pub orders_deferred: IntCounter,
     /// Evidence, lists and hooks.
     pub response: Response,
+    /// The traffic of suspects.
+    pub traffic: Traffic,
 }
 
 impl Metrics {
@@ -272,6 +276,7 @@ impl Metrics {
                 "Events that could not be written to standard output.",
             )?)?,
             response: Response::new(&new)?,
+            traffic: Traffic::new(&new)?,
             registry: new.0,
         };
         metrics.create_series();

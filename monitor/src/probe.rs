@@ -9,10 +9,17 @@ mod kin;
 mod pins;
 mod pools;
 mod sampler;
+mod stratum;
 mod table;
 mod tables;
 
-use std::{collections::BTreeMap, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    io,
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
@@ -20,11 +27,11 @@ use aya::{
     programs::{BtfTracePoint, ProgramError},
 };
 use aya_log::EbpfLogger;
-use monitor_ebpf::{PoolPorts, PoolStats, ProbeStats, SPILL_ENTRIES, TaskSlot};
+use monitor_ebpf::{PoolPorts, PoolStats, ProbeStats, SPILL_ENTRIES, TaskSlot, WatchStats};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub use self::sampler::Source;
-use self::{kin::Kin, pools::Pools, sampler::Sampler, table::Table};
+use self::{kin::Kin, pools::Pools, sampler::Sampler, stratum::Traffic, table::Table};
 use crate::{
     btf::{BtfError, Offsets, VMLINUX},
     kin::Record,
@@ -156,6 +163,7 @@ pub struct Probes {
     stats: PerCpuArray<MapData, [u8; size_of::<ProbeStats>()]>,
     sampler: Sampler,
     pools: Pools,
+    traffic: Traffic,
     logger: Option<EbpfLogger<&'static dyn log::Log>>,
 }
 
@@ -192,6 +200,7 @@ impl Probes {
             kin: Arc::new(Kin::new(&ebpf)?),
             spill: map(&mut ebpf, "SPILL")?,
             stats: map(&mut ebpf, "STATS")?,
+            traffic: Traffic::new(&mut ebpf)?,
             ebpf,
             sampler,
             pools,
@@ -271,6 +280,23 @@ impl Probes {
     /// The map cannot be read.
     pub fn pool_stats(&self) -> Result<PoolStats, ProbeError> {
         self.pools.stats()
+    }
+
+    /// Looks at the traffic of the sockets with these cookies and of no others,
+    /// below the cgroup at `root`. While there are none, nothing is attached.
+    ///
+    /// # Errors
+    /// The kernel refuses (it takes `CAP_NET_ADMIN`); then nothing is watched.
+    pub fn watch_sockets(&mut self, root: &Path, cookies: &HashSet<u64>) -> Result<(), ProbeError> {
+        self.traffic.watch(&mut self.ebpf, root, cookies)
+    }
+
+    /// The counters of packets on them, summed over all processors.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn watch_stats(&self) -> Result<WatchStats, ProbeError> {
+        self.traffic.stats()
     }
 
     /// What drives the sampler.

@@ -78,6 +78,12 @@ const HIDING: f64 = 3.0;
 const POOL: f64 = 3.0;
 /// What is said of such a connection.
 pub const POOL_TEXT: &str = "it has connected to a pool on the list";
+/// Log-odds that speaking Stratum takes from it. Nothing but mining speaks it:
+/// alone it outweighs that the code is the host's own library. Data that streams
+/// through such a library still explains hashing.
+const STRATUM: f64 = 6.0;
+/// What is said of that.
+pub const STRATUM_TEXT: &str = "it speaks Stratum, as miners do with a pool";
 
 impl Model {
     /// Assesses a profile.
@@ -98,7 +104,8 @@ impl Model {
             0.0
         };
         let pool = if summary.pool { POOL } else { 0.0 };
-        let mining = logistic(self.mining(&view) + hiding + pool);
+        let stratum = if summary.stratum { STRATUM } else { 0.0 };
+        let mining = logistic(self.mining(&view) + hiding + pool + stratum);
         // Both questions must be answered with yes, each by itself.
         let score = hashing.min(mining);
         let family = match closest {
@@ -186,7 +193,8 @@ fn mix_text(summary: &Summary) -> String {
 }
 
 /// Where the code lies and how it burns, told, not weighed: honest programs that
-/// are generated, flat or many exist. And whether it hides, or knows a pool.
+/// are generated, flat or many exist. And whether it hides,
+/// knows a pool, or talks to one.
 fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
     let summary = view.summary;
     let places = [
@@ -220,6 +228,7 @@ fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
             "it shows as a kernel thread and is none".to_owned(),
         ),
         (summary.pool, POOL_TEXT.to_owned()),
+        (summary.stratum, STRATUM_TEXT.to_owned()),
     ];
     let others = others
         .into_iter()

@@ -33,6 +33,7 @@ impl Daemon {
             groups,
             reputation,
             contacts,
+            stratum,
             ..
         } = self;
         for remains in collector.take_remains() {
@@ -49,6 +50,7 @@ impl Daemon {
             );
             let summary = Summary {
                 pool: contacts.get(process).is_some(),
+                stratum: stratum.was_heard(process),
                 ..subject.summary(since_ns)
             };
             if summary.cores >= thresholds.min_cpu {
@@ -63,6 +65,7 @@ impl Daemon {
             if let Some(why) = listed {
                 ruling = ruling.map(|ruling| ruling.because(why));
             }
+            let mut suspected = judgement.verdict() != Verdict::None;
             if judgement.verdict() != Verdict::Miner {
                 if summary.threads > 1
                     && (!subject.case.threads.is_empty()
@@ -72,8 +75,14 @@ impl Daemon {
                     ruling = judgement.adopt(now_ns, found);
                 } else {
                     let assessment = model.assess(&summary);
+                    suspected |= summary.cores >= thresholds.min_cpu
+                        && assessment.hashing >= SUSPECT_FROM
+                        || !subject.case.threads.is_empty();
                     members.extend(Member::of(subject, &summary, assessment, since_ns));
                 }
+            }
+            if suspected && !subject.case.allowed {
+                stratum.suspect(process, summary.cores, now_ns);
             }
             subject.case.judgement = judgement;
             rulings.extend(ruling.map(|ruling| (process, ruling)));
@@ -97,6 +106,7 @@ impl Daemon {
             let to = self.contacts.get(process).map(|contact| contact.to);
             let name = to.and_then(|to| self.reputation.pools().find(to));
             self.contacts.explain(process, name, &mut ruling);
+            self.stratum.explain(process, &mut ruling);
             self.report(process, ruling);
         }
         self.act_on_targets(now_ns);
@@ -169,6 +179,7 @@ fn judge_threads(
 /// to no pool itself where another does.
 fn share(thread: &mut Summary, whole: &Summary) {
     thread.pool = whole.pool;
+    thread.stratum = whole.stratum;
     if let Some(io) = whole.io_per_cpu_second
         && thread.cores > 0.0
     {

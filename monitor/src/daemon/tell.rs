@@ -159,6 +159,10 @@ impl Daemon {
             Ok(stats) => self.metrics.response.mirror_pools(&stats),
             Err(error) => tracing::warn!("the counters of pools cannot be read: {error}"),
         }
+        match self.probes.watch_stats() {
+            Ok(stats) => self.metrics.traffic.mirror(&stats),
+            Err(error) => tracing::warn!("the counters of traffic cannot be read: {error}"),
+        }
         self.metrics.add_group_cpu(GROUP_OTHER, other);
     }
 }

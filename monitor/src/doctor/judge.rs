@@ -287,8 +287,10 @@ pub(super) fn cgroups(mountinfo: &str) -> Check {
         (true, true) => Check::ok(NAME, "hybrid: v1 controllers beside v2"),
         (true, false) => Check::warn(
             NAME,
-            "v1 only: a group cannot be frozen or killed as a whole",
-            "nothing needs it yet; with systemd, boot with systemd.unified_cgroup_hierarchy=1",
+            "v1 only: a group cannot be frozen or killed as a whole, and what suspects say to pools \
+             is not heard",
+            "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified; or, with systemd, boot with \
+             systemd.unified_cgroup_hierarchy=1",
         ),
         (false, false) => Check::warn(
             NAME,

@@ -83,6 +83,9 @@ pub struct Summary {
     /// It has connected, or tried to, to a pool on the operator's list.
     #[serde(default)]
     pub pool: bool,
+    /// It spoke Stratum, as a miner does, on a connection of its own.
+    #[serde(default)]
+    pub stratum: bool,
 }
 
 /// On-CPU time and what goes with it, over a window; where something is not
@@ -264,6 +267,7 @@ impl Sums {
             hidden: false,
             poses: false,
             pool: false,
+            stratum: false,
         }
     }
 }

@@ -490,3 +490,41 @@ fn a_pool_alone_is_nothing() {
     let (_, with) = with_pool(summary(&[]));
     assert_eq!((with.hashing, with.score), (0.0, 0.0));
 }
+
+#[test]
+fn who_speaks_stratum_is_not_excused_by_the_hosts_library() {
+    let library = Summary {
+        mixing_places: BTreeMap::from([(Place::System, 1.0)]),
+        ..mixing(&SHA256_SCALAR)
+    };
+    let speaks = Summary {
+        stratum: true,
+        ..library.clone()
+    };
+    let (without, with) = (assess(&library), assess(&speaks));
+    assert!(without.score < 0.5, "{without:?}");
+    assert!(with.score >= 0.8, "{with:?}");
+    let evidence = Model::shipped().unwrap().evidence(&speaks);
+    assert!(
+        evidence
+            .iter()
+            .any(|e| e.supports && e.text == STRATUM_TEXT)
+    );
+    // A file that streams through the library is still one.
+    let streams = Summary {
+        io_per_cpu_second: Some(337e6),
+        data_lines: 16384.0,
+        ..speaks
+    };
+    assert!(assess(&streams).score < 0.8, "{:?}", assess(&streams));
+}
+
+#[test]
+fn stratum_alone_is_nothing() {
+    let ordinary = summary(&[(Add, 30), (Float, 28), (Branch, 17), (Move, 25)]);
+    let speaks = Summary {
+        stratum: true,
+        ..ordinary.clone()
+    };
+    assert_eq!(assess(&speaks), assess(&ordinary));
+}

@@ -5,6 +5,7 @@ mod hook;
 mod hostile;
 mod lists;
 mod pools;
+mod stratum;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,0 +1,142 @@
+//! What is said on the sockets of suspects.
+//!
+//! Both programs are in the kernel only while somebody is suspected, and then
+//! see every packet of the host: what is of no watched socket costs one lookup.
+//! Every packet passes.
+//!
+//! A socket is known by its cookie, not by its addresses: those may be another
+//! socket's in another network namespace, the cookie is nobody else's.
+
+use core::hint::black_box;
+
+use aya_ebpf::{
+    EbpfContext,
+    helpers::generated::{bpf_get_socket_cookie, bpf_skb_load_bytes},
+    macros::cgroup_skb,
+    programs::SkBuffContext,
+};
+use monitor_ebpf::{
+    KIND_PAYLOAD, PAYLOAD_BYTES, PAYLOADS_A_SECOND, PayloadRecord, WatchStats, Watched,
+};
+
+use crate::{
+    maps::{EVENTS, WATCH_STATS, WATCHED},
+    task::{self, NO_WAKEUP},
+};
+
+/// What both hooks answer: the packet passes.
+const PASS: i32 = 1;
+/// `IPPROTO_TCP`, include/uapi/linux/in.h.
+const TCP: u8 = 6;
+/// Bytes of an IPv6 header.
+const HEADER6: u32 = 40;
+/// Where in a TCP header its own length is, in words of four bytes, in the
+/// upper half.
+const DATA_OFFSET: u32 = 12;
+
+#[cgroup_skb(ingress)]
+fn stratum_in(ctx: SkBuffContext) -> i32 {
+    look(&ctx, false);
+    PASS
+}
+
+#[cgroup_skb(egress)]
+fn stratum_out(ctx: SkBuffContext) -> i32 {
+    look(&ctx, true);
+    PASS
+}
+
+#[inline(always)]
+fn look(ctx: &SkBuffContext, sent: bool) {
+    // SAFETY: the helper takes this program's own context.
+    let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
+    let Some(watched) = WATCHED.get_ptr_mut(cookie) else {
+        return;
+    };
+    let Some(start) = payload(ctx) else {
+        return;
+    };
+    let bytes = ctx.len().wrapping_sub(start);
+    if start >= ctx.len() {
+        return;
+    }
+    count(|stats| stats.packets += 1);
+    // A message is an object of JSON, or one that is posted to an HTTP server.
+    // Nothing else leaves the kernel.
+    if !matches!(ctx.load::<u8>(start as usize), Ok(b'{' | b'P')) {
+        return;
+    }
+    // SAFETY: pointers from the map are valid for the program's run. Two
+    // processors may both take the last of a second's share, which is accepted.
+    if !unsafe { is_due(&mut *watched) } || !tell(ctx, cookie, sent, start, bytes) {
+        count(|stats| stats.dropped += 1);
+    }
+}
+
+/// Where a TCP segment's payload begins; nothing for other packets, and for
+/// version 6 with headers in between, which no ordinary connection has.
+#[inline(always)]
+fn payload(ctx: &SkBuffContext) -> Option<u32> {
+    let first: u8 = ctx.load(0).ok()?;
+    let (protocol, header) = match first >> 4 {
+        4 => (ctx.load::<u8>(9).ok()?, u32::from(first & 0xf) * 4),
+        6 => (ctx.load::<u8>(6).ok()?, HEADER6),
+        _ => return None,
+    };
+    if protocol != TCP {
+        return None;
+    }
+    let words: u8 = ctx.load((header + DATA_OFFSET) as usize).ok()?;
+    Some(header + u32::from(words >> 4) * 4)
+}
+
+#[inline(always)]
+fn is_due(watched: &mut Watched) -> bool {
+    #[expect(clippy::cast_possible_truncation, reason = "seconds since boot")]
+    let second = (task::now() >> 30) as u32;
+    if watched.second != second {
+        *watched = Watched { second, copied: 0 };
+    }
+    watched.copied += 1;
+    watched.copied <= PAYLOADS_A_SECOND
+}
+
+/// Copies the head of the payload for the collector; whether that was possible.
+#[inline(always)]
+fn tell(ctx: &SkBuffContext, cookie: u64, sent: bool, start: u32, bytes: u32) -> bool {
+    let Some(mut entry) = EVENTS.reserve_untyped::<PayloadRecord>(0) else {
+        return false;
+    };
+    let record = entry.as_mut_ptr();
+    // The compiler knows that there is a byte at least, the verifier does not:
+    // it is to see both bounds.
+    let len = black_box(bytes).clamp(1, PAYLOAD_BYTES as u32);
+    // SAFETY: `record` points to a reserved, writable record, all of which is
+    // written before it is submitted. The helper writes `len` bytes at most.
+    let copied = unsafe {
+        record.write(PayloadRecord {
+            kind: KIND_PAYLOAD,
+            len,
+            cookie,
+            sent: sent.into(),
+            reserved: 0,
+            payload: [0; PAYLOAD_BYTES],
+        });
+        let to = (&raw mut (*record).payload).cast();
+        bpf_skb_load_bytes(ctx.as_ptr(), start, to, len)
+    };
+    if copied < 0 {
+        entry.discard(NO_WAKEUP);
+        return false;
+    }
+    entry.submit(NO_WAKEUP);
+    true
+}
+
+#[inline(always)]
+fn count(with: impl FnOnce(&mut WatchStats)) {
+    if let Some(stats) = WATCH_STATS.get_ptr_mut(0) {
+        // SAFETY: as in `maps::count`.
+        with(unsafe { &mut *stats });
+    }
+}

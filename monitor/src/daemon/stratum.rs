@@ -1,0 +1,308 @@
+//! Whose traffic is looked at, and who spoke Stratum.
+//!
+//! Only a suspect's, and only its own TCP connections: who hashes, or has a
+//! verdict, and has not been heard yet. Suspects are asked for their
+//! connections, those that burn most first and then in turn; when there are more
+//! sockets than [`WATCHED_SOCKETS`], those that were watched longest make room.
+//! What was heard is remembered while the process lives.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    net::SocketAddr,
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+};
+
+use monitor_ebpf::WATCHED_SOCKETS;
+
+use super::Daemon;
+use crate::{
+    cgroup::Layout,
+    event::{Payload, Process},
+    host::{Seen, connections::Connection},
+    metrics::Traffic,
+    score::{Evidence, STRATUM_TEXT},
+    stratum::recognise,
+    verdict::Ruling,
+};
+
+/// Suspects asked for their connections in one tick: a look takes a few
+/// milliseconds at the most.
+const LOOKS_A_TICK: usize = 4;
+/// Least time between two looks at one suspect: a miner stays connected.
+const LOOK_EVERY_NS: u64 = 5_000_000_000;
+/// How long somebody is a suspect after he last looked like one: whose hashing
+/// comes and goes is not let go and found again every second.
+const HOLD_NS: u64 = 10_000_000_000;
+/// How long a socket is watched before it may have to make room: pools send a
+/// job a minute, or oftener.
+const TURN_NS: u64 = 90_000_000_000;
+/// Time until it is tried again after the kernel refused.
+const RETRY_NS: u64 = 600_000_000_000;
+/// `ino` of the root of the unified tree: no other cgroup has it
+/// (`kernfs_create_root`, fs/kernfs/dir.c).
+const ROOT_INODE: u64 = 1;
+
+/// A message that was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Heard {
+    message: &'static str,
+    sent: bool,
+    peer: SocketAddr,
+}
+
+/// A suspect.
+#[derive(Clone, Copy, Debug, Default)]
+struct Suspect {
+    /// When it last looked like one, nanoseconds.
+    suspected_ns: u64,
+    /// When it was last asked for its connections; 0 if it was not.
+    looked_ns: u64,
+    cores: f64,
+}
+
+/// A socket that is watched.
+#[derive(Clone, Debug)]
+struct Socket {
+    peer: SocketAddr,
+    since_ns: u64,
+    /// Suspects that hold it: a process shares its sockets with those it forks.
+    holders: Vec<Process>,
+}
+
+/// Suspects, their sockets, and what was heard on them.
+#[derive(Debug)]
+pub(super) struct Stratum {
+    suspects: HashMap<Process, Suspect>,
+    sockets: HashMap<u64, Socket>,
+    heard: HashMap<Process, Heard>,
+    /// Nothing is watched before this, nanoseconds: it was refused.
+    again_ns: u64,
+    /// That was said.
+    told: bool,
+    metrics: Traffic,
+}
+
+impl Stratum {
+    pub(super) fn new(metrics: Traffic) -> Self {
+        Self {
+            suspects: HashMap::new(),
+            sockets: HashMap::new(),
+            heard: HashMap::new(),
+            again_ns: 0,
+            told: false,
+            metrics,
+        }
+    }
+
+    /// Whether a process was heard to speak Stratum.
+    pub(super) fn was_heard(&self, process: Process) -> bool {
+        self.heard.contains_key(&process)
+    }
+
+    /// Somebody is suspected, at this moment.
+    pub(super) fn suspect(&mut self, process: Process, cores: f64, now_ns: u64) {
+        if self.was_heard(process) {
+            return;
+        }
+        let suspect = self.suspects.entry(process).or_default();
+        suspect.suspected_ns = now_ns;
+        suspect.cores = cores;
+    }
+
+    /// Takes what a packet on a watched socket holds.
+    pub(super) fn hear(&mut self, payload: &Payload) {
+        let Some(socket) = self.sockets.get(&payload.cookie) else {
+            return;
+        };
+        let Some(message) = recognise(payload.bytes(), payload.sent) else {
+            return;
+        };
+        let heard = Heard {
+            message,
+            sent: payload.sent,
+            peer: socket.peer,
+        };
+        for process in &socket.holders {
+            if self.heard.insert(*process, heard).is_none() {
+                self.metrics.heard.inc();
+            }
+        }
+    }
+
+    /// Says in a ruling what was heard, where it would say that something was.
+    pub(super) fn explain(&self, process: Process, ruling: &mut Ruling) {
+        let Some(Heard {
+            message,
+            sent,
+            peer,
+        }) = self.heard.get(&process)
+        else {
+            return;
+        };
+        let way = if *sent { "to" } else { "from" };
+        let text = format!("speaks Stratum on a socket of its own: {message} {way} {peer}");
+        ruling.evidence.retain(|said| said.text != STRATUM_TEXT);
+        ruling.evidence.insert(0, Evidence::supporting(text));
+    }
+
+    /// Forgets who is gone, and who is no suspect any more; asks those whose
+    /// turn it is for their connections. `look` is nothing for who is gone.
+    fn turn(
+        &mut self,
+        now_ns: u64,
+        there: impl Fn(Process) -> bool,
+        mut look: impl FnMut(Process) -> Option<Vec<Connection>>,
+    ) {
+        self.heard.retain(|process, _| there(*process));
+        let heard = &self.heard;
+        self.suspects.retain(|process, suspect| {
+            there(*process)
+                && !heard.contains_key(process)
+                && now_ns.saturating_sub(suspect.suspected_ns) < HOLD_NS
+        });
+        let suspects = &self.suspects;
+        self.sockets.retain(|_, socket| {
+            socket
+                .holders
+                .retain(|holder| suspects.contains_key(holder));
+            !socket.holders.is_empty()
+        });
+        for process in self.due(now_ns) {
+            let connections = look(process);
+            if let Some(suspect) = self.suspects.get_mut(&process) {
+                suspect.looked_ns = now_ns;
+            }
+            self.hold(now_ns, process, &connections.unwrap_or_default());
+        }
+        self.metrics.set_sockets(self.sockets.len());
+    }
+
+    /// Whose turn it is.
+    fn due(&self, now_ns: u64) -> Vec<Process> {
+        let mut due: Vec<(Process, Suspect)> = self
+            .suspects
+            .iter()
+            .filter(|(_, suspect)| {
+                suspect.looked_ns == 0 || now_ns.saturating_sub(suspect.looked_ns) >= LOOK_EVERY_NS
+            })
+            .map(|(process, suspect)| (*process, *suspect))
+            .collect();
+        due.sort_by(|(_, a), (_, b)| {
+            (a.looked_ns.cmp(&b.looked_ns)).then(b.cores.total_cmp(&a.cores))
+        });
+        due.into_iter()
+            .take(LOOKS_A_TICK)
+            .map(|(process, _)| process)
+            .collect()
+    }
+
+    /// Has a process hold these connections and no others.
+    fn hold(&mut self, now_ns: u64, process: Process, connections: &[Connection]) {
+        self.sockets.retain(|cookie, socket| {
+            if connections.iter().all(|found| found.cookie != *cookie) {
+                socket.holders.retain(|holder| *holder != process);
+            }
+            !socket.holders.is_empty()
+        });
+        for Connection { cookie, peer } in connections {
+            if let Some(socket) = self.sockets.get_mut(cookie) {
+                if !socket.holders.contains(&process) {
+                    socket.holders.push(process);
+                }
+                continue;
+            }
+            if self.sockets.len() >= WATCHED_SOCKETS as usize && !self.make_room(now_ns) {
+                self.metrics.unwatched.inc();
+                continue;
+            }
+            let socket = Socket {
+                peer: *peer,
+                since_ns: now_ns,
+                holders: vec![process],
+            };
+            self.sockets.insert(*cookie, socket);
+        }
+    }
+
+    /// Lets the socket go that was watched longest, if it had its turn.
+    fn make_room(&mut self, now_ns: u64) -> bool {
+        let longest = self
+            .sockets
+            .iter()
+            .min_by_key(|(_, socket)| socket.since_ns)
+            .filter(|(_, socket)| now_ns.saturating_sub(socket.since_ns) >= TURN_NS)
+            .map(|(cookie, _)| *cookie);
+        longest.is_some_and(|cookie| self.sockets.remove(&cookie).is_some())
+    }
+
+    fn cookies(&self) -> HashSet<u64> {
+        self.sockets.keys().copied().collect()
+    }
+
+    /// Nothing is watched for a while. Says so once.
+    fn give_up(&mut self, now_ns: u64, why: &str) {
+        self.sockets.clear();
+        self.metrics.set_sockets(0);
+        self.again_ns = now_ns.saturating_add(RETRY_NS);
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!("what suspects say on their connections is not looked at: {why}");
+        }
+    }
+}
+
+impl Daemon {
+    /// Looks at the traffic of whoever is suspected now, and of nobody else.
+    pub(super) fn listen(&mut self, now_ns: u64) {
+        let (stratum, collector) = (&mut self.stratum, &self.collector);
+        let refused = now_ns < stratum.again_ns;
+        stratum.turn(
+            now_ns,
+            |process| collector.knows(process),
+            |process| {
+                let seen = (!refused)
+                    .then(|| Seen::open(process))
+                    .and_then(Result::ok)?;
+                let found = seen.connections();
+                found.ok().map(|found| found.kept)
+            },
+        );
+        let cookies = self.stratum.cookies();
+        let root = if cookies.is_empty() {
+            Ok(PathBuf::new())
+        } else {
+            root()
+        };
+        let watched = root.and_then(|root| {
+            let watched = self.probes.watch_sockets(&root, &cookies);
+            watched.map_err(|error| error.to_string())
+        });
+        if let Err(why) = watched {
+            self.stratum.give_up(now_ns, &why);
+        }
+    }
+}
+
+/// The root of the unified cgroup tree, below which all sockets are.
+fn root() -> Result<PathBuf, String> {
+    let mounts = fs::read("/proc/self/mountinfo").map_err(|error| error.to_string())?;
+    let point = Layout::parse(&mounts).unified_point().ok_or(
+        "no unified cgroup tree is mounted: mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
+    )?;
+    let inode = fs::metadata(&point)
+        .map_err(|error| error.to_string())?
+        .ino();
+    if inode == ROOT_INODE {
+        Ok(point)
+    } else {
+        Err(format!(
+            "{} is not the root of the unified cgroup tree: in a container, run with the host's \
+             cgroup namespace (--cgroupns=host) and mount the host's /sys/fs/cgroup",
+            point.display()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! Who is watched when; no socket is needed for that.
+
+use super::*;
+use crate::metrics::Metrics;
+
+const SECOND: u64 = 1_000_000_000;
+const JOB: &[u8] = br#"{"id":null,"method":"mining.notify","params":["6f"]}"#;
+
+fn process(tgid: u32) -> Process {
+    Process { tgid, start_ns: 1 }
+}
+
+fn connection(cookie: u64) -> Connection {
+    Connection {
+        cookie,
+        peer: "192.0.2.7:3333".parse().unwrap(),
+    }
+}
+
+/// A daemon's ears, and one second after another.
+struct World {
+    stratum: Stratum,
+    second: u64,
+    metrics: Metrics,
+}
+
+impl World {
+    fn new() -> Self {
+        let metrics = Metrics::new("").unwrap();
+        Self {
+            stratum: Stratum::new(metrics.traffic.clone()),
+            second: 1000,
+            metrics,
+        }
+    }
+
+    /// A second in which these are suspected, the first burning most; who was
+    /// looked at.
+    fn tick(&mut self, suspects: &[u32], connections: impl Fn(u32) -> Vec<Connection>) -> Vec<u32> {
+        self.second += 1;
+        let now_ns = self.second * SECOND;
+        for (n, tgid) in suspects.iter().enumerate() {
+            self.stratum
+                .suspect(process(*tgid), 1.0 / (n + 1) as f64, now_ns);
+        }
+        let mut looked = Vec::new();
+        self.stratum.turn(
+            now_ns,
+            |_| true,
+            |process| {
+                looked.push(process.tgid);
+                Some(connections(process.tgid))
+            },
+        );
+        looked
+    }
+
+    fn watched(&self) -> Vec<u64> {
+        let mut cookies: Vec<u64> = self.stratum.cookies().into_iter().collect();
+        cookies.sort_unstable();
+        cookies
+    }
+}
+
+#[test]
+fn those_that_burn_most_are_first_then_all_in_turn() {
+    let mut world = World::new();
+    let none = |_| Vec::new();
+    let suspects = [1, 2, 3, 4, 5, 6];
+    assert_eq!(world.tick(&suspects, none), [1, 2, 3, 4]);
+    assert_eq!(world.tick(&suspects, none), [5, 6]);
+    assert_eq!(world.tick(&suspects, none), [0_u32; 0]);
+    world.second += LOOK_EVERY_NS / SECOND;
+    assert_eq!(world.tick(&suspects, none), [1, 2, 3, 4]);
+}
+
+#[test]
+fn nothing_is_watched_when_nobody_is_suspected_any_more() {
+    let mut world = World::new();
+    world.tick(&[1], |_| vec![connection(7)]);
+    assert_eq!(world.watched(), [7]);
+    world.tick(&[], |_| vec![connection(7)]);
+    assert_eq!(world.watched(), [7]);
+    world.second += HOLD_NS / SECOND;
+    world.tick(&[], |_| vec![connection(7)]);
+    assert_eq!(world.watched(), [0_u64; 0]);
+}
+
+#[test]
+fn who_was_heard_is_remembered_and_watched_no_more() {
+    let mut world = World::new();
+    world.tick(&[1], |_| vec![connection(7)]);
+    world.stratum.hear(&Payload::new(8, false, JOB));
+    world.stratum.hear(&Payload::new(7, true, JOB));
+    world.stratum.hear(&Payload::new(7, false, b"{}"));
+    assert!(!world.stratum.was_heard(process(1)));
+    world.stratum.hear(&Payload::new(7, false, JOB));
+    world.stratum.hear(&Payload::new(7, false, JOB));
+    assert!(world.stratum.was_heard(process(1)));
+    assert!(!world.stratum.was_heard(process(2)));
+    assert_eq!(world.metrics.traffic.heard.get(), 1);
+    assert_eq!(world.tick(&[1], |_| vec![connection(7)]), [0_u32; 0]);
+    assert_eq!(world.watched(), [0_u64; 0]);
+    assert!(world.stratum.was_heard(process(1)));
+    world.stratum.turn(0, |_| false, |_| None);
+    assert!(!world.stratum.was_heard(process(1)));
+}
+
+#[test]
+fn a_shared_socket_is_each_suspects_that_holds_it() {
+    let mut world = World::new();
+    world.tick(&[1, 2, 3], |tgid| {
+        vec![connection(if tgid == 3 { 8 } else { 7 })]
+    });
+    world.stratum.hear(&Payload::new(7, false, JOB));
+    let heard = [1, 2, 3].map(|tgid| world.stratum.was_heard(process(tgid)));
+    assert_eq!(heard, [true, true, false]);
+}
+
+#[test]
+fn a_socket_that_was_closed_is_watched_no_more() {
+    let mut world = World::new();
+    world.tick(&[1], |_| vec![connection(7), connection(8)]);
+    world.second += LOOK_EVERY_NS / SECOND;
+    world.tick(&[1], |_| vec![connection(8)]);
+    assert_eq!(world.watched(), [8]);
+}
+
+#[test]
+fn beyond_the_bound_the_longest_watched_make_room() {
+    let mut world = World::new();
+    let all = u64::from(WATCHED_SOCKETS);
+    world.tick(&[1], |_| (0..all).map(connection).collect());
+    world.tick(&[1, 2], |_| vec![connection(all)]);
+    assert_eq!(world.watched().len() as u64, all);
+    assert!(!world.watched().contains(&all));
+    assert_eq!(world.metrics.traffic.unwatched.get(), 1);
+    for _ in 0..=TURN_NS / SECOND {
+        world.tick(&[1, 2], |tgid| match tgid {
+            1 => (0..all).map(connection).collect(),
+            _ => vec![connection(all)],
+        });
+    }
+    assert_eq!(world.watched().len() as u64, all);
+    assert!(world.watched().contains(&all));
+}

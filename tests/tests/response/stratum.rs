@@ -1,0 +1,215 @@
+//! Stratum on a suspect's own connection: what turns honest-looking hashing into
+//! mining. And nothing of it in the kernel when nobody is suspected.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use tests::host::{eventually, output, take_turn};
+use tests::{Daemon, Workload};
+
+use super::NOTICE;
+
+/// The host's own Python, which hashes with the host's own library.
+const PYTHON: &str = "/usr/bin/python3";
+/// Hashes headers as Bitcoin does if the second word says so, else computes. If
+/// there is an address, it is connected to it all the time, says what the third
+/// word says every second, and reads what it is told.
+const PROGRAM: &str = r#"
+import hashlib, json, socket, sys, time
+work, say, host, port = sys.argv[1:5]
+peer = socket.create_connection((host, int(port))) if host else None
+if peer:
+    peer.setblocking(False)
+print(json.dumps({"event": "started"}), flush=True)
+nonce, spoken = 0, 0
+while True:
+    for _ in range(10000):
+        nonce += 1
+        if work == "hash":
+            header = nonce.to_bytes(80, "little")
+            hashlib.sha256(hashlib.sha256(header).digest()).digest()
+        else:
+            (nonce * 1.000001) ** 0.5
+    if peer and time.monotonic() - spoken > 1:
+        spoken = time.monotonic()
+        peer.send(say.encode() + b"\n")
+        try:
+            peer.recv(65536)
+        except BlockingIOError:
+            pass
+"#;
+
+/// A share, as miners send them.
+fn share() -> Value {
+    json!({"id": 4, "method": "mining.submit", "params": ["user.1", "6f", "00000000", "65a0b1c2", "1a2b3c4d"]})
+}
+
+/// A job, as pools send them.
+fn job() -> Value {
+    let coinbase = "01000000010000000000000000000000".repeat(8);
+    json!({"id": null, "method": "mining.notify", "params": ["6f", "ab".repeat(32), coinbase, "ff", [], "20000000", "17053894", "65a0b1c2", true]})
+}
+
+/// What others send: a client of a node.
+fn question() -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["latest", false]})
+}
+
+/// A server that says this every second to everybody, and reads what it is told.
+/// It ends with the test.
+fn server(says: &Value) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("is bound");
+    let line = format!("{says}\n");
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let line = line.clone();
+            let reader = client.try_clone().expect("a descriptor");
+            thread::spawn(move || BufReader::new(reader).lines().map_while(Result::ok).count());
+            thread::spawn(move || speak(client, &line));
+        }
+    });
+    address
+}
+
+fn speak(mut client: TcpStream, line: &str) {
+    while client.write_all(line.as_bytes()).is_ok() {
+        thread::sleep(Duration::from_secs(1));
+    }
+}
+
+/// Starts the program.
+fn client(work: &str, says: &Value, server: Option<SocketAddr>) -> Workload {
+    let (host, port) = server.map_or_else(Default::default, |address| {
+        (address.ip().to_string(), address.port().to_string())
+    });
+    let says = says.to_string();
+    let mut command = Command::new(PYTHON);
+    let workload = Workload::spawn(command.args(["-c", PROGRAM, work, &says, &host, &port]));
+    let _ = workload.first_hash();
+    workload
+}
+
+/// Ids of programs that see traffic.
+fn seeing() -> BTreeSet<u64> {
+    let answer = output(Command::new("bpftool").args(["prog", "list", "-j"]));
+    assert!(answer.status.success(), "{}", answer.stderr.escape_ascii());
+    let list: Value = serde_json::from_slice(&answer.stdout).expect("bpftool prints JSON");
+    let programs = list.as_array().expect("a list").iter();
+    programs
+        .filter(|program| program["type"] == "cgroup_skb")
+        .map(|program| program["id"].as_u64().expect("every program has an id"))
+        .collect()
+}
+
+/// Waits until there are so many more of them than before.
+fn wait_seeing(before: &BTreeSet<u64>, more: usize) {
+    eventually(
+        "programs that see traffic come and go",
+        NOTICE,
+        || match seeing().difference(before).count() {
+            count if count == more => Ok(()),
+            count => Err(format!("there are {count}")),
+        },
+    );
+}
+
+fn verdict(daemon: &Daemon, process: &Workload, verdict: &str) -> Value {
+    let pid = process.pid();
+    daemon.wait_event(&format!("{verdict} about {pid}"), NOTICE, |event| {
+        event["event"] == "verdict" && event["pid"] == pid && event["verdict"] == verdict
+    })
+}
+
+fn mines(daemon: &Daemon, process: &Workload) -> bool {
+    let verdicts = daemon.events_of("verdict");
+    let mut about = verdicts
+        .iter()
+        .filter(|event| event["pid"] == process.pid());
+    about.any(|event| event["verdict"] == "miner")
+}
+
+#[test]
+fn who_hashes_and_speaks_stratum_mines() {
+    let _turn = take_turn();
+    let pool = server(&job());
+    let daemon = Daemon::start::<&str>(&[]);
+    let miner = client("hash", &share(), Some(pool));
+    let verdict = verdict(&daemon, &miner, "miner");
+    let evidence = verdict["evidence"].as_array().expect("a list");
+    let said = |message: &str| {
+        let text = format!("for: speaks Stratum on a socket of its own: {message} {pool}");
+        evidence.iter().any(|evidence| evidence == &text)
+    };
+    assert!(
+        said("mining.notify from") || said("mining.submit to"),
+        "{verdict}"
+    );
+    let metrics = daemon.metrics();
+    let heard = metrics.sum("unjack_stratum_heard_total", &[]);
+    assert!((heard - 1.0).abs() < 0.5, "{heard} were heard");
+    assert!(metrics.sum("unjack_stratum_packets_total", &[]) >= 1.0);
+}
+
+#[test]
+fn who_hashes_without_or_speaks_without_hashing_does_not() {
+    let _turn = take_turn();
+    let before = seeing();
+    let pool = server(&job());
+    let node = server(&question());
+    let daemon = Daemon::start::<&str>(&[]);
+    let talker = client("compute", &share(), Some(pool));
+    let alone = client("hash", &share(), None);
+    verdict(&daemon, &alone, "hashing");
+    // Nobody who is suspected is connected: nothing is attached.
+    assert_eq!(seeing(), before);
+    // A pool checks shares, and says the other half.
+    let checker = client("hash", &job(), Some(server(&share())));
+    let caller = client("hash", &question(), Some(node));
+    verdict(&daemon, &caller, "hashing");
+    verdict(&daemon, &checker, "hashing");
+    wait_seeing(&before, 2);
+    daemon.wait_metrics("packets are looked at", NOTICE, |metrics| {
+        let packets = metrics.sum("unjack_stratum_packets_total", &[]);
+        let sockets = metrics.sum("unjack_stratum_sockets", &[]);
+        (packets >= 8.0 && (sockets - 2.0).abs() < 0.5)
+            .then_some(())
+            .ok_or_else(|| format!("{packets} packets, {sockets} sockets"))
+    });
+    for process in [&talker, &alone, &checker, &caller] {
+        assert!(!mines(&daemon, process), "{:?}", daemon.events());
+    }
+    let heard = daemon.metrics().sum("unjack_stratum_heard_total", &[]);
+    assert!(heard < 0.5, "{heard} were heard");
+    drop((checker, caller));
+    wait_seeing(&before, 0);
+    let sockets = daemon.metrics().sum("unjack_stratum_sockets", &[]);
+    assert!(sockets < 0.5, "{sockets} sockets");
+}
+
+fn check_the_end_leaves_nothing(signal: Signal) {
+    let _turn = take_turn();
+    let before = seeing();
+    let node = server(&question());
+    let mut daemon = Daemon::start::<&str>(&[]);
+    let _caller = client("hash", &question(), Some(node));
+    wait_seeing(&before, 2);
+    daemon.stop(signal);
+    wait_seeing(&before, 0);
+}
+
+#[test]
+fn nothing_sees_traffic_after_sigterm() {
+    check_the_end_leaves_nothing(Signal::TERM);
+}
+
+#[test]
+fn nothing_sees_traffic_after_sigkill() {
+    check_the_end_leaves_nothing(Signal::KILL);
+}
