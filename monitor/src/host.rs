@@ -204,8 +204,11 @@ impl Seen {
         tasks.map(|task| task.tid).take(MAX_THREADS)
     }
 
-    /// The path its link reads.
-    fn exe(&self) -> Result<PathBuf, LookError> {
+    /// The path its link reads: hostile.
+    ///
+    /// # Errors
+    /// It is gone, has none (a kernel thread) or may not be looked at.
+    pub fn exe(&self) -> Result<PathBuf, LookError> {
         let folder = root::folder(self.folder.pid());
         match self.folder.exe() {
             Ok(path) => Ok(path),
@@ -237,9 +240,7 @@ impl Seen {
             }),
             uid: self.uid(),
             cgroup: self.cgroup().unwrap_or_default(),
-            identity: self
-                .membership()
-                .map_or_else(|_| Identity::default(), |m| identity(&m)),
+            identity: self.identity().unwrap_or_default(),
             kernel_thread,
         })
     }
@@ -299,6 +300,14 @@ impl Seen {
         let file = self.folder.open_relative("cgroup")?;
         file.take(TEXT_BYTES).read_to_end(&mut text)?;
         Ok(Membership::parse(&text))
+    }
+
+    /// The unit and the container it belongs to.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at.
+    pub fn identity(&self) -> Result<Identity, LookError> {
+        self.membership().map(|membership| identity(&membership))
     }
 
     /// SHA-256 of its image in hexadecimal, if it is not too large.
