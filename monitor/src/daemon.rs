@@ -118,7 +118,11 @@ pub async fn run(
     };
     for socket in &sockets {
         let (scheme, address, path) = (secured.scheme(), socket.address(), &web.telemetry_path);
-        tracing::info!("metrics are served on {scheme}://{address}{path}");
+        if address.starts_with("unix:") {
+            tracing::info!("metrics are served on {address} by {scheme} under {path}");
+        } else {
+            tracing::info!("metrics are served on {scheme}://{address}{path}");
+        }
     }
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"))?.with_groups(config.web.groups);
     let metrics = Arc::new(metrics);

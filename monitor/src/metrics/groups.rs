@@ -90,7 +90,7 @@ impl Groups {
 
     pub(super) fn add(&self, group: &str, seconds: f64) {
         // What burns nothing needs no series.
-        if seconds <= 0.0 {
+        if !seconds.is_finite() || seconds <= 0.0 {
             return;
         }
         let group = text::clean(group.as_bytes(), MAX_GROUP_CHARS);

@@ -121,8 +121,13 @@ const TESTS: &[Package] = &[
     ),
     package(
         "prometheus",
-        "its promtool checks the metrics; the server is not installed",
+        "its promtool checks the metrics",
         Proof::Taken("promtool", &["usr/bin/promtool"]),
+    ),
+    package(
+        "prometheus",
+        "scrapes the daemon as a program; it is not installed as a service",
+        Proof::Taken("prometheus", &["usr/bin/prometheus"]),
     ),
 ];
 
