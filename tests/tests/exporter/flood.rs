@@ -74,12 +74,12 @@ fn hung_slow_endless_and_wrong_clients_do_not_hide_a_miner() {
     let daemon = start(&secured(home.path(), &authority.sign(), ""), &[]);
     let client = authority.client(None);
     let over = AtomicBool::new(false);
+    let rounds = |work: &(dyn Fn() + Sync)| {
+        while !over.load(Ordering::Relaxed) {
+            work();
+        }
+    };
     thread::scope(|scope| {
-        let rounds = |work: &(dyn Fn() + Sync)| {
-            while !over.load(Ordering::Relaxed) {
-                work();
-            }
-        };
         for address in [plain.address, daemon.address] {
             // They say nothing, forty at a time.
             scope.spawn(move || {
