@@ -148,8 +148,8 @@ pub async fn run(
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
     let extras = (incidents, reputation, hooks);
-    let served = (Arc::clone(&health), server);
-    let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes, extras, served);
+    let shown = (metrics, Arc::clone(&health), server);
+    let mut daemon = Daemon::new(config, arch, model, teller, shown, probes, extras);
     daemon.orders.keeper.begin(&daemon.orders.host());
     // Every series is there before anybody is told to come and look.
     daemon.tick();
@@ -197,10 +197,9 @@ impl Daemon {
         arch: Arch,
         model: Model,
         teller: Teller,
-        metrics: Arc<Metrics>,
+        (metrics, health, server): (Arc<Metrics>, Arc<Health>, Server),
         probes: Probes,
         (incidents, reputation, hooks): (Incidents, Reputation, Option<Hooks>),
-        (health, server): (Arc<Health>, Server),
     ) -> Self {
         Self {
             collector: Collector::new(arch, nanoseconds(config.patience))

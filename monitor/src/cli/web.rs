@@ -6,22 +6,41 @@ use clap::{Args, builder::FalseyValueParser};
 
 use crate::{collector::GroupBy, web::address::Address};
 
+const LISTEN_HELP: &str = "\
+Where metrics are served: an address and port, or a socket's path (repeatable)
+
+127.0.0.1:10066, [::1]:10066, :10066 for every address, unix:/run/u.sock for a \
+socket that its owner and group may connect to (mode 0660; one that a dead \
+daemon left is replaced). Port 0 picks a free port. Several may be joined by \
+commas. Without --web.config.file there is no password.";
+
+const FILE_HELP: &str = "\
+File that says who may scrape, and how: TLS, passwords, headers
+
+In the format of Prometheus' exporter-toolkit: tls_server_config, \
+http_server_config.headers and basic_auth_users. What unjack does not support of \
+it is refused. SIGHUP reads it again, with the certificates; if it is bad that \
+is reported and everything stays as it was.";
+
+const GROUP_HELP: &str = "\
+What CPU time is summed up by in unjack_cpu_seconds_total
+
+image is the path of the program (comm:NAME for those that are gone before they \
+can be looked at), unit its systemd unit or none, container the first 12 digits \
+of its container's id, an LXC container's name, or host.";
+
 /// Where metrics are served, to whom, and how many.
 #[derive(Args, Clone, Debug)]
 pub struct WebArgs {
-    /// Address and port of the metrics endpoint, or unix:/PATH (repeatable)
-    ///
-    /// 127.0.0.1:10066, [::1]:10066, :10066 for every address, unix:/run/u.sock
-    /// for a socket that its owner and group may connect to (mode 0660; one that
-    /// a dead daemon left is replaced). Port 0 picks a free port. Several may be
-    /// joined by commas. Without --web.config.file there is no password.
+    /// Where metrics are served: an address and port, or a socket's path (repeatable)
     #[arg(
         id = "web.listen-address",
         long = "web.listen-address",
         env = "UNJACK_WEB_LISTEN_ADDRESS",
         value_name = "ADDR",
         value_delimiter = ',',
-        default_value = "127.0.0.1:10066"
+        default_value = "127.0.0.1:10066",
+        long_help = LISTEN_HELP
     )]
     pub listen: Vec<Address>,
 
@@ -46,28 +65,21 @@ pub struct WebArgs {
     pub telemetry_path: String,
 
     /// File that says who may scrape, and how: TLS, passwords, headers
-    ///
-    /// In the format of Prometheus' exporter-toolkit: tls_server_config,
-    /// http_server_config.headers and basic_auth_users. What unjack does not
-    /// support of it is refused. SIGHUP reads it again, with the certificates;
-    /// if it is bad that is reported and everything stays as it was.
     #[arg(
         long = "web.config.file",
         env = "UNJACK_WEB_CONFIG_FILE",
-        value_name = "FILE"
+        value_name = "FILE",
+        long_help = FILE_HELP
     )]
     pub file: Option<PathBuf>,
 
-    /// What CPU time is summed up by in unjack_cpu_seconds_total
-    ///
-    /// image is the path of the program (comm:NAME for those that are gone before
-    /// they can be looked at), unit its systemd unit or none, container the first
-    /// 12 digits of its container's id, an LXC container's name, or host.
+    /// What CPU time is summed up by
     #[arg(
         long = "metrics.group-by",
         env = "UNJACK_METRICS_GROUP_BY",
         value_enum,
-        default_value_t = GroupBy::Image
+        default_value_t = GroupBy::Image,
+        long_help = GROUP_HELP
     )]
     pub group_by: GroupBy,
 

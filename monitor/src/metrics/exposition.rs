@@ -1,7 +1,7 @@
 //! The forms in which metrics are served: Prometheus' text format, and
-//! OpenMetrics when a scraper asks for it.
+//! `OpenMetrics` when a scraper asks for it.
 //!
-//! The client library writes the first. OpenMetrics, of the same families, is
+//! The client library writes the first. `OpenMetrics`, of the same families, is
 //! written here, as far as they need it: counters, gauges and histograms, no
 //! timestamps, no exemplars.
 

@@ -190,7 +190,7 @@ fn groups_are_bounded_and_the_rest_is_other() {
 fn a_group_that_burns_nothing_for_long_makes_room() {
     let limits = GroupLimits {
         max: 2,
-        timeout: std::time::Duration::from_secs(60),
+        timeout: std::time::Duration::from_mins(1),
     };
     let metrics = metrics().with_groups(limits);
     metrics.add_group_cpu("stays", 1.0);

@@ -210,7 +210,10 @@ fn provider(section: &Section) -> Result<CryptoProvider, String> {
                 suite.suite().as_str() == Some(name.as_str())
             };
             let suite = older.iter().find(named).ok_or_else(|| {
-                not_known("cipher_suites", older.iter().map(|suite| suite.suite()))
+                not_known(
+                    "cipher_suites",
+                    older.iter().map(rustls::SupportedCipherSuite::suite),
+                )
             })?;
             provider.cipher_suites.push(*suite);
         }

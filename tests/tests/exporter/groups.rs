@@ -19,8 +19,8 @@ fn a_program_is_known_by_its_path_and_not_by_its_name() {
     let _ = burner.first_hash();
     let path = path.to_str().expect("is UTF-8");
     daemon.wait_metrics("the burner has a series", NOTICE, |metrics| {
-        let burned = metrics.sum(CPU, &[("group", path)]);
-        (burned > 1.0)
+        let seconds = metrics.sum(CPU, &[("group", path)]);
+        (seconds > 1.0)
             .then_some(())
             .ok_or_else(|| metrics.labels(CPU, "group").join(" "))
     });
@@ -44,10 +44,10 @@ fn units_and_containers_are_few_and_others_are_one() {
             if groups.len() > 5 + 2 || groups.iter().any(|group| group.starts_with('/')) {
                 return Err(groups.join(" "));
             }
-            let burned = metrics.sum(CPU, &[]);
-            (burned > 2.0)
+            let seconds = metrics.sum(CPU, &[]);
+            (seconds > 2.0)
                 .then_some(())
-                .ok_or_else(|| burned.to_string())
+                .ok_or_else(|| seconds.to_string())
         });
         let metrics = daemon.metrics();
         // This test is in a unit or a container, or it is not.

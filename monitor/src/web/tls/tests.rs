@@ -1,5 +1,7 @@
 //! The section, with certificates made for it.
 
+use rustls::ProtocolVersion::{TLSv1_2, TLSv1_3};
+
 use super::*;
 
 fn pem() -> (String, String) {
@@ -63,7 +65,6 @@ fn versions_from_least_to_most() {
         let section: Section = serde_saphyr::from_str(lines).unwrap();
         versions(&section).map(|versions| versions.iter().map(|v| v.version).collect::<Vec<_>>())
     };
-    use rustls::ProtocolVersion::{TLSv1_2, TLSv1_3};
     assert_eq!(of("min_version: TLS12"), Ok(vec![TLSv1_3, TLSv1_2]));
     assert_eq!(of("min_version: TLS13"), Ok(vec![TLSv1_3]));
     assert_eq!(of("max_version: TLS12"), Ok(vec![TLSv1_2]));
