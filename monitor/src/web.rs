@@ -10,11 +10,11 @@
 //! | connections at once | 64 | a few scrapers and people; more wait in the kernel's backlog, of 1024 |
 //! | life of a connection | 5 s | one request each, TLS and password included, then it is closed: slow clients are gone before a scrape behind them times out |
 //! | bytes read from one | 16 KiB | a request here is a line and some headers; bodies are not read. TLS may take 128 KiB more |
-//! | passwords checked at once | 1 | bcrypt is a core's work; [`auth`] says how it is spent |
+//! | passwords checked at once | 1 | bcrypt is a core's work; `auth` says how it is spent |
 //! | wait for clients at shutdown | 1 s | a scrape in flight ends, a slow one is cut |
 //!
-//! [`address`] and [`listen`] are where, [`file`] and [`tls`] what stands
-//! before the pages, [`connection`] is one client, [`pages`] what he gets.
+//! `address` and `listen` are where, `file` and `tls` what stands
+//! before the pages, `connection` is one client, `pages` what he gets.
 
 pub mod address;
 mod auth;

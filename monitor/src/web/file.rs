@@ -4,8 +4,8 @@
 //! A text flows in, and the files it names; out comes [`Secured`], or a
 //! [`FileError`] with the reason, and then nothing changes. What the format has
 //! and unjack has not is refused by its name: a setting that is left out in
-//! silence would be thought to protect. Bounds: [`MAX_BYTES`] of each file,
-//! [`MAX_USERS`], and [`MAX_COST`] of a password's hash.
+//! silence would be thought to protect. Bounds: a mebibyte of each file,
+//! [`MAX_USERS`], and a cost of 15 of a password's hash.
 
 use std::{
     collections::BTreeMap,
