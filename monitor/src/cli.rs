@@ -6,9 +6,9 @@
 
 mod extras;
 mod response;
+mod web;
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use self::{
     extras::ExtrasArgs,
     response::{ReleaseArgs, ResponseArgs, Target},
+    web::WebArgs,
 };
 use crate::config::{ActOn, Action};
 use crate::journal::Format;
@@ -252,16 +253,9 @@ pub struct RunArgs {
     )]
     pub sample_hz: u32,
 
-    /// Address and port of the metrics endpoint
-    ///
-    /// The endpoint has no password. Port 0 picks a free port.
-    #[arg(
-        long = "web.listen-address",
-        env = "UNJACK_WEB_LISTEN_ADDRESS",
-        value_name = "ADDR",
-        default_value = "127.0.0.1:10066"
-    )]
-    pub listen: SocketAddr,
+    /// Where metrics are served.
+    #[command(flatten)]
+    pub web: WebArgs,
 
     /// Form of the events on standard output
     #[arg(long = "log.format", env = "UNJACK_LOG_FORMAT",
@@ -448,7 +442,7 @@ mod tests {
         assert_eq!(args.window, Duration::from_secs(5));
         assert_eq!(args.grace, Duration::from_secs(2));
         assert_eq!(args.sample_hz, 99);
-        assert_eq!(args.listen.to_string(), "127.0.0.1:10066");
+        assert_eq!(args.web.listen, ["127.0.0.1:10066".parse().unwrap()]);
         assert_eq!(args.log_format, Format::Text);
         assert_eq!(args.log_level, Level::Info);
         assert!(args.allow.is_empty() && args.deny.is_empty());
@@ -494,6 +488,13 @@ mod tests {
             assert_eq!(error.exit_code(), 2, "{flag}");
             assert!(error.to_string().contains(flag), "{error}");
         }
+    }
+
+    #[test]
+    fn systemds_sockets_are_instead_of_others() {
+        let flags = ["--web.systemd-socket", "--web.listen-address", ":1"];
+        assert_eq!(run(&flags).unwrap_err().exit_code(), 2);
+        assert!(run(&flags[..1]).unwrap().web.systemd_socket);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::{
 use monitor_ebpf::TaskSlot;
 use serde::Serialize;
 
-pub use self::ledger::{Charge, Ledger};
+pub use self::ledger::{Charge, GroupBy, Ledger};
 use crate::{
     event::{Event, ImageKey, Process, Sample},
     evidence::Piece,
@@ -418,6 +418,15 @@ impl Collector {
         }
     }
 
+    /// The same, with CPU time charged to other groups.
+    #[must_use]
+    pub fn group_by(self, by: GroupBy) -> Self {
+        Self {
+            ledger: Ledger::by(by),
+            ..self
+        }
+    }
+
     /// Takes in one event. A process that exits is returned if it had a
     /// subject, with its total burn in nanoseconds.
     pub fn take(&mut self, event: &Event) -> Option<(Subject, u64)> {
@@ -426,6 +435,7 @@ impl Collector {
                 process,
                 time_ns: _,
             } => {
+                self.ledger.exec(*process);
                 let subject = self.subjects.get_mut(process)?;
                 let remains = subject.executes();
                 self.bury(remains);
@@ -434,10 +444,10 @@ impl Collector {
             Event::Exit {
                 process,
                 cpu_ns,
-                parent: _,
+                parent,
                 comm,
             } => {
-                self.ledger.exit(*process, *cpu_ns, comm);
+                self.ledger.exit(*process, *cpu_ns, *parent, comm);
                 let subject = self.subjects.remove(process)?;
                 self.bury(subject.remains());
                 Some((subject, *cpu_ns))
@@ -576,6 +586,18 @@ impl Collector {
     #[must_use]
     pub fn maps_cut(&self) -> u64 {
         self.budget.maps_deferred + self.budget.maps_truncated
+    }
+
+    /// Looks for a process's group that had to wait for a second, or were not
+    /// made, as there were too many.
+    #[must_use]
+    pub fn looks_deferred(&self) -> u64 {
+        self.ledger.deferred()
+    }
+
+    /// Whether the probes accounted CPU time of anybody since the last call.
+    pub fn accounted(&mut self) -> bool {
+        self.ledger.accounted()
     }
 
     /// Takes the CPU time to be charged to groups since the last call.

@@ -6,7 +6,6 @@
 //! process says about itself: not its `comm`, not its argv.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -18,12 +17,14 @@ use crate::cli::RunArgs;
 mod extras;
 mod response;
 mod rules;
+mod web;
 
 use self::rules::parse_rules;
 pub use self::{
     extras::Extras,
     response::{Response, Scope},
     rules::{Rule, RuleKey, Subject},
+    web::Web,
 };
 
 /// What to do with a miner.
@@ -91,7 +92,7 @@ pub struct Config {
     /// Samples a second on every processor, 1 to 999.
     pub sample_hz: u32,
     /// Where metrics are served.
-    pub listen: SocketAddr,
+    pub web: Web,
 }
 
 /// A flag's value that is not accepted.
@@ -129,7 +130,7 @@ impl Config {
             deny,
             extras,
             sample_hz,
-            listen,
+            web,
             log_format: _,
             log_level: _,
         } = args;
@@ -199,7 +200,7 @@ impl Config {
                 "must be from 1 to 999",
                 |hz| (1..=999).contains(hz),
             )?,
-            listen: *listen,
+            web: Web::from_cli(web)?,
         })
     }
 }

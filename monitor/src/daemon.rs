@@ -18,16 +18,7 @@ mod stratum;
 mod tell;
 mod teller;
 
-use std::{
-    io,
-    path::PathBuf,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{io, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::{
@@ -52,7 +43,11 @@ use crate::{
     reputation::Lists,
     score::{Model, ModelError},
     verdict::Thresholds,
-    web::{self, BindError, Web},
+    web::{
+        Health, Server, Web,
+        file::{FileError, Secured},
+        listen::{self, BindError},
+    },
 };
 
 /// Processes that are being ended at the same time; others wait a second.
@@ -73,6 +68,9 @@ pub enum DaemonError {
     /// The listening socket.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The file of `--web.config.file`.
+    #[error(transparent)]
+    WebFile(#[from] FileError),
     /// The shipped model.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -114,11 +112,22 @@ pub async fn run(
     let arch = Arch::HOST.ok_or(DaemonError::Arch)?;
     let model = Model::shipped()?;
     // A port in use is told before the kernel is touched.
-    let listener = web::bind(config.listen)?;
-    if let Ok(address) = listener.local_addr() {
-        tracing::info!("metrics are served on http://{address}/metrics");
+    let web = config.web.clone();
+    let secured = Secured::read(web.file.as_deref())?;
+    let sockets = match &web.listen {
+        Some(addresses) => listen::bind(addresses)?,
+        None => listen::inherited()?,
+    };
+    for socket in &sockets {
+        let (scheme, address, path) = (secured.scheme(), socket.address(), &web.telemetry_path);
+        if address.starts_with("unix:") {
+            tracing::info!("metrics are served on {address} by {scheme} under {path}");
+        } else {
+            tracing::info!("metrics are served on {scheme}://{address}{path}");
+        }
     }
-    let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"))?.with_groups(config.web.groups);
+    let metrics = Arc::new(metrics);
     let response = &metrics.response;
     let incidents = Incidents::new(&config.extras, response.clone())?;
     let reputation = Reputation::new(
@@ -129,7 +138,7 @@ pub async fn run(
     );
     let hook = config.extras.hook.clone();
     let hooks = hook.map(|policy| Hooks::new(policy, response.clone()));
-    let ready = Arc::new(AtomicBool::new(false));
+    let health = Arc::new(Health::default());
     let mut probes = Probes::attach(Settings {
         pools: config.extras.lists.pools.is_some(),
         block_pools: config.extras.block_pools,
@@ -142,39 +151,32 @@ pub async fn run(
         reputation.allow_list(),
     )?;
 
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let state = Web {
         metrics: Arc::clone(&metrics),
-        ready: Arc::clone(&ready),
+        health: Arc::clone(&health),
+        telemetry_path: web.telemetry_path,
     };
-    let server = tokio::spawn(web::serve(listener, state, async {
-        // An error means the sender is gone: stop as well.
-        let _stopped = stopped.await;
-    }));
+    let server = Server::start(sockets, state, secured, web.file)?;
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
     let extras = (incidents, reputation, hooks, bans);
-    let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes, extras);
+    let shown = (metrics, Arc::clone(&health), server);
+    let mut daemon = Daemon::new(config, arch, model, teller, shown, probes, extras);
     daemon.orders.keeper.begin(&daemon.orders.host());
     daemon.bans.wait_ready();
     // Every series is there before anybody is told to come and look.
     daemon.tick();
     daemon.announce();
-    ready.store(true, Ordering::Relaxed);
+    health.attach(true);
     daemon.watch(&mut hangup, shutdown).await;
     daemon.orders.cancel();
     daemon.orders.keeper.end(&daemon.orders.host());
     daemon.incidents.finish();
     daemon.tell_evidence();
-    ready.store(false, Ordering::Relaxed);
-    drop(daemon);
-    // The receiver is gone only if the server has already ended.
-    let _sent = stop.send(());
-    match server.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::warn!("the metrics server ended: {error}"),
-        Err(error) => tracing::warn!("the metrics server ended: {error}"),
-    }
+    health.attach(false);
+    let Daemon { server, probes, .. } = daemon;
+    drop(probes);
+    server.stop();
     Ok(())
 }
 
@@ -195,6 +197,8 @@ struct Daemon {
     stratum: Stratum,
     hooks: Option<Hooks>,
     breaker: Breaker,
+    health: Arc<Health>,
+    server: Server,
     /// The rules of `--allow`, for whoever carries out an order.
     allow: Arc<[Rule]>,
     bans: Bans,
@@ -208,12 +212,13 @@ impl Daemon {
         arch: Arch,
         model: Model,
         teller: Teller,
-        metrics: Arc<Metrics>,
+        (metrics, health, server): (Arc<Metrics>, Arc<Health>, Server),
         probes: Probes,
         (incidents, reputation, hooks, bans): (Incidents, Reputation, Option<Hooks>, Bans),
     ) -> Self {
         Self {
-            collector: Collector::new(arch, nanoseconds(config.patience)),
+            collector: Collector::new(arch, nanoseconds(config.patience))
+                .group_by(config.web.group_by),
             thresholds: Thresholds {
                 min_cpu: config.min_cpu,
                 min_score: config.min_score,
@@ -238,6 +243,8 @@ impl Daemon {
             reputation,
             contacts: Contacts::default(),
             stratum: Stratum::new(metrics.traffic.clone()),
+            health,
+            server,
             hooks,
             bans,
             config,
@@ -313,14 +320,17 @@ impl Daemon {
         self.listen(now_ns);
         self.keep_up(now_ns);
         self.tell_evidence();
-        self.mirror(direct, spilled);
+        let accounted = self.mirror(direct, spilled);
+        self.metrics.age_groups(now_ns);
+        self.health.tick(now_ns, accounted);
         if let Err(error) = self.probes.follow_processors() {
             tracing::warn!("a processor is not sampled: {error}");
         }
     }
 
-    /// Reads the lists again.
+    /// Reads the lists again, and the endpoint's file.
     fn reload(&mut self) {
+        self.server.reload();
         self.reputation.reload();
         self.bans.allow(self.reputation.allow_list());
         // A list that was not taken is the old one.

@@ -95,6 +95,11 @@ impl From<DaemonError> for Failure {
         match error {
             DaemonError::Probe(error) => error.into(),
             DaemonError::Arch => Self::Host(error.to_string()),
+            DaemonError::WebFile(error) => Self::Usage(ConfigError {
+                flag: "--web.config.file",
+                value: text::clean(error.file().as_os_str().as_encoded_bytes(), 4096),
+                problem: error.to_string(),
+            }),
             other => Self::Failed(other.to_string()),
         }
     }

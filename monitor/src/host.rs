@@ -187,8 +187,11 @@ impl Seen {
         tasks.map(|task| task.tid).take(MAX_THREADS)
     }
 
-    /// The path its link reads.
-    fn exe(&self) -> Result<PathBuf, LookError> {
+    /// The path its link reads: hostile.
+    ///
+    /// # Errors
+    /// It is gone, has none (a kernel thread) or may not be looked at.
+    pub fn exe(&self) -> Result<PathBuf, LookError> {
         let folder = root::folder(self.folder.pid());
         match self.folder.exe() {
             Ok(path) => Ok(path),

@@ -4,41 +4,37 @@
 //! observe and never decide: nothing here is read back by the rest.
 //!
 //! The number of series is bounded. Labels are fixed words, except for the
-//! name of a process group, of which [`MAX_GROUPS`] are kept and the rest is
-//! `other`: enough for what burns CPU on a host, and little beside what other
-//! exporters send. There are no pids. Every error series exists from the
+//! name of a process group, of which [`GroupLimits::max`] are kept and the rest
+//! is `other`. There are no pids. Every error series exists from the
 //! start, at zero, so that its first error is seen as an increase.
 
+mod exposition;
+mod groups;
 mod registrar;
 mod response;
 mod traffic;
-
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
+mod web;
 
 use monitor_ebpf::{ProbeStats, bans::BanStats};
 use procfs::process::Process;
 use prometheus::{
     Counter, CounterVec, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Registry, TextEncoder,
+    IntGaugeVec, Registry,
 };
 
-pub use self::registrar::Mirror;
-use self::registrar::Registrar;
-pub use self::response::Response;
-pub use self::traffic::Traffic;
+pub use self::{
+    exposition::Format,
+    groups::{GROUP_KERNEL, GROUP_OTHER, GroupLimits, MAX_GROUP_CHARS},
+    registrar::Mirror,
+    response::Response,
+    traffic::Traffic,
+    web::{Cut, Login, WebMetrics},
+};
+use self::{groups::Groups, registrar::Registrar};
 use crate::action::{Refusal, ban::rule::Spared, keeper::Kept};
 use crate::journal::Outcome;
 use crate::score::FAMILIES;
-use crate::text;
 use crate::verdict::Verdict;
-
-/// Process groups with a series of their own.
-pub const MAX_GROUPS: usize = 64;
-/// The group of kernel threads. No process can name itself into it.
-pub const GROUP_KERNEL: &str = "kernel";
-/// The group of whatever has no series of its own.
-pub const GROUP_OTHER: &str = "other";
 
 /// What can come of hashing an image: it is none of those that are banned, it is
 /// one, it is one but may not be banned, it was too large, it could not be read
@@ -53,8 +49,6 @@ pub const BAN_RESULTS: [&str; 6] = [
     "deferred",
 ];
 
-/// Characters of a group's name: a label is a name, not a place to store data.
-const MAX_GROUP_CHARS: usize = 64;
 /// Seconds. The default window is 5 s and a miner should be dead within 15 s,
 /// so the steps are finest there.
 const DELAY_BUCKETS: [f64; 13] = [
@@ -65,8 +59,7 @@ const DELAY_BUCKETS: [f64; 13] = [
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    groups: Mutex<HashSet<String>>,
-    cpu_seconds: CounterVec,
+    groups: Groups,
     suspects: IntGauge,
     verdicts: IntCounterVec,
     kills: IntCounterVec,
@@ -109,6 +102,8 @@ pub struct Metrics {
     pub journal_errors: IntCounter,
     /// Records of the probes that could not be decoded.
     pub events_malformed: Mirror,
+    /// See [`crate::collector::Collector::looks_deferred`].
+    pub group_looks_deferred: Mirror,
     /// Looks at a process's mappings that were cut short.
     pub code_maps_cut: Mirror,
     /// Miners that had to wait because enough were being ended.
@@ -117,6 +112,8 @@ pub struct Metrics {
     pub response: Response,
     /// The traffic of suspects.
     pub traffic: Traffic,
+    /// The endpoint.
+    pub web: WebMetrics,
 }
 
 impl Metrics {
@@ -134,12 +131,7 @@ impl Metrics {
         )?;
         build.with_label_values(&[version]).set(1);
         let metrics = Self {
-            groups: Mutex::new(HashSet::new()),
-            cpu_seconds: new.counters(
-                "unjack_cpu_seconds_total",
-                "CPU time of all processes by group, as the scheduler accounted it.",
-                "group",
-            )?,
+            groups: Groups::new(&new)?,
             suspects: new.add(IntGauge::new(
                 "unjack_suspects",
                 "Processes that burn enough CPU and look like miners now.",
@@ -263,6 +255,10 @@ impl Metrics {
                 "unjack_events_malformed_total",
                 "Records of the probes that could not be decoded.",
             )?,
+            group_looks_deferred: new.mirror(
+                "unjack_group_looks_deferred_total",
+                "Processes whose group was not looked up in that second, as there were too many.",
+            )?,
             code_maps_cut: new.mirror(
                 "unjack_code_maps_cut_total",
                 "Looks at a process's mappings that were put off or cut short.",
@@ -277,6 +273,7 @@ impl Metrics {
             )?)?,
             response: Response::new(&new)?,
             traffic: Traffic::new(&new)?,
+            web: WebMetrics::new(&new)?,
             registry: new.0,
         };
         metrics.create_series();
@@ -284,8 +281,6 @@ impl Metrics {
     }
 
     fn create_series(&self) {
-        self.cpu_seconds.with_label_values(&[GROUP_KERNEL]);
-        self.cpu_seconds.with_label_values(&[GROUP_OTHER]);
         for family in FAMILIES {
             for verdict in [Verdict::Miner, Verdict::Hashing] {
                 self.verdicts.with_label_values(&[verdict.name(), family]);
@@ -336,34 +331,32 @@ impl Metrics {
         self.events_malformed.set_total(malformed);
     }
 
+    /// The same metrics, with other limits of the groups. None that has a series
+    /// already is removed for it.
+    #[must_use]
+    pub fn with_groups(mut self, limits: GroupLimits) -> Self {
+        self.groups.limit(limits);
+        self
+    }
+
     /// Adds CPU time of a process to its group. `group` may be hostile: it is
     /// cleaned, it cannot pass for the kernel, and it gets a series only while
-    /// fewer than [`MAX_GROUPS`] have one. What is not a positive number of
+    /// fewer than [`GroupLimits::max`] have one. What is not a positive number of
     /// seconds is ignored.
     pub fn add_group_cpu(&self, group: &str, seconds: f64) {
-        let group = text::clean(group.as_bytes(), MAX_GROUP_CHARS);
-        let group = if self.admit(&group) {
-            group.as_str()
-        } else {
-            GROUP_OTHER
-        };
-        add(&self.cpu_seconds.with_label_values(&[group]), seconds);
+        self.groups.add(group, seconds);
     }
 
     /// Adds CPU time of kernel threads.
     pub fn add_kernel_cpu(&self, seconds: f64) {
-        add(
-            &self.cpu_seconds.with_label_values(&[GROUP_KERNEL]),
-            seconds,
-        );
+        self.groups.add_kernel(seconds);
     }
 
-    fn admit(&self, group: &str) -> bool {
-        if group.is_empty() || group == GROUP_KERNEL || group == GROUP_OTHER {
-            return false;
-        }
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        groups.contains(group) || (groups.len() < MAX_GROUPS && groups.insert(group.to_owned()))
+    /// Takes the series from groups that burned nothing for
+    /// [`GroupLimits::timeout`]. To be called once a tick, with nanoseconds of a
+    /// clock that never steps back.
+    pub fn age_groups(&self, now_ns: u64) {
+        self.groups.age(now_ns);
     }
 
     /// Sets how many processes are being profiled.
@@ -471,11 +464,19 @@ impl Metrics {
     /// # Errors
     /// If a metric cannot be encoded: a mistake in this module.
     pub fn render(&self) -> prometheus::Result<String> {
+        self.render_as(Format::Text)
+    }
+
+    /// All metrics in one of the formats.
+    ///
+    /// # Errors
+    /// If a metric cannot be encoded: a mistake in this module.
+    pub fn render_as(&self, format: Format) -> prometheus::Result<String> {
         // A host that hides /proc/self still gets all other metrics.
         if let Err(error) = self.refresh_process() {
             tracing::debug!(%error, "process metrics not refreshed: /proc/self cannot be read");
         }
-        TextEncoder::new().encode_to_string(&self.registry.gather())
+        format.encode(&self.registry.gather())
     }
 
     fn refresh_process(&self) -> procfs::ProcResult<()> {

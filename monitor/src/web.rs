@@ -1,259 +1,265 @@
 //! The HTTP endpoint: metrics, health and a page that links to them.
 //!
 //! Requests flow in from the network, [`Metrics`] flow out as text; nothing a
-//! client sends changes anything. The endpoint must not cost the daemon, so
-//! whatever a client does is bounded:
+//! client sends changes anything. It runs on a thread of its own, so that what
+//! clients cost (handshakes, passwords, a thousand scrapes) is not taken from
+//! the loop that judges. Whatever a client does is bounded, and counted:
 //!
 //! | bound | value | why |
 //! |---|---|---|
-//! | connections at once | 64 | a few scrapers and people; more wait in the kernel's backlog |
-//! | life of a connection | 5 s | one request each, then it is closed: slow clients are gone before a scrape behind them times out |
-//! | bytes read from one | 16 KiB | a request here is a line and some headers; bodies are not read |
+//! | connections at once | 64 | a few scrapers and people; more wait in the kernel's backlog, of 1024 |
+//! | life of a connection | 5 s | one request each, TLS and password included, then it is closed: slow clients are gone before a scrape behind them times out |
+//! | bytes read from one | 16 KiB | a request here is a line and some headers; bodies are not read. TLS may take 128 KiB more |
+//! | passwords checked at once | 1 | bcrypt is a core's work; `auth` says how it is spent |
 //! | wait for clients at shutdown | 1 s | a scrape in flight ends, a slow one is cut |
+//!
+//! `address` and `listen` are where, `file` and `tls` what stands
+//! before the pages, `connection` is one client, `pages` what he gets.
 
-use std::future::Future;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
-use std::time::Duration;
+pub mod address;
+mod auth;
+mod connection;
+pub mod file;
+mod health;
+pub mod listen;
+mod pages;
+mod tls;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderName, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::serve::Listener;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, PoisonError, RwLock},
+    thread::JoinHandle,
+    time::Duration,
+};
 
-use crate::metrics::Metrics;
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, Response},
+};
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::{Notify, Semaphore, oneshot},
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
-const MAX_CONNECTIONS: usize = 64;
+pub use self::health::Health;
+use self::{
+    auth::Logins,
+    connection::Stream,
+    file::Secured,
+    listen::{Kind, Socket, SocketFile},
+};
+use crate::metrics::{Metrics, WebMetrics};
+
+const MAX_CONNECTIONS: u16 = 64;
 const LIFETIME: Duration = Duration::from_secs(5);
-const MAX_REQUEST_BYTES: usize = 16 * 1024;
 const DRAIN: Duration = Duration::from_secs(1);
 /// Pause after the kernel refused a connection, typically for want of file
 /// descriptors: long enough not to spin, short enough for a scrape to succeed.
 const ACCEPT_RETRY: Duration = Duration::from_secs(1);
-
-const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'";
-
-const LANDING_PAGE: &str = "<!DOCTYPE html>
-<html lang=\"en\">
-<head>
-<meta charset=\"utf-8\">
-<meta name=\"viewport\" content=\"width=device-width\">
-<title>unjack</title>
-<style>body { font: 1rem/1.5 sans-serif; margin: 3rem auto; max-width: 36rem; padding: 0 1rem }</style>
-</head>
-<body>
-<h1>unjack</h1>
-<p>Finds cryptocurrency miners by the instructions they execute, and stops them.</p>
-<ul>
-<li><a href=\"/metrics\">Metrics</a> for Prometheus</li>
-<li><a href=\"/-/healthy\">Healthy</a>: the daemon runs</li>
-<li><a href=\"/-/ready\">Ready</a>: all probes are attached</li>
-</ul>
-</body>
-</html>
-";
-
-/// The address could not be listened on.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {addr}: {cause}; {remedy}")]
-pub struct BindError {
-    addr: SocketAddr,
-    remedy: String,
-    cause: io::Error,
-}
 
 /// What the endpoint shows.
 #[derive(Clone, Debug)]
 pub struct Web {
     /// The metrics to serve.
     pub metrics: Arc<Metrics>,
-    /// True once all probes are attached.
-    pub ready: Arc<AtomicBool>,
+    /// Whether the daemon sees what it is there to see.
+    pub health: Arc<Health>,
+    /// The path of the metrics, in the form [`crate::config`] accepts.
+    pub telemetry_path: String,
 }
 
-/// Takes the address. Separate from [`serve`], so that a port in use is known
-/// before probes are loaded.
-///
-/// # Errors
-/// Names the address, the cause and what to do.
-pub fn bind(addr: SocketAddr) -> Result<TcpListener, BindError> {
-    let listen = || {
-        let listener = TcpListener::bind(addr)?;
-        listener.set_nonblocking(true)?;
-        Ok(listener)
-    };
-    listen().map_err(|cause: io::Error| BindError {
-        addr,
-        remedy: remedy(addr, cause.kind()),
-        cause,
-    })
+/// The endpoint while it runs.
+#[derive(Debug)]
+pub struct Server {
+    stop: oneshot::Sender<()>,
+    reload: Arc<Notify>,
+    thread: JoinHandle<()>,
 }
 
-fn remedy(addr: SocketAddr, cause: io::ErrorKind) -> String {
-    let port = addr.port();
-    match cause {
-        io::ErrorKind::AddrInUse => format!(
-            "another program, perhaps another unjack, holds port {port} (`ss -ltnp 'sport = :{port}'` \
-             shows it): stop it, or choose another port with --web.listen-address {}:PORT",
-            host(addr)
-        ),
-        io::ErrorKind::AddrNotAvailable => {
-            "this host has no such address (`ip addr` shows those it has): \
-             choose one with --web.listen-address ADDR:PORT"
-                .to_owned()
-        }
-        io::ErrorKind::PermissionDenied => format!(
-            "ports below 1024 need CAP_NET_BIND_SERVICE: choose a higher one with --web.listen-address {}:PORT",
-            host(addr)
-        ),
-        _ => "choose another address with --web.listen-address ADDR:PORT".to_owned(),
+impl Server {
+    /// Starts to serve on sockets from [`listen::bind`] or [`listen::inherited`].
+    /// `file` is where `secured` was read, and is read again by
+    /// [`Self::reload`].
+    ///
+    /// # Errors
+    /// No thread, or no runtime on it.
+    pub fn start(
+        sockets: Vec<Socket>,
+        web: Web,
+        secured: Secured,
+        file: Option<PathBuf>,
+    ) -> io::Result<Self> {
+        Self::start_with(sockets, web, secured, file, (MAX_CONNECTIONS, LIFETIME))
     }
-}
 
-fn host(addr: SocketAddr) -> String {
-    match addr {
-        SocketAddr::V4(addr) => addr.ip().to_string(),
-        SocketAddr::V6(addr) => format!("[{}]", addr.ip()),
-    }
-}
-
-/// Serves `web` on a listener from [`bind`] until `shutdown` completes, and
-/// then at most a second longer.
-///
-/// # Errors
-/// If the listener cannot be handed to the runtime.
-pub async fn serve(
-    listener: TcpListener,
-    web: Web,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let listener = Bounded {
-        inner: tokio::net::TcpListener::from_std(listener)?,
-        places: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
-        lifetime: LIFETIME,
-    };
-    serve_bounded(listener, web, shutdown).await
-}
-
-async fn serve_bounded(
-    listener: Bounded,
-    web: Web,
-    shutdown: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener, router(web)).with_graceful_shutdown(async move {
-        shutdown.await;
-        drop(stopping);
-    });
-    let mut server = pin!(server.into_future());
-    tokio::select! {
-        result = &mut server => return result,
-        // The sender is dropped, never used: this is the shutdown.
-        _ = stopped => {}
-    }
-    tokio::time::timeout(DRAIN, server).await.unwrap_or(Ok(()))
-}
-
-fn router(web: Web) -> Router {
-    Router::new()
-        .route("/", get(landing_page))
-        .route("/metrics", get(metrics))
-        .route(
-            "/-/healthy",
-            get(|| async { plain(StatusCode::OK, "healthy\n") }),
-        )
-        .route("/-/ready", get(ready))
-        .fallback(|| async {
-            plain(
-                StatusCode::NOT_FOUND,
-                "not found; see / for what there is\n",
-            )
+    fn start_with(
+        sockets: Vec<Socket>,
+        web: Web,
+        secured: Secured,
+        file: Option<PathBuf>,
+        (places, lifetime): (u16, Duration),
+    ) -> io::Result<Self> {
+        let metrics = web.metrics.web.clone();
+        let shared = Arc::new(Shared {
+            logins: Logins::new(metrics.clone()),
+            metrics,
+            router: TowerToHyperService::new(pages::router(web)),
+            secured: RwLock::new(Arc::new(secured)),
+            file,
+            places: Arc::new(Semaphore::new(places.into())),
+            lifetime,
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            // It checks passwords.
+            .max_blocking_threads(1)
+            .build()?;
+        let (stop, stopped) = oneshot::channel();
+        let reload = Arc::new(Notify::new());
+        let reloads = Arc::clone(&reload);
+        let thread = std::thread::Builder::new()
+            .name("web".to_owned())
+            .spawn(move || {
+                let served = runtime.block_on(serve(sockets, &shared, &reloads, stopped, places));
+                if let Err(error) = served {
+                    tracing::error!("metrics are not served: {error}");
+                }
+                // A password that is being checked is not waited for.
+                runtime.shutdown_background();
+            })?;
+        Ok(Self {
+            stop,
+            reload,
+            thread,
         })
-        .with_state(web)
-}
+    }
 
-async fn landing_page() -> Response {
-    respond(StatusCode::OK, "text/html; charset=utf-8", LANDING_PAGE)
-}
+    /// Has the file of `--web.config.file` read again, by the endpoint's own
+    /// thread. A bad one changes nothing; that is logged, and counted.
+    pub fn reload(&self) {
+        self.reload.notify_one();
+    }
 
-async fn metrics(State(web): State<Web>) -> Response {
-    match web.metrics.render() {
-        Ok(text) => respond(StatusCode::OK, METRICS_TYPE, text),
-        Err(error) => {
-            tracing::error!(%error, "metrics could not be rendered");
-            plain(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "metrics could not be rendered; see the log of unjack\n",
-            )
+    /// Ends it, within about a second.
+    pub fn stop(self) {
+        // The receiver is gone only if the thread has already ended.
+        let _sent = self.stop.send(());
+        if self.thread.join().is_err() {
+            tracing::error!("the metrics endpoint had panicked");
         }
     }
 }
 
-async fn ready(State(web): State<Web>) -> Response {
-    if web.ready.load(Ordering::Relaxed) {
-        plain(StatusCode::OK, "ready\n")
-    } else {
-        plain(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "not ready: probes are not attached yet\n",
-        )
-    }
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Response {
-    respond(status, "text/plain; charset=utf-8", text)
-}
-
-fn respond(status: StatusCode, content_type: &'static str, body: impl IntoResponse) -> Response {
-    const NO_SNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    let headers = [
-        (header::CONTENT_TYPE, content_type),
-        (header::CONTENT_SECURITY_POLICY, CSP),
-        (header::CONNECTION, "close"),
-        NO_SNIFF,
-    ];
-    (status, headers, body).into_response()
-}
-
-/// Accepts no more connections than there are places, and bounds each.
-struct Bounded {
-    inner: tokio::net::TcpListener,
+/// What all connections share.
+struct Shared {
+    logins: Logins,
+    metrics: WebMetrics,
+    router: TowerToHyperService<Router>,
+    secured: RwLock<Arc<Secured>>,
+    file: Option<PathBuf>,
     places: Arc<Semaphore>,
     lifetime: Duration,
 }
 
-impl Listener for Bounded {
-    type Io = Connection;
-    type Addr = SocketAddr;
+impl Shared {
+    fn secured(&self) -> Arc<Secured> {
+        Arc::clone(&self.secured.read().unwrap_or_else(PoisonError::into_inner))
+    }
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        loop {
-            // The semaphore is never closed; if it were, retrying is harmless.
-            let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-                sleep(ACCEPT_RETRY).await;
-                continue;
-            };
-            match self.inner.accept().await {
-                Ok((stream, peer)) => {
-                    let connection = Connection {
-                        stream,
-                        end: Box::pin(sleep_until(Instant::now() + self.lifetime)),
-                        readable: MAX_REQUEST_BYTES,
-                        _place: place,
-                    };
-                    return (connection, peer);
-                }
+    async fn answer(&self, request: Request<hyper::body::Incoming>) -> Response<Body> {
+        let Ok(response) = self.router.call(request).await;
+        response
+    }
+
+    fn reload(&self) {
+        if self.file.is_none() {
+            return;
+        }
+        let read = Secured::read(self.file.as_deref());
+        self.metrics.count_reload(read.is_ok());
+        match read {
+            Ok(secured) => {
+                tracing::info!("--web.config.file was read again: {}", secured.scheme());
+                let mut place = self.secured.write().unwrap_or_else(PoisonError::into_inner);
+                *place = Arc::new(secured);
+            }
+            Err(error) => tracing::error!(
+                "{error}; the endpoint stays as it was: mend the file and send SIGHUP again"
+            ),
+        }
+    }
+}
+
+async fn serve(
+    sockets: Vec<Socket>,
+    shared: &Arc<Shared>,
+    reload: &Notify,
+    mut stopped: oneshot::Receiver<()>,
+    places: u16,
+) -> io::Result<()> {
+    let mut listeners = JoinSet::new();
+    for socket in sockets {
+        listeners.spawn(accept(Listener::new(socket)?, Arc::clone(shared)));
+    }
+    loop {
+        tokio::select! {
+            // An error means the sender is gone: stop as well.
+            _ = &mut stopped => break,
+            () = reload.notified() => shared.reload(),
+        }
+    }
+    listeners.shutdown().await;
+    // Whoever holds a place is being served.
+    let _ = timeout(DRAIN, shared.places.acquire_many(places.into())).await;
+    Ok(())
+}
+
+/// A socket of the runtime's.
+enum Listener {
+    Tcp(TcpListener),
+    Unix(
+        UnixListener,
+        #[expect(dead_code, reason = "removed when dropped")] Option<SocketFile>,
+    ),
+}
+
+impl Listener {
+    fn new(Socket(kind): Socket) -> io::Result<Self> {
+        Ok(match kind {
+            Kind::Tcp(listener) => Self::Tcp(TcpListener::from_std(listener)?),
+            Kind::Unix(listener, file) => Self::Unix(UnixListener::from_std(listener)?, file),
+        })
+    }
+
+    async fn accept(&self) -> io::Result<Stream> {
+        Ok(match self {
+            Self::Tcp(listener) => Stream::Tcp(listener.accept().await?.0),
+            Self::Unix(listener, _) => Stream::Unix(listener.accept().await?.0),
+        })
+    }
+}
+
+/// Accepts no more connections than there are places. A listener that waits
+/// holds one: so a flood on another cannot take them all.
+async fn accept(listener: Listener, shared: Arc<Shared>) {
+    loop {
+        let places = &shared.places;
+        if places.available_permits() == 0 {
+            shared.metrics.count_full();
+        }
+        // Never closed.
+        let Ok(place) = Arc::clone(places).acquire_owned().await else {
+            return;
+        };
+        let stream = loop {
+            match listener.accept().await {
+                Ok(stream) => break stream,
                 // The client left before its turn.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
@@ -261,64 +267,12 @@ impl Listener for Bounded {
                     sleep(ACCEPT_RETRY).await;
                 }
             }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
-    }
-}
-
-/// A connection that ends itself when its time or its bytes are used up.
-struct Connection {
-    stream: TcpStream,
-    end: Pin<Box<Sleep>>,
-    readable: usize,
-    _place: OwnedSemaphorePermit,
-}
-
-impl Connection {
-    fn check_time(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        match self.end.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check_time(cx)?;
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf)?;
-        let Some(left) = self.readable.checked_sub(buf.filled().len() - before) else {
-            return Poll::Ready(Err(io::ErrorKind::FileTooLarge.into()));
         };
-        self.readable = left;
-        polled.map(Ok)
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check_time(cx)?;
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let shared = Arc::clone(&shared);
+        tokio::spawn(async move {
+            connection::serve(stream, shared).await;
+            drop(place);
+        });
     }
 }
 

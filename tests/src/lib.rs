@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`daemon`] | `unjack run` as a child: its events, its output, its end |
 //! | [`output`] | what a child printed, byte for byte, and waiting for it |
+//! | [`https`] | TLS: an authority, what it signs, clients |
 //! | [`metrics`] | a scrape and the reading of it |
 //! | [`spawn`] | the workloads and other programs to be judged |
 //! | [`podman`] | real containers |
@@ -26,6 +27,7 @@ pub mod daemon;
 pub mod evade;
 pub mod fit;
 pub mod host;
+pub mod https;
 pub mod metrics;
 pub mod output;
 pub mod podman;

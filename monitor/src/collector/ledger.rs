@@ -1,24 +1,78 @@
 //! CPU time of every process, to be charged to named groups.
 //!
-//! A process is charged under its own name once it has burned
-//! [`NAMING_NS`] or exits; until then its time is pending. Only then is
-//! `/proc` asked, so that a host full of short commands costs nothing here.
+//! A process is charged under the name of its group once it has burned
+//! [`NAMING_NS`]; until then its time is pending. Only then is `/proc` asked, of
+//! at most [`LOOKS`] processes a second, so that a host full of short commands
+//! costs little here. One that exits before is charged under its own name, or,
+//! where that is no name of a group, to the group of who forked it.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, os::unix::ffi::OsStrExt as _};
 
+use clap::ValueEnum;
 use monitor_ebpf::{MIN_EXIT_NS, TASK_KTHREAD, TaskSlot};
 
-use crate::{event::Process, host::Seen, profile::seconds, text::clean};
+use crate::{event::Process, host::Seen, metrics::MAX_GROUP_CHARS, profile::seconds, text::clean};
 
-/// Burn from which a live process is charged under its name.
-const NAMING_NS: u64 = 1_000_000_000;
-/// Characters of a group's name: a comm is 15 bytes, escaped fourfold.
+/// Burn from which a live process is charged to its group.
+const NAMING_NS: u64 = 100_000_000;
+/// Processes whose group is looked up between two ticks: some 5 ms.
+const LOOKS: u32 = 64;
+/// Characters of a process's own name: 15 bytes, escaped fourfold.
 const NAME_CHARS: usize = 60;
+/// Digits of a container's id, as many as its engine shows.
+const ID_CHARS: usize = 12;
+
+/// What processes of one group have in common.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum GroupBy {
+    /// The path of their image, or `comm:NAME` of those gone before it was
+    /// looked at.
+    #[default]
+    Image,
+    /// Their systemd unit, or `none`.
+    Unit,
+    /// Their container, or `host`.
+    Container,
+}
+
+impl GroupBy {
+    /// The group of a process, its name cleaned.
+    fn group(self, seen: &Seen) -> Option<String> {
+        let name = match self {
+            Self::Image => {
+                let path = seen.exe().ok()?;
+                return Some(ending(&clean(path.as_os_str().as_bytes(), 4096)));
+            }
+            Self::Unit => seen.identity().ok()?.unit.unwrap_or("none".to_owned()),
+            Self::Container => match seen.identity().ok()?.container {
+                None => "host".to_owned(),
+                Some(mut id) => {
+                    if id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                        id.truncate(ID_CHARS);
+                    }
+                    id
+                }
+            },
+        };
+        Some(clean(name.as_bytes(), MAX_GROUP_CHARS))
+    }
+}
+
+/// The end of a path that is too long: what tells most of it.
+fn ending(path: &str) -> String {
+    let excess = path.chars().count().saturating_sub(MAX_GROUP_CHARS);
+    if excess == 0 {
+        return path.to_owned();
+    }
+    std::iter::once('…')
+        .chain(path.chars().skip(excess + 1))
+        .collect()
+}
 
 /// CPU time for a group.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Charge {
-    /// Of processes with this (cleaned) name.
+    /// Of the processes of this group; the name is cleaned.
     Group(String, f64),
     /// Of kernel threads.
     Kernel(f64),
@@ -32,7 +86,7 @@ struct Entry {
     total_ns: u64,
     /// Not charged yet.
     pending_ns: u64,
-    name: Option<String>,
+    group: Option<String>,
     /// Looks in a row that did not find it.
     missed: u8,
     here: bool,
@@ -41,12 +95,40 @@ struct Entry {
 /// Who has burned how much.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    by: GroupBy,
     entries: HashMap<Process, Entry>,
+    /// Groups of those who forked others that are gone, since the last tick.
+    parents: HashMap<u32, Option<String>>,
+    /// Looks since the last tick.
+    looks: u32,
+    deferred: u64,
     charges: Vec<Charge>,
     kernel_ns: u64,
+    accounted: bool,
 }
 
 impl Ledger {
+    pub(super) fn by(by: GroupBy) -> Self {
+        Self {
+            by,
+            ..Self::default()
+        }
+    }
+
+    /// Looks that had to wait for a second, or were not made, as there were
+    /// [`LOOKS`].
+    pub(super) fn deferred(&self) -> u64 {
+        self.deferred
+    }
+
+    /// Whether `/proc` may be asked once more.
+    fn may_look(&mut self) -> bool {
+        let may = self.looks < LOOKS;
+        self.looks += u32::from(may);
+        self.deferred += u64::from(!may);
+        may
+    }
+
     /// A group leader's slot.
     pub(super) fn see(&mut self, slot: &TaskSlot) {
         let process = Process {
@@ -57,26 +139,49 @@ impl Ledger {
         entry.here = true;
         let burned = slot.group_ns.saturating_sub(entry.total_ns);
         entry.total_ns = slot.group_ns;
+        self.accounted |= burned > 0;
         if slot.flags & TASK_KTHREAD != 0 {
             self.kernel_ns += burned;
             return;
         }
         entry.pending_ns += burned;
-        if entry.name.is_none() && entry.pending_ns >= NAMING_NS {
-            entry.name = name(process);
+        if entry.group.is_none() {
+            if entry.pending_ns < NAMING_NS || !self.may_look() {
+                return;
+            }
+            let group = Seen::open(process).ok();
+            let group = group.and_then(|seen| self.by.group(&seen));
+            if let Some(entry) = self.entries.get_mut(&process) {
+                entry.group = group;
+            }
         }
-        if let Some(name) = &entry.name
+        self.charge(process);
+    }
+
+    fn charge(&mut self, process: Process) {
+        if let Some(entry) = self.entries.get_mut(&process)
+            && let Some(group) = &entry.group
             && entry.pending_ns > 0
         {
-            self.charges
-                .push(Charge::Group(name.clone(), seconds(entry.pending_ns)));
-            entry.pending_ns = 0;
+            let time = seconds(std::mem::take(&mut entry.pending_ns));
+            self.charges.push(Charge::Group(group.clone(), time));
+        }
+    }
+
+    /// A process executes another image: its unit and container stay.
+    pub(super) fn exec(&mut self, process: Process) {
+        if self.by == GroupBy::Image
+            && let Some(entry) = self.entries.get_mut(&process)
+        {
+            entry.group = None;
         }
     }
 
     /// Ends the look. Who was not in the table is gone, but its exit may still
     /// be in the ring: only at the second look without it is it given up.
     pub(super) fn finish(&mut self) {
+        self.looks = 0;
+        self.parents.clear();
         let charges = &mut self.charges;
         self.entries.retain(|_, entry| {
             entry.missed = if std::mem::take(&mut entry.here) {
@@ -94,21 +199,48 @@ impl Ledger {
         charges.push(Charge::Kernel(seconds(std::mem::take(&mut self.kernel_ns))));
     }
 
-    /// A process exited after `cpu_ns` in all; `comm` is its last name.
-    pub(super) fn exit(&mut self, process: Process, cpu_ns: u64, comm: &[u8]) {
+    /// A process exited after `cpu_ns` in all; `comm` is its last name, and
+    /// `parent` who forked it, or 0.
+    pub(super) fn exit(&mut self, process: Process, cpu_ns: u64, parent: u32, comm: &[u8]) {
         let Entry {
             total_ns,
             pending_ns,
-            name,
+            group,
             ..
         } = self.entries.remove(&process).unwrap_or_default();
         let rest = seconds(cpu_ns.saturating_sub(total_ns) + pending_ns);
-        let end = comm
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(comm.len());
-        let name = name.unwrap_or_else(|| clean(&comm[..end], NAME_CHARS));
-        self.charges.push(Charge::Group(name, rest));
+        let group = group.or_else(|| {
+            if self.by == GroupBy::Image {
+                let end = comm.iter().position(|byte| *byte == 0);
+                let name = &comm[..end.unwrap_or(comm.len())];
+                Some(format!("comm:{}", clean(name, NAME_CHARS)))
+            } else {
+                self.group_of_parent(parent)
+            }
+        });
+        self.charges.push(match group {
+            Some(group) => Charge::Group(group, rest),
+            None => Charge::Other(rest),
+        });
+    }
+
+    /// A unit or container is that of the parent, if it was not left since.
+    fn group_of_parent(&mut self, parent: u32) -> Option<String> {
+        if let Some(known) = self.parents.get(&parent) {
+            return known.clone();
+        }
+        if parent == 0 || !self.may_look() {
+            return None;
+        }
+        let seen = Seen::open_pid(parent).ok();
+        let group = seen.and_then(|seen| self.by.group(&seen));
+        self.parents.insert(parent, group.clone());
+        group
+    }
+
+    /// Whether anybody burned anything since the last call.
+    pub(super) fn accounted(&mut self) -> bool {
+        std::mem::take(&mut self.accounted)
     }
 
     /// Takes what is to be charged since the last call.
@@ -117,157 +249,5 @@ impl Ledger {
     }
 }
 
-/// The name a process gave itself, cleaned.
-fn name(process: Process) -> Option<String> {
-    let facts = Seen::open(process).ok()?.comm().ok()?;
-    Some(clean(&facts, NAME_CHARS))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn slot(tgid: u32, start_ns: u64, group_ns: u64) -> TaskSlot {
-        TaskSlot {
-            tid: tgid,
-            tgid,
-            start_ns,
-            group_ns,
-            ..TaskSlot::default()
-        }
-    }
-
-    fn look(ledger: &mut Ledger, slots: &[TaskSlot]) -> Vec<Charge> {
-        for slot in slots {
-            ledger.see(slot);
-        }
-        ledger.finish();
-        let nothing = Charge::Kernel(0.0);
-        ledger
-            .take()
-            .into_iter()
-            .filter(|charge| *charge != nothing)
-            .collect()
-    }
-
-    /// A pid that no process has: its name cannot be had.
-    const NOBODY: u32 = u32::MAX;
-
-    #[test]
-    fn a_short_process_is_charged_at_its_exit_under_its_last_name() {
-        let mut ledger = Ledger::default();
-        assert_eq!(look(&mut ledger, &[slot(NOBODY, 1, 300_000_000)]), []);
-        ledger.exit(
-            Process {
-                tgid: NOBODY,
-                start_ns: 1,
-            },
-            500_000_000,
-            b"cc1\0\0\0",
-        );
-        assert_eq!(ledger.take(), [Charge::Group("cc1".into(), 0.5)]);
-    }
-
-    #[test]
-    fn a_process_never_seen_alive_is_charged_whole() {
-        let mut ledger = Ledger::default();
-        ledger.exit(
-            Process {
-                tgid: 9,
-                start_ns: 1,
-            },
-            2_000_000,
-            b"true",
-        );
-        assert_eq!(ledger.take(), [Charge::Group("true".into(), 0.002)]);
-    }
-
-    #[test]
-    fn one_whose_exit_was_lost_goes_to_other() {
-        let mut ledger = Ledger::default();
-        look(&mut ledger, &[slot(NOBODY, 1, 400_000_000)]);
-        assert_eq!(look(&mut ledger, &[]), []);
-        assert_eq!(look(&mut ledger, &[]), [Charge::Other(0.4)]);
-        assert_eq!(look(&mut ledger, &[]), []);
-    }
-
-    #[test]
-    fn an_exit_that_comes_after_the_look_is_charged_once() {
-        let mut ledger = Ledger::default();
-        look(&mut ledger, &[slot(NOBODY, 1, 400_000_000)]);
-        look(&mut ledger, &[]);
-        ledger.exit(
-            Process {
-                tgid: NOBODY,
-                start_ns: 1,
-            },
-            400_000_000,
-            b"late",
-        );
-        assert_eq!(ledger.take(), [Charge::Group("late".into(), 0.4)]);
-        assert_eq!(look(&mut ledger, &[]), []);
-    }
-
-    #[test]
-    fn what_the_probes_sum_themselves_is_not_charged_twice() {
-        let mut ledger = Ledger::default();
-        look(&mut ledger, &[slot(NOBODY, 1, MIN_EXIT_NS - 1)]);
-        look(&mut ledger, &[]);
-        assert_eq!(look(&mut ledger, &[]), []);
-    }
-
-    #[test]
-    fn a_reused_pid_is_another_process() {
-        let mut ledger = Ledger::default();
-        look(&mut ledger, &[slot(NOBODY, 1, 400_000_000)]);
-        look(&mut ledger, &[slot(NOBODY, 2, 100_000_000)]);
-        ledger.exit(
-            Process {
-                tgid: NOBODY,
-                start_ns: 1,
-            },
-            400_000_000,
-            b"old",
-        );
-        ledger.exit(
-            Process {
-                tgid: NOBODY,
-                start_ns: 2,
-            },
-            100_000_000,
-            b"new",
-        );
-        let expected = [
-            Charge::Group("old".into(), 0.4),
-            Charge::Group("new".into(), 0.1),
-        ];
-        assert_eq!(ledger.take(), expected);
-    }
-
-    #[test]
-    fn kernel_threads_are_one_group() {
-        let mut ledger = Ledger::default();
-        let thread = TaskSlot {
-            flags: TASK_KTHREAD,
-            ..slot(2, 0, 250_000_000)
-        };
-        assert_eq!(look(&mut ledger, &[thread]), [Charge::Kernel(0.25)]);
-    }
-
-    #[test]
-    fn hostile_names_are_cleaned() {
-        let mut ledger = Ledger::default();
-        ledger.exit(
-            Process {
-                tgid: 9,
-                start_ns: 1,
-            },
-            2_000_000,
-            b"a\nb\x1b[2J",
-        );
-        let [Charge::Group(name, _)] = &ledger.take()[..] else {
-            panic!("no charge")
-        };
-        assert!(!name.chars().any(char::is_control), "{name:?}");
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ use clap::Parser as _;
 
 use super::*;
 use crate::cli::{Cli, Command};
+use crate::collector::GroupBy;
 use crate::verdict::Thresholds;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n\
@@ -290,4 +291,59 @@ fn flags_on_pools_take_a_list() {
         .unwrap()
         .extras;
     assert!(extras.block_pools && extras.lists.resolve);
+}
+
+#[test]
+fn the_path_of_metrics_is_plain_and_its_own() {
+    for path in ["/metrics", "/a/b-c_d.e~f", "/-/metrics"] {
+        let config = config(&["--web.telemetry-path", path]).unwrap();
+        assert_eq!(config.web.telemetry_path, path);
+    }
+    for path in [
+        "metrics",
+        "",
+        "/",
+        "/-/ready",
+        "/-/healthy",
+        "/{a}",
+        "/a b",
+        "/a\"b",
+        "/ä",
+    ] {
+        let error = config(&["--web.telemetry-path", path]).unwrap_err();
+        assert_eq!(error.flag, "--web.telemetry-path", "{path}");
+    }
+}
+
+#[test]
+fn sockets_are_those_named_or_systemds() {
+    let listen = |flags: &[&str]| config(flags).unwrap().web.listen;
+    let addresses = listen(&[
+        "--web.listen-address",
+        "[::1]:1,unix:/run/u.sock",
+        "--web.listen-address",
+        ":2",
+    ]);
+    let addresses = addresses.unwrap();
+    let texts: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    assert_eq!(texts, ["[::1]:1", "unix:/run/u.sock", ":2"]);
+    assert_eq!(listen(&["--web.systemd-socket"]), None);
+    let many = vec![":1"; 17].join(",");
+    let error = config(&["--web.listen-address", &many]).unwrap_err();
+    assert_eq!(error.flag, "--web.listen-address");
+}
+
+#[test]
+fn groups_are_bounded_by_number_and_time() {
+    for (flag, bad) in [
+        ("--metrics.max-groups", ["0", "10001"]),
+        ("--metrics.group-timeout", ["59s", "31d"]),
+    ] {
+        for value in bad {
+            refused(&[flag, value], "must be from");
+        }
+    }
+    let given = config(&["--metrics.max-groups", "3", "--metrics.group-by", "unit"]);
+    let web = given.unwrap().web;
+    assert_eq!((web.groups.max, web.group_by), (3, GroupBy::Unit));
 }

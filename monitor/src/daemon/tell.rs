@@ -122,8 +122,9 @@ impl Daemon {
         }));
     }
 
-    /// Brings the metrics up to date.
-    pub(super) fn mirror(&mut self, direct: u64, spilled: u64) {
+    /// Brings the metrics up to date. Whether the probes accounted anything.
+    pub(super) fn mirror(&mut self, direct: u64, spilled: u64) -> bool {
+        let accounted = self.collector.accounted();
         let mut other = 0.0;
         for charge in self.collector.charges() {
             match charge {
@@ -145,6 +146,9 @@ impl Daemon {
         self.metrics
             .code_maps_cut
             .set_total(self.collector.maps_cut());
+        self.metrics
+            .group_looks_deferred
+            .set_total(self.collector.looks_deferred());
         match self.probes.stats() {
             Ok(stats) => {
                 let small_ns = stats.small_exit_ns.saturating_sub(self.small_exit_ns);
@@ -164,5 +168,6 @@ impl Daemon {
             Err(error) => tracing::warn!("the counters of traffic cannot be read: {error}"),
         }
         self.metrics.add_group_cpu(GROUP_OTHER, other);
+        accounted
     }
 }

@@ -56,9 +56,7 @@ impl Seen {
             }),
             uid: self.uid(),
             cgroup: self.cgroup().unwrap_or_default(),
-            identity: self
-                .membership()
-                .map_or_else(|_| Identity::default(), |m| identity(&m)),
+            identity: self.identity().unwrap_or_default(),
             kernel_thread,
         })
     }
@@ -100,6 +98,14 @@ impl Seen {
         let file = self.folder.open_relative("cgroup")?;
         file.take(TEXT_BYTES).read_to_end(&mut text)?;
         Ok(Membership::parse(&text))
+    }
+
+    /// The unit and the container it belongs to.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at.
+    pub fn identity(&self) -> Result<Identity, LookError> {
+        self.membership().map(|membership| identity(&membership))
     }
 }
 

@@ -39,6 +39,8 @@ fn error_series_are_there_from_the_start() {
         "tasks_untracked_total",
         "profiles_dropped_total",
         "samples_forgotten_total",
+        "web_connections_full_total",
+        "web_password_checks_total",
         "suspects",
         "breaker_open",
         "held_moved_back_total",
@@ -66,6 +68,13 @@ fn error_series_are_there_from_the_start() {
             &crate::hook::Outcome::ALL.map(crate::hook::Outcome::name),
         ),
         ("list_reloads_total", "outcome", &["loaded", "kept-old"]),
+        ("web_reloads_total", "outcome", &["loaded", "kept-old"]),
+        (
+            "web_connections_cut_total",
+            "reason",
+            &Cut::ALL.map(Cut::name),
+        ),
+        ("web_logins_total", "outcome", &Login::ALL.map(Login::name)),
         ("images_hashed_total", "outcome", &["hashed", "deferred"]),
     ] {
         for value in values {
@@ -154,21 +163,68 @@ fn a_mirror_never_goes_backwards() {
     check(&metrics, "unjack_samples_total", 10.0);
 }
 
+const SECOND: u64 = 1_000_000_000;
+
+fn groups_of(metrics: &Metrics) -> usize {
+    let text = metrics.render().unwrap();
+    text.lines()
+        .filter(|line| line.starts_with("unjack_cpu_seconds_total"))
+        .count()
+}
+
 #[test]
 fn groups_are_bounded_and_the_rest_is_other() {
-    let metrics = metrics();
-    for group in 0..MAX_GROUPS + 10 {
-        metrics.add_group_cpu(&format!("g{group}"), 1.5);
+    for max in [GroupLimits::DEFAULT.max, 3, 1000] {
+        let limits = GroupLimits {
+            max,
+            ..GroupLimits::DEFAULT
+        };
+        let metrics = metrics().with_groups(limits);
+        for group in 0..max + 10 {
+            metrics.add_group_cpu(&format!("g{group}"), 1.5);
+        }
+        metrics.add_group_cpu("g0", 1.0);
+        check(&metrics, "unjack_cpu_seconds_total{group=\"g0\"}", 2.5);
+        check(&metrics, "unjack_cpu_seconds_total{group=\"other\"}", 15.0);
+        check(&metrics, "unjack_groups_folded_total", 10.0);
+        assert_eq!(groups_of(&metrics), max + 2, "the groups, kernel and other");
     }
-    metrics.add_group_cpu("g0", 1.0);
-    check(&metrics, "unjack_cpu_seconds_total{group=\"g0\"}", 2.5);
-    check(&metrics, "unjack_cpu_seconds_total{group=\"other\"}", 15.0);
-    let text = metrics.render().unwrap();
-    let series = text
-        .lines()
-        .filter(|l| l.starts_with("unjack_cpu_seconds_total"))
-        .count();
-    assert_eq!(series, MAX_GROUPS + 2, "the groups, kernel and other");
+}
+
+#[test]
+fn a_group_that_burns_nothing_for_long_makes_room() {
+    let limits = GroupLimits {
+        max: 2,
+        timeout: std::time::Duration::from_mins(1),
+    };
+    let metrics = metrics().with_groups(limits);
+    metrics.add_group_cpu("stays", 1.0);
+    metrics.add_group_cpu("goes", 1.0);
+    for second in 1..60 {
+        metrics.add_group_cpu("stays", 1.0);
+        metrics.age_groups(second * SECOND);
+        metrics.add_group_cpu("late", 1.0);
+        // What is charged nothing is not there for it.
+        metrics.add_group_cpu("goes", 0.0);
+    }
+    check(&metrics, "unjack_cpu_seconds_total{group=\"goes\"}", 1.0);
+    check(&metrics, "unjack_groups_removed_total", 0.0);
+    metrics.age_groups(61 * SECOND);
+    check(&metrics, "unjack_groups_removed_total", 1.0);
+    metrics.add_group_cpu("late", 2.0);
+    check(&metrics, "unjack_cpu_seconds_total{group=\"late\"}", 2.0);
+    check(&metrics, "unjack_cpu_seconds_total{group=\"stays\"}", 60.0);
+    check(&metrics, "unjack_cpu_seconds_total{group=\"other\"}", 59.0);
+    assert!(!metrics.render().unwrap().contains("\"goes\""));
+    assert_eq!(groups_of(&metrics), 4);
+}
+
+#[test]
+fn kernel_and_other_stay_for_ever() {
+    let metrics = metrics();
+    metrics.age_groups(1);
+    metrics.age_groups(u64::MAX);
+    assert_eq!(groups_of(&metrics), 2);
 }
 
 #[test]
@@ -191,7 +247,7 @@ fn a_hostile_group_forges_no_series() {
         text.contains(r#"{group="a\"} 1\\x0aunjack_suspects 99\\x1b[2J"} 1"#),
         "{text}"
     );
-    assert!(text.lines().all(|line| line.len() < 200));
+    assert!(text.lines().all(|line| line.len() < 300));
 }
 
 #[test]

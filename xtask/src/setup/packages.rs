@@ -121,11 +121,16 @@ const TESTS: &[Package] = &[
     ),
     package(
         "prometheus",
-        "its promtool checks the metrics; the server is not installed",
+        "its promtool checks the metrics",
         Proof::Taken("promtool", &["usr/bin/promtool"]),
     ),
     package("podman", "miners in containers", Proof::Program("podman")),
     package("runc", "what runs them", Proof::Program("runc")),
+    package(
+        "prometheus",
+        "scrapes the daemon as a program; it is not installed as a service",
+        Proof::Taken("prometheus", &["usr/bin/prometheus"]),
+    ),
 ];
 
 const VM: &[Package] = &[
