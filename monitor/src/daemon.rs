@@ -282,6 +282,7 @@ impl Daemon {
     fn drain(&mut self) {
         let (collector, metrics) = (&mut self.collector, &self.metrics);
         let (contacts, stratum) = (&mut self.contacts, &mut self.stratum);
+        let reputation = &mut self.reputation;
         self.probes
             .drain(DRAIN_LIMIT, |record| match event::decode(record) {
                 Ok(Event::Connect(process, contact)) => {
@@ -290,6 +291,9 @@ impl Daemon {
                 }
                 Ok(Event::Payload(payload)) => stratum.hear(&payload),
                 Ok(event) => {
+                    if let Event::Exec { process, .. } = event {
+                        reputation.executes(process);
+                    }
                     if let Some((mut subject, cpu_ns)) = collector.take(&event) {
                         count_stolen(metrics, &mut subject, cpu_ns);
                     }

@@ -295,6 +295,14 @@ pub fn lineage() -> Vec<u32> {
     chain
 }
 
+/// Whether a process is there and executes this image.
+#[must_use]
+pub fn executes(process: Process, image: Image) -> bool {
+    Seen::open(process)
+        .and_then(|seen| seen.image())
+        .is_ok_and(|now| now == image)
+}
+
 /// Everybody who executes an image, with the parent each has now.
 #[must_use]
 pub fn executing(image: Image) -> BTreeMap<u32, u32> {

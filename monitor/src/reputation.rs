@@ -179,7 +179,7 @@ fn list_name(name: &str) -> Result<String, String> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lists {
     /// Images that mine.
-    pub deny: Hashes,
+    pub deny: Arc<Hashes>,
     /// Images that may.
     pub allow: Arc<Hashes>,
     /// Pools.
@@ -199,7 +199,7 @@ impl Lists {
             resolve: _,
         } = files;
         Ok(Self {
-            deny: hashes(List::Deny, deny)?,
+            deny: Arc::new(hashes(List::Deny, deny)?),
             allow: Arc::new(hashes(List::Allow, allow)?),
             pools: read_pools(files)?,
         })

@@ -56,8 +56,8 @@ impl fmt::Display for Evidence {
     }
 }
 
-/// What a profile amounts to.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// What a profile amounts to; nothing at all by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Assessment {
     /// How sure it is that this is hashing, 0 to 1.
     pub hashing: f64,

@@ -125,6 +125,20 @@ impl Ruling {
             first: false,
         }
     }
+
+    /// A verdict of `miner` on who was not judged: its image is listed.
+    #[must_use]
+    pub fn decreed(summary: &Summary) -> Self {
+        Self {
+            verdict: Verdict::Miner,
+            thread: None,
+            assessment: Assessment::default(),
+            evidence: Vec::new(),
+            summary: summary.clone(),
+            delay_ns: summary.span_ns,
+            first: false,
+        }
+    }
 }
 
 /// What has been decided about one process so far.

@@ -53,7 +53,7 @@ pub struct ExtrasArgs {
     )]
     pub evidence_max_count: usize,
 
-    /// Treat a program with a SHA-256 in this file as a miner once it burns --min-cpu (repeatable)
+    /// Treat a program with a SHA-256 in this file as a miner as soon as it is executed (repeatable)
     ///
     /// A line an entry: 64 hexadecimal digits and, if there is one, a name, as
     /// sha256sum prints them; # begins a comment. SIGHUP reads all lists again;

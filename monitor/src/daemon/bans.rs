@@ -6,7 +6,7 @@ use crate::{
     action::ban::{Condemned, Report},
     collector::Subject,
     digest::Digest,
-    host::Image,
+    host::{self, Image},
     journal::{BanEvent, Event, RespawnEvent},
     verdict::Verdict,
 };
@@ -80,11 +80,11 @@ impl Daemon {
                     ban,
                     origin,
                 }));
-                let subject = self.collector.summon(process);
                 // It may execute something else by now.
-                if subject.image() != Some(image) {
+                if !host::executes(process, image) {
                     return;
                 }
+                let subject = self.collector.summon(process);
                 let family = subject.case.family;
                 let listed = self.reputation.allow_list();
                 subject.case.allowed = matches(&self.config.allow, subject, family, digest)

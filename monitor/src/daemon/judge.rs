@@ -5,6 +5,7 @@ use super::{Daemon, family_label, groups::Member, rules::matches};
 use crate::{
     collector::Subject,
     config::ActOn,
+    host,
     metrics::Metrics,
     profile::{Summary, seconds},
     score::Model,
@@ -39,6 +40,9 @@ impl Daemon {
         for remains in collector.take_remains() {
             groups.bury(&remains, model);
         }
+        for process in reputation.caught(now_ns, host::executes) {
+            collector.summon(process).case.denied = true;
+        }
         let (mut rulings, mut members) = (Vec::new(), Vec::new());
         for subject in collector.subjects() {
             let process = subject.profile.process;
@@ -62,6 +66,9 @@ impl Daemon {
             let mut ruling = judgement.judge(now_ns, &summary, model, thresholds, |assessment| {
                 listed.is_some() || matches(&config.deny, subject, assessment.family, digest)
             });
+            if subject.case.denied && judgement.verdict() != Verdict::Miner {
+                ruling = judgement.adopt(now_ns, Ruling::decreed(&summary));
+            }
             if let Some(why) = listed {
                 ruling = ruling.map(|ruling| ruling.because(why));
             }

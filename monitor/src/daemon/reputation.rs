@@ -1,12 +1,13 @@
 //! The lists in force, and the digests they are asked for.
 //!
 //! An image is hashed when a process that executes it burns enough to be
-//! judged, and only if there is a list or a `sha256=` rule to look it up in.
+//! judged, and only if there is a list or a `sha256=` rule to look it up in. With
+//! `--deny-file` it is hashed at exec, and who executes a listed one need not burn.
 
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         mpsc::{Receiver, SyncSender, sync_channel},
     },
 };
@@ -15,7 +16,7 @@ use crate::{
     config::{Rule, RuleKey},
     digest::{self, Digest, MAX_WAITING, PATIENCE, Unknown},
     event::Process,
-    host::Image,
+    host::{Image, Seen},
     metrics::Response,
     reputation::{Files, Hashes, List, Lists, pools::Pools},
 };
@@ -66,6 +67,9 @@ pub(super) struct Reputation {
     answers: Receiver<Answer>,
     /// One for each process that burns: at most as many as there are subjects.
     asked: HashMap<Process, Asked>,
+    /// Who was seen to execute an image of `--deny-file`: the sender's end goes
+    /// with each question.
+    executed: (SyncSender<Answer>, Receiver<Answer>),
     metrics: Response,
 }
 
@@ -90,6 +94,7 @@ impl Reputation {
             files,
             lists,
             asked: HashMap::new(),
+            executed: sync_channel(MAX_WAITING),
             metrics,
         };
         reputation.count();
@@ -171,6 +176,57 @@ impl Reputation {
                 let _sent = answer.send((process, image, digest));
             });
         }
+    }
+
+    /// A process executes another image. With `--deny-file` it is hashed, off this
+    /// loop; one there is no room for is hashed when it burns.
+    pub(super) fn executes(&mut self, process: Process) {
+        self.asked.remove(&process);
+        if self.lists.deny.is_empty() {
+            return;
+        }
+        let (deny, tell) = (Arc::clone(&self.lists.deny), self.executed.0.clone());
+        let image = Arc::new(OnceLock::new());
+        let opened = Arc::clone(&image);
+        let open = move || {
+            let file = Seen::open(process)
+                .and_then(|seen| seen.open_image())
+                .map_err(|_| Unknown::Gone)?;
+            let meta = file.metadata().map_err(|_| Unknown::Unreadable)?;
+            // Opened once.
+            let _set = opened.set(Image::from(&meta));
+            Ok(file)
+        };
+        let _asked = digest::ask_opened(open, move |digest| {
+            if let (Some(image), Ok(known)) = (image.get(), digest)
+                && deny.get(&known).is_some()
+            {
+                // An error means that the daemon is on its way out.
+                let _sent = tell.send((process, *image, digest));
+            }
+        });
+    }
+
+    /// Who executes an image of `--deny-file`, as far as was found since this was
+    /// last asked. `there` says whether it still does.
+    pub(super) fn caught(
+        &mut self,
+        now_ns: u64,
+        mut there: impl FnMut(Process, Image) -> bool,
+    ) -> Vec<Process> {
+        let mut caught = Vec::new();
+        for (process, image, digest) in self.executed.1.try_iter() {
+            if there(process, image) {
+                let asked = Asked {
+                    sent: true,
+                    digest: Some(digest),
+                    ..Asked::new(image, now_ns)
+                };
+                self.asked.insert(process, asked);
+                caught.push(process);
+            }
+        }
+        caught
     }
 
     /// Why a process is a miner by decree: a sentence.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tests::daemon::command;
@@ -44,6 +45,29 @@ fn a_denied_program_is_killed_by_its_content() {
     let metrics = daemon.metrics();
     let entries = metrics.sum("unjack_list_entries", &[("list", "deny-file")]);
     assert!((entries - 1.0).abs() < 0.5);
+}
+
+/// It is told by its content when it is executed: it need not burn.
+#[test]
+fn a_denied_program_that_does_nothing_is_killed_too() {
+    let _turn = take_turn();
+    let home = home();
+    let (deny, sleeper) = (home.path().join("deny"), home.path().join("sleeper"));
+    fs::copy("/bin/sleep", &sleeper).expect("it can be copied");
+    let mut content = fs::read(&sleeper).expect("the file is ours");
+    content.push(0);
+    fs::write(&sleeper, content).expect("the file is ours");
+    list(&deny, &sleeper, "TROJ_COINMINE");
+    let deny = deny.to_str().expect("is UTF-8");
+    let daemon = Daemon::start(&["--action", "kill", "--deny-file", deny]);
+    let began = Instant::now();
+    let mut spared = Workload::spawn(Command::new("/bin/sleep").arg("600"));
+    let mut denied = Workload::spawn(Command::new(&sleeper).arg("600"));
+    denied.wait_killed("the denied program is dead", began + DEATH);
+    let verdict = daemon.event_about("verdict", denied.pid(), NOTICE);
+    let why = verdict["evidence"][0].as_str().expect("a sentence");
+    assert!(why.contains("TROJ_COINMINE"), "{verdict}");
+    assert!(spared.ended().is_none(), "another lives");
 }
 
 /// One byte more, and the same program is another.
