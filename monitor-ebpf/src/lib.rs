@@ -9,6 +9,8 @@
 //! hostile until the collector has cleaned it.
 #![no_std]
 
+pub mod bans;
+
 use core::mem::offset_of;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -43,7 +45,7 @@ pub const MIN_EXIT_NS: u64 = 1_000_000;
 pub const KIND_EXEC: u32 = 1;
 /// [`ExitRecord::kind`].
 pub const KIND_EXIT: u32 = 2;
-/// [`SampleRecord::kind`].
+/// [`SampleRecord::kind`]. Kinds from 16 on are those of [`bans`], which have a ring of their own.
 pub const KIND_SAMPLE: u32 = 3;
 
 /// [`ConnectRecord::kind`].

@@ -9,6 +9,9 @@
 //! | [`stratum`] | cgroup, packets in and out: what suspects say on their sockets |
 //! | [`task`] | the table the three share; no hook of its own |
 //!
+//! What refuses banned images is a program of its own, `ban.rs`: it outlives the
+//! collector.
+//!
 //! On any other target than BPF this binary is empty: it exists so that the
 //! workspace builds as one.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
@@ -38,6 +41,8 @@ mod kernel;
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod net;
+#[cfg(target_arch = "bpf")]
+mod object;
 #[cfg(target_arch = "bpf")]
 mod process;
 #[cfg(target_arch = "bpf")]

@@ -15,6 +15,7 @@
 //! | [`scope`] | whom an order takes in, and who forbids it |
 //! | [`breaker`] | how many a minute |
 
+pub mod ban;
 pub mod breaker;
 pub mod folders;
 pub mod hold;

@@ -82,6 +82,14 @@ pub struct Offsets {
     pub inode_super: u32,
     /// `super_block.s_dev`
     pub super_device: u32,
+    /// When an inode last changed.
+    pub inode_ctime: Ctime,
+    /// `linux_binprm.file`
+    pub bprm_file: u32,
+    /// `task_struct.real_parent`
+    pub task_parent: u32,
+    /// `task_struct.comm`
+    pub task_comm: u32,
     /// `task_struct.ioac.rchar`, or 0 where I/O is not counted
     pub task_rchar: u32,
     /// `task_struct.ioac.wchar`, or 0
@@ -103,6 +111,15 @@ pub struct Sock {
     pub address6: u32,
     /// `….skc_dport`
     pub port: u32,
+}
+
+/// Where an inode keeps the time of its last change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ctime {
+    /// Its seconds.
+    pub seconds: u32,
+    /// Its nanoseconds.
+    pub nanoseconds: u32,
 }
 
 /// Where the kernel keeps the floating-point rounding mode of a thread that
@@ -151,6 +168,10 @@ impl Offsets {
             inode_number: offset(&btf, "inode", "i_ino")?,
             inode_super: offset(&btf, "inode", "i_sb")?,
             super_device: offset(&btf, "super_block", "s_dev")?,
+            inode_ctime: ctime(&btf)?,
+            bprm_file: offset(&btf, "linux_binprm", "file")?,
+            task_parent: task("real_parent")?,
+            task_comm: task("comm")?,
             // Without CONFIG_TASK_XACCT the struct is empty.
             task_rchar: io(&btf, "rchar").unwrap_or(0),
             task_wchar: io(&btf, "wchar").unwrap_or(0),
@@ -168,6 +189,22 @@ fn sock(btf: &Btf) -> Result<Sock, BtfError> {
         address4: member("skc_daddr")?,
         address6: member("skc_v6_daddr").unwrap_or(0),
         port: member("skc_dport")?,
+    })
+}
+
+/// Two members since 6.11; before, a `timespec64`, named `__i_ctime` since 6.6.
+fn ctime(btf: &Btf) -> Result<Ctime, BtfError> {
+    let inode = |member| offset(btf, "inode", member);
+    if let (Ok(seconds), Ok(nanoseconds)) = (inode("i_ctime_sec"), inode("i_ctime_nsec")) {
+        return Ok(Ctime {
+            seconds,
+            nanoseconds,
+        });
+    }
+    let start = inode("__i_ctime").or_else(|_| inode("i_ctime"))?;
+    Ok(Ctime {
+        seconds: start + offset(btf, "timespec64", "tv_sec")?,
+        nanoseconds: start + offset(btf, "timespec64", "tv_nsec")?,
     })
 }
 

@@ -73,6 +73,8 @@ pub struct Case {
     pub family: &'static str,
     /// Whether a rule allows it.
     pub allowed: bool,
+    /// Its image is banned: known by its hash, not judged.
+    pub banned: bool,
     /// What is to be done.
     pub standing: Standing,
     /// On-CPU nanoseconds already counted, as stolen or as allowed.
@@ -110,6 +112,17 @@ impl fmt::Display for HotCode {
             100.0 * share
         )
     }
+}
+
+/// Samples of a process by where their code lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Homes {
+    /// In the file it executes.
+    pub image: u32,
+    /// In another file.
+    pub elsewhere: u32,
+    /// In memory without a file.
+    pub generated: u32,
 }
 
 /// A process that is sampled.
@@ -210,9 +223,24 @@ impl Subject {
         (system, exe)
     }
 
-    /// SHA-256 of its image in hexadecimal, if it can be had.
-    pub fn sha256(&mut self) -> Option<String> {
-        self.look()?.sha256()
+    /// Where the code of its samples lies, seen from its image.
+    pub fn homes(&mut self) -> Homes {
+        let exe = self
+            .facts()
+            .map_or_else(String::new, |facts| facts.exe.clone());
+        let mut homes = Homes::default();
+        for look in self.profile.looks(0) {
+            let Some(line) = look.code_line() else {
+                continue;
+            };
+            match (look.place(), self.code.name(line)) {
+                (Place::Anonymous, _) => homes.generated += 1,
+                (Place::Unknown, _) => {}
+                (_, Some(name)) if name == exe => homes.image += 1,
+                _ => homes.elsewhere += 1,
+            }
+        }
+        homes
     }
 
     /// Its folder, tried again if it could not be opened before.
@@ -527,6 +555,14 @@ impl Collector {
     #[must_use]
     pub fn knows(&self, process: Process) -> bool {
         self.subjects.contains_key(&process)
+    }
+
+    /// One that may not have been sampled yet.
+    pub fn summon(&mut self, process: Process) -> &mut Subject {
+        self.make_room(process);
+        self.subjects
+            .entry(process)
+            .or_insert_with(|| Subject::new(process))
     }
 
     /// The instruction set code is decoded for.

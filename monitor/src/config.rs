@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::action::ban::Policy;
 use crate::cli::RunArgs;
 
 mod extras;
@@ -79,6 +80,8 @@ pub struct Config {
     pub act_on: ActOn,
     /// Time between SIGTERM and SIGKILL, 0 to 60 s.
     pub grace: Duration,
+    /// What is banned, and how.
+    pub ban: Policy,
     /// Who is never acted on.
     pub allow: Vec<Rule>,
     /// Who is a miner whatever the score; `allow` wins.
@@ -119,6 +122,9 @@ impl Config {
             patience,
             act_on,
             grace,
+            ban,
+            ban_with,
+            pin_dir,
             allow,
             deny,
             extras,
@@ -129,6 +135,7 @@ impl Config {
         } = args;
         let users = parse_passwd(passwd);
         let seconds = |n| Duration::from_secs(n);
+        let allow = parse_rules("--allow", allow, &users)?;
         Ok(Self {
             action: *action,
             response: Response::from_cli(response)?,
@@ -169,7 +176,20 @@ impl Config {
                 "must be from 0s to 60s",
                 |d| *d <= seconds(60),
             )?,
-            allow: parse_rules("--allow", allow, &users)?,
+            ban: Policy {
+                ttl: accept(
+                    "--ban",
+                    *ban,
+                    humantime::format_duration(*ban),
+                    "must be 0, or from 1s to 365d",
+                    |d| d.is_zero() || (seconds(1)..=Duration::from_hours(365 * 24)).contains(d),
+                )?,
+                with: *ban_with,
+                dir: pin_dir.clone(),
+                enforce: *action == Action::Kill,
+                allow: allow.clone(),
+            },
+            allow,
             deny: parse_rules("--deny", deny, &users)?,
             extras: Extras::from_cli(extras)?,
             sample_hz: accept(

@@ -5,6 +5,7 @@
 //! Everything is judged once a second. Blocking work (waiting for a process to
 //! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
+mod bans;
 mod contacts;
 mod groups;
 mod incidents;
@@ -39,7 +40,7 @@ use self::{
     reputation::Reputation, stratum::Stratum, teller::Teller,
 };
 use crate::{
-    action::{breaker::Breaker, keeper::Keeper, store::Store},
+    action::{ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
     collector::Collector,
     config::{Config, Rule},
     event::{self, Event},
@@ -120,7 +121,12 @@ pub async fn run(
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))?);
     let response = &metrics.response;
     let incidents = Incidents::new(&config.extras, response.clone())?;
-    let reputation = Reputation::new(config.extras.lists.clone(), lists, response.clone())?;
+    let reputation = Reputation::new(
+        config.extras.lists.clone(),
+        lists,
+        (&config.allow, &config.deny),
+        response.clone(),
+    );
     let hook = config.extras.hook.clone();
     let hooks = hook.map(|policy| Hooks::new(policy, response.clone()));
     let ready = Arc::new(AtomicBool::new(false));
@@ -130,6 +136,11 @@ pub async fn run(
         ..Settings::new(None, config.sample_hz, config.window)
     })?;
     probes.list_pools(reputation.pools().compiled())?;
+    let bans = Bans::start(
+        config.ban.clone(),
+        Arc::clone(&metrics),
+        reputation.allow_list(),
+    )?;
 
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let state = Web {
@@ -142,9 +153,10 @@ pub async fn run(
     }));
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
-    let extras = (incidents, reputation, hooks);
+    let extras = (incidents, reputation, hooks, bans);
     let mut daemon = Daemon::new(config, arch, model, teller, metrics, probes, extras);
     daemon.orders.keeper.begin(&daemon.orders.host());
+    daemon.bans.wait_ready();
     // Every series is there before anybody is told to come and look.
     daemon.tick();
     daemon.announce();
@@ -185,6 +197,7 @@ struct Daemon {
     breaker: Breaker,
     /// The rules of `--allow`, for whoever carries out an order.
     allow: Arc<[Rule]>,
+    bans: Bans,
     /// Of the probes' counters, as of the last tick.
     small_exit_ns: u64,
 }
@@ -197,7 +210,7 @@ impl Daemon {
         teller: Teller,
         metrics: Arc<Metrics>,
         probes: Probes,
-        (incidents, reputation, hooks): (Incidents, Reputation, Option<Hooks>),
+        (incidents, reputation, hooks, bans): (Incidents, Reputation, Option<Hooks>, Bans),
     ) -> Self {
         Self {
             collector: Collector::new(arch, nanoseconds(config.patience)),
@@ -226,6 +239,7 @@ impl Daemon {
             contacts: Contacts::default(),
             stratum: Stratum::new(metrics.traffic.clone()),
             hooks,
+            bans,
             config,
             model,
             teller,
@@ -246,6 +260,7 @@ impl Daemon {
                 () = &mut shutdown => return,
                 report = self.orders.next() => self.conclude(report),
                 Some(()) = hangup.recv() => self.reload(),
+                report = self.bans.next() => self.take_ban_report(report),
                 _ = timer.tick() => {
                     self.drain();
                     drains = (drains + 1) % DRAINS_A_TICK;
@@ -307,6 +322,7 @@ impl Daemon {
     /// Reads the lists again.
     fn reload(&mut self) {
         self.reputation.reload();
+        self.bans.allow(self.reputation.allow_list());
         // A list that was not taken is the old one.
         if let Err(error) = self.probes.list_pools(self.reputation.pools().compiled()) {
             tracing::error!("the list of pools is not whole in the kernel: {error}");

@@ -1,25 +1,36 @@
 //! SHA-256 of images, off the hot path.
 //!
-//! In: a process and the image it executes. Out, a while later: the image's
-//! digest, or why there is none. One thread reads; what is asked waits in a
-//! queue of [`MAX_WAITING`], and what does not fit is to be asked again. A file
-//! that did not change (device, inode, time of change, size) is not read again:
-//! the newest [`MAX_KNOWN`] are remembered. A file larger than [`MAX_BYTES`] is
-//! not read: whoever chose it would keep the thread from all others.
+//! The one owner of hashing images. In: what a process executes, or what
+//! opens a file. Out, a while later: the digest, or why there is none. [`WORKERS`]
+//! threads read; what is asked waits in a queue of [`MAX_WAITING`], and what does
+//! not fit is to be asked again. A file that did not change (device, inode, time
+//! of change, size) is not read again: the newest [`MAX_KNOWN`] are remembered.
+//! A file larger than [`MAX_BYTES`] is not read: whoever chose it would keep the
+//! threads from all others. Nobody waits for an answer but who says for how long
+//! ([`wait`]): the loop that judges never does.
+//!
+//! What came of all questions is counted, see [`counts`].
+
+mod cache;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet},
     fmt,
     fs::{File, Metadata},
-    io::{self, Read},
-    os::unix::fs::MetadataExt,
-    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    os::unix::fs::{FileExt, MetadataExt},
+    sync::{
+        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
     thread,
+    time::{Duration, Instant},
 };
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+pub use self::cache::{Cache, MAX_KNOWN};
 use crate::{
     event::Process,
     host::{Image, Seen},
@@ -27,11 +38,16 @@ use crate::{
 
 /// Questions that may wait: a second's new programs on a busy host.
 pub const MAX_WAITING: usize = 256;
-/// Digests remembered, of 80 bytes each.
-pub const MAX_KNOWN: usize = 4096;
-/// Bytes of the largest image that is read: larger than any miner, and half a
-/// second of reading.
+/// Bytes of the largest image that is read, the one bound there is: larger than
+/// any miner, and half a second of reading.
 pub const MAX_BYTES: u64 = 256 << 20;
+/// Threads that read. One that hangs in a file system which never answers is
+/// lost for good; the other goes on.
+pub const WORKERS: usize = 2;
+/// How long a digest that may spare a process is waited for, since it was first
+/// asked for. A busy machine reads the largest image many times in it; whoever
+/// makes reading slower is not spared for it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Bytes read at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -95,46 +111,6 @@ impl From<&Metadata> for Key {
     }
 }
 
-/// The newest digests.
-#[derive(Debug, Default)]
-pub struct Cache {
-    known: HashMap<Key, Digest>,
-    order: VecDeque<Key>,
-}
-
-impl Cache {
-    /// The digest of a file, if it is remembered.
-    #[must_use]
-    pub fn get(&self, key: &Key) -> Option<Digest> {
-        self.known.get(key).copied()
-    }
-
-    /// Remembers one; the oldest makes room.
-    pub fn put(&mut self, key: Key, digest: Digest) {
-        if self.known.insert(key, digest).is_some() {
-            return;
-        }
-        self.order.push_back(key);
-        if self.order.len() > MAX_KNOWN
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.known.remove(&oldest);
-        }
-    }
-
-    /// How many are remembered.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.known.len()
-    }
-
-    /// Whether none is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.known.is_empty()
-    }
-}
-
 /// Why an image has no digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
@@ -144,11 +120,13 @@ pub enum Unknown {
     TooLarge,
     /// It cannot be read.
     Unreadable,
+    /// It is not known yet.
+    Late,
 }
 
 impl Unknown {
     /// Every reason there is.
-    pub const ALL: [Self; 3] = [Self::Gone, Self::TooLarge, Self::Unreadable];
+    pub const ALL: [Self; 4] = [Self::Gone, Self::TooLarge, Self::Unreadable, Self::Late];
 
     /// Its name in metrics.
     #[must_use]
@@ -157,90 +135,259 @@ impl Unknown {
             Self::Gone => "gone",
             Self::TooLarge => "too-large",
             Self::Unreadable => "unreadable",
+            Self::Late => "late",
         }
     }
 }
 
-/// An answer: of which process and image, and the digest.
-pub type Answer = (Process, Image, Result<Digest, Unknown>);
+/// What was asked for.
+enum Question {
+    /// What a process executes, if that is this image.
+    Process(Process, Image),
+    /// What this opens: on the thread that reads, as opening may wait for a
+    /// file system.
+    Opened(Box<dyn FnOnce() -> Result<File, Unknown> + Send>),
+}
 
-/// The thread that reads.
-#[derive(Debug)]
-pub struct Hasher {
-    questions: SyncSender<(Process, Image)>,
-    answers: Receiver<Answer>,
+/// What is done with the answer, on the thread that read.
+type Answer = Box<dyn FnOnce(Result<Digest, Unknown>) + Send>;
+
+/// What came of questions, in the order of [`OUTCOMES`].
+static COUNTS: [AtomicU64; OUTCOMES.len()] = [const { AtomicU64::new(0) }; OUTCOMES.len()];
+
+/// What can come of a question: answered; not taken, as too many waited; and why
+/// there is no digest.
+pub const OUTCOMES: [&str; 6] = [
+    "hashed",
+    "deferred",
+    Unknown::Gone.name(),
+    Unknown::TooLarge.name(),
+    Unknown::Unreadable.name(),
+    Unknown::Late.name(),
+];
+
+/// What came of questions since this program started, by [`OUTCOMES`].
+pub fn counts() -> impl Iterator<Item = (&'static str, u64)> {
+    OUTCOMES
+        .into_iter()
+        .zip(COUNTS.iter().map(|count| count.load(Ordering::Relaxed)))
+}
+
+fn count(outcome: &str) {
+    if let Some(at) = OUTCOMES.iter().position(|known| *known == outcome) {
+        COUNTS[at].fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts an action that was not put off any longer for a digest.
+pub fn count_late() {
+    count(Unknown::Late.name());
+}
+
+/// The threads that read, of which a program has one set; none if they could not
+/// be started.
+static HASHER: LazyLock<Option<Hasher>> = LazyLock::new(Hasher::start);
+
+struct Hasher {
+    questions: SyncSender<(Question, Answer)>,
+    cache: Arc<Mutex<Cache>>,
+    /// Images that somebody waits for, since when, and whether a thread has it.
+    waited_for: Mutex<HashMap<Image, Instant>>,
+    in_work: Arc<Mutex<HashSet<Image>>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Hasher {
-    /// Starts it. It ends when this is dropped.
-    ///
-    /// # Errors
-    /// No thread could be started.
-    pub fn start() -> io::Result<Self> {
-        let (questions, asked) = sync_channel::<(Process, Image)>(MAX_WAITING);
-        // Whoever asks takes the answers before asking more; if not, the
-        // thread waits.
-        let (answer, answers) = sync_channel(MAX_WAITING);
-        thread::Builder::new()
-            .name("digest".to_owned())
-            .spawn(move || {
-                let mut cache = Cache::default();
-                for (process, image) in asked {
-                    let digest = of_process(&mut cache, process, image);
-                    if answer.send((process, image, digest)).is_err() {
-                        return;
-                    }
-                }
-            })?;
-        Ok(Self { questions, answers })
+    fn start() -> Option<Self> {
+        let (questions, asked) = sync_channel(MAX_WAITING);
+        let (asked, cache) = (Arc::new(Mutex::new(asked)), Arc::<Mutex<Cache>>::default());
+        for _ in 0..WORKERS {
+            let (asked, cache) = (Arc::clone(&asked), Arc::clone(&cache));
+            thread::Builder::new()
+                .name("digest".to_owned())
+                .spawn(move || work(&asked, &cache))
+                .inspect_err(|error| tracing::error!("images cannot be hashed: {error}"))
+                .ok()?;
+        }
+        Some(Self {
+            questions,
+            cache,
+            waited_for: Mutex::default(),
+            in_work: Arc::default(),
+        })
     }
 
-    /// Asks for the digest of what a process executes; whether there was room.
-    #[must_use]
-    pub fn ask(&self, process: Process, image: Image) -> bool {
-        match self.questions.try_send((process, image)) {
+    fn put(&self, question: Question, answer: Answer) -> bool {
+        match self.questions.try_send((question, answer)) {
             Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
+                count("deferred");
+                false
+            }
         }
     }
 
-    /// The answers so far.
-    pub fn answers(&self) -> impl Iterator<Item = Answer> {
-        self.answers.try_iter()
+    /// Whether this image is not worth waiting for any more.
+    fn was_patient(&self, image: Image) -> bool {
+        let mut waited_for = lock(&self.waited_for);
+        if waited_for.len() >= MAX_WAITING {
+            waited_for.retain(|_, since| since.elapsed() < PATIENCE);
+        }
+        if waited_for.len() >= MAX_WAITING && !waited_for.contains_key(&image) {
+            return false;
+        }
+        waited_for
+            .entry(image)
+            .or_insert_with(Instant::now)
+            .elapsed()
+            >= PATIENCE
     }
 }
 
+fn work(asked: &Mutex<Receiver<(Question, Answer)>>, cache: &Mutex<Cache>) {
+    loop {
+        let next = lock(asked).recv();
+        let Ok((question, answer)) = next else {
+            return;
+        };
+        let digest = match question {
+            Question::Process(process, image) => of_process(cache, process, image),
+            Question::Opened(open) => open().and_then(|file| of_file(cache, &file)),
+        };
+        count(digest.map_or_else(Unknown::name, |_| "hashed"));
+        answer(digest);
+    }
+}
+
+/// Asks for the digest of what a process executes; whether there was room.
+#[must_use]
+pub fn ask(
+    process: Process,
+    image: Image,
+    answer: impl FnOnce(Result<Digest, Unknown>) + Send + 'static,
+) -> bool {
+    let question = Question::Process(process, image);
+    HASHER
+        .as_ref()
+        .is_some_and(|hasher| hasher.put(question, Box::new(answer)))
+}
+
+/// Asks for the digest of a file that is opened by whoever reads it; whether
+/// there was room.
+#[must_use]
+pub fn ask_opened(
+    open: impl FnOnce() -> Result<File, Unknown> + Send + 'static,
+    answer: impl FnOnce(Result<Digest, Unknown>) + Send + 'static,
+) -> bool {
+    let question = Question::Opened(Box::new(open));
+    HASHER
+        .as_ref()
+        .is_some_and(|hasher| hasher.put(question, Box::new(answer)))
+}
+
+/// The digest of what a process executes; [`Unknown::Late`] if it is not known
+/// within `limit`. One that was waited for longer than [`PATIENCE`] by now, again
+/// and again, is [`Unknown::Unreadable`]. Not for the loop that judges.
+///
+/// # Errors
+/// Why there is none.
+pub fn wait(process: Process, image: Image, limit: Duration) -> Result<Digest, Unknown> {
+    /// Between two looks whether somebody else's question was answered.
+    const LOOK: Duration = Duration::from_millis(10);
+    let hasher = HASHER.as_ref().ok_or(Unknown::Unreadable)?;
+    let deadline = Instant::now() + limit;
+    // One thread that hangs in an image is enough.
+    while !lock(&hasher.in_work).insert(image) {
+        if Instant::now() >= deadline {
+            return Err(late(hasher, image));
+        }
+        thread::sleep(LOOK);
+    }
+    let (answer, answered) = sync_channel(1);
+    let in_work = Arc::clone(&hasher.in_work);
+    let asked = ask(process, image, move |digest| {
+        lock(&in_work).remove(&image);
+        // An error means that nobody waits any more.
+        let _sent = answer.send(digest);
+    });
+    if !asked {
+        lock(&hasher.in_work).remove(&image);
+        return Err(late(hasher, image));
+    }
+    let left = deadline.saturating_duration_since(Instant::now());
+    match answered.recv_timeout(left) {
+        Ok(digest) => {
+            lock(&hasher.waited_for).remove(&image);
+            digest
+        }
+        Err(_) => Err(late(hasher, image)),
+    }
+}
+
+fn late(hasher: &Hasher, image: Image) -> Unknown {
+    if hasher.was_patient(image) {
+        count_late();
+        Unknown::Unreadable
+    } else {
+        Unknown::Late
+    }
+}
+
+/// The digest of a file, read by the caller's own thread.
+///
+/// # Errors
+/// Why there is none.
+pub fn of(file: &File) -> Result<Digest, Unknown> {
+    static NONE: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
+    of_file(HASHER.as_ref().map_or(&NONE, |hasher| &hasher.cache), file)
+}
+
 /// Opens, and reads if need be.
-fn of_process(cache: &mut Cache, process: Process, image: Image) -> Result<Digest, Unknown> {
+fn of_process(cache: &Mutex<Cache>, process: Process, image: Image) -> Result<Digest, Unknown> {
     let seen = Seen::open(process).map_err(|_| Unknown::Gone)?;
-    let mut file = seen.open_image().map_err(|_| Unknown::Unreadable)?;
+    let file = seen.open_image().map_err(|_| Unknown::Unreadable)?;
     let meta = file.metadata().map_err(|_| Unknown::Unreadable)?;
-    let key = Key::from(&meta);
-    if key.image != image {
+    if Image::from(&meta) != image {
         return Err(Unknown::Gone);
     }
-    if let Some(digest) = cache.get(&key) {
+    of_file(cache, &file)
+}
+
+/// Reads from the beginning, if that was not done.
+fn of_file(cache: &Mutex<Cache>, file: &File) -> Result<Digest, Unknown> {
+    let meta = file.metadata().map_err(|_| Unknown::Unreadable)?;
+    let key = Key::from(&meta);
+    if let Some(digest) = lock(cache).get(&key) {
         return Ok(digest);
     }
-    let digest = of_file(&mut file)?;
+    if meta.len() > MAX_BYTES {
+        return Err(Unknown::TooLarge);
+    }
+    let digest = read(file)?;
     // One that was written to meanwhile is read again when asked again.
     if file.metadata().is_ok_and(|meta| Key::from(&meta) == key) {
-        cache.put(key, digest);
+        lock(cache).put(key, digest);
     }
     Ok(digest)
 }
 
-fn of_file(file: &mut File) -> Result<Digest, Unknown> {
+fn read(file: &File) -> Result<Digest, Unknown> {
     let mut hash = Sha256::new();
     let mut chunk = vec![0; CHUNK];
-    let mut total = 0;
+    let mut at = 0;
     loop {
-        let read = file.read(&mut chunk).map_err(|_| Unknown::Unreadable)?;
-        if read == 0 {
-            return Ok(Digest(hash.finalize().into()));
-        }
-        total += read as u64;
-        if total > MAX_BYTES {
+        let read = match file.read_at(&mut chunk, at) {
+            Ok(0) => return Ok(Digest(hash.finalize().into())),
+            Ok(read) => read,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(_) => return Err(Unknown::Unreadable),
+        };
+        at += read as u64;
+        // It may grow meanwhile, or say that it is empty.
+        if at > MAX_BYTES {
             return Err(Unknown::TooLarge);
         }
         hash.update(&chunk[..read]);
@@ -248,105 +395,4 @@ fn of_file(file: &mut File) -> Result<Digest, Unknown> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::{Duration, Instant};
-
-    use super::*;
-
-    fn key(n: u64) -> Key {
-        Key {
-            image: Image {
-                device: 1,
-                inode: n,
-            },
-            changed: (1, 2),
-            size: 3,
-        }
-    }
-
-    #[test]
-    fn a_digest_reads_back_as_it_is_shown() {
-        let text = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(Digest::parse(text).unwrap().to_string(), text);
-        assert_eq!(
-            Digest::parse(&text.to_uppercase()).unwrap().to_string(),
-            text
-        );
-    }
-
-    #[test]
-    fn what_is_no_digest_is_none() {
-        let wide = "é".repeat(32);
-        for text in ["", "ba78", &"g".repeat(64), &"a".repeat(65), &wide] {
-            assert_eq!(Digest::parse(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn the_cache_forgets_the_oldest_and_keeps_the_rest() {
-        let mut cache = Cache::default();
-        for n in 0..MAX_KNOWN as u64 + 10 {
-            cache.put(key(n), Digest([1; 32]));
-            cache.put(key(n), Digest([2; 32]));
-        }
-        assert_eq!(cache.len(), MAX_KNOWN);
-        assert_eq!(cache.get(&key(9)), None);
-        assert_eq!(cache.get(&key(10)), Some(Digest([2; 32])));
-    }
-
-    #[test]
-    fn a_changed_file_is_another() {
-        let mut cache = Cache::default();
-        cache.put(key(1), Digest([1; 32]));
-        let changed = Key {
-            changed: (1, 3),
-            ..key(1)
-        };
-        assert_eq!(cache.get(&changed), None);
-    }
-
-    /// What the hasher says of this very test.
-    fn ask(process: Process, image: Image) -> Result<Digest, Unknown> {
-        let hasher = Hasher::start().unwrap();
-        assert!(hasher.ask(process, image));
-        let begun = Instant::now();
-        loop {
-            if let Some((_, _, digest)) = hasher.answers().next() {
-                return digest;
-            }
-            assert!(begun.elapsed() < Duration::from_mins(1), "no answer");
-            thread::yield_now();
-        }
-    }
-
-    fn this_process() -> (Process, Image) {
-        let tgid = std::process::id();
-        let seen = Seen::open_pid(tgid).unwrap();
-        let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
-        let start_ns = seen.start_ticks().unwrap() * tick;
-        (Process { tgid, start_ns }, seen.image().unwrap())
-    }
-
-    #[test]
-    fn the_image_of_a_process_is_hashed() {
-        let (process, image) = this_process();
-        let bytes = std::fs::read("/proc/self/exe").unwrap();
-        let expected = Digest(Sha256::digest(&bytes).into());
-        assert_eq!(ask(process, image), Ok(expected));
-    }
-
-    #[test]
-    fn another_image_or_process_is_not() {
-        let (process, image) = this_process();
-        let other = Image {
-            inode: image.inode + 1,
-            ..image
-        };
-        assert_eq!(ask(process, other), Err(Unknown::Gone));
-        let other = Process {
-            start_ns: 1,
-            ..process
-        };
-        assert_eq!(ask(other, image), Err(Unknown::Gone));
-    }
-}
+mod tests;

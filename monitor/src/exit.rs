@@ -3,8 +3,9 @@
 use std::{fmt, process::ExitCode};
 
 use crate::{
-    config::ConfigError, daemon::DaemonError, doctor::Check, explain::ExplainError,
-    probe::ProbeError, record::RecordError, release::ReleaseError, reputation::ListError, text,
+    action::ban::list::BansError, config::ConfigError, daemon::DaemonError, doctor::Check,
+    explain::ExplainError, probe::ProbeError, record::RecordError, release::ReleaseError,
+    reputation::ListError, text,
 };
 
 /// Why `unjack` did not do what it was told.
@@ -94,6 +95,15 @@ impl From<DaemonError> for Failure {
         match error {
             DaemonError::Probe(error) => error.into(),
             DaemonError::Arch => Self::Host(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<BansError> for Failure {
+    fn from(error: BansError) -> Self {
+        match error {
+            BansError::Probe(error) => error.into(),
             other => Self::Failed(other.to_string()),
         }
     }

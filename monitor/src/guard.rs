@@ -119,6 +119,8 @@ pub struct Candidate<'a> {
     /// Its image is a program of the host's own: root's, where the system
     /// keeps such, and nobody else may write it.
     pub system: bool,
+    /// The SHA-256 of its image is wanted and not known yet.
+    pub undecided: bool,
     /// What rules look at.
     pub subject: Subject<'a>,
 }
@@ -162,6 +164,10 @@ impl Guard {
             || digest.is_some_and(|digest| self.listed.get(&digest).is_some())
         {
             return Err(Refusal::Allowed);
+        }
+        // It may be one that is allowed. Whoever wants digests knows for how long.
+        if candidate.undecided {
+            return Err(Refusal::Undecided);
         }
         Ok(())
     }

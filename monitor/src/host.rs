@@ -6,15 +6,17 @@
 
 pub mod connections;
 pub mod deep;
-mod digest;
+mod facts;
 mod looked;
 pub mod maps;
 mod root;
 pub mod sockets;
 
+pub use self::facts::Facts;
 pub use self::looked::{Looked, Member, Wanted, living, parents};
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fs::Metadata,
     io::{self, Read},
@@ -24,11 +26,7 @@ use std::{
 
 use procfs::{ProcError, process::Process as ProcFolder};
 
-use crate::{
-    cgroup::{Membership, identity::Identity},
-    event::Process,
-    text::clean,
-};
+use crate::{event::Process, text::clean};
 
 /// Characters of a path that are shown.
 const PATH_CHARS: usize = 256;
@@ -36,8 +34,6 @@ const PATH_CHARS: usize = 256;
 const MAX_THREADS: usize = 64;
 /// Bytes of a `/proc` text that are read.
 const TEXT_BYTES: u64 = 16384;
-/// Bytes of a name that are read: the kernel's own limit is far below.
-const COMM_BYTES: u64 = 256;
 
 /// A process's image, for good: the file it executes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -86,28 +82,6 @@ impl From<io::Error> for LookError {
     fn from(error: io::Error) -> Self {
         ProcError::from(error).into()
     }
-}
-
-/// What is known of a process when it is judged. Text is cleaned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Facts {
-    /// The name it gave itself.
-    pub comm: String,
-    /// Path of its image as its link in `/proc` reads.
-    pub exe: String,
-    /// The user it really runs as.
-    pub uid: Option<u32>,
-    /// Path of its cgroup: of the unified hierarchy, else of the cpu one. Not
-    /// cleaned: it is matched, never shown.
-    pub cgroup: String,
-    /// The unit and the container it belongs to.
-    pub identity: Identity,
-    /// A kernel thread.
-    pub kernel_thread: bool,
-    /// It is no kernel thread, and shows as one: `[kworker/0:1]`.
-    pub poses: bool,
-    /// The host's `/proc` does not show it, or shows something else instead.
-    pub hidden: bool,
 }
 
 /// A process held by its `/proc` folder.
@@ -199,6 +173,14 @@ impl Seen {
         (Image::from(&file) == image).then(|| path.to_string_lossy().into_owned())
     }
 
+    /// The path its link reads, as it is: hostile.
+    ///
+    /// # Errors
+    /// It is gone, has none or may not be looked at.
+    pub fn link(&self) -> Result<PathBuf, LookError> {
+        self.exe()
+    }
+
     /// Its threads, [`MAX_THREADS`] of them at the most.
     fn threads(&self) -> impl Iterator<Item = i32> {
         let tasks = self.folder.tasks().into_iter().flatten().flatten();
@@ -215,48 +197,6 @@ impl Seen {
                 .find_map(|tid| std::fs::read_link(folder.join(format!("task/{tid}/exe"))).ok())
                 .ok_or_else(|| error.into()),
         }
-    }
-
-    /// Everything a verdict is told.
-    ///
-    /// # Errors
-    /// It is gone or may not be looked at. What may be missing in a process
-    /// that is there is `None` or empty instead.
-    pub fn facts(&self) -> Result<Facts, LookError> {
-        // PF_KTHREAD, include/linux/sched.h.
-        const KTHREAD: u32 = 0x0020_0000;
-        let stat = self.folder.stat()?;
-        let link = self.exe().ok();
-        let kernel_thread = stat.flags & KTHREAD != 0;
-        let comm = self.comm().unwrap_or_default();
-        Ok(Facts {
-            poses: !kernel_thread && poses(&comm, &self.bytes("cmdline").unwrap_or_default()),
-            hidden: root::hides(self.folder.pid(), stat.starttime),
-            comm: clean(&comm, PATH_CHARS),
-            exe: link.map_or_else(String::new, |path| {
-                clean(path.as_os_str().as_bytes(), PATH_CHARS)
-            }),
-            uid: self.uid(),
-            cgroup: self.cgroup().unwrap_or_default(),
-            identity: self
-                .membership()
-                .map_or_else(|_| Identity::default(), |m| identity(&m)),
-            kernel_thread,
-        })
-    }
-
-    /// The name it gave itself, as it is: hostile.
-    ///
-    /// # Errors
-    /// It is gone or may not be looked at.
-    pub fn comm(&self) -> Result<Vec<u8>, LookError> {
-        let mut comm = Vec::new();
-        self.folder
-            .open_relative("comm")?
-            .take(COMM_BYTES)
-            .read_to_end(&mut comm)?;
-        comm.truncate(comm.trim_ascii_end().len());
-        Ok(comm)
     }
 
     /// Bytes its read and write calls moved so far, cached or not.
@@ -277,54 +217,12 @@ impl Seen {
         Ok(maps::CodeMap::read(file, is_system)?)
     }
 
-    /// Read as bytes: a process's name is in the same file, in any bytes.
-    fn uid(&self) -> Option<u32> {
-        let status = self.bytes("status")?;
-        let line = status
-            .split(|byte| *byte == b'\n')
-            .find(|line| line.starts_with(b"Uid:"))?;
-        let real = line.split(|byte| *byte == b'\t').nth(1)?;
-        str::from_utf8(real).ok()?.parse().ok()
-    }
-
-    fn cgroup(&self) -> Option<String> {
-        cgroup(&self.bytes("cgroup")?)
-    }
-
-    /// Its cgroups.
-    ///
-    /// # Errors
-    /// It is gone or may not be looked at.
-    pub fn membership(&self) -> Result<Membership, LookError> {
-        let mut text = Vec::new();
-        let file = self.folder.open_relative("cgroup")?;
-        file.take(TEXT_BYTES).read_to_end(&mut text)?;
-        Ok(Membership::parse(&text))
-    }
-
-    /// SHA-256 of its image in hexadecimal, if it is not too large.
-    #[must_use]
-    pub fn sha256(&self) -> Option<String> {
-        let exe = root::folder(self.folder.pid()).join("exe");
-        let digest = digest::sha256(&exe).ok()?;
-        // The path is by id: make sure it was still this process's.
-        self.start_ticks().ok()?;
-        if digest.is_none() {
-            tracing::warn!("an image is too large to be hashed: no sha256= rule is about it");
-        }
-        digest
-    }
-
     /// Whether its image is the host's own: on the host its path leads to it,
     /// and only root can have put it there.
     #[must_use]
     pub fn is_system(&self, image: Image) -> bool {
-        // Where these are not one with /usr.
-        let older = |path: &Path| ["/bin", "/sbin"].iter().any(|dir| path.starts_with(dir));
-        self.exe().is_ok_and(|path| {
-            (is_roots_own(&path, image.inode) || older(&path) && only_roots(&path, image.inode))
-                && self.host_exe(image).is_some()
-        })
+        self.exe()
+            .is_ok_and(|path| is_systems_own(&path, image.inode) && self.host_exe(image).is_some())
     }
 
     fn bytes(&self, name: &str) -> Option<Vec<u8>> {
@@ -333,49 +231,6 @@ impl Seen {
         file.take(TEXT_BYTES).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
-}
-
-fn identity(membership: &Membership) -> Identity {
-    let paths = membership.paths();
-    let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
-    Identity::of(paths.iter().map(AsRef::as_ref))
-}
-
-/// Whether a process of this name and command line shows as a kernel thread:
-/// `ps` puts brackets around what has no command line, and all names of kernel
-/// threads that a host has by the dozen end in a processor's number.
-fn poses(comm: &[u8], cmdline: &[u8]) -> bool {
-    const NAMES: [&[u8]; 5] = [
-        b"kworker/",
-        b"ksoftirqd/",
-        b"migration/",
-        b"cpuhp/",
-        b"irq/",
-    ];
-    cmdline.starts_with(b"[") || NAMES.iter().any(|name| comm.starts_with(name))
-}
-
-/// The path to match of `/proc/PID/cgroup`, lines of `id:controllers:path`: the
-/// unified hierarchy's if the process has a place in it, else that of the cpu
-/// controller, else the first.
-fn cgroup(text: &[u8]) -> Option<String> {
-    let lines = text.split(|byte| *byte == b'\n').filter_map(|line| {
-        let mut parts = line.splitn(3, |byte| *byte == b':');
-        Some((parts.next()?, parts.next()?, parts.next()?))
-    });
-    let lines: Vec<_> = lines.collect();
-    let unified = lines
-        .iter()
-        .find(|(id, _, path)| *id == b"0" && *path != b"/");
-    let has_cpu = |controllers: &[u8]| controllers.split(|byte| *byte == b',').any(|c| c == b"cpu");
-    let (_, _, path) = unified
-        .or_else(|| {
-            lines
-                .iter()
-                .find(|(_, controllers, _)| has_cpu(controllers))
-        })
-        .or(lines.first())?;
-    Some(String::from_utf8_lossy(path).into_owned())
 }
 
 /// Whether on the host this path leads to the file with this inode, and only
@@ -392,6 +247,12 @@ fn is_roots_own(path: &Path, inode: u64) -> bool {
     only_roots(path, inode)
 }
 
+/// The same, or where programs lie that are not one with `/usr`.
+pub(crate) fn is_systems_own(path: &Path, inode: u64) -> bool {
+    let older = || ["/bin", "/sbin"].iter().any(|dir| path.starts_with(dir));
+    is_roots_own(path, inode) || older() && only_roots(path, inode)
+}
+
 /// Whether the file there has this inode, is root's, and nobody else may write
 /// to it.
 fn only_roots(path: &Path, inode: u64) -> bool {
@@ -405,7 +266,12 @@ fn only_roots(path: &Path, inode: u64) -> bool {
 /// kernel's own integer division.
 #[must_use]
 pub fn ticks(start_ns: u64) -> u64 {
-    start_ns / (1_000_000_000 / rustix::param::clock_ticks_per_second())
+    start_ns / tick_ns()
+}
+
+/// Nanoseconds of a clock tick.
+pub(crate) fn tick_ns() -> u64 {
+    1_000_000_000 / rustix::param::clock_ticks_per_second()
 }
 
 /// This process and all it descends from, itself first. Bounded: a chain of
@@ -424,6 +290,25 @@ pub fn lineage() -> Vec<u32> {
         }
     }
     chain
+}
+
+/// Everybody who executes an image, with the parent each has now.
+#[must_use]
+pub fn executing(image: Image) -> BTreeMap<u32, u32> {
+    let folders = root::folder(1)
+        .parent()
+        .map(std::fs::read_dir)
+        .into_iter()
+        .flatten();
+    folders
+        .flatten()
+        .flatten()
+        .filter_map(|folder| {
+            let pid = folder.file_name().to_str()?.parse().ok()?;
+            let seen = Seen::open_pid(pid).ok()?;
+            (seen.image().ok()? == image).then_some((pid, seen.parent().ok()?))
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@
 //! Neither form relies on it: JSON escapes by nature, and the text form
 //! replaces every control character.
 
+mod bans;
+
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::time::SystemTime;
@@ -16,6 +18,7 @@ use std::time::SystemTime;
 use clap::ValueEnum;
 use serde::Serialize;
 
+pub use self::bans::{BanEvent, RespawnEvent};
 use crate::config::Action;
 
 /// Form of the events.
@@ -48,6 +51,10 @@ pub enum Event {
     Action(ActionEvent),
     /// Evidence of a process was kept.
     Evidence(EvidenceEvent),
+    /// An image is refused from now on, or is not although it was condemned.
+    Ban(BanEvent),
+    /// A banned image was to be executed again, or a copy of it was.
+    Respawn(RespawnEvent),
 }
 
 /// Evidence of a process was kept.
@@ -220,6 +227,8 @@ fn to_text(ts: &str, event: &Event) -> String {
             }
             text
         }
+        Event::Ban(ban) => bans::ban_text(ts, ban),
+        Event::Respawn(respawn) => bans::respawn_text(ts, respawn),
         Event::Action(ActionEvent {
             pid,
             action,

@@ -7,7 +7,8 @@ use std::{
 
 use clap::Parser as _;
 use monitor::{
-    cli::{Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, RunArgs},
+    action::ban::list,
+    cli::{BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, RunArgs},
     config::Config,
     daemon, doctor,
     exit::Failure,
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Explain(args) => explain(&args),
         Command::Record(args) => record(&args),
+        Command::Bans(args) => bans(&args),
         Command::Doctor(args) => doctor(&args),
         Command::Release(args) => release(&args),
     };
@@ -96,6 +98,12 @@ fn release(args: &ReleaseArgs) -> Result<ExitCode, Failure> {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
     let released = release::release(args)?;
     eprintln!("unjack: {released} let go");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn bans(args: &BansArgs) -> Result<ExitCode, Failure> {
+    let text = list::run(args)?;
+    io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

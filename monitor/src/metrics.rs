@@ -16,7 +16,7 @@ mod traffic;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use monitor_ebpf::ProbeStats;
+use monitor_ebpf::{ProbeStats, bans::BanStats};
 use procfs::process::Process;
 use prometheus::{
     Counter, CounterVec, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
@@ -27,7 +27,7 @@ pub use self::registrar::Mirror;
 use self::registrar::Registrar;
 pub use self::response::Response;
 pub use self::traffic::Traffic;
-use crate::action::{Refusal, keeper::Kept};
+use crate::action::{Refusal, ban::rule::Spared, keeper::Kept};
 use crate::journal::Outcome;
 use crate::score::FAMILIES;
 use crate::text;
@@ -39,6 +39,19 @@ pub const MAX_GROUPS: usize = 64;
 pub const GROUP_KERNEL: &str = "kernel";
 /// The group of whatever has no series of its own.
 pub const GROUP_OTHER: &str = "other";
+
+/// What can come of hashing an image: it is none of those that are banned, it is
+/// one, it is one but may not be banned, it was too large, it could not be read
+/// (most were gone by then), or others were being hashed and it is asked about
+/// again.
+pub const BAN_RESULTS: [&str; 6] = [
+    "clean",
+    "banned",
+    "spared",
+    "too-large",
+    "unreadable",
+    "deferred",
+];
 
 /// Characters of a group's name: a label is a name, not a place to store data.
 const MAX_GROUP_CHARS: usize = 64;
@@ -69,6 +82,13 @@ pub struct Metrics {
     process_cpu_seconds: Counter,
     process_resident: Gauge,
     process_start: Gauge,
+    ban_images: IntCounterVec,
+    bans_refused: IntCounterVec,
+    /// Bans in force.
+    pub bans: IntGauge,
+    execs_refused: Mirror,
+    ban_events_lost: Mirror,
+    ban_signals_failed: Mirror,
     /// Samples handed to the collector.
     pub samples: Mirror,
     /// Samples lost because the ring was full.
@@ -187,6 +207,29 @@ impl Metrics {
                 "process_start_time_seconds",
                 "When unjack started, in seconds since the Unix epoch.",
             )?)?,
+            ban_images: new.int_counters(
+                "unjack_ban_images_total",
+                "Images that were new to the kernel while there were bans, by what came of it.",
+                &["result"],
+            )?,
+            bans_refused: new.int_counters(
+                "unjack_bans_refused_total",
+                "Images of miners that were not banned, or whose ban had to make room.",
+                &["reason"],
+            )?,
+            bans: new.add(IntGauge::new("unjack_bans", "Bans of images in force.")?)?,
+            execs_refused: new.mirror(
+                "unjack_execs_refused_total",
+                "Execs of banned images that were refused.",
+            )?,
+            ban_events_lost: new.mirror(
+                "unjack_ban_events_lost_total",
+                "Refused execs and questions about images that nobody was told of.",
+            )?,
+            ban_signals_failed: new.mirror(
+                "unjack_ban_signals_failed_total",
+                "Signals to processes of banned images that the kernel would not send.",
+            )?,
             samples: new.mirror("unjack_samples_total", "Instruction samples received.")?,
             samples_lost: new.mirror(
                 "unjack_samples_lost_total",
@@ -260,6 +303,12 @@ impl Metrics {
             self.allowed_cpu_seconds.with_label_values(&[family]);
         }
         self.set_held(&Kept::default());
+        for result in BAN_RESULTS {
+            self.ban_images.with_label_values(&[result]);
+        }
+        for reason in Spared::ALL {
+            self.bans_refused.with_label_values(&[reason.name()]);
+        }
         for reason in Refusal::ALL {
             self.kills_refused.with_label_values(&[reason.name()]);
         }
@@ -339,6 +388,30 @@ impl Metrics {
                 .with_label_values(&[family, outcome.name()])
                 .inc();
         }
+    }
+
+    /// Takes over how many bans there are, and what their programs counted.
+    pub fn mirror_bans(&self, bans: usize, stats: &BanStats) {
+        let BanStats {
+            refused,
+            events_lost,
+            signals_failed,
+            checked: _,
+        } = stats;
+        self.bans.set(to_gauge(bans as u64));
+        self.execs_refused.set_total(*refused);
+        self.ban_events_lost.set_total(*events_lost);
+        self.ban_signals_failed.set_total(*signals_failed);
+    }
+
+    /// Counts an image that was hashed, or was to be: one of [`BAN_RESULTS`].
+    pub fn count_ban_image(&self, result: &'static str) {
+        self.ban_images.with_label_values(&[result]).inc();
+    }
+
+    /// Counts an image that was not banned.
+    pub fn count_spared(&self, reason: Spared) {
+        self.bans_refused.with_label_values(&[reason.name()]).inc();
     }
 
     /// Counts a refused kill.

@@ -3,12 +3,15 @@
 //! [`Probes`] owns everything in the kernel; dropping it detaches and unloads
 //! all of it, as does the death of the process: nothing is pinned.
 
+pub mod bans;
 pub mod cost;
 mod kin;
+mod pins;
 mod pools;
 mod sampler;
 mod stratum;
 mod table;
+mod tables;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -355,6 +358,10 @@ fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
         inode_number,
         inode_super,
         super_device,
+        inode_ctime: _,
+        bprm_file: _,
+        task_parent: _,
+        task_comm: _,
         task_rchar,
         task_wchar,
         rounding,

@@ -9,6 +9,7 @@
 //! only a process that keeps several cores busy ever has. All profiles together
 //! are bounded by the collector.
 
+mod data;
 mod look;
 mod summary;
 

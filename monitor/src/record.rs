@@ -8,23 +8,22 @@
 //! With a command, that is started and recorded with all its descendants, and
 //! ended with the recording; without one the whole host is recorded.
 
+mod command;
+mod kin;
 pub mod samples;
 
 use std::{
-    collections::HashSet,
     ffi::OsString,
     fs::File,
     io::{self, BufWriter, Write},
-    os::unix::process::CommandExt,
     path::Path,
-    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 
+use self::{command::Started, kin::Kin};
 use crate::{
     collector::{Collector, Subject},
     daemon::monotonic_ns,
@@ -42,8 +41,6 @@ const STEP: Duration = Duration::from_millis(250);
 const STEPS_A_WINDOW: u32 = 4;
 /// Records taken in one look.
 const DRAIN_LIMIT: usize = 200_000;
-/// Time a command's processes get between SIGTERM and SIGKILL.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// The first line of a recording.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -130,7 +127,7 @@ pub fn record(
     recorder.header(settings.sample_hz)?;
     let mut command = Started::start(command)?;
     if let Some(command) = &command {
-        recorder.kin.founder = Some(command.0.id());
+        recorder.kin.founder = Some(command.pid());
     }
     let begun = Instant::now();
     let mut steps = 0;
@@ -342,82 +339,6 @@ impl Samples {
     }
 }
 
-/// Who descends from the command.
-#[derive(Default)]
-struct Kin {
-    /// The command itself; without one everybody is kin.
-    founder: Option<u32>,
-    known: HashSet<Process>,
-    pids: HashSet<u32>,
-}
-
-impl Kin {
-    /// Takes the parents that were recorded at fork, and follows them down.
-    fn learn(&mut self, mut parents: Vec<(u32, u64, u32)>) {
-        let Some(founder) = self.founder else { return };
-        self.pids.insert(founder);
-        loop {
-            let before = parents.len();
-            parents.retain(|&(tgid, start_ns, parent)| {
-                let kin = tgid == founder || self.pids.contains(&parent);
-                if kin {
-                    self.add(Process { tgid, start_ns });
-                }
-                !kin
-            });
-            if parents.len() == before {
-                break;
-            }
-        }
-    }
-
-    fn add(&mut self, process: Process) {
-        self.known.insert(process);
-        self.pids.insert(process.tgid);
-    }
-
-    fn has(&self, process: Process) -> bool {
-        self.founder.is_none() || self.known.contains(&process)
-    }
-}
-
-/// The command, ended with its process group when dropped.
-struct Started(Child);
-
-impl Started {
-    fn start(command: &[OsString]) -> Result<Option<Self>, RecordError> {
-        let Some((program, arguments)) = command.split_first() else {
-            return Ok(None);
-        };
-        let child = Command::new(program)
-            .args(arguments)
-            .process_group(0)
-            .stdin(Stdio::null())
-            .spawn()
-            .map_err(|error| RecordError::Command(program.to_string_lossy().into_owned(), error))?;
-        Ok(Some(Self(child)))
-    }
-
-    fn has_ended(&mut self) -> bool {
-        !matches!(self.0.try_wait(), Ok(None))
-    }
-}
-
-impl Drop for Started {
-    /// The group is this process's own child's. An error means that nobody is
-    /// left in it.
-    fn drop(&mut self) {
-        let group = Pid::from_child(&self.0);
-        let _told = kill_process_group(group, Signal::TERM);
-        let begun = Instant::now();
-        while begun.elapsed() < GRACE && !self.has_ended() {
-            thread::sleep(Duration::from_millis(20));
-        }
-        let _killed = kill_process_group(group, Signal::KILL);
-        let _reaped = self.0.wait();
-    }
-}
-
 /// What the processor calls itself.
 fn processor() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -431,33 +352,6 @@ fn processor() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn process(tgid: u32) -> Process {
-        Process {
-            tgid,
-            start_ns: u64::from(tgid),
-        }
-    }
-
-    #[test]
-    fn kin_is_followed_down_in_whatever_order_it_is_found() {
-        let mut kin = Kin {
-            founder: Some(10),
-            ..Kin::default()
-        };
-        // Pid, start, parent: a grandchild before its parent, and a stranger.
-        kin.learn(vec![(30, 30, 20), (20, 20, 10), (10, 10, 1), (40, 40, 1)]);
-        let known = [10, 20, 30, 40].map(|tgid| kin.has(process(tgid)));
-        assert_eq!(known, [true, true, true, false]);
-        // The child left; its child is still known for kin.
-        kin.learn(vec![(50, 50, 30)]);
-        assert!(kin.has(process(50)));
-    }
-
-    #[test]
-    fn without_a_command_everybody_is_kin() {
-        assert!(Kin::default().has(process(1)));
-    }
 
     #[test]
     fn a_window_survives_the_file() {

@@ -17,7 +17,7 @@ mod model;
 
 use std::fmt;
 
-use self::features::View;
+use self::features::{Sign, View};
 use self::model::ROUNDED_FROM;
 pub use self::model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData};
 use crate::{
@@ -145,11 +145,16 @@ impl Model {
         }
         let mut say = |features: &[(features::Feature, f64)]| {
             for (feature, weight) in features {
-                if let Some(text) = (feature.text)(&view)
+                let supports = weight * (feature.value)(&view) > -NOTABLE;
+                // What a witness against has to say is never said for.
+                let text = if supports && feature.sign == Sign::Against {
+                    (feature.absence)(&view)
+                } else {
+                    (feature.text)(&view)
+                };
+                if let Some(text) = text
                     && evidence.iter().all(|said| said.text != text)
                 {
-                    // A witness against that found nothing speaks for.
-                    let supports = weight * (feature.value)(&view) > -NOTABLE;
                     evidence.push(Evidence { supports, text });
                 }
             }

@@ -71,6 +71,7 @@ impl Daemon {
             ])
             .args(["--web.listen-address", &address.to_string()])
             .args(args)
+            .args(without_bans(args))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -204,6 +205,16 @@ impl Drop for Daemon {
                 }
             }
         }
+    }
+}
+
+/// Bans would hold for the test after this one: only a test that asks for them
+/// has them.
+fn without_bans<S: AsRef<OsStr>>(args: &[S]) -> &'static [&'static str] {
+    if args.iter().any(|arg| arg.as_ref() == "--ban") {
+        &[]
+    } else {
+        &["--ban", "0"]
     }
 }
 

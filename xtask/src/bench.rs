@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: what the probes cost, by the kernel's own account.
+//! `cargo xtask bench`: what the probes cost, by the kernel's own account, and
+//! how soon a miner is judged.
 //!
 //! The measuring is a program of the tests crate; this builds it, with the
 //! compiler's optimisations, and runs it as root.

@@ -71,9 +71,10 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
-    /// Measure the probes with the kernel's own statistics, as root.
+    /// Measure the probes with the kernel's own statistics, or the time to a
+    /// verdict, as root.
     Bench {
-        /// Arguments of the benchmark.
+        /// Arguments of the benchmark: `costs` (the default), `latency`, `help`.
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },

@@ -24,12 +24,13 @@ use crate::workspace::Workspace;
 /// checks about thirty; emulation on a busy machine may be some times slower.
 const TIME_LIMIT: Duration = Duration::from_mins(5);
 /// What the guest must report, in the words of `vm/init.sh`.
-const CHECKS: [&str; 6] = [
+const CHECKS: [&str; 7] = [
     "doctor",
     "ready",
     "killed",
     "cpu-seconds",
     "samples",
+    "banned",
     "shutdown",
 ];
 const INIT: &str = include_str!("vm/init.sh");
@@ -165,7 +166,7 @@ fn machine(kernel: &Path, initramfs: &Path) -> Command {
     ])
     .arg(kernel);
     qemu.arg("-initrd").arg(initramfs);
-    qemu.args(["-append", "console=ttyS0 quiet panic=-1"]);
+    qemu.args(["-append", "console=ttyS0 quiet panic=-1 lsm=capability,bpf"]);
     qemu
 }
 

@@ -72,7 +72,11 @@ fn try_one<S: Signals>(
 pub(super) fn hold<S: Signals>(pid: u32, signals: &S) -> Result<S::Held, Refusal> {
     signals
         .hold(pid)
-        .map_err(|error| refusal::of(&error, Refusal::NoPidfd))
+        .map_err(|error| match error.raw_os_error() {
+            // A thread of another process has the id by now: pidfd_open(2).
+            Some(libc::EINVAL | libc::ENOENT) => Refusal::Vanished,
+            _ => refusal::of(&error, Refusal::NoPidfd),
+        })
 }
 
 pub(super) fn send<S: Signals>(held: &S::Held, signal: Signal, signals: &S) -> Result<(), Refusal> {

@@ -42,11 +42,13 @@ pub enum Refusal {
     NoState,
     /// Too many were acted on in the last minute.
     Breaker,
+    /// The SHA-256 that may allow it is not known yet.
+    Undecided,
 }
 
 impl Refusal {
     /// Every reason there is.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Allowed,
         Self::Init,
         Self::KernelThread,
@@ -64,6 +66,7 @@ impl Refusal {
         Self::NoCgroup,
         Self::NoState,
         Self::Breaker,
+        Self::Undecided,
     ];
 
     /// Its name in events and metrics.
@@ -87,6 +90,7 @@ impl Refusal {
             Self::NoCgroup => "no-cgroup",
             Self::NoState => "no-state",
             Self::Breaker => "breaker",
+            Self::Undecided => "undecided",
         }
     }
 }

@@ -58,8 +58,9 @@ impl Daemon {
             }
             let mut judgement = std::mem::take(&mut subject.case.judgement);
             let listed = reputation.denied(process);
+            let digest = reputation.digest(process);
             let mut ruling = judgement.judge(now_ns, &summary, model, thresholds, |assessment| {
-                listed.is_some() || matches(&config.deny, subject, assessment.family)
+                listed.is_some() || matches(&config.deny, subject, assessment.family, digest)
             });
             if let Some(why) = listed {
                 ruling = ruling.map(|ruling| ruling.because(why));
@@ -96,7 +97,8 @@ impl Daemon {
         for (process, ruling) in &rulings {
             if let Some(subject) = collector.subject(*process) {
                 subject.case.family = ruling.assessment.family;
-                subject.case.allowed = matches(&config.allow, subject, subject.case.family)
+                let digest = reputation.digest(*process);
+                subject.case.allowed = matches(&config.allow, subject, subject.case.family, digest)
                     || reputation.allowed(*process);
             }
         }
@@ -121,7 +123,8 @@ impl Daemon {
                 count_stolen(&self.metrics, subject, cpu_ns);
             }
             let hashing_too = self.config.act_on == ActOn::Hashing;
-            if verdict == Verdict::Miner || (hashing_too && verdict == Verdict::Hashing) {
+            let condemned = verdict == Verdict::Miner || subject.case.banned;
+            if condemned || (hashing_too && verdict == Verdict::Hashing) {
                 targets.push(subject.profile.process);
             }
         }

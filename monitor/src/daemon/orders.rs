@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{MAX_ORDERS, incidents::Wanted};
 use crate::{
-    action::{self, Done, Order, Outcome, Refusal, System, keeper::Keeper},
+    action::{self, Done, Order, Outcome, Refusal, System, ban::Note, keeper::Keeper},
     collector::Standing,
     event::Process,
     guard::Guard,
@@ -23,6 +23,9 @@ use crate::{
 /// After a failure that may pass, an order is given again.
 const RETRY_NS: u64 = 30_000_000_000;
 
+/// The digest of somebody in the scope is known soon, or is waited for no more.
+const UNDECIDED_NS: u64 = 5_000_000_000;
+
 /// What is to be done about a process after `outcome`, where `standing` is what
 /// was to be done until now. A process that executed another image meanwhile
 /// has a new case, and the order was not about that.
@@ -32,6 +35,7 @@ pub(super) fn after(standing: Standing, outcome: Outcome, now_ns: u64) -> Standi
         Outcome::Refused(Refusal::NoPidfd | Refusal::Unreadable | Refusal::NoState) => {
             Standing::Again(now_ns + RETRY_NS)
         }
+        Outcome::Refused(Refusal::Undecided) => Standing::Again(now_ns + UNDECIDED_NS),
         Outcome::Survived | Outcome::Refused(Refusal::Replaced)
             if standing == Standing::UnderWay =>
         {
@@ -95,13 +99,15 @@ impl Orders {
     }
 
     /// Gives an order on a miner of this family, to be carried out after
-    /// evidence was taken if that is wanted.
+    /// evidence was taken if that is wanted, and its image is held if that is to
+    /// be banned.
     pub(super) fn give(
         &mut self,
         order: Order,
         guard: Guard,
         family: &'static str,
         evidence: Option<Wanted>,
+        note: Option<Note>,
     ) {
         self.under_way += 1;
         let sender = self.sender.clone();
@@ -109,6 +115,9 @@ impl Orders {
         let keeper = Arc::clone(&self.keeper);
         tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
+            if let Some(note) = note {
+                note.take();
+            }
             let act = || action::carry_out(&order, &guard, &system, &keeper);
             let done = match evidence {
                 Some(wanted) => wanted.before(&order, &guard.lineage, &system, act),
@@ -169,6 +178,11 @@ mod tests {
             AGAIN,
         );
         check(Standing::Open, Outcome::Refused(Refusal::Unreadable), AGAIN);
+        check(
+            Standing::UnderWay,
+            Outcome::Refused(Refusal::Undecided),
+            Standing::Again(5 + UNDECIDED_NS),
+        );
     }
 
     #[test]

@@ -1,21 +1,27 @@
 //! The lists in force, and the digests they are asked for.
 //!
 //! An image is hashed when a process that executes it burns enough to be
-//! judged, and only if there is a list to look it up in.
+//! judged, and only if there is a list or a `sha256=` rule to look it up in.
 
-use std::{collections::HashMap, io, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+};
 
 use crate::{
-    digest::{Digest, Hasher, Unknown},
+    config::{Rule, RuleKey},
+    digest::{self, Digest, MAX_WAITING, PATIENCE, Unknown},
     event::Process,
     host::Image,
     metrics::Response,
     reputation::{Files, Hashes, List, Lists, pools::Pools},
 };
 
-/// How long an action waits for a digest that may allow the process. A judgement
-/// takes longer than hashing; whoever makes reading slow is not spared for it.
-const PATIENCE_NS: u64 = 10_000_000_000;
+/// An answer: of which process and image, and the digest.
+type Answer = (Process, Image, Result<Digest, Unknown>);
 
 /// A digest that was asked for.
 #[derive(Debug)]
@@ -26,6 +32,27 @@ struct Asked {
     /// The hasher had room for it.
     sent: bool,
     digest: Option<Result<Digest, Unknown>>,
+    /// It was waited for long enough, and that is counted.
+    late: bool,
+}
+
+impl Asked {
+    fn new(image: Image, since_ns: u64) -> Self {
+        Self {
+            image,
+            since_ns,
+            sent: false,
+            digest: None,
+            late: false,
+        }
+    }
+}
+
+/// Which rules ask for digests.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    allow: bool,
+    deny: bool,
 }
 
 /// What the operator's lists say of processes.
@@ -33,24 +60,46 @@ struct Asked {
 pub(super) struct Reputation {
     files: Files,
     lists: Lists,
-    hasher: Option<Hasher>,
+    /// Rules ask for digests.
+    rules: Wanted,
+    answer: SyncSender<Answer>,
+    answers: Receiver<Answer>,
     /// One for each process that burns: at most as many as there are subjects.
     asked: HashMap<Process, Asked>,
     metrics: Response,
 }
 
 impl Reputation {
-    pub(super) fn new(files: Files, lists: Lists, metrics: Response) -> io::Result<Self> {
-        let wanted = !files.deny.is_empty() || !files.allow.is_empty();
+    pub(super) fn new(
+        files: Files,
+        lists: Lists,
+        (allow, deny): (&[Rule], &[Rule]),
+        metrics: Response,
+    ) -> Self {
+        let by_digest = |rules: &[Rule]| rules.iter().any(|rule| rule.key == RuleKey::Sha256);
+        // Whoever asks takes the answers before asking more; if not, the
+        // threads that read wait.
+        let (answer, answers) = sync_channel(MAX_WAITING);
         let reputation = Self {
-            hasher: wanted.then(Hasher::start).transpose()?,
+            rules: Wanted {
+                allow: by_digest(allow),
+                deny: by_digest(deny),
+            },
+            answer,
+            answers,
             files,
             lists,
             asked: HashMap::new(),
             metrics,
         };
         reputation.count();
-        Ok(reputation)
+        reputation
+    }
+
+    /// Whether there is anything to look a digest up in.
+    fn wants_digests(&self) -> bool {
+        let Wanted { allow, deny } = self.rules;
+        allow || deny || !self.files.deny.is_empty() || !self.files.allow.is_empty()
     }
 
     /// The listed pools.
@@ -96,8 +145,7 @@ impl Reputation {
     /// Takes what was hashed, and forgets processes that are not there any more.
     pub(super) fn collect(&mut self, mut there: impl FnMut(Process) -> bool) {
         self.asked.retain(|process, _| there(*process));
-        for (process, image, digest) in self.hasher.iter().flat_map(Hasher::answers) {
-            self.metrics.count_image(&digest);
+        for (process, image, digest) in self.answers.try_iter() {
             if let Some(asked) = self.asked.get_mut(&process)
                 && asked.image == image
             {
@@ -108,28 +156,20 @@ impl Reputation {
 
     /// Has the image of a process hashed that burns, unless it was.
     pub(super) fn ask(&mut self, process: Process, image: Option<Image>, now_ns: u64) {
-        let (Some(hasher), Some(image)) = (&self.hasher, image) else {
+        let Some(image) = image.filter(|_| self.wants_digests()) else {
             return;
         };
-        let asked = self.asked.entry(process).or_insert(Asked {
-            image,
-            since_ns: now_ns,
-            sent: false,
-            digest: None,
-        });
+        let new = || Asked::new(image, now_ns);
+        let asked = self.asked.entry(process).or_insert_with(new);
         if asked.image != image {
-            *asked = Asked {
-                image,
-                since_ns: now_ns,
-                sent: false,
-                digest: None,
-            };
+            *asked = new();
         }
         if !asked.sent {
-            asked.sent = hasher.ask(process, image);
-            if !asked.sent {
-                self.metrics.defer_image();
-            }
+            let answer = self.answer.clone();
+            asked.sent = digest::ask(process, image, move |digest| {
+                // An error means that the daemon is on its way out.
+                let _sent = answer.send((process, image, digest));
+            });
         }
     }
 
@@ -154,15 +194,26 @@ impl Reputation {
         Arc::clone(&self.lists.allow)
     }
 
-    /// Whether it may yet turn out that its image may mine.
-    pub(super) fn undecided(&self, process: Process, now_ns: u64) -> bool {
-        !self.lists.allow.is_empty()
-            && self.asked.get(&process).is_some_and(|asked| {
-                asked.digest.is_none() && now_ns.saturating_sub(asked.since_ns) < PATIENCE_NS
-            })
+    /// Whether it may yet turn out that its image may mine. It is waited for
+    /// [`PATIENCE`] long; one that cannot be read or is too large is decided.
+    pub(super) fn undecided(&mut self, process: Process, now_ns: u64) -> bool {
+        if self.lists.allow.is_empty() && !self.rules.allow {
+            return false;
+        }
+        let Some(asked) = self.asked.get_mut(&process) else {
+            return false;
+        };
+        let patient = asked.since_ns.saturating_add(super::nanoseconds(PATIENCE)) > now_ns;
+        if asked.digest.is_none() && !patient && !asked.late {
+            asked.late = true;
+            digest::count_late();
+            tracing::warn!("an image is acted on though its SHA-256 could not be had in time");
+        }
+        asked.digest.is_none() && patient
     }
 
-    fn digest(&self, process: Process) -> Option<Digest> {
+    /// The digest of its image, as far as it is known.
+    pub(super) fn digest(&self, process: Process) -> Option<Digest> {
         self.asked.get(&process)?.digest?.ok()
     }
 }

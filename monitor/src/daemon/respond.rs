@@ -4,8 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Daemon, family_label, monotonic_ns,
+    Daemon, bans, family_label, monotonic_ns,
     orders::{self, Report},
+    rules::matches,
 };
 use crate::{
     action::{Deed, Done, Order, Outcome, Refusal},
@@ -39,8 +40,11 @@ impl Daemon {
             self.metrics.orders_deferred.inc();
             return;
         }
-        subject.case.allowed |= self.reputation.allowed(process);
         let family = subject.case.family;
+        let digest = self.reputation.digest(process);
+        // It may not have been known when the process was judged.
+        subject.case.allowed |= self.reputation.allowed(process)
+            || digest.is_some() && matches(&self.config.allow, subject, family, digest);
         let guard = Guard {
             lineage: host::lineage(),
             allow: Arc::clone(&self.allow),
@@ -103,8 +107,16 @@ impl Daemon {
             deed,
             scope: self.config.response.scope,
         };
+        let note = if matches!(deed, Deed::Kill { .. }) {
+            let denied = matches(&self.config.deny, subject, family, digest);
+            let listed = self.reputation.denied(process).is_some();
+            bans::condemned(subject, image, denied, listed)
+                .and_then(|condemned| self.bans.note(condemned))
+        } else {
+            None
+        };
         let evidence = self.incidents.take(process);
-        self.orders.give(order, guard, family, evidence);
+        self.orders.give(order, guard, family, evidence, note);
     }
 
     /// Tells and counts what came of an order, and whether it is tried again.
@@ -120,6 +132,8 @@ impl Daemon {
         if let Some(subject) = self.collector.subject(process) {
             subject.case.standing = orders::after(subject.case.standing, outcome, now_ns);
         }
+        // Only what was noted with an order to kill is banned.
+        self.bans.ended(process, outcome == Outcome::Gone);
         // The judged one was counted when the order was given.
         for image in image.iter().cycle().take(others as usize) {
             self.breaker.count(now_ns, *image);
@@ -162,6 +176,8 @@ fn spared(process: Process, subject: &mut Subject, guard: &Guard) -> Result<Imag
         pid: process.tgid,
         kernel_thread,
         system,
+        // The loop waited for its digest.
+        undecided: false,
         subject: crate::config::Subject {
             exe: exe.as_deref(),
             unit: unit.as_deref(),

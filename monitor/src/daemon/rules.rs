@@ -3,11 +3,18 @@
 use crate::{
     collector::Subject,
     config::{self, Rule},
+    digest::Digest,
     host::Wanted,
 };
 
-/// Whether any rule is about this process.
-pub(super) fn matches(rules: &[Rule], subject: &mut Subject, family: &str) -> bool {
+/// Whether any rule is about this process, whose image has this digest as far as
+/// that is known.
+pub(super) fn matches(
+    rules: &[Rule],
+    subject: &mut Subject,
+    family: &str,
+    digest: Option<Digest>,
+) -> bool {
     if rules.is_empty() {
         return false;
     }
@@ -15,7 +22,9 @@ pub(super) fn matches(rules: &[Rule], subject: &mut Subject, family: &str) -> bo
     // choice: only for a rule that needs it.
     let wanted = Wanted::by(rules);
     let exe = wanted.exe.then(|| subject.host_exe()).flatten();
-    let sha256 = wanted.sha256.then(|| subject.sha256()).flatten();
+    let sha256 = digest
+        .filter(|_| wanted.sha256)
+        .map(|digest| digest.to_string());
     let Some(facts) = subject.facts() else {
         return false;
     };

@@ -154,6 +154,7 @@ impl Daemon {
             }
             Err(error) => tracing::warn!("the probes' counters cannot be read: {error}"),
         }
+        self.metrics.response.mirror_images();
         match self.probes.pool_stats() {
             Ok(stats) => self.metrics.response.mirror_pools(&stats),
             Err(error) => tracing::warn!("the counters of pools cannot be read: {error}"),

@@ -255,13 +255,13 @@ pub(super) fn bpf_lsm(content: Option<&str>) -> Check {
         Some(list) if list.split(',').any(|lsm| lsm == "bpf") => Check::ok(NAME, "active"),
         Some(list) => Check::warn(
             NAME,
-            format!("not active ({list}): nothing can be blocked in the kernel"),
-            format!("nothing needs it yet; to have it, boot with lsm={list},bpf"),
+            format!("not active ({list}): banned images are killed at exec, scripts are not seen"),
+            format!("for execs to fail instead, boot with lsm={list},bpf"),
         ),
         None => Check::warn(
             NAME,
             "unknown: /sys/kernel/security is not mounted",
-            "nothing needs it yet; to find out: mount -t securityfs securityfs /sys/kernel/security",
+            "unjack run finds out by itself; to see it here: mount -t securityfs securityfs /sys/kernel/security",
         ),
     }
 }

@@ -22,6 +22,7 @@ fn check(exe: Option<&str>, unit: Option<&str>, system: bool, expected: Result<(
         pid: PID,
         kernel_thread: false,
         system,
+        undecided: false,
         subject: Subject {
             exe,
             unit,
@@ -116,11 +117,25 @@ proptest! {
     ) {
         let guard = Guard { lineage: lineage.clone(), ..guard(builtin) };
         let subject = Subject { exe: exe.as_deref(), unit, ..Subject::default() };
-        let candidate = Candidate { pid, kernel_thread, system, subject };
+        let candidate = Candidate { pid, kernel_thread, system, undecided: false, subject };
         let verdict = guard.check(&candidate);
         let sacred = pid <= 2 || kernel_thread || lineage.contains(&pid);
         let listed = unit.is_some() || exe.as_deref().is_some_and(is_listed);
         // And nothing else is a reason.
         prop_assert_eq!(verdict.is_err(), sacred || (builtin && system && listed));
     }
+}
+
+#[test]
+fn who_may_yet_turn_out_to_be_allowed_is_not_acted_on() {
+    let mut candidate = Candidate {
+        pid: PID,
+        kernel_thread: false,
+        system: false,
+        undecided: true,
+        subject: Subject::default(),
+    };
+    assert_eq!(guard(true).check(&candidate), Err(Refusal::Undecided));
+    candidate.undecided = false;
+    assert_eq!(guard(true).check(&candidate), Ok(()));
 }

@@ -7,11 +7,12 @@
 use std::{
     collections::HashSet,
     fs::File,
-    io::{BufReader, Read},
-    os::unix::ffi::OsStrExt,
+    io::{self, BufReader, Read},
+    os::{fd::AsRawFd as _, unix::ffi::OsStrExt},
 };
 
 use procfs::process::FDTarget;
+use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
 use super::{LookError, Seen, root, sockets};
@@ -36,6 +37,14 @@ const MAX_SOCKETS: usize = 256;
 
 /// Bytes read of its mappings: some 10,000 of them.
 const MAPS_BYTES: u64 = 1 << 20;
+
+/// Opens a file that is held, for reading. Waits for the file system it is on.
+///
+/// # Errors
+/// It may not be read, or cannot be.
+pub fn reopen(held: &File) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", held.as_raw_fd()))
+}
 
 /// A list and what is to be known about its bounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -124,6 +133,20 @@ impl Seen {
         // The path above is by id: make sure it was still this process's.
         self.start_ticks()?;
         Ok(file)
+    }
+
+    /// The file it executes, held but not opened: that waits for nothing. The
+    /// file outlives the process and its own name; [`reopen`] opens it.
+    ///
+    /// # Errors
+    /// It is gone, has none or may not be looked at.
+    pub fn hold_image(&self) -> Result<File, LookError> {
+        let exe = root::folder(self.folder.pid()).join("exe");
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let held = rustix::fs::open(exe, flags, Mode::empty()).map_err(io::Error::from)?;
+        // The path above is by id: make sure it was still this process's.
+        self.start_ticks()?;
+        Ok(held.into())
     }
 
     /// Whether it was stopped by a signal.

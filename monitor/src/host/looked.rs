@@ -1,14 +1,19 @@
 //! What is looked up of a process before it may be acted on.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use super::{Facts, Image, LookError, Seen, root, ticks};
 use crate::{
     config::Subject,
+    digest::{self, Unknown},
     event::Process,
     guard::{Candidate, is_listed},
     kin::{Forks, is_launcher},
 };
+
+/// How long one look waits for a digest, on the thread of an order: as long as
+/// the largest image takes to be read.
+const DIGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// A process, for good, as `/proc` tells it apart.
 #[derive(
@@ -55,6 +60,8 @@ pub struct Looked {
     pub system: bool,
     /// SHA-256 of its image, if it was wanted.
     pub sha256: Option<String>,
+    /// Why that is not known although it was wanted.
+    pub unknown: Option<Unknown>,
     /// It has not ended: one that has stays listed until its parent notices.
     pub running: bool,
     /// It leads a session that has a terminal: a person's shell.
@@ -77,12 +84,21 @@ impl Looked {
         let listed = is_listed(&path) || is_launcher(&path) || facts.identity.unit.is_some();
         let system = listed && image.is_some_and(|image| seen.is_system(image));
         let exe = image.filter(|_| wanted.exe || system);
+        let digest = image.filter(|_| wanted.sha256).map(|image| {
+            let start_ns = stat.starttime.saturating_mul(super::tick_ns());
+            let process = Process {
+                tgid: pid,
+                start_ns,
+            };
+            digest::wait(process, image, DIGEST_WAIT)
+        });
         Ok(Self {
             start_time: stat.starttime,
             image,
             exe: exe.and_then(|image| seen.host_exe(image)),
             system,
-            sha256: wanted.sha256.then(|| seen.sha256()).flatten(),
+            sha256: digest.and_then(Result::ok).map(|sha256| sha256.to_string()),
+            unknown: digest.and_then(Result::err),
             running: seen.is_running(),
             has_terminal: stat.tty_nr != 0 && stat.session == stat.pid,
             facts,
@@ -96,6 +112,7 @@ impl Looked {
             pid,
             kernel_thread: self.facts.kernel_thread,
             system: self.system,
+            undecided: self.unknown == Some(Unknown::Late),
             subject: Subject {
                 exe: self.exe.as_deref(),
                 sha256: self.sha256.as_deref(),

@@ -50,31 +50,10 @@ fn no_process_has_a_pid_beyond_the_range() {
 }
 
 #[test]
-fn cgroups_of_every_layout() {
-    let check = |text: &[u8], path: &str| assert_eq!(cgroup(text).as_deref(), Some(path));
-    check(
-        b"0::/user.slice/a\\x2db.scope\n",
-        "/user.slice/a\\x2db.scope",
-    );
-    check(b"4:cpu,cpuacct:/ci\n1:name=systemd:/x\n0::/\n", "/ci");
-    check(b"4:cpu:/ci\n0::/pod/c1\n", "/pod/c1");
-    check(b"0::/a/\xff\n", "/a/\u{fffd}");
-    assert_eq!(cgroup(b""), None);
-}
-
-#[test]
 fn lineage_goes_from_here_to_init() {
     let chain = lineage();
     assert_eq!(chain[0], std::process::id());
     assert_eq!(chain[1], std::os::unix::process::parent_id());
-}
-
-#[test]
-fn what_shows_as_a_kernel_thread_poses() {
-    assert!(poses(b"x", b"[kworker/0:1]\0"));
-    assert!(poses(b"kworker/0:1", b""));
-    assert!(!poses(b"nginx", b"nginx: worker process\0"));
-    assert!(!poses(b"nginx", b""));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::{
     registrar::{Mirror, Registrar},
     to_gauge,
 };
-use crate::{digest::Unknown, evidence::Loss, hook, reputation::List};
+use crate::{digest, evidence::Loss, hook, reputation::List};
 
 /// Seconds. A process is held for a quarter of a second at the most.
 const HELD_BUCKETS: [f64; 9] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25];
@@ -103,10 +103,7 @@ impl Response {
         for outcome in ["loaded", "kept-old"] {
             response.list_reloads.with_label_values(&[outcome]);
         }
-        for outcome in Unknown::ALL.map(Unknown::name) {
-            response.images.with_label_values(&[outcome]);
-        }
-        for outcome in ["hashed", "deferred"] {
+        for outcome in digest::OUTCOMES {
             response.images.with_label_values(&[outcome]);
         }
         Ok(response)
@@ -163,14 +160,11 @@ impl Response {
         self.pool_untold.set_total(*untold);
     }
 
-    /// Counts an answer of the hasher.
-    pub fn count_image<T>(&self, answer: &Result<T, Unknown>) {
-        let outcome = answer.as_ref().map_or_else(|why| why.name(), |_| "hashed");
-        self.images.with_label_values(&[outcome]).inc();
-    }
-
-    /// Counts a question the hasher had no room for: it is asked again.
-    pub fn defer_image(&self) {
-        self.images.with_label_values(&["deferred"]).inc();
+    /// Takes over what came of hashing images.
+    pub fn mirror_images(&self) {
+        for (outcome, total) in digest::counts() {
+            let counter = self.images.with_label_values(&[outcome]);
+            counter.inc_by(total.saturating_sub(counter.get()));
+        }
     }
 }

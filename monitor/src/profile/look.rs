@@ -90,6 +90,13 @@ impl Look {
         self.place
     }
 
+    /// Where its code is, rounded down to a cache line; `None` if the sample
+    /// interrupted the kernel.
+    #[must_use]
+    pub fn code_line(&self) -> Option<u64> {
+        (!self.kernel).then_some(self.line)
+    }
+
     /// When it was taken.
     #[must_use]
     pub fn time_ns(&self) -> u64 {

@@ -27,6 +27,9 @@ const STREAM_DOUBLINGS: f64 = 5.0;
 /// 16 KiB, and have no lanes.
 const SCRIPT_STILL_LINES: f64 = 128.0;
 const SCRIPT_STREAM_DOUBLINGS: f64 = 3.0;
+/// Bytes per CPU second below which no buffer is refilled as it is hashed: a
+/// hundredth of what the slowest checksums take in.
+const QUIET_IO: f64 = 1e6;
 
 /// A profile, and the known miner its mix is most like.
 #[expect(
@@ -63,6 +66,9 @@ pub struct Feature {
     pub sign: Sign,
     /// What it says to a person; `None` where there is nothing to say.
     pub text: fn(&View<'_>) -> Option<String>,
+    /// What a witness against that found nothing says for mining instead, if that
+    /// is worth a sentence.
+    pub absence: fn(&View<'_>) -> Option<String>,
 }
 
 /// Which way a feature may speak.
@@ -84,6 +90,7 @@ pub const HASHING: [Feature; 5] = [
         value: |view| (MIXING.value)(view) * (1.0 - view.distance / UNLIKE).max(0.0),
         sign: Sign::For,
         text: |_| None,
+        absence: |_| None,
     },
     Feature {
         name: "tiny-loop",
@@ -97,6 +104,7 @@ pub const HASHING: [Feature; 5] = [
                 )
             })
         },
+        absence: |_| None,
     },
     Feature {
         name: "undecodable",
@@ -110,6 +118,7 @@ pub const HASHING: [Feature; 5] = [
                 )
             })
         },
+        absence: |_| None,
     },
     ROUNDING,
 ];
@@ -125,6 +134,7 @@ const MIXING: Feature = Feature {
             "of its samples are of code that mixes as a hash does",
         )
     },
+    absence: |_| None,
 };
 
 /// `RandomX` changes the rounding mode all the time (its specification, 5.4.1,
@@ -144,6 +154,7 @@ const ROUNDING: Feature = Feature {
             )
         })
     },
+    absence: |_| None,
 };
 
 /// Is it mining? Asked of what hashes.
@@ -152,13 +163,9 @@ pub const MINING: [Feature; 7] = [
         name: "io",
         value: |view| (1.0 + view.summary.io_per_cpu_second.unwrap_or(0.0) / 1e6).log10(),
         sign: Sign::Against,
-        text: |view| {
-            let rate = view.summary.io_per_cpu_second?;
-            Some(format!(
-                "{:.1} MB read and written per CPU second",
-                rate / 1e6
-            ))
-        },
+        text: io_text,
+        // How little it is, in the same words.
+        absence: io_text,
     },
     Feature {
         // Passwords, checksums and ciphers are the business of the host's own
@@ -179,6 +186,7 @@ pub const MINING: [Feature; 7] = [
                 "of the code that hashes is a program or library of the host's own, put there by root",
             )
         },
+        absence: |_| None,
     },
     // Java and JavaScript hash in code they generate. What a browser's or a
     // script's WebAssembly looks like is known, and what only mines is too.
@@ -193,6 +201,7 @@ pub const MINING: [Feature; 7] = [
         },
         sign: Sign::Against,
         text: |_| None,
+        absence: |_| None,
     },
     Feature {
         // New memory for every hash, as a password check takes, or a mapped file. A
@@ -212,21 +221,26 @@ pub const MINING: [Feature; 7] = [
                 format!("takes new memory, or maps files: {rate:.0} page faults per CPU second")
             })
         },
+        absence: |_| None,
     },
     Feature {
         name: "streams",
         value: streams,
         sign: Sign::Against,
         text: |view| {
-            let lines = view.summary.data_lines;
-            (!view.memory_hard && lines > 0.0).then(|| {
-                let size = lines * CACHE_LINE / 1024.0;
-                if streams(view) >= 0.5 {
-                    format!("it hashes data that flows past: {size:.0} KiB")
-                } else {
-                    format!("it hashes the same {size:.1} KiB again and again")
-                }
+            let size = data_kib(view)?;
+            Some(if streams(view) >= 0.5 {
+                format!("it hashes data that flows past: {size:.0} KiB")
+            } else {
+                format!("what it hashes is spread over {size:.0} KiB")
             })
+        },
+        // A checksum tool's buffer stands as still as a block header, and what is
+        // in it is new each time.
+        absence: |view| {
+            let quiet = view.summary.io_per_cpu_second.unwrap_or(0.0) < QUIET_IO;
+            let size = data_kib(view).filter(|_| quiet)?;
+            Some(format!("it hashes the same {size:.1} KiB again and again"))
         },
     },
     Feature {
@@ -234,6 +248,7 @@ pub const MINING: [Feature; 7] = [
         value: |view| view.distance,
         sign: Sign::Against,
         text: |_| None,
+        absence: |_| None,
     },
     ROUNDING,
 ];
@@ -250,6 +265,21 @@ fn streams(view: &View<'_>) -> f64 {
         (STILL_LINES, STREAM_DOUBLINGS)
     };
     ((view.summary.data_lines.max(1.0) / still).log2() / doublings).clamp(0.0, 1.0)
+}
+
+/// What moves through its read and write calls.
+fn io_text(view: &View<'_>) -> Option<String> {
+    let rate = view.summary.io_per_cpu_second?;
+    Some(format!(
+        "{:.1} MB read and written per CPU second",
+        rate / 1e6
+    ))
+}
+
+/// KiB of data that are hashed, where that tells anything.
+fn data_kib(view: &View<'_>) -> Option<f64> {
+    let lines = view.summary.data_lines;
+    (!view.memory_hard && lines > 0.0).then(|| lines * CACHE_LINE / 1024.0)
 }
 
 /// A class's share, in tenths, so that weights are of the order of 1.

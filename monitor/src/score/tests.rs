@@ -303,6 +303,61 @@ fn hashing_a_file_is_not_mining() {
     );
 }
 
+/// Checks whether the evidence says `words`, and on which side.
+#[track_caller]
+fn check_said(summary: &Summary, words: &str, expected: Option<bool>) {
+    let evidence = Model::shipped().unwrap().evidence(summary);
+    let said = evidence.iter().find(|e| e.text.contains(words));
+    assert_eq!(said.map(|e| e.supports), expected, "{evidence:?}");
+}
+
+/// What `sha256sum` reads with is as small as what miners hash.
+#[test]
+fn a_read_buffer_is_not_the_same_data_again() {
+    let again = "again and again";
+    let mut hashing = Summary {
+        data_lines: 504.0,
+        ..mixing(&SHA256_SCALAR)
+    };
+    check_said(&hashing, again, Some(true));
+    hashing.io_per_cpu_second = None;
+    check_said(&hashing, again, Some(true));
+    hashing.io_per_cpu_second = Some(50e3);
+    check_said(&hashing, again, Some(true));
+    hashing.io_per_cpu_second = Some(387e6);
+    check_said(&hashing, again, None);
+    check_said(&hashing, "387.0 MB", Some(false));
+}
+
+#[test]
+fn data_is_not_said_to_be_the_same_where_its_spread_speaks_against() {
+    let wide = Summary {
+        data_lines: 1024.0,
+        ..mixing(&SHA256_SCALAR)
+    };
+    check_said(&wide, "again and again", None);
+    check_said(&wide, "spread over 64 KiB", Some(false));
+}
+
+/// An algorithm that only mines is not excused by lying in the host's own
+/// library; nor does that speak for mining.
+#[test]
+fn what_excuses_is_never_said_for() {
+    let mut library = Summary {
+        mixing_places: BTreeMap::from([(Place::System, 1.0)]),
+        ..mixing(&SHA256_SCALAR)
+    };
+    check_said(&library, "the host's own", Some(false));
+    (library.rounded, library.switches) = (90, 100);
+    check_said(&library, "the host's own", None);
+    check_said(&library, "as RandomX does", Some(true));
+}
+
+#[test]
+fn no_io_is_said_for() {
+    check_said(&mixing(&SHA256_SCALAR), "0.0 MB read", Some(true));
+}
+
 #[test]
 fn a_pools_few_bytes_do_not_excuse_a_miner() {
     let talking = Summary {

@@ -43,6 +43,13 @@ above_zero() {
         /tmp/metrics
 }
 
+# The killed program does not get to print anything again, and the kernel counts.
+refused() {
+    timeout 5 workload sha256d >/tmp/again 2>/dev/null
+    unjack bans list >/tmp/bans
+    [ ! -s /tmp/again ] && grep -q "^[0-9a-f]* *[1-9]" /tmp/bans
+}
+
 stopped() { kill -TERM "$daemon" && wait "$daemon"; }
 
 check doctor unjack doctor
@@ -55,10 +62,13 @@ check killed within 90 gone
 wget -q -O /tmp/metrics http://127.0.0.1:10066/metrics
 check cpu-seconds above_zero unjack_cpu_seconds_total
 check samples above_zero unjack_samples_total
+check banned refused
 check shutdown stopped
 
 echo "--- events"
 cat /tmp/events
+echo "--- the bans"
+cat /tmp/bans
 echo "--- the daemon's log"
 cat /tmp/log
 echo "--- the hash loop's output"

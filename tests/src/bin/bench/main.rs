@@ -1,4 +1,5 @@
-//! What unjack costs, measured: `cargo xtask bench` runs this as root.
+//! What unjack costs, measured: `cargo xtask bench` runs this as root. And how
+//! soon it judges: `cargo xtask bench -- latency`.
 //!
 //! The probes and empty programs on the same hooks are attached at the same
 //! time and see the same events; the kernel's own BPF statistics tell what
@@ -7,6 +8,8 @@
 //! everything is measured in several rounds, and the median is printed with
 //! the least and the most.
 
+mod bans;
+mod latency;
 mod model;
 
 use std::{
@@ -19,6 +22,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use clap::{Parser, Subcommand};
 use monitor::probe::{
     Probes, Settings,
     cost::{Accounting, Cost, Costs, Empty},
@@ -36,11 +40,37 @@ const BUSY: Duration = Duration::from_secs(3);
 const SAMPLE_HZ: u32 = 499;
 const ROUNDS: usize = 5;
 
+/// Measures unjack, as root.
+#[derive(Debug, Parser)]
+#[command(name = "bench")]
+struct Cli {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// What the probes, the model and the agent cost. This is the default.
+    Costs,
+    /// What bans cost others' execs, alone.
+    Bans,
+    /// How long a miner mines before it is judged: about ten minutes.
+    Latency(latency::Options),
+}
+
 fn main() -> Result<()> {
+    let cli = Cli::parse();
     host::require_root();
-    probes()?;
-    model::model()?;
-    agent()
+    match cli.what.unwrap_or(What::Costs) {
+        What::Costs => {
+            probes()?;
+            model::model()?;
+            agent()?;
+            bans::bans()
+        }
+        What::Bans => bans::bans(),
+        What::Latency(options) => latency::latency(&options),
+    }
 }
 
 /// Nanoseconds a run of every program, beside an empty one.

@@ -1,0 +1,97 @@
+//! Bans, as far as they are about processes: who is condemned with its image, and
+//! what is done about a process that executes a copy of one.
+
+use super::{Daemon, monotonic_ns, rules::matches};
+use crate::{
+    action::ban::{Condemned, Report},
+    collector::Subject,
+    digest::Digest,
+    host::Image,
+    journal::{BanEvent, Event, RespawnEvent},
+    verdict::Verdict,
+};
+
+/// A process that is to be ended, for its image to be banned, if it was found to
+/// mine. What was only recognised is banned already. `denied` and `listed` say
+/// whether a rule or a list condemned it.
+pub(super) fn condemned(
+    subject: &mut Subject,
+    image: Image,
+    denied: bool,
+    listed: bool,
+) -> Option<Condemned> {
+    if subject.case.judgement.verdict() != Verdict::Miner || subject.case.banned {
+        return None;
+    }
+    Some(Condemned {
+        process: subject.profile.process,
+        image,
+        key: subject.image_key(),
+        homes: subject.homes(),
+        family: subject.case.family,
+        denied,
+        listed,
+    })
+}
+
+impl Daemon {
+    /// Tells what became of bans, and acts on who executes a copy.
+    pub(super) fn take_ban_report(&mut self, report: Report) {
+        match report {
+            Report::Banned(ban) => self.teller.tell(Event::Ban(BanEvent {
+                pid: None,
+                outcome: "banned",
+                spared: "",
+                ban: Some(ban),
+            })),
+            Report::Spared { process, reason } => self.teller.tell(Event::Ban(BanEvent {
+                pid: Some(process.tgid),
+                outcome: "spared",
+                spared: reason.name(),
+                ban: None,
+            })),
+            Report::Lifted(ban) => self.teller.tell(Event::Ban(BanEvent {
+                pid: None,
+                outcome: "lifted",
+                spared: "allowed",
+                ban: Some(ban),
+            })),
+            Report::Refused {
+                pid,
+                killed,
+                ban,
+                origin,
+            } => self.teller.tell(Event::Respawn(RespawnEvent {
+                pid,
+                outcome: if killed { "killed" } else { "refused" },
+                ban,
+                origin,
+            })),
+            Report::Recognised {
+                process,
+                image,
+                ban,
+                origin,
+            } => {
+                let digest = ban.sha256.as_deref().and_then(Digest::parse);
+                self.teller.tell(Event::Respawn(RespawnEvent {
+                    pid: process.tgid,
+                    outcome: "recognised",
+                    ban,
+                    origin,
+                }));
+                let subject = self.collector.summon(process);
+                // It may execute something else by now.
+                if subject.image() != Some(image) {
+                    return;
+                }
+                let family = subject.case.family;
+                let listed = self.reputation.allow_list();
+                subject.case.allowed = matches(&self.config.allow, subject, family, digest)
+                    || digest.is_some_and(|digest| listed.get(&digest).is_some());
+                subject.case.banned = true;
+                self.act(process, monotonic_ns());
+            }
+        }
+    }
+}

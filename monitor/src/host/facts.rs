@@ -1,0 +1,173 @@
+//! What a verdict is told of a process: its names, its user, where it belongs, and
+//! whether it hides.
+
+use std::{io::Read, os::unix::ffi::OsStrExt};
+
+use super::{LookError, PATH_CHARS, Seen, TEXT_BYTES, root};
+use crate::{
+    cgroup::{Membership, identity::Identity},
+    text::clean,
+};
+
+/// Bytes of a name that are read: the kernel's own limit is far below.
+const COMM_BYTES: u64 = 256;
+
+/// What is known of a process when it is judged. Text is cleaned.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The name it gave itself.
+    pub comm: String,
+    /// Path of its image as its link in `/proc` reads.
+    pub exe: String,
+    /// The user it really runs as.
+    pub uid: Option<u32>,
+    /// Path of its cgroup: of the unified hierarchy, else of the cpu one. Not
+    /// cleaned: it is matched, never shown.
+    pub cgroup: String,
+    /// The unit and the container it belongs to.
+    pub identity: Identity,
+    /// A kernel thread.
+    pub kernel_thread: bool,
+    /// It is no kernel thread, and shows as one: `[kworker/0:1]`.
+    pub poses: bool,
+    /// The host's `/proc` does not show it, or shows something else instead.
+    pub hidden: bool,
+}
+
+impl Seen {
+    /// Everything a verdict is told.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at. What may be missing in a process
+    /// that is there is `None` or empty instead.
+    pub fn facts(&self) -> Result<Facts, LookError> {
+        // PF_KTHREAD, include/linux/sched.h.
+        const KTHREAD: u32 = 0x0020_0000;
+        let stat = self.folder.stat()?;
+        let link = self.exe().ok();
+        let kernel_thread = stat.flags & KTHREAD != 0;
+        let comm = self.comm().unwrap_or_default();
+        Ok(Facts {
+            poses: !kernel_thread && poses(&comm, &self.bytes("cmdline").unwrap_or_default()),
+            hidden: root::hides(self.folder.pid(), stat.starttime),
+            comm: clean(&comm, PATH_CHARS),
+            exe: link.map_or_else(String::new, |path| {
+                clean(path.as_os_str().as_bytes(), PATH_CHARS)
+            }),
+            uid: self.uid(),
+            cgroup: self.cgroup().unwrap_or_default(),
+            identity: self
+                .membership()
+                .map_or_else(|_| Identity::default(), |m| identity(&m)),
+            kernel_thread,
+        })
+    }
+
+    /// The name it gave itself, as it is: hostile.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at.
+    pub fn comm(&self) -> Result<Vec<u8>, LookError> {
+        let mut comm = Vec::new();
+        self.folder
+            .open_relative("comm")?
+            .take(COMM_BYTES)
+            .read_to_end(&mut comm)?;
+        comm.truncate(comm.trim_ascii_end().len());
+        Ok(comm)
+    }
+
+    /// Read as bytes: a process's name is in the same file, in any bytes.
+    fn uid(&self) -> Option<u32> {
+        let status = self.bytes("status")?;
+        let line = status
+            .split(|byte| *byte == b'\n')
+            .find(|line| line.starts_with(b"Uid:"))?;
+        let real = line.split(|byte| *byte == b'\t').nth(1)?;
+        str::from_utf8(real).ok()?.parse().ok()
+    }
+
+    fn cgroup(&self) -> Option<String> {
+        cgroup(&self.bytes("cgroup")?)
+    }
+
+    /// Its cgroups.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at.
+    pub fn membership(&self) -> Result<Membership, LookError> {
+        let mut text = Vec::new();
+        let file = self.folder.open_relative("cgroup")?;
+        file.take(TEXT_BYTES).read_to_end(&mut text)?;
+        Ok(Membership::parse(&text))
+    }
+}
+
+fn identity(membership: &Membership) -> Identity {
+    let paths = membership.paths();
+    let paths: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+    Identity::of(paths.iter().map(AsRef::as_ref))
+}
+
+/// Whether a process of this name and command line shows as a kernel thread:
+/// `ps` puts brackets around what has no command line, and all names of kernel
+/// threads that a host has by the dozen end in a processor's number.
+fn poses(comm: &[u8], cmdline: &[u8]) -> bool {
+    const NAMES: [&[u8]; 5] = [
+        b"kworker/",
+        b"ksoftirqd/",
+        b"migration/",
+        b"cpuhp/",
+        b"irq/",
+    ];
+    cmdline.starts_with(b"[") || NAMES.iter().any(|name| comm.starts_with(name))
+}
+
+/// The path to match of `/proc/PID/cgroup`, lines of `id:controllers:path`: the
+/// unified hierarchy's if the process has a place in it, else that of the cpu
+/// controller, else the first.
+fn cgroup(text: &[u8]) -> Option<String> {
+    let lines = text.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut parts = line.splitn(3, |byte| *byte == b':');
+        Some((parts.next()?, parts.next()?, parts.next()?))
+    });
+    let lines: Vec<_> = lines.collect();
+    let unified = lines
+        .iter()
+        .find(|(id, _, path)| *id == b"0" && *path != b"/");
+    let has_cpu = |controllers: &[u8]| controllers.split(|byte| *byte == b',').any(|c| c == b"cpu");
+    let (_, _, path) = unified
+        .or_else(|| {
+            lines
+                .iter()
+                .find(|(_, controllers, _)| has_cpu(controllers))
+        })
+        .or(lines.first())?;
+    Some(String::from_utf8_lossy(path).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cgroups_of_every_layout() {
+        let check = |text: &[u8], path: &str| assert_eq!(cgroup(text).as_deref(), Some(path));
+        check(
+            b"0::/user.slice/a\\x2db.scope\n",
+            "/user.slice/a\\x2db.scope",
+        );
+        check(b"4:cpu,cpuacct:/ci\n1:name=systemd:/x\n0::/\n", "/ci");
+        check(b"4:cpu:/ci\n0::/pod/c1\n", "/pod/c1");
+        check(b"0::/a/\xff\n", "/a/\u{fffd}");
+        assert_eq!(cgroup(b""), None);
+    }
+
+    #[test]
+    fn what_shows_as_a_kernel_thread_poses() {
+        assert!(poses(b"x", b"[kworker/0:1]\0"));
+        assert!(poses(b"kworker/0:1", b""));
+        assert!(!poses(b"nginx", b"nginx: worker process\0"));
+        assert!(!poses(b"nginx", b""));
+    }
+}
