@@ -73,9 +73,10 @@ fn with_scope_cgroup_the_whole_container_ends_and_no_other() {
     gone(miner);
     gone(init);
     eventually("the container has ended", NOTICE, || {
-        match podman.runs("host") {
-            true => Err("it runs".to_owned()),
-            false => Ok(()),
+        if podman.runs("host") {
+            Err("it runs".to_owned())
+        } else {
+            Ok(())
         }
     });
     assert!(podman.runs("beside"), "another container lives");

@@ -43,13 +43,11 @@ impl Seen {
         // The pidfd is by id. If this process is still there, it is that one.
         self.start_ticks()?;
         let mut found = Bounded::default();
-        let mut looked = 0;
-        for descriptor in self.folder.fd()? {
+        for (looked, descriptor) in self.folder.fd()?.enumerate() {
             if looked == MAX_DESCRIPTORS || found.kept.len() == MAX_CONNECTIONS {
                 found.cut = true;
                 break;
             }
-            looked += 1;
             let Ok(descriptor) = descriptor else {
                 continue;
             };

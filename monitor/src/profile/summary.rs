@@ -19,6 +19,10 @@ const DATA_SAMPLES: usize = 20;
 
 /// A profile over one window of time. Everything a verdict is computed from,
 /// and nothing that names anybody: what is recorded and replayed.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact by itself, and weighed by itself"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
     /// Samples, in user and kernel mode.
