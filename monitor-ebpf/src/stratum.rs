@@ -33,6 +33,9 @@ const HEADER6: u32 = 40;
 /// Where in a TCP header its own length is, in words of four bytes, in the
 /// upper half.
 const DATA_OFFSET: u32 = 12;
+/// Bytes copied at the most.
+#[expect(clippy::cast_possible_truncation, reason = "it is a few hundred")]
+const MOST: u32 = PAYLOAD_BYTES as u32;
 
 #[cgroup_skb(ingress)]
 fn stratum_in(ctx: SkBuffContext) -> i32 {
@@ -110,7 +113,7 @@ fn tell(ctx: &SkBuffContext, cookie: u64, sent: bool, start: u32, bytes: u32) ->
     let record = entry.as_mut_ptr();
     // The compiler knows that there is a byte at least, the verifier does not:
     // it is to see both bounds.
-    let len = black_box(bytes).clamp(1, PAYLOAD_BYTES as u32);
+    let len = black_box(bytes).clamp(1, MOST);
     // SAFETY: `record` points to a reserved, writable record, all of which is
     // written before it is submitted. The helper writes `len` bytes at most.
     let copied = unsafe {
