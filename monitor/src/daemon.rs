@@ -46,6 +46,7 @@ use crate::{
     isa::Arch,
     journal::Format,
     metrics::Metrics,
+    notify,
     probe::{ProbeError, Probes, Settings},
     reputation::Lists,
     score::{Model, ModelError},
@@ -148,7 +149,9 @@ pub async fn run(
     daemon.tick();
     daemon.announce();
     ready.store(true, Ordering::Relaxed);
+    notify::tell(notify::State::Ready);
     daemon.watch(&mut hangup, shutdown).await;
+    notify::tell(notify::State::Stopping);
     daemon.orders.cancel();
     daemon.orders.keeper.end(&daemon.orders.host());
     daemon.incidents.finish();
@@ -248,6 +251,7 @@ impl Daemon {
                     drains = (drains + 1) % DRAINS_A_TICK;
                     if drains == 0 {
                         self.tick();
+                        notify::tell(notify::State::Alive);
                     }
                 }
             }
