@@ -39,6 +39,7 @@ use crate::{
     isa::Arch,
     journal::Format,
     metrics::Metrics,
+    notify,
     probe::{ProbeError, Probes, Settings},
     reputation::Lists,
     score::{Model, ModelError},
@@ -168,7 +169,9 @@ pub async fn run(
     daemon.tick();
     daemon.announce();
     health.attach(true);
+    notify::tell(notify::State::Ready);
     daemon.watch(&mut hangup, shutdown).await;
+    notify::tell(notify::State::Stopping);
     daemon.orders.cancel();
     daemon.orders.keeper.end(&daemon.orders.host());
     daemon.incidents.finish();
@@ -273,6 +276,7 @@ impl Daemon {
                     drains = (drains + 1) % DRAINS_A_TICK;
                     if drains == 0 {
                         self.tick();
+                        notify::tell(notify::State::Alive);
                     }
                 }
             }

@@ -19,7 +19,7 @@
 //!   [`guard`] says whom it must not touch, [`kin`] who belongs to whom, and
 //!   [`cgroup`] what the kernel's texts about cgroups mean: all three are pure.
 //! - [`journal`] and [`metrics`] tell what happened and decide nothing;
-//!   [`web`] serves the metrics.
+//!   [`web`] serves the metrics, [`mod@notify`] tells systemd.
 //! - [`daemon`] is the event loop of `unjack run`, [`mod@explain`] that of
 //!   `unjack explain`, [`mod@record`] that of `unjack record`; [`mod@release`] undoes what was held; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
 //! - [`evidence`] keeps what is known of a miner before it is acted on,
@@ -48,6 +48,7 @@ pub mod isa;
 pub mod journal;
 pub mod kin;
 pub mod metrics;
+pub mod notify;
 pub mod probe;
 pub mod profile;
 pub mod record;

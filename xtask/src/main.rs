@@ -6,6 +6,7 @@
 mod bench;
 mod corpus;
 mod deb;
+mod dist;
 mod fit;
 mod lint;
 mod routes;
@@ -85,6 +86,16 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Build a Debian package and a tarball, in target/dist.
+    Dist {
+        /// Also make an OCI image, with podman.
+        #[arg(long)]
+        image: bool,
+        /// Also install, try, remove and purge it in a clean Debian, as root;
+        /// fetches one with debootstrap.
+        #[arg(long)]
+        check: bool,
+    },
     /// Fit the model to the packed recordings, and write it.
     Train,
     /// Judge every program of the corpus by a model that never saw it, and
@@ -115,6 +126,7 @@ fn dispatch(task: Task) -> Result<()> {
         Task::Routes => routes::run(&workspace),
         Task::Vm { version, keep } => vm::run(&workspace, &version, keep),
         Task::Bench { arguments } => bench::run(&workspace, &arguments),
+        Task::Dist { image, check } => dist::run(&workspace, image, check),
         Task::Train => fit::run(&workspace, "train"),
         Task::Evaluate => fit::run(&workspace, "evaluate"),
         Task::Corpus { arguments } => corpus::run(&workspace, &arguments),

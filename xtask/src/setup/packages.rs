@@ -15,6 +15,10 @@ pub(crate) enum Extras {
     Tests,
     /// What boots another kernel.
     Vm,
+    /// What makes an image of a container.
+    Image,
+    /// That, and what a package is tried with.
+    Dist,
 }
 
 impl Extras {
@@ -24,6 +28,8 @@ impl Extras {
             Self::None => &[],
             Self::Tests => TESTS,
             Self::Vm => VM,
+            Self::Image => IMAGE,
+            Self::Dist => DIST,
         }
     }
 }
@@ -124,6 +130,11 @@ const TESTS: &[Package] = &[
         "its promtool checks the metrics",
         Proof::Taken("promtool", &["usr/bin/promtool"]),
     ),
+    package(
+        "systemd",
+        "its systemd-analyze checks the unit",
+        Proof::Program("systemd-analyze"),
+    ),
     package("podman", "miners in containers", Proof::Program("podman")),
     package("runc", "what runs them", Proof::Program("runc")),
     package(
@@ -143,6 +154,19 @@ const VM: &[Package] = &[
         "busybox-static",
         "the guest's user land",
         Proof::Taken("busybox", &["bin/busybox", "usr/bin/busybox"]),
+    ),
+];
+
+const PODMAN: Package = package("podman", "makes the image", Proof::Program("podman"));
+
+const IMAGE: &[Package] = &[PODMAN];
+
+const DIST: &[Package] = &[
+    PODMAN,
+    package(
+        "debootstrap",
+        "makes a clean Debian to install in",
+        Proof::Program("debootstrap"),
     ),
 ];
 
