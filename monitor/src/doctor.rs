@@ -9,6 +9,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use serde::Serialize;
@@ -94,7 +95,15 @@ pub fn checks() -> Vec<Check> {
         judge::bpf_lsm(security("lsm").as_deref()),
         judge::cgroups(&mounts),
         judge::hidepid(&mounts, caps),
+        judge::programs(is_hosts("/usr")),
     ]
+}
+
+/// Whether a folder is the one that process 1 has under the same path.
+fn is_hosts(folder: &str) -> Option<bool> {
+    let own = fs::metadata(folder).ok()?;
+    let theirs = fs::metadata(format!("/proc/1/root{folder}")).ok()?;
+    Some((own.dev(), own.ino()) == (theirs.dev(), theirs.ino()))
 }
 
 /// Whether a check failed that unjack cannot work without.

@@ -331,3 +331,22 @@ pub(super) fn hidepid(mountinfo: &str, caps: Caps) -> Check {
         ),
     }
 }
+
+/// Whether `/usr` is the one that process 1 sees; `None` if that cannot be told.
+pub(super) fn programs(same: Option<bool>) -> Check {
+    const NAME: &str = "host's programs";
+    match same {
+        Some(true) => Check::ok(NAME, "/usr is the host's"),
+        None => Check::warn(
+            NAME,
+            "whether /usr is the host's cannot be told",
+            "give unjack CAP_SYS_PTRACE",
+        ),
+        Some(false) => Check::warn(
+            NAME,
+            "/usr is not the host's: its own programs, sshd and the kubelet among them, are not \
+             known as such, and thus neither spared nor excused",
+            "in a container, mount the host's /usr at /usr, read-only; see docs/kubernetes.md",
+        ),
+    }
+}

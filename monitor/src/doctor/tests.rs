@@ -213,6 +213,20 @@ fn text_has_a_line_a_check_and_its_remedy_below() {
 }
 
 #[test]
+fn programs_of_another_root_are_told() {
+    for (same, expected) in [
+        (Some(true), Status::Ok),
+        (Some(false), Status::Warn),
+        (None, Status::Warn),
+    ] {
+        assert_eq!(judge::programs(same).status, expected, "{same:?}");
+    }
+    // Without root it cannot be told.
+    assert_ne!(is_hosts("/usr"), Some(false));
+    assert_eq!(is_hosts("/no-such-folder"), None);
+}
+
+#[test]
 fn json_names_status_in_lower_case() {
     let json = serde_json::to_string(&Check::ok("kernel", "Linux 6.1")).unwrap();
     assert_eq!(
