@@ -182,8 +182,9 @@ impl Judgement {
         let since_ns = *self
             .burning_since_ns
             .get_or_insert(now_ns.saturating_sub(summary.span_ns));
-        // Readings come once a second, give or take.
-        if summary.span_ns < thresholds.window_ns / 5 * 4 {
+        // Readings come once a second, give or take: of a window of five, four
+        // seconds that are a little short are four.
+        if summary.span_ns < thresholds.window_ns / 10 * 7 {
             return None;
         }
         let assessment = model.assess(summary);
