@@ -75,8 +75,6 @@ pub struct Case {
     pub allowed: bool,
     /// Its image is banned: known by its hash, not judged.
     pub banned: bool,
-    /// Its image was on a list when it was executed.
-    pub denied: bool,
     /// What is to be done.
     pub standing: Standing,
     /// On-CPU nanoseconds already counted, as stolen or as allowed.

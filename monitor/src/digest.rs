@@ -2,8 +2,8 @@
 //!
 //! The one owner of hashing images. In: what a process executes, or what
 //! opens a file. Out, a while later: the digest, or why there is none. [`WORKERS`]
-//! threads read; what is asked waits in a queue of [`MAX_WAITING`], and what does
-//! not fit is to be asked again. A file that did not change (device, inode, time
+//! threads read; what is asked waits in one of two queues of [`MAX_WAITING`], and what
+//! does not fit is to be asked again. A file that did not change (device, inode, time
 //! of change, size) is not read again: the newest [`MAX_KNOWN`] are remembered.
 //! A file larger than [`MAX_BYTES`] is not read: whoever chose it would keep the
 //! threads from all others. Nobody waits for an answer but who says for how long
@@ -14,14 +14,14 @@
 mod cache;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     fmt,
     fs::{File, Metadata},
     os::unix::fs::{FileExt, MetadataExt},
     sync::{
-        Arc, LazyLock, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
-        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+        mpsc::sync_channel,
     },
     thread,
     time::{Duration, Instant},
@@ -188,8 +188,42 @@ pub fn count_late() {
 /// be started.
 static HASHER: LazyLock<Option<Hasher>> = LazyLock::new(Hasher::start);
 
+/// What waits for a thread. What is executed by somebody who is judged goes
+/// first: whether that one is spared may hang on it, and whoever has much else
+/// executed must not be able to put it off.
+#[derive(Default)]
+struct Queue {
+    judged: VecDeque<(Question, Answer)>,
+    others: VecDeque<(Question, Answer)>,
+}
+
+impl Queue {
+    /// Whether there was room.
+    fn put(&mut self, question: Question, answer: Answer) -> bool {
+        let queue = match question {
+            Question::Process(..) => &mut self.judged,
+            Question::Opened(_) => &mut self.others,
+        };
+        let room = queue.len() < MAX_WAITING;
+        if room {
+            queue.push_back((question, answer));
+        }
+        room
+    }
+
+    fn next(&mut self) -> Option<(Question, Answer)> {
+        self.judged.pop_front().or_else(|| self.others.pop_front())
+    }
+}
+
+#[derive(Default)]
+struct Questions {
+    queue: Mutex<Queue>,
+    more: Condvar,
+}
+
 struct Hasher {
-    questions: SyncSender<(Question, Answer)>,
+    questions: Arc<Questions>,
     cache: Arc<Mutex<Cache>>,
     /// Images that somebody waits for, since when, and whether a thread has it.
     waited_for: Mutex<HashMap<Image, Instant>>,
@@ -202,10 +236,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Hasher {
     fn start() -> Option<Self> {
-        let (questions, asked) = sync_channel(MAX_WAITING);
-        let (asked, cache) = (Arc::new(Mutex::new(asked)), Arc::<Mutex<Cache>>::default());
+        let (questions, cache) = (Arc::<Questions>::default(), Arc::<Mutex<Cache>>::default());
         for _ in 0..WORKERS {
-            let (asked, cache) = (Arc::clone(&asked), Arc::clone(&cache));
+            let (asked, cache) = (Arc::clone(&questions), Arc::clone(&cache));
             thread::Builder::new()
                 .name("digest".to_owned())
                 .spawn(move || work(&asked, &cache))
@@ -221,13 +254,13 @@ impl Hasher {
     }
 
     fn put(&self, question: Question, answer: Answer) -> bool {
-        match self.questions.try_send((question, answer)) {
-            Ok(()) => true,
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                count("deferred");
-                false
-            }
+        let room = lock(&self.questions.queue).put(question, answer);
+        if room {
+            self.questions.more.notify_one();
+        } else {
+            count("deferred");
         }
+        room
     }
 
     /// Whether this image is not worth waiting for any more.
@@ -247,12 +280,18 @@ impl Hasher {
     }
 }
 
-fn work(asked: &Mutex<Receiver<(Question, Answer)>>, cache: &Mutex<Cache>) {
+fn work(questions: &Questions, cache: &Mutex<Cache>) {
     loop {
-        let next = lock(asked).recv();
-        let Ok((question, answer)) = next else {
-            return;
+        let mut queue = lock(&questions.queue);
+        let (question, answer) = loop {
+            match queue.next() {
+                Some(next) => break next,
+                None => {
+                    queue = (questions.more.wait(queue)).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
         };
+        drop(queue);
         let digest = match question {
             Question::Process(process, image) => of_process(cache, process, image),
             Question::Opened(open) => open().and_then(|file| of_file(cache, &file)),

@@ -41,7 +41,8 @@ impl Daemon {
             groups.bury(&remains, model);
         }
         for process in reputation.caught(now_ns, host::executes) {
-            collector.summon(process).case.denied = true;
+            // It is judged below, though nothing of it was sampled yet.
+            let _subject = collector.summon(process);
         }
         let (mut rulings, mut members) = (Vec::new(), Vec::new());
         for subject in collector.subjects() {
@@ -61,12 +62,13 @@ impl Daemon {
                 reputation.ask(process, subject.image(), now_ns);
             }
             let mut judgement = std::mem::take(&mut subject.case.judgement);
-            let listed = reputation.denied(process);
-            let digest = reputation.digest(process);
+            let image = subject.image();
+            let listed = reputation.denied(process, image);
+            let digest = reputation.digest(process, image);
             let mut ruling = judgement.judge(now_ns, &summary, model, thresholds, |assessment| {
                 listed.is_some() || matches(&config.deny, subject, assessment.family, digest)
             });
-            if subject.case.denied && judgement.verdict() != Verdict::Miner {
+            if listed.is_some() && judgement.verdict() != Verdict::Miner {
                 ruling = judgement.adopt(now_ns, Ruling::decreed(&summary));
             }
             if let Some(why) = listed {
@@ -104,9 +106,10 @@ impl Daemon {
         for (process, ruling) in &rulings {
             if let Some(subject) = collector.subject(*process) {
                 subject.case.family = ruling.assessment.family;
-                let digest = reputation.digest(*process);
+                let image = subject.image();
+                let digest = reputation.digest(*process, image);
                 subject.case.allowed = matches(&config.allow, subject, subject.case.family, digest)
-                    || reputation.allowed(*process);
+                    || reputation.allowed(*process, image);
             }
         }
         for (process, mut ruling) in rulings {

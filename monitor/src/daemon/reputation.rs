@@ -230,8 +230,8 @@ impl Reputation {
     }
 
     /// Why a process is a miner by decree: a sentence.
-    pub(super) fn denied(&self, process: Process) -> Option<String> {
-        let digest = self.digest(process)?;
+    pub(super) fn denied(&self, process: Process, image: Option<Image>) -> Option<String> {
+        let digest = self.digest(process, image)?;
         let name = self.lists.deny.get(&digest)?;
         let name = if name.is_empty() { "no name" } else { name };
         Some(format!(
@@ -240,8 +240,8 @@ impl Reputation {
     }
 
     /// Whether its image may mine.
-    pub(super) fn allowed(&self, process: Process) -> bool {
-        self.digest(process)
+    pub(super) fn allowed(&self, process: Process, image: Option<Image>) -> bool {
+        self.digest(process, image)
             .is_some_and(|digest| self.lists.allow.get(&digest).is_some())
     }
 
@@ -268,8 +268,73 @@ impl Reputation {
         asked.digest.is_none() && patient
     }
 
-    /// The digest of its image, as far as it is known.
-    pub(super) fn digest(&self, process: Process) -> Option<Digest> {
-        self.asked.get(&process)?.digest?.ok()
+    /// The digest of the image a process executes, as far as it is known. What was
+    /// found of one that it executed before says nothing of this one.
+    pub(super) fn digest(&self, process: Process, image: Option<Image>) -> Option<Digest> {
+        let asked = self.asked.get(&process)?;
+        asked.digest.filter(|_| image == Some(asked.image))?.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    const PROCESS: Process = Process {
+        tgid: 7,
+        start_ns: 1,
+    };
+    const DIGEST: Digest = Digest([0xab; 32]);
+
+    fn image(inode: u64) -> Image {
+        Image { device: 1, inode }
+    }
+
+    /// Of somebody who was seen to execute image 1, which is denied.
+    fn caught(there: bool) -> (Reputation, Vec<Process>) {
+        let mut deny = Hashes::default();
+        deny.parse(&format!("{DIGEST} TROJ_COINMINE")).unwrap();
+        let lists = Lists {
+            deny: Arc::new(deny),
+            ..Lists::default()
+        };
+        let metrics = Metrics::new("0").unwrap();
+        let response = metrics.response.clone();
+        let mut reputation = Reputation::new(Files::default(), lists, (&[], &[]), response);
+        let answer = (PROCESS, image(1), Ok(DIGEST));
+        reputation.executed.0.send(answer).unwrap();
+        let caught = reputation.caught(5, |process, seen| {
+            assert_eq!((process, seen), (PROCESS, image(1)));
+            there
+        });
+        (reputation, caught)
+    }
+
+    #[test]
+    fn who_executes_a_listed_image_is_denied_until_it_executes_another() {
+        let (mut reputation, caught) = caught(true);
+        assert_eq!(caught, [PROCESS]);
+        let why = reputation.denied(PROCESS, Some(image(1))).unwrap();
+        assert!(why.contains("TROJ_COINMINE"), "{why}");
+        // The record of its exec may be lost.
+        assert_eq!(reputation.denied(PROCESS, Some(image(2))), None);
+        assert_eq!(reputation.denied(PROCESS, None), None);
+        reputation.executes(PROCESS);
+        assert_eq!(reputation.denied(PROCESS, Some(image(1))), None);
+    }
+
+    #[test]
+    fn who_executes_another_image_by_now_is_not_denied() {
+        let (reputation, caught) = caught(false);
+        assert_eq!(caught, []);
+        assert_eq!(reputation.denied(PROCESS, Some(image(1))), None);
+    }
+
+    #[test]
+    fn what_was_taken_off_the_list_is_not_denied() {
+        let (mut reputation, _) = caught(true);
+        reputation.lists.deny = Arc::default();
+        assert_eq!(reputation.denied(PROCESS, Some(image(1))), None);
     }
 }

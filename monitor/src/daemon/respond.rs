@@ -32,7 +32,10 @@ impl Daemon {
         if !due {
             return;
         }
-        // Its digest may yet allow it.
+        // Its digest may yet allow it: also that of one which burns too little to
+        // have been asked for, and is a miner as others like it are.
+        let image = subject.image();
+        self.reputation.ask(process, image, now_ns);
         if self.reputation.undecided(process, now_ns) {
             return;
         }
@@ -41,9 +44,9 @@ impl Daemon {
             return;
         }
         let family = subject.case.family;
-        let digest = self.reputation.digest(process);
+        let digest = self.reputation.digest(process, image);
         // It may not have been known when the process was judged.
-        subject.case.allowed |= self.reputation.allowed(process)
+        subject.case.allowed |= self.reputation.allowed(process, image)
             || digest.is_some() && matches(&self.config.allow, subject, family, digest);
         let guard = Guard {
             lineage: host::lineage(),
@@ -109,7 +112,7 @@ impl Daemon {
         };
         let note = if matches!(deed, Deed::Kill { .. }) {
             let denied = matches(&self.config.deny, subject, family, digest);
-            let listed = self.reputation.denied(process).is_some();
+            let listed = self.reputation.denied(process, Some(image)).is_some();
             bans::condemned(subject, image, denied, listed)
                 .and_then(|condemned| self.bans.note(condemned))
         } else {

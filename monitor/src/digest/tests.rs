@@ -134,3 +134,19 @@ fn what_is_in_work_is_late_and_unreadable_in_the_end() {
     lock(&hasher.waited_for).insert(image, Instant::now().checked_sub(PATIENCE).unwrap());
     assert_eq!(late(&hasher, image), Unknown::Unreadable);
 }
+
+#[test]
+fn who_is_judged_goes_first_and_others_cannot_fill_its_queue() {
+    let mut queue = Queue::default();
+    let open = || Question::Opened(Box::new(|| Err(Unknown::Gone)));
+    for _ in 0..MAX_WAITING {
+        assert!(queue.put(open(), Box::new(|_| {})));
+    }
+    assert!(!queue.put(open(), Box::new(|_| {})), "it is full");
+    let (process, image) = this_process();
+    assert!(queue.put(Question::Process(process, image), Box::new(|_| {})));
+    let (first, _) = queue.next().unwrap();
+    assert!(matches!(first, Question::Process(..)));
+    let left = std::iter::from_fn(|| queue.next()).count();
+    assert_eq!(left, MAX_WAITING);
+}
