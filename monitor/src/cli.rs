@@ -4,6 +4,7 @@
 //! without a unit, a word where a number belongs) is refused by clap with
 //! exit code 2; whether a value makes sense is up to [`crate::config`].
 
+mod bans;
 mod extras;
 mod response;
 mod web;
@@ -15,7 +16,9 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use self::bans::{PIN_DIR, ban_duration};
 pub use self::{
+    bans::{BansArgs, BansCommand},
     extras::ExtrasArgs,
     response::{ReleaseArgs, ResponseArgs, Target},
     web::WebArgs,
@@ -24,8 +27,6 @@ use crate::config::{ActOn, Action};
 use crate::journal::Format;
 use crate::probe::bans::With;
 
-/// Where bans are pinned.
-const PIN_DIR: &str = "/sys/fs/bpf/unjack";
 /// Largest pid Linux can ever give out (`PID_MAX_LIMIT`).
 const MAX_PID: i64 = 1 << 22;
 
@@ -305,57 +306,6 @@ pub struct RecordArgs {
     pub command: Vec<OsString>,
 }
 
-/// Flags of `unjack bans`.
-#[derive(Args, Clone, Debug)]
-pub struct BansArgs {
-    /// Folder that bans are pinned in
-    #[arg(
-        long,
-        env = "UNJACK_PIN_DIR",
-        value_name = "DIR",
-        default_value = PIN_DIR,
-        global = true
-    )]
-    pub pin_dir: PathBuf,
-
-    /// What to do.
-    #[command(subcommand)]
-    pub command: BansCommand,
-}
-
-/// What `unjack bans` can do.
-#[derive(Clone, Debug, Subcommand)]
-pub enum BansCommand {
-    /// Show all bans, and how often each was hit
-    List {
-        /// Print a JSON array, one object a ban
-        #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
-        json: bool,
-    },
-    /// Ban a file, and while `unjack run` is there all copies of it
-    ///
-    /// The rules that protect the system's own files and runtimes hold here too.
-    Add {
-        /// File to ban
-        file: PathBuf,
-
-        /// How long
-        #[arg(long = "for", env = "UNJACK_FOR", value_name = "DUR", default_value = "24h", value_parser = ban_duration)]
-        duration: Duration,
-
-        /// How it is refused, if it is the first ban; see `unjack run --help`
-        #[arg(long, env = "UNJACK_BAN_WITH", value_name = "HOW", value_enum, default_value_t = With::Auto)]
-        ban_with: With,
-    },
-    /// Lift a ban, with those of its copies
-    Remove {
-        /// The ban's id, or at least six digits of it; or a file
-        what: PathBuf,
-    },
-    /// Lift all bans: nothing stays loaded
-    Flush,
-}
-
 /// Flags of `unjack doctor`.
 #[derive(Args, Clone, Debug)]
 pub struct DoctorArgs {
@@ -396,13 +346,6 @@ fn percent(text: &str) -> Result<f64, String> {
     number
         .parse()
         .map_err(|_| "not a percentage; write for example 10 or 10%".to_owned())
-}
-
-fn ban_duration(text: &str) -> Result<Duration, String> {
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    humantime::parse_duration(text).map_err(|e| e.to_string())
 }
 
 fn explain_duration(text: &str) -> Result<Duration, String> {

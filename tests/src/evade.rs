@@ -25,3 +25,23 @@ pub mod quota;
 pub mod relay;
 pub mod scope;
 pub mod wasm;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+/// Removes a cgroup, from which a process goes a moment after it is seen to have
+/// ended.
+fn remove_cgroup(dir: &Path) {
+    for _ in 0..50 {
+        match fs::remove_dir(dir) {
+            Err(error) if error.kind() == ErrorKind::ResourceBusy => {
+                thread::sleep(Duration::from_millis(100));
+            }
+            _ => return,
+        }
+    }
+    eprintln!("{} is left behind", dir.display());
+}

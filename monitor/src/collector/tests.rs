@@ -1,4 +1,5 @@
 use super::*;
+use crate::event::Sample;
 
 /// A pid that no process has, so that nothing is read of it.
 const NOBODY: u32 = u32::MAX;

@@ -4,11 +4,8 @@
 //! scheduler/sched-bwc).
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 /// Microseconds over which the quota is counted; the kernel's default.
 const PERIOD: u32 = 100_000;
@@ -78,16 +75,7 @@ impl Quota {
 
 impl Drop for Quota {
     fn drop(&mut self) {
-        // A process leaves its cgroup a moment after it is seen to have ended.
-        for _ in 0..50 {
-            match fs::remove_dir(&self.0) {
-                Err(error) if error.kind() == ErrorKind::ResourceBusy => {
-                    thread::sleep(Duration::from_millis(100));
-                }
-                _ => return,
-            }
-        }
-        eprintln!("{} is left behind", self.0.display());
+        super::remove_cgroup(&self.0);
     }
 }
 

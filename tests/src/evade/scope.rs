@@ -2,11 +2,8 @@
 //! one: in the unified tree, which is there on hybrid hosts too.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 /// The cgroup, removed when dropped. Whatever runs in it must be dropped before.
 pub struct Scope(PathBuf);
@@ -52,15 +49,6 @@ impl Scope {
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        // A process leaves its cgroup a moment after it is seen to have ended.
-        for _ in 0..50 {
-            match fs::remove_dir(&self.0) {
-                Err(error) if error.kind() == ErrorKind::ResourceBusy => {
-                    thread::sleep(Duration::from_millis(100));
-                }
-                _ => return,
-            }
-        }
-        eprintln!("{} is left behind", self.0.display());
+        super::remove_cgroup(&self.0);
     }
 }

@@ -22,6 +22,20 @@ fn hang_up(daemon: &Daemon) {
     kill_process(pid.expect("is a pid"), Signal::HUP).expect("it lives");
 }
 
+/// A copy of a program with one byte more: another program, that does the same.
+fn another(program: &Path, path: &Path) {
+    let mut content = fs::read(program).expect("it can be read");
+    content.push(0);
+    fs::copy(program, path).expect("it can be copied");
+    fs::write(path, content).expect("the copy is ours");
+}
+
+/// A daemon that kills, with a list.
+fn daemon(flag: &str, list: &Path) -> Daemon {
+    let list = list.to_str().expect("is UTF-8");
+    Daemon::start(&["--action", "kill", flag, list])
+}
+
 /// Work that is no mining, by a program that a list says mines, under another
 /// name.
 #[test]
@@ -30,12 +44,7 @@ fn a_denied_program_is_killed_by_its_content() {
     let home = home();
     let deny = home.path().join("deny");
     list(&deny, &workload(), "HKTL_BITCOINMINE");
-    let daemon = Daemon::start(&[
-        "--action",
-        "kill",
-        "--deny-file",
-        deny.to_str().expect("is UTF-8"),
-    ]);
+    let daemon = daemon("--deny-file", &deny);
     let mut burner = Workload::start_as(&home.path().join("other"), &["burn"]);
     let first = burner.first_hash();
     burner.wait_killed("the denied program is dead", first + DEATH);
@@ -53,13 +62,9 @@ fn a_denied_program_that_does_nothing_is_killed_too() {
     let _turn = take_turn();
     let home = home();
     let (deny, sleeper) = (home.path().join("deny"), home.path().join("sleeper"));
-    fs::copy("/bin/sleep", &sleeper).expect("it can be copied");
-    let mut content = fs::read(&sleeper).expect("the file is ours");
-    content.push(0);
-    fs::write(&sleeper, content).expect("the file is ours");
+    another(Path::new("/bin/sleep"), &sleeper);
     list(&deny, &sleeper, "TROJ_COINMINE");
-    let deny = deny.to_str().expect("is UTF-8");
-    let daemon = Daemon::start(&["--action", "kill", "--deny-file", deny]);
+    let daemon = daemon("--deny-file", &deny);
     let began = Instant::now();
     let mut spared = Workload::spawn(Command::new("/bin/sleep").arg("600"));
     let mut denied = Workload::spawn(Command::new(&sleeper).arg("600"));
@@ -77,17 +82,9 @@ fn an_allowed_program_is_spared_and_another_is_not() {
     let home = home();
     let allow = home.path().join("allow");
     list(&allow, &workload(), "ours");
-    let daemon = Daemon::start(&[
-        "--action",
-        "kill",
-        "--allow-file",
-        allow.to_str().expect("is UTF-8"),
-    ]);
+    let daemon = daemon("--allow-file", &allow);
     let path = home.path().join("other");
-    fs::copy(workload(), &path).expect("the workload can be copied");
-    let mut content = fs::read(&path).expect("the file is ours");
-    content.push(0);
-    fs::write(&path, content).expect("the file is ours");
+    another(&workload(), &path);
     let mut spared = Workload::start(&["sha256d"]);
     let mut other = Workload::spawn(Command::new(&path).arg("sha256d"));
     let first = spared.first_hash().max(other.first_hash());
@@ -106,12 +103,7 @@ fn a_list_is_read_again_and_a_bad_one_is_not_taken() {
     let home = home();
     let allow = home.path().join("allow");
     list(&allow, &workload(), "ours");
-    let daemon = Daemon::start(&[
-        "--action",
-        "kill",
-        "--allow-file",
-        allow.to_str().expect("is UTF-8"),
-    ]);
+    let daemon = daemon("--allow-file", &allow);
     fs::write(&allow, "# nothing\n\nnot a hash\x1b[2J\n").expect("it is ours");
     hang_up(&daemon);
     wait_count(

@@ -1,0 +1,346 @@
+//! One process that is sampled: what it executes, what was decided about it, and
+//! what `/proc` says of it.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::Serialize;
+
+use super::Budget;
+use crate::{
+    event::{ImageKey, Process, Sample},
+    evidence::Piece,
+    host::{Facts, Image, Seen, maps::CodeMap},
+    isa::{self, Arch},
+    journal::Quoted,
+    profile::{Look, Place, Profile, Summary},
+    verdict::{Judgement, MIN_SAMPLES},
+};
+
+/// Samples that are kept of a process that left.
+const REMAINS_LOOKS: usize = 200;
+/// Least time between two looks at one process's mappings.
+const MAPS_INTERVAL_NS: u64 = 2_000_000_000;
+
+/// Whether something is to be done about a process that mines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// Nothing was done yet.
+    #[default]
+    Open,
+    /// It is being acted on.
+    UnderWay,
+    /// Nothing more is to be done.
+    Settled,
+    /// It failed and is to be tried again, not before this (nanoseconds of
+    /// `CLOCK_MONOTONIC`).
+    Again(u64),
+}
+
+/// What was decided and done about one image of one process.
+#[derive(Clone, Debug, Default)]
+pub struct Case {
+    /// The verdict, and what leads to it.
+    pub judgement: Judgement,
+    /// The same for threads that hash by themselves.
+    pub threads: BTreeMap<u32, Judgement>,
+    /// The family of the last ruling.
+    pub family: &'static str,
+    /// Whether a rule allows it.
+    pub allowed: bool,
+    /// Its image is banned: known by its hash, not judged.
+    pub banned: bool,
+    /// What is to be done.
+    pub standing: Standing,
+    /// On-CPU nanoseconds already counted, as stolen or as allowed.
+    pub stolen_ns: u64,
+}
+
+/// A piece of code, for a person to check.
+#[derive(Clone, Debug, Serialize)]
+pub struct HotCode {
+    /// Share of the samples in its cache line, 0 to 1.
+    pub share: f64,
+    /// Where it is.
+    pub ip: u64,
+    /// The file mapped there, cleaned; `None` for memory without one.
+    pub file: Option<String>,
+    /// Its instructions.
+    pub instructions: Vec<String>,
+}
+
+impl fmt::Display for HotCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            share,
+            ip,
+            file,
+            instructions: _,
+        } = self;
+        let file = file.as_deref().map_or_else(
+            || "memory without a file".to_owned(),
+            |file| Quoted(file).to_string(),
+        );
+        write!(
+            f,
+            "{:.0} % of the samples are in the cache line of {ip:#x}, in {file}",
+            100.0 * share
+        )
+    }
+}
+
+/// Samples of a process by where their code lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Homes {
+    /// In the file it executes.
+    pub image: u32,
+    /// In another file.
+    pub elsewhere: u32,
+    /// In memory without a file.
+    pub generated: u32,
+}
+
+/// A process that is sampled.
+#[derive(Debug)]
+pub struct Subject {
+    /// What it executes and how much it burns.
+    pub profile: Profile,
+    /// What was decided and done about it.
+    pub case: Case,
+    /// It was signalled already, under this image or another.
+    pub signalled: bool,
+    /// The image its samples are of.
+    image: Option<Image>,
+    /// The same, as the probes tell it.
+    image_key: ImageKey,
+    /// Its cgroup in the unified hierarchy.
+    pub cgroup: u64,
+    /// Images it executed since it was tracked, as of the last tick.
+    pub(super) execs: u32,
+    pub(super) seen: Option<Seen>,
+    facts: Option<Facts>,
+    code: CodeMap,
+    code_read_ns: Option<u64>,
+}
+
+impl Subject {
+    /// One of which nothing is known yet.
+    #[must_use]
+    pub fn new(process: Process) -> Self {
+        let seen = Seen::open(process).ok();
+        Self {
+            profile: Profile::new(process),
+            case: Case::default(),
+            signalled: false,
+            image: seen.as_ref().and_then(|seen| seen.image().ok()),
+            image_key: ImageKey::default(),
+            cgroup: 0,
+            execs: 0,
+            seen,
+            facts: None,
+            code: CodeMap::default(),
+            code_read_ns: None,
+        }
+    }
+
+    /// What `/proc` says of it, looked up once per image; `None` if it is gone
+    /// or may not be looked at.
+    pub fn facts(&mut self) -> Option<&Facts> {
+        if self.facts.is_none() {
+            self.facts = self.look().and_then(|seen| seen.facts().ok());
+        }
+        self.facts.as_ref()
+    }
+
+    /// Its profile since `since_ns`, with what only `/proc` can tell.
+    pub fn summary(&mut self, since_ns: u64) -> Summary {
+        let summary = self.profile.summary(since_ns);
+        if summary.samples < MIN_SAMPLES {
+            return summary;
+        }
+        let hides = self.facts().map(|facts| (facts.hidden, facts.poses));
+        let (hidden, poses) = hides.unwrap_or_default();
+        Summary {
+            hidden,
+            poses,
+            ..summary
+        }
+    }
+
+    /// What it executes, as the probes tell it.
+    #[must_use]
+    pub fn image_key(&self) -> ImageKey {
+        self.image_key
+    }
+
+    /// The image it was judged by: read when it was first sampled, and again
+    /// when it executed another, not when it is acted on.
+    pub fn image(&mut self) -> Option<Image> {
+        if self.image.is_none() {
+            self.image = self.look().and_then(|seen| seen.image().ok());
+        }
+        self.image
+    }
+
+    /// Path of its image on the host; see [`Seen::host_exe`].
+    pub fn host_exe(&mut self) -> Option<String> {
+        let image = self.image()?;
+        self.look()?.host_exe(image)
+    }
+
+    /// Whether its image is the host's own, and its path if so.
+    pub fn system_exe(&mut self) -> (bool, Option<String>) {
+        let Some(image) = self.image() else {
+            return (false, None);
+        };
+        let system = self.look().is_some_and(|seen| seen.is_system(image));
+        let exe = if system { self.host_exe() } else { None };
+        (system, exe)
+    }
+
+    /// Where the code of its samples lies, seen from its image.
+    pub fn homes(&mut self) -> Homes {
+        let exe = self
+            .facts()
+            .map_or_else(String::new, |facts| facts.exe.clone());
+        let mut homes = Homes::default();
+        for look in self.profile.looks(0) {
+            let Some(line) = look.code_line() else {
+                continue;
+            };
+            match (look.place(), self.code.name(line)) {
+                (Place::Anonymous, _) => homes.generated += 1,
+                (Place::Unknown, _) => {}
+                (_, Some(name)) if name == exe => homes.image += 1,
+                _ => homes.elsewhere += 1,
+            }
+        }
+        homes
+    }
+
+    /// Its folder, tried again if it could not be opened before.
+    fn look(&mut self) -> Option<&Seen> {
+        if self.seen.is_none() {
+            self.seen = Seen::open(self.profile.process).ok();
+        }
+        self.seen.as_ref()
+    }
+
+    /// The code it executes most, of those parts whose bytes are still kept.
+    #[must_use]
+    pub fn hot_code(&self, arch: Arch, summary: &Summary) -> Option<HotCode> {
+        let (line, share) = summary.hottest?;
+        let sample = self.profile.code(line)?;
+        let arch = if sample.compat { arch.compat()? } else { arch };
+        Some(HotCode {
+            share,
+            ip: sample.ip,
+            file: self.code.name(sample.ip).map(str::to_owned),
+            instructions: isa::disassemble(arch, sample.ip, sample.code()),
+        })
+    }
+
+    /// The code it executes, as far as its bytes are still kept: a piece a cache
+    /// line, the hottest first, at most `most`.
+    #[must_use]
+    pub fn pieces(&self, arch: Arch, most: usize) -> Vec<Piece> {
+        let mut lines: BTreeMap<u64, (usize, &Sample)> = BTreeMap::new();
+        for sample in self.profile.codes() {
+            let (samples, newest) = lines.entry(sample.ip / 64).or_insert((0, sample));
+            *samples += 1;
+            *newest = sample;
+        }
+        let mut lines: Vec<_> = lines.into_values().collect();
+        lines.sort_by_key(|(samples, sample)| (std::cmp::Reverse(*samples), sample.ip));
+        let piece = |(samples, sample): (usize, &Sample)| {
+            let arch = if sample.compat { arch.compat()? } else { arch };
+            let bytes = sample.code().iter().map(|byte| format!("{byte:02x}"));
+            Some(Piece {
+                samples,
+                ip: sample.ip,
+                file: self.code.name(sample.ip).map(str::to_owned),
+                bytes: bytes.collect(),
+                instructions: isa::disassemble(arch, sample.ip, sample.code()),
+            })
+        };
+        lines.into_iter().filter_map(piece).take(most).collect()
+    }
+
+    /// The kind of memory at an address. Mappings that are not known yet are
+    /// looked up again, but not for every sample.
+    fn place(&mut self, ip: u64, now_ns: u64, budget: &mut Budget) -> Place {
+        let known = self.code.place(ip);
+        let due = self
+            .code_read_ns
+            .is_none_or(|at| now_ns.saturating_sub(at) >= MAPS_INTERVAL_NS);
+        if known != Place::Unknown || !due {
+            return known;
+        }
+        if budget.maps == 0 {
+            budget.maps_deferred += 1;
+            return known;
+        }
+        budget.maps -= 1;
+        self.code_read_ns = Some(now_ns);
+        if let Some(Ok(code)) = self.seen.as_ref().map(Seen::maps) {
+            budget.maps_truncated += u64::from(code.truncated);
+            self.code = code;
+        }
+        self.code.place(ip)
+    }
+
+    /// It called exec. What was known is no longer true, unless it executes
+    /// the same image again: a miner that does so every few seconds would never
+    /// be judged.
+    /// Returns what is left of the image before, if it was another.
+    pub(super) fn executes(&mut self) -> Option<Remains> {
+        let before = self.image.take();
+        self.facts = None;
+        self.code = CodeMap::default();
+        self.code_read_ns = None;
+        if before.is_some() && self.image() == before {
+            return None;
+        }
+        let remains = self.remains();
+        let burned_ns = self.profile.latest().map_or(0, |reading| reading.cpu_ns);
+        self.profile.reset();
+        // What the image before it burned was not stolen by this one.
+        self.case = Case {
+            stolen_ns: burned_ns,
+            ..Case::default()
+        };
+        remains
+    }
+
+    /// What it leaves behind for others like it to be judged by.
+    pub(super) fn remains(&self) -> Option<Remains> {
+        let skipped = self.profile.len().saturating_sub(REMAINS_LOOKS);
+        let looks: Vec<Look> = self.profile.looks(0).skip(skipped).copied().collect();
+        (!looks.is_empty()).then_some(Remains {
+            image: self.image_key,
+            cgroup: self.cgroup,
+            looks,
+        })
+    }
+
+    pub(super) fn sample(&mut self, arch: Arch, sample: &Sample, budget: &mut Budget) {
+        let place = if sample.kernel || sample.ip == 0 {
+            Place::Unknown
+        } else {
+            self.place(sample.ip, sample.time_ns, budget)
+        };
+        self.image_key = sample.image;
+        self.cgroup = sample.cgroup;
+        self.profile.add(arch, sample, place);
+    }
+}
+
+/// The samples of a process that exited, or executes another image now.
+#[derive(Clone, Debug)]
+pub struct Remains {
+    /// What it executed.
+    pub image: ImageKey,
+    /// Its cgroup.
+    pub cgroup: u64,
+    /// The newest of its samples, in order.
+    pub looks: Vec<Look>,
+}
