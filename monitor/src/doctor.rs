@@ -88,6 +88,10 @@ pub fn checks() -> Vec<Check> {
         judge::act_caps(caps),
         judge::namespace(&judge::PID_NAMESPACE, namespace_link("pid").as_deref()),
         judge::namespace(&judge::USER_NAMESPACE, namespace_link("user").as_deref()),
+        judge::namespace(
+            &judge::CGROUP_NAMESPACE,
+            namespace_link("cgroup").as_deref(),
+        ),
         judge::lockdown(security("lockdown").as_deref()),
         judge::jit(sysctl("net/core/bpf_jit_enable").as_deref()),
         judge::perf_paranoid(sysctl("kernel/perf_event_paranoid").as_deref(), caps),

@@ -15,7 +15,8 @@ away to change one, then: systemctl restart unjack. Without any, unjack \
 observes and changes nothing.";
 
 const SANDBOX: &str = "\
-The service may write to /run/unjack, /var/lib/unjack and /sys/fs/cgroup only, \
+The service may write to /run/unjack, /var/lib/unjack, /sys/fs/cgroup and \
+/sys/fs/bpf only, \
 and what it starts has no more rights than it. For other folders, `systemctl \
 edit unjack` and add ReadWritePaths= to [Service].";
 

@@ -104,7 +104,7 @@ fn chart_and_base_mount_the_same() {
         assert_eq!(base[key], chart[key], "{key}");
     }
     let mounts = container(&base)["volumeMounts"].clone();
-    for path in ["/sys/fs/cgroup", "/usr", "/run/unjack"] {
+    for path in ["/sys/fs/cgroup", "/sys/fs/bpf", "/usr", "/run/unjack"] {
         assert!(
             mounts
                 .as_sequence()

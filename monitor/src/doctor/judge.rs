@@ -8,8 +8,8 @@ const MIN_KERNEL: (u32, u32) = (5, 15);
 /// `BTF_MAGIC`, of `include/uapi/linux/btf.h`.
 const BTF_MAGIC: u16 = 0xeb9f;
 
-/// Inode numbers of the initial namespaces, `PROC_PID_INIT_INO` and
-/// `PROC_USER_INIT_INO` of `include/linux/proc_ns.h`.
+/// Inode numbers of the initial namespaces, `PROC_PID_INIT_INO` and its like of
+/// `include/linux/proc_ns.h`.
 pub(super) const PID_NAMESPACE: Namespace = Namespace {
     name: "pid namespace",
     kind: "pid",
@@ -23,6 +23,15 @@ pub(super) const USER_NAMESPACE: Namespace = Namespace {
     initial: 0xEFFF_FFFD,
     remedy: "run as root of the host, not in a rootless container or with user namespaces: \
              capabilities count for BPF only in the initial one",
+};
+
+pub(super) const CGROUP_NAMESPACE: Namespace = Namespace {
+    name: "cgroup namespace",
+    kind: "cgroup",
+    initial: 0xEFFF_FFFB,
+    remedy: "run on the host, or in a container with the host's cgroup namespace (podman or docker: \
+             --cgroupns=host; Kubernetes: a privileged pod has it): units and containers are told by \
+             the host's paths, and rules about them would match nobody",
 };
 
 /// A namespace, and what to do outside the initial one.
@@ -41,6 +50,7 @@ impl Caps {
     const DAC_OVERRIDE: u32 = 1;
     const DAC_READ_SEARCH: u32 = 2;
     const KILL: u32 = 5;
+    const NET_ADMIN: u32 = 12;
     const SYS_PTRACE: u32 = 19;
     const SYS_ADMIN: u32 = 21;
     const PERFMON: u32 = 38;
@@ -65,7 +75,7 @@ impl Caps {
 }
 
 const SETCAP: &str = "run as root, or `setcap \
-    cap_bpf,cap_perfmon,cap_kill,cap_sys_ptrace,cap_dac_read_search+ep $(command -v unjack)`; \
+    cap_bpf,cap_perfmon,cap_kill,cap_sys_ptrace,cap_dac_read_search,cap_net_admin+ep $(command -v unjack)`; \
     in a container add them with --cap-add";
 
 pub(super) fn kernel(release: &str) -> Check {
@@ -128,7 +138,7 @@ pub(super) fn load_caps(caps: Caps) -> Check {
 
 pub(super) fn act_caps(caps: Caps) -> Check {
     const NAME: &str = "capabilities to act";
-    let wanted: [(&[u32], &str); 3] = [
+    let wanted: [(&[u32], &str); 4] = [
         (
             &[Caps::KILL],
             "CAP_KILL: others' processes cannot be killed",
@@ -141,11 +151,18 @@ pub(super) fn act_caps(caps: Caps) -> Check {
             &[Caps::DAC_READ_SEARCH, Caps::DAC_OVERRIDE],
             "CAP_DAC_READ_SEARCH: images in private folders cannot be verified",
         ),
+        (
+            &[Caps::NET_ADMIN],
+            "CAP_NET_ADMIN: who speaks Stratum is not known",
+        ),
     ];
     let missing = wanted.iter().filter(|(bits, _)| !caps.has_any(bits));
     let missing: Vec<_> = missing.map(|(_, loss)| *loss).collect();
     if missing.is_empty() {
-        Check::ok(NAME, "CAP_KILL, CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH")
+        Check::ok(
+            NAME,
+            "CAP_KILL, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_NET_ADMIN",
+        )
     } else {
         Check::warn(NAME, format!("no {}", missing.join("; no ")), SETCAP)
     }

@@ -69,7 +69,13 @@ fn capabilities_to_load() {
 #[test]
 fn capabilities_to_act() {
     check(&act_caps(ROOT), Status::Ok, "");
-    check(&act_caps(Caps(1 << 1 | 1 << 5 | 1 << 19)), Status::Ok, "");
+    let enough = 1 << 1 | 1 << 5 | 1 << 12 | 1 << 19;
+    check(&act_caps(Caps(enough)), Status::Ok, "");
+    check(
+        &act_caps(Caps(enough & !(1 << 12))),
+        Status::Warn,
+        "no CAP_NET_ADMIN",
+    );
     check(
         &act_caps(Caps(1 << 2 | 1 << 5)),
         Status::Warn,
@@ -91,6 +97,9 @@ fn namespaces() {
         "4026532201",
     );
     check(&namespace(&PID_NAMESPACE, None), Status::Warn, "unknown");
+    let cgroup = |link| namespace(&CGROUP_NAMESPACE, Some(link));
+    check(&cgroup("cgroup:[4026531835]"), Status::Ok, "host");
+    check(&cgroup("cgroup:[4026532300]"), Status::Fail, "not the host");
     check(
         &namespace(&USER_NAMESPACE, Some("user:[4026531837]")),
         Status::Ok,

@@ -38,12 +38,16 @@ pub enum With {
     Signal,
 }
 
-/// Whether the kernel asks BPF programs about security.
-#[must_use]
-pub fn lsm_is_active() -> bool {
-    pins::security_modules()
-        .inspect_err(|error| tracing::debug!("securityfs cannot be read: {error}"))
-        .is_ok_and(|list| list.trim().split(',').any(|name| name == "bpf"))
+/// Whether the kernel may ask BPF programs about security: also where its list
+/// cannot be read, as without `CAP_SYS_ADMIN`. Attaching then tries it out.
+fn lsm_may_be_active() -> bool {
+    pins::security_modules().map_or_else(
+        |error| {
+            tracing::debug!("securityfs cannot be read: {error}");
+            true
+        },
+        |list| list.trim().split(',').any(|name| name == "bpf"),
+    )
 }
 
 pub(super) fn pin_failed(error: aya::pin::PinError) -> ProbeError {
@@ -90,7 +94,7 @@ impl Programs {
                 true
             }
             With::Auto => {
-                lsm_is_active()
+                lsm_may_be_active()
                     && load_check(&mut ebpf, &btf)
                         .inspect_err(|error| tracing::warn!("bans go by signal: {error}"))
                         .is_ok()
