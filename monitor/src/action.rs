@@ -152,6 +152,15 @@ pub trait Signals {
     /// It cannot be established.
     fn identify(&self, pid: u32) -> Result<Identity, LookError>;
 
+    /// When the process with this id was started, in clock ticks since boot: also
+    /// of one whose image cannot be looked at.
+    ///
+    /// # Errors
+    /// It cannot be established.
+    fn start_ticks(&self, pid: u32) -> Result<u64, LookError> {
+        self.identify(pid).map(|now| now.start_ticks)
+    }
+
     /// Whether the process with this id is stopped by a signal.
     fn is_stopped(&self, pid: u32) -> bool;
 

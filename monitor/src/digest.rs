@@ -48,6 +48,9 @@ pub const WORKERS: usize = 2;
 /// asked for. A busy machine reads the largest image many times in it; whoever
 /// makes reading slower is not spared for it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// An image that nobody waited for in this time is waited for anew; who waits asks
+/// every few seconds.
+const FORGOTTEN: Duration = Duration::from_secs(15);
 /// Bytes read at a time.
 const CHUNK: usize = 64 << 10;
 
@@ -225,8 +228,9 @@ struct Questions {
 struct Hasher {
     questions: Arc<Questions>,
     cache: Arc<Mutex<Cache>>,
-    /// Images that somebody waits for, since when, and whether a thread has it.
-    waited_for: Mutex<HashMap<Image, Instant>>,
+    /// Images that somebody waits for: since when, and when last. Which of them a
+    /// thread has.
+    waited_for: Mutex<HashMap<Image, (Instant, Instant)>>,
     in_work: Arc<Mutex<HashSet<Image>>>,
 }
 
@@ -267,16 +271,19 @@ impl Hasher {
     fn was_patient(&self, image: Image) -> bool {
         let mut waited_for = lock(&self.waited_for);
         if waited_for.len() >= MAX_WAITING {
-            waited_for.retain(|_, since| since.elapsed() < PATIENCE);
+            waited_for.retain(|_, (_, last)| last.elapsed() < FORGOTTEN);
         }
         if waited_for.len() >= MAX_WAITING && !waited_for.contains_key(&image) {
             return false;
         }
-        waited_for
-            .entry(image)
-            .or_insert_with(Instant::now)
-            .elapsed()
-            >= PATIENCE
+        let now = Instant::now();
+        let (since, last) = waited_for.entry(image).or_insert((now, now));
+        // Another time altogether.
+        if last.elapsed() >= FORGOTTEN {
+            *since = now;
+        }
+        *last = now;
+        since.elapsed() >= PATIENCE
     }
 }
 

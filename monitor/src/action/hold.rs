@@ -40,7 +40,7 @@ use super::{
 use crate::{
     cgroup::{Kind, Site},
     config::Scope,
-    host::{Image, Member},
+    host::{Image, LookError, Member},
 };
 
 /// What the names of our own cgroups begin with.
@@ -259,6 +259,33 @@ impl Hold {
         Ok(())
     }
 
+    /// What another hold has set already is no state to go back to: that is what
+    /// was there before the first of them.
+    pub(super) fn share_with(&mut self, others: &[Self]) {
+        let set = others.iter().flat_map(|other| &other.means);
+        let known: Vec<(&PathBuf, &String)> = set
+            .filter_map(|means| match means {
+                Means::Set { file, before, .. } => Some((file, before)),
+                _ => None,
+            })
+            .collect();
+        for means in &mut self.means {
+            if let Means::Set { file, before, .. } = means
+                && let Some((_, first)) = known.iter().find(|(known, _)| *known == file)
+            {
+                before.clone_from(first);
+            }
+        }
+    }
+
+    /// The cgroups of ours that it takes.
+    pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
+        self.means.iter().filter_map(|means| match means {
+            Means::Moved { dir, .. } => Some(dir.as_path()),
+            _ => None,
+        })
+    }
+
     /// Undoes it, as much of it as was done; doing so again does no harm.
     pub(super) fn undo<H: Signals + Folders>(&self, host: &H) -> io::Result<()> {
         let mut result = Ok(());
@@ -278,8 +305,9 @@ impl Hold {
     }
 
     /// Moves back whoever left our cgroup for another, as root in a container
-    /// can: how many. None if nobody it is about is there any more.
-    pub(super) fn keep_up<H>(&self, host: &H) -> Option<u32>
+    /// can: how many. None if nobody it is about is there any more. Who is in
+    /// another of `ours`, of a hold of its own, stays there.
+    pub(super) fn keep_up<H>(&self, ours: &[&Path], host: &H) -> Option<u32>
     where
         H: Signals + Looks + Folders,
     {
@@ -296,7 +324,7 @@ impl Hold {
                         let throttle = self.share.is_some();
                         let site = site_of(target.member.pid, throttle, host);
                         if let Ok(Some(site)) = site
-                            && !site.dir.starts_with(dir)
+                            && !ours.iter().any(|ours| site.dir.starts_with(ours))
                             && place(*target, dir, throttle, host).is_ok()
                         {
                             moved += 1;
@@ -305,8 +333,11 @@ impl Hold {
                 }
                 Means::Set { file, .. } => here |= host.read(file).is_ok(),
                 Means::Stopped { target } => {
-                    let alive = host.identify(target.member.pid);
-                    here |= alive.is_ok_and(|now| now.start_ticks == target.member.start_time);
+                    here |= match host.start_ticks(target.member.pid) {
+                        Ok(now) => now == target.member.start_time,
+                        // Who cannot be looked at may be there.
+                        Err(error) => !matches!(error, LookError::Gone),
+                    };
                 }
             }
         }
@@ -342,15 +373,14 @@ fn stop<S: Signals>(target: Target, signals: &S) -> Result<(), Fault> {
 
 /// Lets a process go on that was stopped, whatever it executes now.
 fn resume<S: Signals>(target: Target, signals: &S) -> io::Result<()> {
-    let held = match signals.hold(target.member.pid) {
-        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
-        held => held?,
+    let held = match kill::hold(target.member.pid, signals) {
+        Err(Refusal::Vanished) => return Ok(()),
+        held => held.map_err(|refusal| io::Error::other(refusal.name()))?,
     };
-    match signals.identify(target.member.pid) {
-        Ok(now) if now.start_ticks == target.member.start_time => {
-            signals.send(&held, Signal::Continue)
-        }
+    match signals.start_ticks(target.member.pid) {
+        Ok(now) if now == target.member.start_time => signals.send(&held, Signal::Continue),
         // Its id is another's by now.
-        _ => Ok(()),
+        Ok(_) | Err(LookError::Gone) => Ok(()),
+        Err(error) => Err(io::Error::other(error)),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs::File,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
@@ -117,7 +118,8 @@ impl Keeper {
                 tracing::error!("{MAX_HOLDS} processes are held: no more can be");
                 return Err(Refusal::NoState);
             }
-            let (hold, others) = Hold::plan(order, world)?;
+            let (mut hold, others) = Hold::plan(order, world)?;
+            hold.share_with(&locked.state.holds);
             match attempt(&mut locked, &hold, world.host) {
                 Err(Fault::Kernel(error)) if hold.share.is_none() && hold.targets().count() > 0 => {
                     tracing::debug!("no freezer for {judged:?} ({error}): it is stopped instead");
@@ -143,8 +145,9 @@ impl Keeper {
         }
         let done = self.store.try_with(|mut locked| {
             let mut gone = Vec::new();
+            let ours: Vec<&Path> = locked.state.holds.iter().flat_map(Hold::folders).collect();
             for hold in &locked.state.holds {
-                match hold.keep_up(host) {
+                match hold.keep_up(&ours, host) {
                     None => gone.push(hold.judged),
                     Some(moved) => {
                         kept.moved_back += moved;
@@ -172,11 +175,14 @@ impl Keeper {
 
     /// Undoes what this daemon answers for, unless it is to be kept.
     pub fn end<H: Signals + Folders>(&self, host: &H) {
-        let ours = std::mem::take(&mut *self.ours());
-        if ours.is_empty() || self.keep {
+        let claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner);
+        // Without it nothing was ever held.
+        if self.keep || claim.is_none() {
             return;
         }
         report(self.store.with(|mut locked| {
+            // Only now: an order may have been in the middle of it.
+            let ours = std::mem::take(&mut *self.ours());
             let_go(&mut locked, host, |hold| ours.contains(&hold.judged)).map(|_| ())
         }));
     }
@@ -259,6 +265,9 @@ fn let_go<H: Signals + Folders>(
     if locked.state.holds.is_empty() {
         // The last that was switched on first: it is below the others.
         for file in std::mem::take(&mut locked.state.enabled).iter().rev() {
+            if others_limit(file, host) {
+                continue;
+            }
             if let Err(error) = host.write(file, "-cpu") {
                 tracing::debug!("{}: {error}", file.display());
             }
@@ -269,6 +278,19 @@ fn let_go<H: Signals + Folders>(
         locked.save()?;
     }
     Ok(left)
+}
+
+/// Whether cgroups below were given limits since the controller was switched on
+/// for us: they would lose them. Then it stays on, which limits nobody.
+fn others_limit<H: Folders>(control: &Path, host: &H) -> bool {
+    let limits = |dir: PathBuf| {
+        let max = host.read(&dir.join("cpu.max")).unwrap_or_default();
+        let weight = host.read(&dir.join("cpu.weight")).unwrap_or_default();
+        !matches!(max.split_ascii_whitespace().next(), None | Some("max"))
+            || !matches!(weight.trim(), "" | "100")
+    };
+    let below = control.parent().map(|dir| host.below(dir));
+    below.is_some_and(|below| below.is_ok_and(|dirs| dirs.into_iter().any(limits)))
 }
 
 fn no_state(error: &StoreError) -> Refusal {

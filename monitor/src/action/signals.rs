@@ -69,6 +69,10 @@ impl Signals for System {
         })
     }
 
+    fn start_ticks(&self, pid: u32) -> Result<u64, LookError> {
+        Seen::open_pid(pid)?.start_ticks()
+    }
+
     fn is_stopped(&self, pid: u32) -> bool {
         Seen::open_pid(pid).is_ok_and(|seen| seen.is_stopped())
     }

@@ -151,6 +151,12 @@ impl Subject {
         self.facts.as_ref()
     }
 
+    /// The same, looked up anew: who it belongs to may have changed since.
+    pub fn renew_facts(&mut self) -> Option<&Facts> {
+        self.facts = None;
+        self.facts()
+    }
+
     /// Its profile since `since_ns`, with what only `/proc` can tell.
     pub fn summary(&mut self, since_ns: u64) -> Summary {
         let summary = self.profile.summary(since_ns);

@@ -80,11 +80,16 @@ impl Daemon {
                     ban,
                     origin,
                 }));
-                // It may execute something else by now.
+                // It may execute something else by now; and what is known here may
+                // be of the image before, of which the record still waits.
+                self.drain();
                 if !host::executes(process, image) {
                     return;
                 }
                 let subject = self.collector.summon(process);
+                if subject.image() != Some(image) {
+                    return;
+                }
                 let family = subject.case.family;
                 let listed = self.reputation.allow_list();
                 subject.case.allowed = matches(&self.config.allow, subject, family, digest)

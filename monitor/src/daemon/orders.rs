@@ -28,21 +28,17 @@ const UNDECIDED_NS: u64 = 5_000_000_000;
 
 /// What is to be done about a process after `outcome`, where `standing` is what
 /// was to be done until now. A process that executed another image meanwhile
-/// has a new case, and the order was not about that.
-pub(super) fn after(standing: Standing, outcome: Outcome, now_ns: u64) -> Standing {
+/// has a new case, and an order that was given, if it was, was not about that.
+pub(super) fn after(standing: Standing, outcome: Outcome, given: bool, now_ns: u64) -> Standing {
     match outcome {
-        // Refused on the spot: no order was given.
-        Outcome::Refused(Refusal::NoPidfd | Refusal::Unreadable | Refusal::NoState) => {
-            Standing::Again(now_ns + RETRY_NS)
-        }
+        _ if given && standing != Standing::UnderWay => standing,
         Outcome::Refused(Refusal::Undecided) => Standing::Again(now_ns + UNDECIDED_NS),
-        Outcome::Survived | Outcome::Refused(Refusal::Replaced)
-            if standing == Standing::UnderWay =>
-        {
-            Standing::Again(now_ns + RETRY_NS)
-        }
+        Outcome::Survived
+        | Outcome::Refused(
+            Refusal::NoPidfd | Refusal::Unreadable | Refusal::NoState | Refusal::Replaced,
+        ) => Standing::Again(now_ns + RETRY_NS),
         // When the breaker closes is told by what was to be done until now.
-        Outcome::Survived | Outcome::Refused(Refusal::Replaced | Refusal::Breaker) => standing,
+        Outcome::Refused(Refusal::Breaker) => standing,
         Outcome::Gone | Outcome::Held | Outcome::Refused(_) => Standing::Settled,
     }
 }
@@ -154,51 +150,50 @@ mod tests {
 
     const AGAIN: Standing = Standing::Again(5 + RETRY_NS);
 
+    /// Of an order that was given.
     #[track_caller]
     fn check(standing: Standing, outcome: Outcome, expected: Standing) {
-        assert_eq!(after(standing, outcome, 5), expected);
+        assert_eq!(after(standing, outcome, true, 5), expected);
+    }
+
+    /// Of a refusal on the spot.
+    #[track_caller]
+    fn refused(standing: Standing, refusal: Refusal, expected: Standing) {
+        let outcome = Outcome::Refused(refusal);
+        assert_eq!(after(standing, outcome, false, 5), expected);
     }
 
     #[test]
     fn an_image_that_came_after_the_order_is_still_to_be_acted_on() {
-        check(
-            Standing::Open,
+        for outcome in [
             Outcome::Refused(Refusal::Replaced),
-            Standing::Open,
-        );
-        check(Standing::Open, Outcome::Survived, Standing::Open);
+            Outcome::Refused(Refusal::Guarded),
+            Outcome::Survived,
+        ] {
+            check(Standing::Open, outcome, Standing::Open);
+        }
     }
 
     #[test]
     fn failures_that_may_pass_are_tried_again() {
-        check(Standing::UnderWay, Outcome::Survived, AGAIN);
-        check(
-            Standing::UnderWay,
-            Outcome::Refused(Refusal::Replaced),
-            AGAIN,
-        );
-        check(Standing::Open, Outcome::Refused(Refusal::Unreadable), AGAIN);
-        check(
-            Standing::UnderWay,
-            Outcome::Refused(Refusal::Undecided),
-            Standing::Again(5 + UNDECIDED_NS),
-        );
+        let under_way = Standing::UnderWay;
+        check(under_way, Outcome::Survived, AGAIN);
+        check(under_way, Outcome::Refused(Refusal::Replaced), AGAIN);
+        refused(Standing::Open, Refusal::Unreadable, AGAIN);
+        let soon = Standing::Again(5 + UNDECIDED_NS);
+        check(under_way, Outcome::Refused(Refusal::Undecided), soon);
     }
 
     #[test]
     fn what_the_breaker_spares_is_acted_on_once_it_closes() {
         let closes = Standing::Again(60);
-        check(closes, Outcome::Refused(Refusal::Breaker), closes);
+        refused(closes, Refusal::Breaker, closes);
     }
 
     #[test]
     fn all_else_is_settled() {
         check(Standing::UnderWay, Outcome::Gone, Standing::Settled);
         check(Standing::UnderWay, Outcome::Held, Standing::Settled);
-        check(
-            Standing::Open,
-            Outcome::Refused(Refusal::Allowed),
-            Standing::Settled,
-        );
+        refused(Standing::Open, Refusal::Allowed, Standing::Settled);
     }
 }

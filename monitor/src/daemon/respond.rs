@@ -45,9 +45,12 @@ impl Daemon {
         }
         let family = subject.case.family;
         let digest = self.reputation.digest(process, image);
-        // It may not have been known when the process was judged.
-        subject.case.allowed |= self.reputation.allowed(process, image)
-            || digest.is_some() && matches(&self.config.allow, subject, family, digest);
+        // Of what is allowed by who it belongs to, and not only by its image, all
+        // may have changed since it was judged.
+        let known = self.config.allow.is_empty()
+            || (subject.renew_facts()).is_some_and(|facts| facts.uid.is_some());
+        subject.case.allowed = self.reputation.allowed(process, image)
+            || matches(&self.config.allow, subject, family, digest);
         let guard = Guard {
             lineage: host::lineage(),
             allow: Arc::clone(&self.allow),
@@ -55,6 +58,7 @@ impl Daemon {
             builtin: !self.config.response.allow_none,
         };
         let image = spared(process, subject, &guard);
+        let image = image.and_then(|image| known.then_some(image).ok_or(Refusal::Unreadable));
         let observed = self.config.action == Action::Observe;
         let image = match image {
             Ok(image) if !observed => match self.breaker.allows(now_ns, image) {
@@ -133,7 +137,8 @@ impl Daemon {
         } = report;
         let now_ns = monotonic_ns();
         if let Some(subject) = self.collector.subject(process) {
-            subject.case.standing = orders::after(subject.case.standing, outcome, now_ns);
+            let given = image.is_some();
+            subject.case.standing = orders::after(subject.case.standing, outcome, given, now_ns);
         }
         // Only what was noted with an order to kill is banned.
         self.bans.ended(process, outcome == Outcome::Gone);

@@ -131,8 +131,18 @@ fn what_is_in_work_is_late_and_unreadable_in_the_end() {
     let hasher = Hasher::start().unwrap();
     let image = key(77).image;
     assert_eq!(late(&hasher, image), Unknown::Late);
-    lock(&hasher.waited_for).insert(image, Instant::now().checked_sub(PATIENCE).unwrap());
+    lock(&hasher.waited_for).insert(
+        image,
+        (
+            Instant::now().checked_sub(PATIENCE).unwrap(),
+            Instant::now(),
+        ),
+    );
     assert_eq!(late(&hasher, image), Unknown::Unreadable);
+    // Who waits for it an hour later waits for the first time.
+    let ago = |time| Instant::now().checked_sub(time).unwrap();
+    lock(&hasher.waited_for).insert(image, (ago(2 * PATIENCE), ago(FORGOTTEN)));
+    assert_eq!(late(&hasher, image), Unknown::Late);
 }
 
 #[test]

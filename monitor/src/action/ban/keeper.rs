@@ -129,8 +129,13 @@ impl Keeper {
                 .inspect_err(|error| tracing::warn!("bans will end with this process: {error}"))
                 .ok();
         }
-        self.tick();
+        if let Err(error) = self.follow() {
+            warn("bans cannot be kept", &error);
+        }
+        // The daemon takes reports once it is told, and what is lifted now may be
+        // more than wait for it.
         drop(begun);
+        self.tick();
         let mut ticked = Instant::now();
         loop {
             self.wait(TICK.saturating_sub(ticked.elapsed()));

@@ -608,6 +608,50 @@ fn a_cgroup_is_throttled_and_frozen_as_it_is() {
     }
 }
 
+/// What the first of them set is no state for the second to go back to.
+#[test]
+fn a_cgroup_that_is_held_twice_is_let_go_as_it_was() {
+    for (deed, file, now, before) in [
+        (THROTTLE, "/cpu/a.scope/cpu.cfs_quota_us", "5000", "-1"),
+        (Deed::Freeze, "/v2/a.scope/cgroup.freeze", "1", "0"),
+    ] {
+        let host = Host::new(HYBRID, &[MINER, (60, 1, "/tmp/other")]);
+        let state = State::new(false);
+        for pid in [50, 60] {
+            let order = Order {
+                deed,
+                scope: Scope::Cgroup,
+                ..order(pid, 0)
+            };
+            assert_eq!(state.done(&host, &order).outcome, Outcome::Held);
+        }
+        assert_eq!(host.file(file).as_deref(), Some(now));
+        state.keeper.end(&host);
+        assert_eq!(host.file(file).as_deref(), Some(before));
+        assert_eq!(state.held(), 0);
+    }
+}
+
+/// Each is where its own hold has it, and is not moved to and fro.
+#[test]
+fn one_held_with_another_and_by_itself_stays_where_it_is() {
+    let host = Host::new(HYBRID, &[MINER, (60, 50, "/tmp/x")]);
+    let state = State::new(false);
+    assert_eq!(
+        state.done(&host, &to(THROTTLE, Scope::Tree)).outcome,
+        Outcome::Held
+    );
+    let alone = Order {
+        deed: THROTTLE,
+        ..order(60, 0)
+    };
+    assert_eq!(state.done(&host, &alone).outcome, Outcome::Held);
+    let place = host.place("/cpu", 60);
+    let kept = state.keeper.keep_up(&host).unwrap();
+    assert_eq!((kept.moved_back, kept.throttled), (0, 2));
+    assert_eq!(host.place("/cpu", 60), place);
+}
+
 #[test]
 fn a_cgroup_with_somebody_protected_in_it_is_left() {
     for deed in [KILL, THROTTLE, Deed::Freeze] {

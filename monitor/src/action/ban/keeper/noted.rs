@@ -106,7 +106,9 @@ impl Keeper {
         let executing = host::executing(*image);
         there.extend(executing.keys());
         rule::by_use(process.tgid, &executing, |pid| {
-            self.condemned.iter().any(|known| known.tgid == pid)
+            let known = self.condemned.iter().find(|known| known.tgid == pid);
+            // Its id may be another's by now.
+            known.is_some_and(|known| Seen::open(*known).is_ok())
         })?;
         Ok((key(told.device, meta), held))
     }
