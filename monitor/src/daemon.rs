@@ -9,12 +9,12 @@ mod bans;
 mod contacts;
 mod groups;
 mod incidents;
-mod judge;
+pub(crate) mod judge;
 mod orders;
 mod reputation;
 mod respond;
 mod rules;
-mod stratum;
+pub(crate) mod stratum;
 mod tell;
 mod teller;
 

@@ -7,12 +7,17 @@
 //!
 //! With a command, that is started and recorded with all its descendants, and
 //! ended with the recording; without one the whole host is recorded.
+//!
+//! What suspects among those say on their own connections is listened to as the
+//! daemon does, for [`Summary::stratum`]; nothing of it is kept but whether it was
+//! Stratum.
 
 mod command;
 mod kin;
 pub mod samples;
 
 use std::{
+    collections::HashSet,
     ffi::OsString,
     fs::File,
     io::{self, BufWriter, Write},
@@ -26,11 +31,13 @@ use serde::{Deserialize, Serialize};
 use self::{command::Started, kin::Kin};
 use crate::{
     collector::{Collector, Subject},
-    daemon::monotonic_ns,
+    daemon::{judge::SUSPECT_FROM, monotonic_ns, stratum::Stratum},
     event::{self, Event, ImageKey, Process},
     isa::Arch,
+    metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
     profile::{Look, Place, Reading, Summary, seconds},
+    score::{Model, ModelError},
     verdict::{MIN_SAMPLES, Thresholds},
 };
 
@@ -90,6 +97,12 @@ pub enum RecordError {
     /// The command.
     #[error("cannot start {0}: {1}")]
     Command(String, io::Error),
+    /// The model, which says who is a suspect.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The counters of what is listened to.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
     /// No decoder for this processor.
     #[error("unjack cannot read this processor's instructions; it knows x86_64 and aarch64")]
     Arch,
@@ -121,6 +134,9 @@ pub fn record(
         probes,
         collector: Collector::new(arch, thresholds.patience_ns),
         kin: Kin::default(),
+        model: Model::shipped()?,
+        // Nobody asks for the counters.
+        stratum: Stratum::new(Metrics::new("")?.traffic),
         begun_ns: monotonic_ns(),
         windows: 0,
     };
@@ -157,6 +173,8 @@ struct Recorder {
     probes: Probes,
     collector: Collector,
     kin: Kin,
+    model: Model,
+    stratum: Stratum,
     begun_ns: u64,
     windows: u64,
 }
@@ -178,16 +196,18 @@ impl Recorder {
     fn drain(&mut self) -> io::Result<()> {
         let mut left = Vec::new();
         let (collector, samples) = (&mut self.collector, &mut self.samples);
+        let stratum = &mut self.stratum;
         let mut parents = Vec::new();
         self.probes.drain(DRAIN_LIMIT, |record| {
             let Ok(event) = event::decode(record) else {
                 return;
             };
-            if let Event::Exit {
-                process, parent, ..
-            } = event
-            {
-                parents.push((process.tgid, process.start_ns, parent));
+            match event {
+                Event::Exit {
+                    process, parent, ..
+                } => parents.push((process.tgid, process.start_ns, parent)),
+                Event::Payload(payload) => return stratum.hear(&payload),
+                _ => {}
             }
             left.extend(collector.take(&event));
             if let (Some(samples), Event::Sample(sample)) = (&mut *samples, &event)
@@ -231,7 +251,7 @@ impl Recorder {
         });
         kin.learn(parents);
         if let Some(samples) = &mut self.samples {
-            samples.tick(kin, self.collector.subjects())?;
+            samples.tick(kin, &self.stratum, self.collector.subjects())?;
         }
         let mut collector = std::mem::replace(&mut self.collector, Collector::new(Arch::X86_64, 0));
         let mut result = Ok(());
@@ -239,6 +259,11 @@ impl Recorder {
             result = result.and_then(|()| self.window(subject));
         }
         self.collector = collector;
+        let collector = &self.collector;
+        self.stratum
+            .listen(monotonic_ns(), &mut self.probes, |process| {
+                collector.knows(process)
+            });
         result
     }
 
@@ -267,10 +292,18 @@ impl Recorder {
             comm: subject
                 .facts()
                 .map_or_else(String::new, |facts| facts.comm.clone()),
-            summary: subject.summary(since_ns),
+            summary: Summary {
+                stratum: self.stratum.was_heard(process),
+                ..subject.summary(since_ns)
+            },
         };
         if window.summary.samples == 0 {
             return Ok(());
+        }
+        if window.summary.cores >= self.thresholds.min_cpu
+            && self.model.assess(&window.summary).hashing >= SUSPECT_FROM
+        {
+            self.stratum.suspect(process, window.summary.cores, now_ns);
         }
         self.windows += 1;
         self.line(&window)
@@ -287,6 +320,8 @@ impl Recorder {
 struct Samples {
     out: BufWriter<File>,
     waiting: Vec<(Process, Vec<u8>, Place)>,
+    /// Who was written to have been heard.
+    heard: HashSet<Process>,
 }
 
 impl Samples {
@@ -296,6 +331,7 @@ impl Samples {
         Ok(Self {
             out,
             waiting: Vec::new(),
+            heard: HashSet::new(),
         })
     }
 
@@ -303,15 +339,25 @@ impl Samples {
     fn tick<'a>(
         &mut self,
         kin: &Kin,
+        stratum: &Stratum,
         subjects: impl Iterator<Item = &'a mut Subject>,
     ) -> io::Result<()> {
+        self.write_waiting(kin)?;
+        for subject in subjects {
+            let process = subject.profile.process;
+            if kin.has(process) && stratum.was_heard(process) && self.heard.insert(process) {
+                samples::heard(&mut self.out, process)?;
+            }
+            self.reading(kin, subject)?;
+        }
+        Ok(())
+    }
+
+    fn write_waiting(&mut self, kin: &Kin) -> io::Result<()> {
         for (process, record, place) in std::mem::take(&mut self.waiting) {
             if kin.has(process) {
                 samples::sample(&mut self.out, &record, place)?;
             }
-        }
-        for subject in subjects {
-            self.reading(kin, subject)?;
         }
         Ok(())
     }
@@ -323,7 +369,7 @@ impl Samples {
         let waiting = std::mem::take(&mut self.waiting);
         let (its, others) = waiting.into_iter().partition(|(of, ..)| *of == process);
         self.waiting = its;
-        self.tick(kin, std::iter::empty())?;
+        self.write_waiting(kin)?;
         self.waiting = others;
         self.reading(kin, subject)
     }

@@ -10,6 +10,8 @@
 //! | `record` | `record`, `job` | programs | a recording each, by `unjack record` |
 //! | `pack` | `pack`, `refold`, `recording` | recordings | one small file, kept in the repository |
 //!
+//! `pool` is what miners mine at while they are recorded.
+//!
 //! `manifest` reads the manifests, `subject` is a program in one of its
 //! variants, and `place` is the directory and the environment in which they
 //! run.
@@ -20,6 +22,7 @@ mod job;
 mod manifest;
 mod pack;
 mod place;
+mod pool;
 mod record;
 mod recording;
 mod refold;
@@ -60,7 +63,7 @@ fn run(cli: &Cli) -> Result<()> {
             let programs = chosen(programs, &options.only, options.label)?;
             record::run(&place, &programs, options)
         }
-        Step::Pack { from, out } => {
+        Step::Pack { from, out, update } => {
             let from = match from {
                 Some(dir) => dir.clone(),
                 None => place::corpus(cli.corpus.clone())?.join("recordings"),
@@ -68,7 +71,7 @@ fn run(cli: &Cli) -> Result<()> {
             let out = out
                 .clone()
                 .unwrap_or_else(|| place::manifests().join("windows.jsonl"));
-            pack::run(&programs, &from, &out)
+            pack::run(&programs, &from, &out, *update)
         }
     }
 }

@@ -17,6 +17,7 @@ mod lanes;
 mod memory;
 mod miners;
 mod pace;
+mod pool;
 mod randomx;
 mod run;
 mod title;
@@ -54,6 +55,9 @@ pub fn main() -> Result<()> {
     let cli = cli::Cli::parse();
     if let Some(title) = &cli.title {
         title::set(title)?;
+    }
+    if let Some(address) = &cli.pool {
+        pool::connect(address)?;
     }
     let pace = run::Pace {
         threads: cli.threads,

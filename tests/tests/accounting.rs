@@ -5,14 +5,14 @@
 //! of that while are looked up afterwards.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::Workload;
 use tests::daemon::command;
+use tests::{Daemon, Metrics, Workload};
 use tests::host::{schedstat_seconds, stat_seconds, take_turn, unjack};
 
 /// Between two looks at the kernel's accounts.
@@ -149,4 +149,63 @@ fn eight_threads() {
 #[test]
 fn asleep_for_half_of_the_time() {
     check(&["half"], 0.5);
+}
+
+/// What the kernel says that this process's children have used that are gone and
+/// were waited for.
+fn children_seconds() -> f64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the call writes one such structure, which is all zeroes else.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+/// Execs of one process, by threads that are not its first.
+const EXECS: &str = "150";
+/// CPU time a thread uses before it executes.
+const MILLISECONDS: &str = "20";
+/// Entries that may stay: of threads that others on this machine start meanwhile.
+/// One leaked at every exec would be more.
+const REMAIN: f64 = 100.0;
+
+/// A thread that executes takes over the ids of the first, while that and the
+/// others are being ended on other processors: nobody's time is lost or counted
+/// twice, and nobody's entry stays.
+#[test]
+fn threads_that_execute_lose_no_time_and_leave_nothing() {
+    let _turn = take_turn();
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let path = home.path().join("turncoat");
+    std::fs::copy(env!("CARGO_BIN_EXE_turncoat"), &path).expect("a copy");
+    let daemon = Daemon::start(&["--metrics.max-groups", "1000"]);
+    let entries = |metrics: &Metrics| metrics.sum("unjack_map_entries", &[]);
+    let limit = Duration::from_secs(20);
+    daemon.wait_metrics("the maps are looked at", limit, |metrics| {
+        let any = entries(metrics) > 0.0;
+        any.then_some(()).ok_or_else(|| "empty".to_owned())
+    });
+    let before = entries(&daemon.metrics());
+    let used = children_seconds();
+    let status = Command::new(&path).args([EXECS, MILLISECONDS]).status();
+    assert!(status.expect("it runs").success());
+    let used = children_seconds() - used;
+    assert!(used > 2.0, "{used} s are not what {EXECS} execs take");
+    let group = path.to_str().expect("is UTF-8");
+    daemon.wait_metrics("all of its time is counted", limit, |metrics| {
+        let counted = metrics.sum("unjack_cpu_seconds_total", &[("group", group)]);
+        let told = format!("unjack {counted:.3} s, kernel {used:.3} s");
+        println!("{told}");
+        ((counted - used).abs() <= TOLERANCE * used)
+            .then_some(())
+            .ok_or(told)
+    });
+    daemon.wait_metrics("its entries go", limit, |metrics| {
+        let now = entries(metrics);
+        let told = format!("{before} entries before, {now} now");
+        (now <= before + REMAIN).then_some(()).ok_or(told)
+    });
 }

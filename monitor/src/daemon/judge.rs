@@ -20,7 +20,7 @@ const THREADS_REACH_NS: u64 = 60_000_000_000;
 /// Threads of one process that are being judged by themselves.
 const MAX_THREADS: usize = 16;
 /// From this on hashing is worth a second look.
-pub(super) const SUSPECT_FROM: f64 = 0.5;
+pub(crate) const SUSPECT_FROM: f64 = 0.5;
 
 impl Daemon {
     /// Judges everybody, reports what is new, acts on those who mine.

@@ -22,6 +22,7 @@ use crate::{
     event::{Payload, Process},
     host::{Seen, connections::Connection},
     metrics::Traffic,
+    probe::Probes,
     score::{Evidence, STRATUM_TEXT},
     stratum::recognise,
     verdict::Ruling,
@@ -73,7 +74,7 @@ struct Socket {
 
 /// Suspects, their sockets, and what was heard on them.
 #[derive(Debug)]
-pub(super) struct Stratum {
+pub(crate) struct Stratum {
     suspects: HashMap<Process, Suspect>,
     sockets: HashMap<u64, Socket>,
     heard: HashMap<Process, Heard>,
@@ -85,7 +86,7 @@ pub(super) struct Stratum {
 }
 
 impl Stratum {
-    pub(super) fn new(metrics: Traffic) -> Self {
+    pub(crate) fn new(metrics: Traffic) -> Self {
         Self {
             suspects: HashMap::new(),
             sockets: HashMap::new(),
@@ -97,12 +98,12 @@ impl Stratum {
     }
 
     /// Whether a process was heard to speak Stratum.
-    pub(super) fn was_heard(&self, process: Process) -> bool {
+    pub(crate) fn was_heard(&self, process: Process) -> bool {
         self.heard.contains_key(&process)
     }
 
     /// Somebody is suspected, at this moment.
-    pub(super) fn suspect(&mut self, process: Process, cores: f64, now_ns: u64) {
+    pub(crate) fn suspect(&mut self, process: Process, cores: f64, now_ns: u64) {
         if self.was_heard(process) {
             return;
         }
@@ -112,7 +113,7 @@ impl Stratum {
     }
 
     /// Takes what a packet on a watched socket holds.
-    pub(super) fn hear(&mut self, payload: &Payload) {
+    pub(crate) fn hear(&mut self, payload: &Payload) {
         let Some(socket) = self.sockets.get(&payload.cookie) else {
             return;
         };
@@ -252,35 +253,45 @@ impl Stratum {
     }
 }
 
-impl Daemon {
+impl Stratum {
     /// Looks at the traffic of whoever is suspected now, and of nobody else.
-    pub(super) fn listen(&mut self, now_ns: u64) {
-        let (stratum, collector) = (&mut self.stratum, &self.collector);
-        let refused = now_ns < stratum.again_ns;
-        stratum.turn(
-            now_ns,
-            |process| collector.knows(process),
-            |process| {
-                let seen = (!refused)
-                    .then(|| Seen::open(process))
-                    .and_then(Result::ok)?;
-                let found = seen.connections();
-                found.ok().map(|found| found.kept)
-            },
-        );
-        let cookies = self.stratum.cookies();
+    /// `there` says whether somebody still is.
+    pub(crate) fn listen(
+        &mut self,
+        now_ns: u64,
+        probes: &mut Probes,
+        there: impl Fn(Process) -> bool,
+    ) {
+        let refused = now_ns < self.again_ns;
+        self.turn(now_ns, there, |process| {
+            let seen = (!refused)
+                .then(|| Seen::open(process))
+                .and_then(Result::ok)?;
+            let found = seen.connections();
+            found.ok().map(|found| found.kept)
+        });
+        let cookies = self.cookies();
         let root = if cookies.is_empty() {
             Ok(PathBuf::new())
         } else {
             root()
         };
         let watched = root.and_then(|root| {
-            let watched = self.probes.watch_sockets(&root, &cookies);
+            let watched = probes.watch_sockets(&root, &cookies);
             watched.map_err(|error| error.to_string())
         });
         if let Err(why) = watched {
-            self.stratum.give_up(now_ns, &why);
+            self.give_up(now_ns, &why);
         }
+    }
+}
+
+impl Daemon {
+    /// Listens to the suspects.
+    pub(super) fn listen(&mut self, now_ns: u64) {
+        let collector = &self.collector;
+        self.stratum
+            .listen(now_ns, &mut self.probes, |process| collector.knows(process));
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A file is [`MAGIC`], then frames: a head of sixteen bytes, and as many bytes as
 //! that says. A sample's are the probes' own record, a reading's are a process's
-//! counters. They come in the order in which a profile takes them in. Unlike a recording's
+//! counters, and who was heard to speak Stratum is named by the other kind. They come in the order in which a profile takes them in. Unlike a recording's
 //! windows they hold code, registers and stack of what was recorded.
 
 use std::io::{self, Read, Write};
@@ -21,6 +21,8 @@ pub const MAGIC: [u8; 8] = *b"UNJKSMP1";
 const SAMPLE: u32 = 1;
 /// The head's kind of a reading.
 const READING: u32 = 2;
+/// The head's kind of somebody who was heard.
+const HEARD: u32 = 3;
 /// The longest frame there may be: a file may be damaged.
 const MAX_BYTES: u32 = 4096;
 /// What stands for I/O that is not known.
@@ -59,6 +61,15 @@ struct ReadingFrame {
     io_bytes: u64,
 }
 
+/// Who was heard to speak Stratum, as it lies in a file.
+#[repr(C)]
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+struct HeardFrame {
+    start_ns: u64,
+    tgid: u32,
+    reserved: u32,
+}
+
 /// What a frame holds.
 #[derive(Debug)]
 pub enum Frame {
@@ -67,6 +78,8 @@ pub enum Frame {
     Sample(Vec<u8>, Place),
     /// A second is over for a process, which executes this.
     Reading(Process, ImageKey, Reading),
+    /// A process has been heard to speak Stratum.
+    Heard(Process),
 }
 
 /// Writes the beginning of a file.
@@ -116,6 +129,26 @@ pub fn reading(
     let head = Head {
         kind: READING,
         bytes: u32::try_from(size_of::<ReadingFrame>()).map_err(io::Error::other)?,
+        place: 0,
+        reserved: 0,
+    };
+    out.write_all(head.as_bytes())?;
+    out.write_all(frame.as_bytes())
+}
+
+/// Writes that a process has been heard to speak Stratum.
+///
+/// # Errors
+/// It cannot be written.
+pub fn heard(mut out: impl Write, process: Process) -> io::Result<()> {
+    let frame = HeardFrame {
+        start_ns: process.start_ns,
+        tgid: process.tgid,
+        reserved: 0,
+    };
+    let head = Head {
+        kind: HEARD,
+        bytes: u32::try_from(size_of::<HeardFrame>()).map_err(io::Error::other)?,
         place: 0,
         reserved: 0,
     };
@@ -177,6 +210,13 @@ pub fn next(mut from: impl Read) -> io::Result<Option<Frame>> {
             };
             Ok(Some(Frame::Reading(process, image, reading)))
         }
+        HEARD => {
+            let frame = HeardFrame::read_from_bytes(&bytes).map_err(|_| damaged())?;
+            Ok(Some(Frame::Heard(Process {
+                tgid: frame.tgid,
+                start_ns: frame.start_ns,
+            })))
+        }
         _ => Err(damaged()),
     }
 }
@@ -207,6 +247,7 @@ mod tests {
         begin(&mut file).unwrap();
         sample(&mut file, &[1, 2, 3], Place::Memfd).unwrap();
         reading(&mut file, process, image, &counters).unwrap();
+        heard(&mut file, process).unwrap();
         let mut from = &file[..];
         open(&mut from).unwrap();
         assert!(matches!(
@@ -217,6 +258,7 @@ mod tests {
             next(&mut from).unwrap(),
             Some(Frame::Reading(p, i, r)) if (p, i, r) == (process, image, counters)
         ));
+        assert!(matches!(next(&mut from).unwrap(), Some(Frame::Heard(p)) if p == process));
         assert!(next(&mut from).unwrap().is_none());
     }
 

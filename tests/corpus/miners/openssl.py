@@ -7,8 +7,9 @@ time, as it does in a miner that is written in Python.
 """
 
 import hashlib
-import struct
 import sys
+
+import stratum
 
 HASHES = {
     "sha256d": lambda data: hashlib.sha256(hashlib.sha256(data).digest()).digest(),
@@ -18,15 +19,4 @@ HASHES = {
 }
 
 
-def main():
-    hash_of = HASHES[sys.argv[1]]
-    header = bytearray(b"\x5a" * 80)
-    nonce = 0
-    while True:
-        nonce = (nonce + 1) & 0xFFFFFFFF
-        struct.pack_into("<I", header, 76, nonce)
-        if hash_of(bytes(header))[:4] == b"\0\0\0\0":
-            print("found", nonce, flush=True)
-
-
-main()
+stratum.mine(HASHES[sys.argv[1]])

@@ -12,6 +12,8 @@ import importlib
 import struct
 import sys
 
+import stratum
+
 
 def randomx(module):
     """RandomX as its bindings have it, with a cache of 256 MiB."""
@@ -53,6 +55,10 @@ SPECIAL = {
 }
 
 
+# What is mined in the other dialect, in which work is a blob of 76 bytes.
+BLOBS = {"randomx", "cyrx", "cyrx-v2"}
+
+
 def main():
     name, function = sys.argv[1:]
     module = importlib.import_module(name)
@@ -60,13 +66,7 @@ def main():
         call = SPECIAL[function](module)
     else:
         call = getattr(module, function)
-    header = bytearray(b"\x5a" * 80)
-    nonce = 0
-    while True:
-        nonce = (nonce + 1) & 0xFFFFFFFF
-        struct.pack_into("<I", header, 76, nonce)
-        if call(bytes(header))[:4] == b"\0\0\0\0":
-            print("found", nonce, flush=True)
+    stratum.mine(call, blob=function in BLOBS)
 
 
 main()

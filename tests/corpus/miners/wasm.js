@@ -4,6 +4,7 @@
 // Usage: wasm.js ALGORITHM
 "use strict";
 const wasm = require("hash-wasm");
+const { mine } = require("./stratum.js");
 
 // Digests that are reset and used again: all but the call is WebAssembly.
 const digests = {
@@ -15,6 +16,7 @@ const digests = {
   blake2s: () => once(wasm.createBLAKE2s(256)),
   blake3: () => once(wasm.createBLAKE3(256)),
   whirlpool: () => twice(wasm.createWhirlpool()),
+  sm3: () => twice(wasm.createSM3()),
 };
 
 // Slow ones: a call is hundreds of microseconds of WebAssembly.
@@ -40,14 +42,7 @@ async function twice(hasher) {
 }
 
 async function main(name) {
-  const header = Buffer.alloc(80, 0x5a);
-  const digest = digests[name] && (await digests[name]());
-  const next = digest || slow[name];
-  for (let nonce = 0; ; nonce = (nonce + 1) >>> 0) {
-    header.writeUInt32LE(nonce, 76);
-    const result = digest ? next(header) : await next(header);
-    if (result[0] + result[1] + result[2] + result[3] === 0) console.log("found", nonce);
-  }
+  await mine(slow[name] || (await digests[name]()));
 }
 
 main(process.argv[2]);

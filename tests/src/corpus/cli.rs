@@ -38,6 +38,9 @@ pub(super) enum Step {
         /// The file; default: `tests/corpus/windows.jsonl` of the checkout.
         #[arg(long)]
         out: Option<PathBuf>,
+        /// Leave in the file what it has of programs that are not recorded here.
+        #[arg(long)]
+        update: bool,
     },
 }
 

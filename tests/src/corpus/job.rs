@@ -2,9 +2,10 @@
 //! that it started.
 
 use std::fs::{self, File};
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -35,6 +36,8 @@ pub(super) struct Job<'a> {
     pub(super) unjack: &'a Path,
     pub(super) subject: Subject<'a>,
     pub(super) seconds: u64,
+    /// Where it mines, if it does.
+    pub(super) pool: Option<SocketAddr>,
     /// The recording; it is there only when it is complete.
     pub(super) file: PathBuf,
     /// Its number, for the mark.
@@ -97,7 +100,6 @@ impl Job<'_> {
             .with_context(|| format!("cannot write {}", scratch.said.display()))?;
         File::create(&scratch.codes)?;
         let mut recorder = self
-            .place
             .command(self.unjack)?
             .args(["record", "--for", &format!("{}s", self.seconds)])
             .arg(&scratch.part)
@@ -166,13 +168,21 @@ impl Job<'_> {
         )))
     }
 
+    /// A command in the place, which knows the pool.
+    fn command(&self, program: &Path) -> Result<Command> {
+        let mut command = self.place.command(program)?;
+        if let Some(pool) = self.pool {
+            command.env("POOL", pool.to_string());
+        }
+        Ok(command)
+    }
+
     /// Runs a program that failed once more, to hear what it says.
     fn diagnose(&self, code: &str) -> Result<String> {
         let said = tempfile::NamedTempFile::new()?;
         let mark = format!("{}-{}-again", std::process::id(), self.number);
         let mut run = self
-            .place
-            .command("sh")?
+            .command("sh".as_ref())?
             .args(["-c", &format!("(\n{}\n) >/dev/null", self.subject.run())])
             .env(MARK, &mark)
             .stdin(Stdio::null())
@@ -276,7 +286,6 @@ fn last_line(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::Command;
 
     #[test]
     fn a_failing_run_is_noted_and_paused_after() {

@@ -51,6 +51,9 @@ pub(super) struct Program {
     /// Whether `run` has `{threads}` and `{duty}`, for several of both.
     #[serde(default)]
     pub(super) variants: bool,
+    /// Whether it mines at a pool, whose address is POOL in its environment.
+    #[serde(default)]
+    pub(super) pool: bool,
     /// Seconds it prepares, at full speed, before it does what it is recorded
     /// for: recorded longer by so much, and left out.
     #[serde(default)]
@@ -124,6 +127,7 @@ impl Program {
                 }
             }
             (_, Some(_)) => faults.push("only a miner has a family".to_owned()),
+            (_, None) if self.pool => faults.push("only a miner has a pool".to_owned()),
             (_, None) => {}
         }
         for placeholder in ["{threads}", "{duty}"] {

@@ -5,6 +5,7 @@
 //! that the file counts nothing twice. Of a program that starts many processes
 //! those count that do its work.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -54,6 +55,9 @@ struct Origin<'a> {
     family: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     variant: Option<String>,
+    /// It mined at a pool.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pool: bool,
 }
 
 /// The first line of a recording.
@@ -76,8 +80,26 @@ struct Row<'a> {
     summary: Map<String, Value>,
 }
 
-/// Packs the recordings of these programs.
-pub(super) fn run(programs: &[Program], from: &Path, out: &Path) -> Result<()> {
+/// The lines of a packed file by recording: program and variant.
+type Packed = BTreeMap<(String, String), Vec<String>>;
+
+/// Reads a packed file.
+fn packed(file: &Path) -> Result<Packed> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let mut packed = Packed::new();
+    for line in text.lines() {
+        let value: Value = serde_json::from_str(line)?;
+        let member = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
+        let recording = (member("program"), member("variant"));
+        packed.entry(recording).or_default().push(line.to_owned());
+    }
+    Ok(packed)
+}
+
+/// Packs the recordings of these programs; with `update`, what `out` has of those
+/// that are not recorded stays.
+pub(super) fn run(programs: &[Program], from: &Path, out: &Path, update: bool) -> Result<()> {
+    let mut before = if update { packed(out)? } else { Packed::new() };
     let mut subjects: Vec<Subject> = programs.iter().flat_map(Program::subjects).collect();
     let order = |subject: &Subject| {
         let variant = subject.variant.map(|v| (v.threads, v.duty));
@@ -91,7 +113,14 @@ pub(super) fn run(programs: &[Program], from: &Path, out: &Path) -> Result<()> {
         let file = from.join(&name);
         known.push(name);
         if !file.is_file() {
-            missing.push(subject.stem());
+            let variant = subject.variant.map_or_else(String::new, |v| v.to_string());
+            match before.remove(&(subject.program.name.clone(), variant)) {
+                Some(lines) => {
+                    windows += lines.len() - 1;
+                    text.extend(lines.iter().flat_map(|line| [line.as_str(), "\n"]));
+                }
+                None => missing.push(subject.stem()),
+            }
             continue;
         }
         let mut recording = Recording::read(&file)?;
@@ -144,6 +173,7 @@ fn lines(subject: &Subject, mut recording: Recording) -> Result<Vec<String>> {
         label: program.label,
         family: program.family.as_deref(),
         variant: subject.variant.map(|variant| variant.to_string()),
+        pool: program.pool,
     };
     let header = (recording.header.iter())
         .filter(|(name, _)| FACTS.contains(&name.as_str()))

@@ -16,6 +16,7 @@ use super::cli;
 use super::job::{End, Job};
 use super::manifest::Program;
 use super::place::Place;
+use super::pool;
 use crate::host;
 
 /// Makes the recordings that are not there yet.
@@ -37,6 +38,7 @@ pub(super) fn run(place: &Place, programs: &[Program], options: &cli::Recording)
     fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
     let unjack = host::unjack().canonicalize()?;
 
+    let pool = pool::start()?;
     let mut jobs: VecDeque<Job> = VecDeque::new();
     let mut recorded = 0;
     for subject in programs.iter().flat_map(Program::subjects) {
@@ -49,6 +51,7 @@ pub(super) fn run(place: &Place, programs: &[Program], options: &cli::Recording)
             place,
             unjack: &unjack,
             seconds: options.seconds(subject.program.label) + subject.program.warmup,
+            pool: subject.program.pool.then_some(pool),
             subject,
             file,
             number: jobs.len(),

@@ -3,7 +3,7 @@
 //! A recording's windows were summed up by the unjack that recorded; when what a
 //! summary says has changed since, they are summed up anew from the samples.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use monitor::event::{self, Event, ImageKey, Process};
 use monitor::isa::Arch;
-use monitor::profile::{Profile, seconds};
+use monitor::profile::{Profile, Summary, seconds};
 use monitor::record::samples::{self, Frame};
 use monitor::verdict::{MIN_SAMPLES, Thresholds};
 use serde_json::Value;
@@ -42,9 +42,13 @@ fn fold(file: &Path) -> Result<BTreeMap<recording::Process, Vec<Window>>> {
     samples::open(&mut from)?;
     let mut folds: BTreeMap<Process, Fold> = BTreeMap::new();
     let mut windows: BTreeMap<recording::Process, Vec<Window>> = BTreeMap::new();
+    let mut heard: BTreeSet<Process> = BTreeSet::new();
     let mut begun_ns = None;
     while let Some(frame) = samples::next(&mut from)? {
         match frame {
+            Frame::Heard(process) => {
+                heard.insert(process);
+            }
             Frame::Sample(record, place) => {
                 let Event::Sample(sample) = event::decode(&record)? else {
                     continue;
@@ -76,7 +80,10 @@ fn fold(file: &Path) -> Result<BTreeMap<recording::Process, Vec<Window>>> {
                 let since_ns = fold
                     .profile
                     .since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
-                let summary = fold.profile.summary(since_ns);
+                let summary = Summary {
+                    stratum: heard.contains(&process),
+                    ..fold.profile.summary(since_ns)
+                };
                 if summary.samples == 0 {
                     continue;
                 }

@@ -39,6 +39,8 @@ pub struct Program {
     pub label: Label,
     /// Family of hash algorithm, of miners.
     pub family: String,
+    /// It mined at a pool while it was recorded.
+    pub pool: bool,
     /// Windows that share no sample, by variant and process, in order of time:
     /// seconds and summary.
     pub runs: BTreeMap<(String, u32), Vec<(f64, Summary)>>,
@@ -48,6 +50,16 @@ impl Program {
     /// All its windows.
     pub fn windows(&self) -> impl Iterator<Item = &Summary> {
         self.runs.values().flatten().map(|(_, summary)| summary)
+    }
+
+    /// The same program, had nobody listened to what it says.
+    #[must_use]
+    pub fn unheard(&self) -> Self {
+        let mut program = self.clone();
+        for (_, summary) in program.runs.values_mut().flatten() {
+            summary.stratum = false;
+        }
+        program
     }
 }
 
@@ -67,6 +79,8 @@ struct Line {
     #[serde(default)]
     family: Option<String>,
     variant: Option<String>,
+    #[serde(default)]
+    pool: bool,
     t: f64,
     pid_index: u32,
     summary: Summary,
@@ -110,8 +124,10 @@ impl Corpus {
                     name: line.program,
                     label: line.label,
                     family: line.family.unwrap_or_default(),
+                    pool: false,
                     runs: BTreeMap::new(),
                 });
+            program.pool |= line.pool;
             let run = (line.variant.unwrap_or_default(), line.pid_index);
             program
                 .runs

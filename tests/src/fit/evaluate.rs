@@ -1,4 +1,6 @@
-//! How the model does: every program is judged by one that never saw it.
+//! How the model does: every program is judged by one that never saw it, and once
+//! more as if nobody had listened for Stratum, which only those that have a pool
+//! speak. No fit knows of that.
 
 use std::{
     num::NonZero,
@@ -33,15 +35,26 @@ pub struct Judged {
     pub score: f64,
     /// The gravest verdict of any of its runs, by the same.
     pub verdict: Verdict,
+    /// It had a pool to mine at.
+    pub pool: bool,
+    /// It was heard to speak Stratum in the middle one of its windows.
+    pub heard: bool,
+    /// The gravest verdict by the same model, Stratum not counted.
+    pub unheard: Verdict,
+    /// The middle one of its scores, Stratum not counted.
+    pub unheard_score: f64,
     /// Runs with the verdict `miner`, and all runs.
     pub runs: (usize, usize),
     /// Seconds from the beginning of a run to the verdict `miner`, at best.
     pub first: Option<f64>,
     /// The gravest verdict by the shipped model.
     pub shipped: Verdict,
+    /// The same, Stratum not counted.
+    pub shipped_unheard: Verdict,
     /// The family the shipped model names.
     pub named: &'static str,
-    /// Verdict of a model that saw no miner of its family; of miners.
+    /// Verdict of a model that saw no miner of its family, Stratum not counted; of
+    /// miners.
     pub strange: Option<Verdict>,
 }
 
@@ -50,6 +63,12 @@ impl Judged {
     #[must_use]
     pub fn is_right(&self) -> bool {
         (self.label == Label::Miner) == (self.verdict == Verdict::Miner)
+    }
+
+    /// Whether it would be if nobody had listened for Stratum.
+    #[must_use]
+    pub fn is_right_unheard(&self) -> bool {
+        (self.label == Label::Miner) == (self.unheard == Verdict::Miner)
     }
 }
 
@@ -63,14 +82,18 @@ impl Judged {
         let model = others(&|p| p.name != program.name)?;
         let strange = if program.label == Label::Miner {
             let model = others(&|p| p.family != program.family)?;
-            Some(gravest(program, &model).0)
+            Some(gravest(&program.unheard(), &model).0)
         } else {
             None
         };
-        let assessed = program.windows().map(|summary| model.assess(summary));
-        let (hashing, scores): (Vec<f64>, Vec<f64>) =
-            assessed.map(|found| (found.hashing, found.score)).unzip();
+        let assess = |program: &Program| -> (Vec<f64>, Vec<f64>) {
+            let assessed = program.windows().map(|summary| model.assess(summary));
+            assessed.map(|found| (found.hashing, found.score)).unzip()
+        };
+        let (hashing, scores) = assess(program);
         let (verdict, miners, first) = gravest(program, &model);
+        let unheard = program.unheard();
+        let heard = program.windows().filter(|summary| summary.stratum).count();
         let named = program
             .windows()
             .map(|summary| shipped.assess(summary).family);
@@ -82,9 +105,14 @@ impl Judged {
             hashing: middle(hashing),
             score: middle(scores),
             verdict,
+            pool: program.pool,
+            heard: 2 * heard > program.windows().count(),
+            unheard: gravest(&unheard, &model).0,
+            unheard_score: middle(assess(&unheard).1),
             runs: (miners, program.runs.len()),
             first,
             shipped: gravest(program, shipped).0,
+            shipped_unheard: gravest(&unheard, shipped).0,
             named: most_common(named.collect()),
             strange,
         })
@@ -99,6 +127,8 @@ pub struct Evaluation {
     /// Area under the curve of hits over false alarms, by the programs' middle
     /// scores: 1 is a score that separates all miners from all else.
     pub auc: f64,
+    /// The same, Stratum not counted.
+    pub unheard_auc: f64,
 }
 
 impl Evaluation {
@@ -129,12 +159,16 @@ impl Evaluation {
             }
             Ok(all)
         })?;
-        let of = |miner: bool| -> Vec<f64> {
-            let wanted = judged.iter().filter(|p| (p.label == Label::Miner) == miner);
-            wanted.map(|p| p.score).collect()
+        let area = |score: fn(&Judged) -> f64| {
+            let of = |miner: bool| -> Vec<f64> {
+                let wanted = judged.iter().filter(|p| (p.label == Label::Miner) == miner);
+                wanted.map(score).collect()
+            };
+            auc(&of(true), &of(false))
         };
         Ok(Self {
-            auc: auc(&of(true), &of(false)),
+            auc: area(|p| p.score),
+            unheard_auc: area(|p| p.unheard_score),
             programs: judged,
         })
     }

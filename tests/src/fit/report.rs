@@ -27,32 +27,36 @@ pub(super) fn reasons(path: &Path) -> Result<BTreeMap<String, String>> {
 pub(super) fn summary(evaluation: &Evaluation) -> String {
     let mut text = table(evaluation);
     let miners = of(evaluation, Label::Miner);
-    let found = miners
-        .iter()
-        .filter(|p| p.verdict == Verdict::Miner)
-        .count();
+    let count = |found: fn(&Judged) -> bool| miners.iter().filter(|p| found(p)).count();
+    let percent = |found: usize| 100.0 * found as f64 / miners.len() as f64;
+    let found = count(|p| p.verdict == Verdict::Miner);
     // Writing to a String cannot fail.
     let _ = writeln!(
         text,
         "\nEvery program judged by a model that never saw it: {found} of {} miners found \
-         ({:.1} %), area under the ROC curve {:.4}.",
+         ({:.1} %), area under the ROC curve {:.4}. {} of them had a pool to mine at, and {} were \
+         heard to speak Stratum with it.",
         miners.len(),
-        100.0 * found as f64 / miners.len() as f64,
-        evaluation.auc
+        percent(found),
+        evaluation.auc,
+        count(|p| p.pool),
+        count(|p| p.heard),
     );
-    let strange = miners
-        .iter()
-        .filter(|p| p.strange == Some(Verdict::Miner))
-        .count();
+    let found = count(|p| p.unheard == Verdict::Miner);
     let _ = writeln!(
         text,
-        "Every family judged by a model that saw none of it: {strange} of {} miners found.",
+        "The same without counting Stratum: {found} of {} miners found ({:.1} %), area {:.4}.",
+        miners.len(),
+        percent(found),
+        evaluation.unheard_auc
+    );
+    let _ = writeln!(
+        text,
+        "Every family judged by a model that saw none of it, Stratum not counted: {} of {} miners \
+         found.",
+        count(|p| p.strange == Some(Verdict::Miner)),
         miners.len()
     );
-    let shipped = miners
-        .iter()
-        .filter(|p| p.shipped == Verdict::Miner)
-        .count();
     let alarms: Vec<&str> = evaluation
         .programs
         .iter()
@@ -61,21 +65,29 @@ pub(super) fn summary(evaluation: &Evaluation) -> String {
         .collect();
     let _ = writeln!(
         text,
-        "The shipped model, which saw them all: {shipped} of {} miners found, and {} honest \
-         programs taken for miners ({}).",
+        "The shipped model, which saw them all: {} of {} miners found ({} without counting \
+         Stratum), and {} honest programs taken for miners ({}).",
+        count(|p| p.shipped == Verdict::Miner),
         miners.len(),
+        count(|p| p.shipped_unheard == Verdict::Miner),
         alarms.len(),
         alarms.join(", ")
     );
-    for program in evaluation.programs.iter().filter(|p| !p.is_right()) {
+    let programs = evaluation.programs.iter();
+    for program in programs.filter(|p| !p.is_right() || !p.is_right_unheard()) {
+        let verdict = if program.is_right() {
+            format!("right, but without Stratum `{}`", program.unheard.name())
+        } else {
+            format!("`{}`", program.verdict.name())
+        };
         let _ = writeln!(
             text,
-            "- wrong: {} ({}) is `{}`, hashing {:.2}, score {:.2}",
+            "- wrong: {} ({}) is {verdict}, hashing {:.2}, score {:.2}, without Stratum {:.2}",
             program.name,
             program.label.name(),
-            program.verdict.name(),
             program.hashing,
-            program.score
+            program.score,
+            program.unheard_score
         );
     }
     text
@@ -120,10 +132,10 @@ pub(super) fn document(
     let wrong: Vec<&Judged> = evaluation
         .programs
         .iter()
-        .filter(|p| !p.is_right())
+        .filter(|p| !p.is_right() || !p.is_right_unheard())
         .collect();
     if !wrong.is_empty() {
-        text.push_str("\n### What it gets wrong\n\n");
+        text.push_str("\n### What it gets wrong, with a pool or without\n\n");
         for program in wrong {
             let reason = reasons
                 .get(&program.name)
@@ -150,13 +162,15 @@ pub(super) fn document(
     }
     text.push_str(
         "## Every program\n\nHashing, score and verdict are those of a model that never saw the \
-         program; *family* is what the shipped model, which did, names it.\n\n",
+         program; *family* is what the shipped model, which did, names it. *Pool*: whether the \
+         program mined at one while it was recorded (empty: no), and was heard to. *Without \
+         Stratum* and *without its family* are verdicts that do not count what was heard.\n\n",
     );
     for label in LABELS {
         let _ = writeln!(
             text,
-            "### {}\n\n| program | windows | hashing | score | verdict | runs found | without its family | family |\n\
-             |---|---|---|---|---|---|---|---|",
+            "### {}\n\n| program | windows | hashing | score | verdict | runs found | pool | without Stratum | without its family | family |\n\
+             |---|---|---|---|---|---|---|---|---|---|",
             label.name()
         );
         for program in of(evaluation, label) {
@@ -167,14 +181,22 @@ pub(super) fn document(
                 score,
                 verdict,
                 runs: (found, runs),
+                pool,
+                heard,
+                unheard,
                 named,
                 strange,
                 ..
             } = program;
             let strange = strange.map_or("", Verdict::name);
+            let (pool, unheard) = match (pool, heard) {
+                (false, _) => ("", ""),
+                (true, true) => ("heard", unheard.name()),
+                (true, false) => ("not heard", unheard.name()),
+            };
             let _ = writeln!(
                 text,
-                "| {name} | {windows} | {hashing:.2} | {score:.2} | {} | {found}/{runs} | {strange} | {named} |",
+                "| {name} | {windows} | {hashing:.2} | {score:.2} | {} | {found}/{runs} | {pool} | {unheard} | {strange} | {named} |",
                 verdict.name()
             );
         }

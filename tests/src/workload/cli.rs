@@ -38,6 +38,10 @@ pub(super) struct Cli {
     /// Read this many MiB a second, of zeroes, beside the work.
     #[arg(long, global = true, default_value_t = 0)]
     pub(super) fake_io: u64,
+    /// Mine at the pool at HOST:PORT, over Stratum: those that hash one header
+    /// after the other get theirs from there.
+    #[arg(long, global = true, env = "POOL")]
+    pub(super) pool: Option<String>,
     #[command(subcommand)]
     work: Work,
 }
