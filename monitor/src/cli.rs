@@ -89,6 +89,14 @@ pub enum Command {
     ///
     /// Exits with 3 if a check failed that unjack cannot work without.
     Doctor(DoctorArgs),
+    /// Prove on this kernel that miners are found and ended
+    ///
+    /// Starts a harmless hash loop of its own, attaches the probes, accounts and
+    /// samples it, judges it with the shipped model, ends it, and sees that
+    /// nothing is left: a line a step, with its time. Takes some seconds, and
+    /// acts on nothing but that loop. Exits with 0 if all works, 1 if something
+    /// does not, 3 if this host lacks something.
+    Selftest(SelftestArgs),
     /// Undo a throttle or a freeze
     ///
     /// Of a process, of a cgroup, or of everything that is held; also when no
@@ -304,6 +312,18 @@ pub struct RecordArgs {
     /// Command to record, with its arguments; without one the whole host
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// Flags of `unjack selftest`.
+#[derive(Args, Clone, Debug)]
+pub struct SelftestArgs {
+    /// Print one JSON object
+    #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+
+    /// What the test runs as its child.
+    #[arg(value_parser = ["hash"], hide = true)]
+    pub part: Option<String>,
 }
 
 /// Flags of `unjack doctor`.

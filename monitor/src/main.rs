@@ -8,7 +8,7 @@ use std::{
 use clap::Parser as _;
 use monitor::{
     action::ban::list,
-    cli::{BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, RunArgs},
+    cli::{BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, RunArgs, SelftestArgs},
     config::Config,
     daemon, doctor,
     exit::Failure,
@@ -16,6 +16,7 @@ use monitor::{
     journal::Format,
     record, release,
     reputation::Lists,
+    selftest,
     verdict::Thresholds,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Record(args) => record(&args),
         Command::Bans(args) => bans(&args),
         Command::Doctor(args) => doctor(&args),
+        Command::Selftest(args) => selftest(&args),
         Command::Release(args) => release(&args),
     };
     result.unwrap_or_else(|failure| {
@@ -116,4 +118,25 @@ fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::from(if doctor::fatal(&checks) { 3 } else { 0 }))
+}
+
+fn selftest(args: &SelftestArgs) -> Result<ExitCode, Failure> {
+    if args.part.is_some() {
+        selftest::hash()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = io::stdout();
+    // Nobody reads any more: the exit code still tells.
+    let report = selftest::run(|step| {
+        if !args.json {
+            let _told = writeln!(out, "{step}");
+        }
+    });
+    let last = if args.json {
+        serde_json::to_string(&report).map_err(io::Error::from)?
+    } else {
+        report.conclusion()
+    };
+    let _told = writeln!(io::stdout(), "{last}");
+    Ok(ExitCode::from(report.code()))
 }
