@@ -54,7 +54,10 @@ use self::{
     file::Secured,
     listen::{Kind, Socket, SocketFile},
 };
-use crate::metrics::{Metrics, WebMetrics};
+use crate::{
+    metrics::{Metrics, WebMetrics},
+    view::Board,
+};
 
 const MAX_CONNECTIONS: u16 = 64;
 const LIFETIME: Duration = Duration::from_secs(5);
@@ -70,6 +73,8 @@ pub struct Web {
     pub metrics: Arc<Metrics>,
     /// Whether the daemon sees what it is there to see.
     pub health: Arc<Health>,
+    /// What the page shows.
+    pub board: Arc<Board>,
     /// The path of the metrics, in the form [`crate::config`] accepts.
     pub telemetry_path: String,
 }

@@ -22,6 +22,7 @@ fn start_with(secured: Secured, places: u16, lifetime: Duration) -> Running {
     let web = Web {
         metrics: Arc::clone(&metrics),
         health: Arc::clone(&health),
+        board: Arc::default(),
         telemetry_path: "/metrics".to_owned(),
     };
     let server = Server::start_with(sockets, web, secured, None, (places, lifetime)).unwrap();
