@@ -7,6 +7,7 @@
 mod bans;
 mod extras;
 mod response;
+mod top;
 mod web;
 
 use std::ffi::OsString;
@@ -21,6 +22,7 @@ pub use self::{
     bans::{BansArgs, BansCommand},
     extras::ExtrasArgs,
     response::{ReleaseArgs, ResponseArgs, Target},
+    top::{Sort, TopArgs},
     web::WebArgs,
 };
 use crate::config::{ActOn, Action};
@@ -73,6 +75,14 @@ pub enum Command {
     /// executes, its score, family and verdict at the default thresholds, and
     /// the evidence. Never changes anything.
     Explain(ExplainArgs),
+    /// Show what burns now, on a terminal
+    ///
+    /// Who burns, who mines, and what each executes: a list that can be sorted,
+    /// and details of one process. It has probes of its own and only looks: no
+    /// action, no endpoint, and an unjack that runs beside it is not disturbed.
+    /// Keys are on the last line; q leaves. Colours are left out if NO_COLOR is
+    /// set, and all but ASCII if the locale is not of UTF-8.
+    Top(TopArgs),
     /// Record what processes execute, as numbers in a file
     ///
     /// Writes a line of JSON a second for each process that is sampled: the mix

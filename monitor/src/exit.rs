@@ -5,7 +5,7 @@ use std::{fmt, process::ExitCode};
 use crate::{
     action::ban::list::BansError, config::ConfigError, daemon::DaemonError, doctor::Check,
     explain::ExplainError, probe::ProbeError, record::RecordError, release::ReleaseError,
-    reputation::ListError, text,
+    reputation::ListError, text, top::TopError,
 };
 
 /// Why `unjack` did not do what it was told.
@@ -132,6 +132,16 @@ impl From<RecordError> for Failure {
         match error {
             RecordError::Probe(error) => error.into(),
             RecordError::Arch => Self::Host(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<TopError> for Failure {
+    fn from(error: TopError) -> Self {
+        match error {
+            TopError::Probe(error) => error.into(),
+            TopError::Arch => Self::Host(error.to_string()),
             other => Self::Failed(other.to_string()),
         }
     }

@@ -128,6 +128,18 @@ pub struct ThreadMix {
     pub mix: serde_json::Map<String, serde_json::Value>,
 }
 
+impl ThreadMix {
+    /// What these samples of a thread amount to.
+    pub(crate) fn of(tid: u32, summary: &Summary, model: &Model) -> Self {
+        Self {
+            tid,
+            samples: summary.samples,
+            hashing: model.assess(summary).hashing,
+            mix: shares(&summary.mix),
+        }
+    }
+}
+
 /// Looks at a process for a while.
 ///
 /// # Errors
@@ -217,12 +229,7 @@ pub fn explain(
     let threads = threads
         .iter()
         .take(MAX_THREADS)
-        .map(|(tid, summary)| ThreadMix {
-            tid: *tid,
-            samples: summary.samples,
-            hashing: model.assess(summary).hashing,
-            mix: shares(&summary.mix),
-        });
+        .map(|(tid, summary)| ThreadMix::of(*tid, summary, &model));
     Ok(Explanation {
         comm: facts.comm,
         exe: facts.exe,

@@ -58,6 +58,7 @@ pub mod score;
 pub mod selftest;
 pub mod stratum;
 pub mod text;
+pub mod top;
 pub mod verdict;
 pub mod view;
 pub mod web;

@@ -8,7 +8,10 @@ use std::{
 use clap::Parser as _;
 use monitor::{
     action::ban::list,
-    cli::{BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, RunArgs, SelftestArgs},
+    cli::{
+        BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, RunArgs,
+        SelftestArgs, TopArgs,
+    },
     config::Config,
     daemon, doctor,
     exit::Failure,
@@ -16,7 +19,7 @@ use monitor::{
     journal::Format,
     record, release,
     reputation::Lists,
-    selftest,
+    selftest, top,
     verdict::Thresholds,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
         Command::Bans(args) => bans(&args),
         Command::Doctor(args) => doctor(&args),
         Command::Selftest(args) => selftest(&args),
+        Command::Top(args) => top(&args),
         Command::Release(args) => release(&args),
     };
     result.unwrap_or_else(|failure| {
@@ -118,6 +122,12 @@ fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::from(if doctor::fatal(&checks) { 3 } else { 0 }))
+}
+
+fn top(args: &TopArgs) -> Result<ExitCode, Failure> {
+    doctor::preflight()?;
+    top::run(args)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn selftest(args: &SelftestArgs) -> Result<ExitCode, Failure> {

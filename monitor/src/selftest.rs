@@ -171,11 +171,13 @@ fn end(child: &mut Child, watched: &Watched, report: &mut Teller<'_>) {
 /// proves the same in another way, or by nobody knows whom.
 fn by_another(end: End, pid: u32, begun: Instant, report: &mut Teller<'_>) {
     const STEP: &str = "kill";
-    match (end, child::daemons().first()) {
-        (End::Signal(signal @ (libc::SIGTERM | libc::SIGKILL)), Some(daemon)) => {
+    let daemons: Vec<String> = child::daemons().iter().map(u32::to_string).collect();
+    match end {
+        End::Signal(signal @ (libc::SIGTERM | libc::SIGKILL)) if !daemons.is_empty() => {
             let found = format!(
                 "pid {pid} is gone: signal {signal}, which this test did not send. `unjack run` is \
-                 there (pid {daemon}), and if it has --action kill, that was it: see its events"
+                 there (pid {}), and if it has --action kill, that was it: see its events",
+                daemons.join(", pid ")
             );
             report.by_another(STEP, begun, found);
         }

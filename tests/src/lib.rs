@@ -12,6 +12,7 @@
 //! | [`metrics`] | a scrape and the reading of it |
 //! | [`spawn`] | the workloads and other programs to be judged |
 //! | [`podman`] | real containers |
+//! | [`terminal`] | a program on a terminal: what is on its screen, keys, sizes |
 //! | [`host`] | root, one test at a time, waiting, the kernel's own accounts |
 //! | [`evade`] | how miners hide, done for real |
 //! | [`fit`] | the model: fitted to the corpus, and judged by it |
@@ -32,6 +33,7 @@ pub mod metrics;
 pub mod output;
 pub mod podman;
 pub mod spawn;
+pub mod terminal;
 pub mod workload;
 
 pub use daemon::Daemon;

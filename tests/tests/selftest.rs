@@ -67,7 +67,9 @@ fn every_step_passes_and_nothing_is_left() {
         "verdict",
     ];
     assert!(
-        statuses(&report).into_iter().eq(steps.map(|step| (step, "pass"))),
+        statuses(&report)
+            .into_iter()
+            .eq(steps.map(|step| (step, "pass"))),
         "{report:#}"
     );
     assert_eq!(report["passed"], true);
@@ -105,7 +107,10 @@ fn a_daemon_that_kills_proves_the_same() {
     assert_eq!(answer.status.code(), Some(0), "{report:#}");
     assert_eq!(statuses(&report)["kill"], "other", "{report:#}");
     let kill = report["steps"].as_array().expect("a list");
-    let kill = kill.iter().find(|step| step["name"] == "kill").expect("a step");
+    let kill = kill
+        .iter()
+        .find(|step| step["name"] == "kill")
+        .expect("a step");
     let found = kill["found"].as_str().expect("a string");
     assert!(found.contains(&format!("pid {}", daemon.pid())), "{found}");
     // What was banned is the copy alone: the next test is not refused.

@@ -247,6 +247,21 @@ impl Subject {
         })
     }
 
+    /// The code it executes most, of what is still kept: of code that is spread
+    /// out, as `RandomX`'s is, the hottest part may not be.
+    #[must_use]
+    pub fn kept_code(&self, arch: Arch) -> Option<HotCode> {
+        let piece = self.pieces(arch, 1).pop()?;
+        let lines = || self.profile.looks(0).filter_map(Look::code_line);
+        let here = lines().filter(|line| line / 64 == piece.ip / 64).count();
+        Some(HotCode {
+            share: here as f64 / lines().count().max(1) as f64,
+            ip: piece.ip,
+            file: piece.file,
+            instructions: piece.instructions,
+        })
+    }
+
     /// The code it executes, as far as its bytes are still kept: a piece a cache
     /// line, the hottest first, at most `most`.
     #[must_use]

@@ -102,7 +102,8 @@ impl Child {
                 .map_err(StartError::Execute)?,
         );
         let pipes = running.0.stdin.take().zip(running.0.stdout.take());
-        let (start, first) = pipes.ok_or_else(|| StartError::Execute(io::ErrorKind::Other.into()))?;
+        let (start, first) =
+            pipes.ok_or_else(|| StartError::Execute(io::ErrorKind::Other.into()))?;
         let seen = Seen::open_pid(running.0.id())?;
         Ok(Self {
             image: seen.image()?,

@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::{
+    process::{Signal, set_parent_process_death_signal},
+    thread::set_name,
+};
 use sha2::{Digest, Sha256};
 
 use crate::daemon::monotonic_ns;
@@ -29,6 +32,8 @@ const NONCE: usize = 76;
 /// Standard input or output fails.
 pub fn run() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
+    // For people: it is executed under the number of a descriptor.
+    set_name(c"unjack-selftest")?;
     // A parent that is gone already leaves nothing to read.
     io::stdin().read_exact(&mut [0])?;
     let begun = Instant::now();

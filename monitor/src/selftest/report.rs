@@ -243,7 +243,11 @@ mod tests {
     #[test]
     fn what_failed_is_named_last() {
         let report = report(&[("a", Status::Pass), ("b", Status::Fail)]);
-        assert!(report.conclusion().ends_with(": b"), "{}", report.conclusion());
+        assert!(
+            report.conclusion().ends_with(": b"),
+            "{}",
+            report.conclusion()
+        );
     }
 
     #[test]
@@ -259,6 +263,9 @@ mod tests {
         step.status = Status::Fail;
         step.remedy = Some("look".to_owned());
         let text = step.to_string();
-        assert_eq!(text.lines().nth(1), Some("                              remedy: look"));
+        assert_eq!(
+            text.lines().nth(1),
+            Some("                              remedy: look")
+        );
     }
 }

@@ -98,7 +98,9 @@ pub(super) fn watch(
             if let Some(clocks) = accounted.zip(child.clock_ns()) {
                 seen.clocks = Some([seen.clocks.map_or(clocks, |[first, _]| first), clocks]);
             }
-            let subject = collector.subjects().find(|it| it.profile.process.tgid == pid);
+            let subject = collector
+                .subjects()
+                .find(|it| it.profile.process.tgid == pid);
             if let Some(subject) = subject {
                 let Thresholds {
                     window_ns,
@@ -123,7 +125,9 @@ pub(super) fn watch(
                 }
             }
         }
-        let compared = seen.compared().is_some_and(|(by_probes, _)| by_probes >= COMPARED_NS);
+        let compared = seen
+            .compared()
+            .is_some_and(|(by_probes, _)| by_probes >= COMPARED_NS);
         let done = compared && seen.verdict_ns.is_some();
         if done || child.ended().is_some() || begun.elapsed() >= PATIENCE {
             break;
@@ -287,7 +291,7 @@ mod tests {
 
     #[test]
     fn clocks_may_be_a_percent_apart() {
-        let check = |by_probes, own, expected| {
+        let check = |by_probes: u64, own: u64, expected| {
             let watched = Watched {
                 clocks: Some([(1_000, 7_000), (1_000 + by_probes, 7_000 + own)]),
                 ..Watched::default()
