@@ -15,6 +15,8 @@ mod response;
 mod traffic;
 mod web;
 
+use std::collections::BTreeSet;
+
 use monitor_ebpf::{ProbeStats, bans::BanStats};
 use procfs::process::Process;
 use prometheus::{
@@ -25,7 +27,7 @@ use prometheus::{
 pub use self::{
     exposition::Format,
     groups::{GROUP_KERNEL, GROUP_OTHER, GroupLimits, MAX_GROUP_CHARS},
-    registrar::Mirror,
+    registrar::{Described, Mirror},
     response::Response,
     traffic::Traffic,
     web::{Cut, Login, WebMetrics},
@@ -59,6 +61,7 @@ const DELAY_BUCKETS: [f64; 13] = [
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    described: Vec<Described>,
     groups: Groups,
     suspects: IntGauge,
     verdicts: IntCounterVec,
@@ -123,7 +126,7 @@ impl Metrics {
     /// If two metrics have one name: a mistake in this module.
     #[expect(clippy::too_many_lines, reason = "it is a list, one metric an entry")]
     pub fn new(version: &str) -> prometheus::Result<Self> {
-        let new = Registrar(Registry::new());
+        let new = Registrar::default();
         let build = new.int_gauges(
             "unjack_build_info",
             "Version of unjack; always 1.",
@@ -274,7 +277,8 @@ impl Metrics {
             response: Response::new(&new)?,
             traffic: Traffic::new(&new)?,
             web: WebMetrics::new(&new)?,
-            registry: new.0,
+            described: new.described.take(),
+            registry: new.registry,
         };
         metrics.create_series();
         Ok(metrics)
@@ -477,6 +481,35 @@ impl Metrics {
             tracing::debug!(%error, "process metrics not refreshed: /proc/self cannot be read");
         }
         format.encode(&self.registry.gather())
+    }
+
+    /// Every metric there is, in the order of their names, with the label values
+    /// it has by now, each after its label: `("reason", ["allowed", …])`.
+    #[must_use]
+    pub fn described(&self) -> Vec<(Described, Vec<(String, Vec<String>)>)> {
+        let families = self.registry.gather();
+        let mut all: Vec<_> = self
+            .described
+            .iter()
+            .map(|described| {
+                let family = families.iter().find(|it| it.name() == described.name);
+                let series = || family.into_iter().flat_map(|family| family.get_metric());
+                let values = |label: &String| {
+                    let pairs = series().flat_map(|series| series.get_label());
+                    let values: BTreeSet<String> = pairs
+                        .filter(|pair| pair.name() == label)
+                        .map(|pair| pair.value().to_owned())
+                        .collect();
+                    (label.clone(), values.into_iter().collect())
+                };
+                (
+                    described.clone(),
+                    described.labels.iter().map(values).collect(),
+                )
+            })
+            .collect();
+        all.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+        all
     }
 
     fn refresh_process(&self) -> procfs::ProcResult<()> {

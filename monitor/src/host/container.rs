@@ -15,7 +15,8 @@
 //! LXC's containers are known by their names. `--container-dir` adds other places.
 //!
 //! The host's files are reached through the root of its first process, which an
-//! agent in a container sees as well, with the host's processes. A file counts
+//! agent in a container sees as well, with the host's processes; or, where that
+//! is denied, through our own. A file counts
 //! if it belongs to whoever owns that root (root, that is), nobody else may write
 //! to it, and it is no larger than [`MAX_FILE_BYTES`]: what a user keeps of
 //! containers of his own is refused. Texts are cleaned. Up to [`MAX_KNOWN`]
@@ -244,10 +245,16 @@ pub struct Containers {
 }
 
 impl Containers {
-    /// Of the host this process sees.
+    /// Of the host this process sees: of its first process's root directory, or of
+    /// our own where that may not be looked at.
     #[must_use]
     pub fn of_host(places: Vec<PathBuf>) -> Self {
-        Self::new(root::folder(1).join("root"), places)
+        let first = root::folder(1).join("root");
+        let root = match Root::open(&first) {
+            Some(_) => first,
+            None => PathBuf::from("/"),
+        };
+        Self::new(root, places)
     }
 
     /// Of the host whose root directory is at `root`; `places` are paths there.
