@@ -15,13 +15,12 @@ mod response;
 mod traffic;
 mod web;
 
-use std::collections::BTreeSet;
-
 use monitor_ebpf::{ProbeStats, bans::BanStats};
 use procfs::process::Process;
 use prometheus::{
     Counter, CounterVec, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Registry,
+    proto::{Metric, MetricFamily},
 };
 
 pub use self::{
@@ -483,32 +482,22 @@ impl Metrics {
         format.encode(&self.registry.gather())
     }
 
-    /// Every metric there is, in the order of their names, with the label values
-    /// it has by now, each after its label: `("reason", ["allowed", …])`.
+    /// Every metric there is, in the order of their names.
     #[must_use]
-    pub fn described(&self) -> Vec<(Described, Vec<(String, Vec<String>)>)> {
+    pub fn described(&self) -> Vec<Described> {
         let families = self.registry.gather();
-        let mut all: Vec<_> = self
-            .described
-            .iter()
-            .map(|described| {
-                let family = families.iter().find(|it| it.name() == described.name);
-                let series = || family.into_iter().flat_map(|family| family.get_metric());
-                let values = |label: &String| {
-                    let pairs = series().flat_map(|series| series.get_label());
-                    let values: BTreeSet<String> = pairs
-                        .filter(|pair| pair.name() == label)
-                        .map(|pair| pair.value().to_owned())
-                        .collect();
-                    (label.clone(), values.into_iter().collect())
-                };
-                (
-                    described.clone(),
-                    described.labels.iter().map(values).collect(),
-                )
-            })
-            .collect();
-        all.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+        let mut all = self.described.clone();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        for metric in &mut all {
+            let family = families.iter().find(|it| it.name() == metric.name);
+            let series = family.into_iter().flat_map(MetricFamily::get_metric);
+            for pair in series.flat_map(Metric::get_label) {
+                let label = metric.labels.iter_mut().find(|it| it.0 == pair.name());
+                if let Some((_, values)) = label {
+                    values.insert(pair.value().to_owned());
+                }
+            }
+        }
         all
     }
 

@@ -27,8 +27,12 @@ pub(crate) fn page() -> Result<String> {
     let mut text = HEAD.to_owned();
     text.push_str("| metric | type | unit | labels | what it is |\n|---|---|---|---|---|\n");
     let all = metrics.described();
-    for (metric, _) in &all {
-        let labels: Vec<_> = metric.labels.iter().map(|it| format!("`{it}`")).collect();
+    for metric in &all {
+        let labels: Vec<_> = metric
+            .labels
+            .iter()
+            .map(|it| format!("`{}`", it.0))
+            .collect();
         // Writing to a String cannot fail.
         let _ = writeln!(
             text,
@@ -41,8 +45,8 @@ pub(crate) fn page() -> Result<String> {
         );
     }
     text.push_str("\n## Values of labels\n\n");
-    for (metric, labels) in &all {
-        for (label, values) in labels {
+    for metric in &all {
+        for (label, values) in &metric.labels {
             // Groups are names from the host, but for those two.
             let fixed = !values.is_empty() && label != "version";
             if fixed {

@@ -19,6 +19,8 @@ pub struct Extras {
     pub block_pools: bool,
     /// Places of container runtimes, beside the usual.
     pub container_dirs: Vec<PathBuf>,
+    /// What suspects say on their connections is looked at.
+    pub stratum: bool,
     /// What is run for every verdict.
     pub hook: Option<hook::Policy>,
 }
@@ -35,6 +37,7 @@ impl Extras {
             pools_resolve,
             block_pools,
             container_dir,
+            no_stratum,
             on_verdict,
             on_verdict_arg,
             on_verdict_timeout,
@@ -100,6 +103,7 @@ impl Extras {
                 resolve: *pools_resolve,
             },
             block_pools: *block_pools,
+            stratum: !no_stratum,
             hook: program.map(|program| hook::Policy {
                 program,
                 arguments: on_verdict_arg.clone(),

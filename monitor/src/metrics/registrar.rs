@@ -1,6 +1,6 @@
 //! Makes metrics and registers them.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, collections::BTreeSet};
 
 use prometheus::core::Collector;
 use prometheus::proto::MetricType;
@@ -13,8 +13,8 @@ pub struct Described {
     pub name: String,
     /// `counter`, `gauge` or `histogram`.
     pub kind: &'static str,
-    /// Names of its labels.
-    pub labels: Vec<String>,
+    /// Its labels, and the values each has by now.
+    pub labels: Vec<(String, BTreeSet<String>)>,
     /// What it counts.
     pub help: String,
 }
@@ -50,6 +50,7 @@ impl Registrar {
         self.registry.register(Box::new(metric.clone()))?;
         let families = metric.collect();
         for (desc, family) in metric.desc().into_iter().zip(&families) {
+            let labels = desc.variable_labels.iter();
             self.described.borrow_mut().push(Described {
                 name: desc.fq_name.clone(),
                 kind: match family.get_field_type() {
@@ -57,7 +58,9 @@ impl Registrar {
                     MetricType::HISTOGRAM => "histogram",
                     _ => "gauge",
                 },
-                labels: desc.variable_labels.clone(),
+                labels: labels
+                    .map(|label| (label.clone(), BTreeSet::new()))
+                    .collect(),
                 help: desc.help.clone(),
             });
         }
