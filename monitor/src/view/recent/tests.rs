@@ -124,5 +124,5 @@ fn the_oldest_goes_first_and_is_counted() {
     }
     let newest = recent.findings().next().unwrap();
     assert_eq!(newest.deeds.len(), MAX_DEEDS);
-    assert_eq!(newest.deeds[0].seconds, 12.0);
+    assert!((newest.deeds[0].seconds - 12.0).abs() < 1e-9);
 }
