@@ -140,7 +140,7 @@ fn ready_while_the_probes_account() {
 }
 
 #[test]
-fn landing_page_links_and_runs_no_script() {
+fn without_a_view_the_page_says_why() {
     let running = start();
     let answer = running.get("/");
     // No loop comes by in this test.

@@ -78,7 +78,7 @@
   const refresh = async () => {
     if (paused || document.hidden) return;
     try {
-      const answer = await fetch("/", { cache: "no-store", credentials: "same-origin" });
+      const answer = await fetch(new URL("/", location.origin), { cache: "no-store", credentials: "same-origin" });
       const text = await answer.text();
       const fresh = new DOMParser().parseFromString(text, "text/html");
       const main = fresh.querySelector("main");

@@ -7,7 +7,10 @@ use std::{
 
 use maud::{Markup, Render, html};
 
-use crate::view::{HISTORY, Part};
+use crate::{
+    isa::Class,
+    view::{HISTORY, Part},
+};
 
 /// Height of a plot, in its own units; a second is one unit wide.
 const HEIGHT: f32 = 24.0;
@@ -41,10 +44,17 @@ pub(super) fn plot(history: &[f32]) -> Markup {
     }
 }
 
-/// A mix as one bar, a piece a class, the largest first.
+/// A mix as one bar, a piece a class, always in the same order: arithmetic first,
+/// so that how much of it there is, is seen at a glance.
 pub(super) fn mix_bar(mix: &[Part]) -> Markup {
+    let place = |part: &&Part| {
+        let mut classes = Class::ALL.iter();
+        classes.position(|class| class.name() == part.class)
+    };
+    let mut parts: Vec<&Part> = mix.iter().collect();
+    parts.sort_by_key(place);
     let mut from = 0.0;
-    let pieces = mix.iter().map(|part| {
+    let pieces = parts.into_iter().map(|part| {
         let x = from;
         from += part.share;
         (x, part)
@@ -95,7 +105,8 @@ pub(super) fn duration(seconds: f64) -> String {
     let whole = Duration::try_from_secs_f64(seconds).map_or(0, |time| time.as_secs());
     let (minutes, hours, days) = (whole / 60, whole / 3600, whole / 86400);
     match whole {
-        0..60 => format!("{seconds:.1} s"),
+        // A sum of nothing is -0, which is told with its sign.
+        0..60 => format!("{:.1} s", seconds.max(0.0) + 0.0),
         60..3600 => format!("{minutes} min {} s", whole % 60),
         3600..172_800 => format!("{hours} h {} min", minutes % 60),
         _ => format!("{days} d {} h", hours % 24),

@@ -48,7 +48,7 @@ pub(super) fn summary(view: &View) -> Markup {
                 h2 { "Found" }
                 p.big { (of("miner")) @if of("miner") == 1 { " verdict" } @else { " verdicts" } }
                 p {
-                    (of("hashing")) " of hashing that is explained"
+                    "and " (of("hashing")) " of hashing with an explanation"
                     @if of("banned") > 0 { ", " (of("banned")) " banned images started again" }
                 }
             }
@@ -101,6 +101,10 @@ pub(super) fn burning(view: &View) -> Markup {
             @if view.processes.is_empty() {
                 p.none { "Nothing burns enough CPU to be sampled." }
             } @else {
+                p.hint {
+                    "Suspects first. In the bars colour is arithmetic, which hashing is made of; "
+                    "grey is moving data, branches and the rest."
+                }
                 table.processes {
                     caption.unseen { "Processes by suspicion, then by CPU" }
                     thead {
@@ -129,7 +133,8 @@ fn process(row: &Row) -> Markup {
         tbody id=(id) class=(tone(&row.verdict, row.suspected, row.allowed)) {
             tr {
                 th.who scope="row" {
-                    span.name { (short(&row.exe, &row.comm)) }
+                    @let stands_out = row.suspected || row.verdict != "none";
+                    (name(&row.exe, &row.comm, stands_out))
                     span.sub {
                         "pid " (row.pid)
                         @if let Some(uid) = row.uid { ", user " (uid) }
@@ -281,7 +286,7 @@ fn found(now: f64, finding: &Finding, n: usize) -> Markup {
         tbody id={ "f-" (key) } class=(tone(&finding.verdict, false, false)) {
             tr {
                 th.who scope="row" {
-                    span.name { (short(&finding.exe, &finding.comm)) }
+                    (name(&finding.exe, &finding.comm, true))
                     span.sub {
                         "pid " (finding.pid)
                         @if let Some(thread) = finding.thread { ", thread " (thread) }
@@ -478,11 +483,20 @@ fn tone(verdict: &str, suspected: bool, allowed: bool) -> &'static str {
     }
 }
 
-/// The name of its image; of one that has none, that which it gave itself.
-fn short<'a>(exe: &'a str, comm: &'a str) -> &'a str {
-    match exe.rsplit('/').next() {
-        Some(name) if !name.is_empty() => name,
-        _ if !comm.is_empty() => comm,
-        _ => "unknown",
+/// The name of its image, in its folder if that matters; of one that has none,
+/// that which it gave itself.
+fn name(exe: &str, comm: &str, folder: bool) -> Markup {
+    let at = exe.rfind('/').map_or(0, |slash| slash + 1);
+    let (before, name) = exe.split_at(at);
+    let name = match (name, comm) {
+        ("", "") => "unknown",
+        ("", comm) => comm,
+        (name, _) => name,
+    };
+    html! {
+        span.path {
+            @if folder { (before) }
+            span.name { (name) }
+        }
     }
 }

@@ -282,7 +282,10 @@ fn probes_and_policy_are_tables() {
 
 #[test]
 fn numbers_are_for_people() {
-    assert_eq!(duration(5.46), "5.5 s");
+    assert_eq!(
+        (duration(5.46), duration(-0.0)),
+        ("5.5 s".to_owned(), "0.0 s".to_owned())
+    );
     assert_eq!(duration(3599.9), "59 min 59 s");
     assert_eq!(duration(100_000.0), "27 h 46 min");
     assert_eq!(duration(1e7), "115 d 17 h");
@@ -304,6 +307,25 @@ fn numbers_are_for_people() {
             bar("x", odd),
         );
     }
+}
+
+#[test]
+fn a_mix_is_drawn_in_the_order_of_the_classes() {
+    let part = |class: &str, share| Part {
+        class: class.to_owned(),
+        share,
+    };
+    let bar = mix_bar(&[part("move", 0.5), part("xor", 0.3), part("rotate", 0.2)]);
+    let bar = bar.into_string();
+    check_has(
+        &bar,
+        &[
+            "aria-label=\"move 50 %, xor 30 %, rotate 20 %\"",
+            "class=\"c-rotate\" x=\"0.0000\" width=\"0.2000\"",
+            "class=\"c-xor\" x=\"0.2000\" width=\"0.3000\"",
+            "class=\"c-move\" x=\"0.5000\" width=\"0.5000\"",
+        ],
+    );
 }
 
 #[test]
