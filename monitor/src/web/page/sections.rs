@@ -46,10 +46,17 @@ pub(super) fn summary(view: &View) -> Markup {
             (stolen(&view.stolen))
             div.card {
                 h2 { "Found" }
-                p.big { (of("miner")) @if of("miner") == 1 { " verdict" } @else { " verdicts" } }
+                p.big {
+                    a href="#findings" {
+                        (of("miner")) @if of("miner") == 1 { " miner" } @else { " miners" }
+                    }
+                }
                 p {
-                    "and " (of("hashing")) " of hashing with an explanation"
+                    "and " (of("hashing")) " hashing with an explanation"
                     @if of("banned") > 0 { ", " (of("banned")) " banned images started again" }
+                }
+                @if let Some(newest) = view.findings.first() {
+                    p { "newest: " strong { (base(&newest.exe, &newest.comm)) } ", " (ago(view.time - newest.time)) }
                 }
             }
             div.card {
@@ -374,7 +381,15 @@ fn evidence(lines: &[String]) -> Markup {
     html! {
         @if !lines.is_empty() {
             ul.evidence {
-                @for line in lines { li class=(kind(line)) { (line) } }
+                @for line in lines {
+                    @let kind = kind(line);
+                    li class=(kind) {
+                        @match line.strip_prefix(kind) {
+                            Some(rest) => { b { (kind) } (rest) },
+                            None => (line),
+                        }
+                    }
+                }
             }
         }
     }
@@ -483,20 +498,23 @@ fn tone(verdict: &str, suspected: bool, allowed: bool) -> &'static str {
     }
 }
 
-/// The name of its image, in its folder if that matters; of one that has none,
-/// that which it gave itself.
+/// The name of its image, in its folder if that matters.
 fn name(exe: &str, comm: &str, folder: bool) -> Markup {
     let at = exe.rfind('/').map_or(0, |slash| slash + 1);
-    let (before, name) = exe.split_at(at);
-    let name = match (name, comm) {
+    html! {
+        span.path {
+            @if folder { (&exe[..at]) }
+            span.name { (base(exe, comm)) }
+        }
+    }
+}
+
+/// The last part of its image's path; of one that has none, the name it gave
+/// itself.
+fn base<'a>(exe: &'a str, comm: &'a str) -> &'a str {
+    match (exe.rsplit('/').next().unwrap_or(""), comm) {
         ("", "") => "unknown",
         ("", comm) => comm,
         (name, _) => name,
-    };
-    html! {
-        span.path {
-            @if folder { (before) }
-            span.name { (name) }
-        }
     }
 }

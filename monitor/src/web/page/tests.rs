@@ -177,7 +177,7 @@ fn a_miner_is_told_with_its_verdict_family_and_evidence() {
             "<tbody id=\"p-8-5\" class=\"calm\">",
             "<span class=\"badge bad\">miner</span><span class=\"family\">sha256d</span>",
             "aria-label=\"rotate 75 %, xor 25 %\"",
-            "<li class=\"for\">for: it rotates</li><li class=\"against\">",
+            "<li class=\"for\"><b>for</b>: it rotates</li><li class=\"against\">",
             "points=\"58,24.0 59,12.0 60,0.0\"",
             "<p class=\"big\">2 min 5 s</p>",
             "and 3.0 s that is allowed",
