@@ -52,7 +52,7 @@ impl Tab {
             login: None,
         };
         for domain in ["Page", "Network", "Runtime", "Log"] {
-            tab.call(&format!("{domain}.enable"), json!({}));
+            tab.call(&format!("{domain}.enable"), &json!({}));
         }
         tab
     }
@@ -62,7 +62,7 @@ impl Tab {
     /// # Panics
     ///
     /// When there is none, or it is an error.
-    pub fn call(&mut self, method: &str, params: Value) -> Value {
+    pub fn call(&mut self, method: &str, params: &Value) -> Value {
         let id = self.send(method, params);
         let deadline = Instant::now() + ANSWER;
         while Instant::now() < deadline {
@@ -78,12 +78,16 @@ impl Tab {
     pub fn log_in(&mut self, user: &str, password: &str) {
         self.login = Some((user.to_owned(), password.to_owned()));
         let asks = json!({ "handleAuthRequests": true });
-        self.call("Fetch.enable", asks);
+        self.call("Fetch.enable", &asks);
     }
 
     /// Opens an address in it.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be reached.
     pub fn go(&mut self, url: &str) {
-        let answer = self.call("Page.navigate", json!({ "url": url }));
+        let answer = self.call("Page.navigate", &json!({ "url": url }));
         assert!(answer.get("errorText").is_none(), "{url}: {answer}");
     }
 
@@ -94,7 +98,7 @@ impl Tab {
     /// When it throws.
     pub fn ask(&mut self, script: &str) -> Value {
         let params = json!({ "expression": script, "returnByValue": true });
-        let mut answer = self.call("Runtime.evaluate", params);
+        let mut answer = self.call("Runtime.evaluate", &params);
         assert!(
             answer.get("exceptionDetails").is_none(),
             "{script}: {answer}"
@@ -123,10 +127,10 @@ impl Tab {
         let screen = json!({
             "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600,
         });
-        self.call("Emulation.setDeviceMetricsOverride", screen);
+        self.call("Emulation.setDeviceMetricsOverride", &screen);
         let scheme = if dark { "dark" } else { "light" };
         let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        self.call("Emulation.setEmulatedMedia", media);
+        self.call("Emulation.setEmulatedMedia", &media);
     }
 
     /// Keeps a picture of the whole page.
@@ -136,7 +140,7 @@ impl Tab {
     /// When it cannot be written.
     pub fn picture(&mut self, path: &Path) {
         let whole = json!({ "captureBeyondViewport": true });
-        let answer = self.call("Page.captureScreenshot", whole);
+        let answer = self.call("Page.captureScreenshot", &whole);
         let png = STANDARD.decode(answer["data"].as_str().unwrap_or_default());
         fs::write(path, png.expect("it is base64")).expect("room for a picture");
     }
@@ -169,7 +173,7 @@ impl Tab {
             .map(|message| &message["params"])
     }
 
-    fn send(&mut self, method: &str, params: Value) -> u64 {
+    fn send(&mut self, method: &str, params: &Value) -> u64 {
         self.calls += 1;
         let message = json!({ "id": self.calls, "method": method, "params": params });
         let sent = self.socket.send(Message::text(message.to_string()));
@@ -192,7 +196,7 @@ impl Tab {
         let request = message["params"]["requestId"].clone();
         match message["method"].as_str() {
             Some("Fetch.requestPaused") => {
-                self.send("Fetch.continueRequest", json!({ "requestId": request }));
+                self.send("Fetch.continueRequest", &json!({ "requestId": request }));
             }
             Some("Fetch.authRequired") => {
                 let (user, password) = self.login.clone().unwrap_or_default();
@@ -200,7 +204,7 @@ impl Tab {
                     "response": "ProvideCredentials", "username": user, "password": password,
                 });
                 let answer = json!({ "requestId": request, "authChallengeResponse": response });
-                self.send("Fetch.continueWithAuth", answer);
+                self.send("Fetch.continueWithAuth", &answer);
             }
             _ => self.told.push(message),
         }

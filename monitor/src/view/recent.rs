@@ -234,7 +234,10 @@ impl Recent {
 
     fn push(&mut self, finding: Finding) {
         if self.findings.len() == MAX_FINDINGS {
-            self.findings.pop_front();
+            // Honest hashing by the dozen is no way to push a miner out.
+            let other = |finding: &Finding| finding.verdict != "miner";
+            let least = self.findings.iter().position(other).unwrap_or(0);
+            self.findings.remove(least);
             self.forgotten += 1;
         }
         self.findings.push_back(finding);

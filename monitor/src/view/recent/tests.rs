@@ -113,6 +113,25 @@ fn a_ban_that_is_hit_again_and_again_is_one_finding() {
 }
 
 #[test]
+fn much_honest_hashing_does_not_push_out_a_miner() {
+    let hashing = |pid| match verdict(pid, 1, 0.1) {
+        Event::Verdict(event) => Event::Verdict(VerdictEvent {
+            verdict: "hashing",
+            ..event
+        }),
+        other => other,
+    };
+    let recent = hear(
+        [verdict(7, 1, 0.9)]
+            .into_iter()
+            .chain((100..200).map(hashing)),
+    );
+    assert_eq!(pids(&recent).last(), Some(&7));
+    assert_eq!(pids(&recent).first(), Some(&199));
+    assert_eq!(recent.forgotten(), 51);
+}
+
+#[test]
 fn the_oldest_goes_first_and_is_counted() {
     let many = u32::try_from(MAX_FINDINGS).unwrap() + 3;
     let mut recent = hear((0..many).map(|pid| verdict(pid, 1, 0.9)));

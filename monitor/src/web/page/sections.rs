@@ -10,6 +10,8 @@ use crate::view::{Counts, Deed, Finding, Row, Stolen, View};
 
 /// Digits of a container's id that are shown, as its runtime does.
 const SHORT_ID: usize = 12;
+/// Score from which mining is more likely than not.
+const SUSPECT: f64 = 0.5;
 
 /// What matters most, in large: who mines, what was taken, what is done about it.
 pub(super) fn summary(view: &View) -> Markup {
@@ -152,7 +154,7 @@ fn process(row: &Row) -> Markup {
                 td.score data-label="Score" {
                     @if row.enough {
                         span.number { (format!("{:.2}", row.score)) }
-                        (bar(if row.score >= 0.5 { "fill hot" } else { "fill" }, row.score))
+                        (bar(if row.score >= SUSPECT { "fill hot" } else { "fill" }, row.score))
                     } @else { span.sub { "–" } }
                 }
                 td.cpu data-label="CPU" {
@@ -198,7 +200,8 @@ fn verdict(row: &Row) -> Markup {
         "miner" if row.allowed => ("badge calm", "allowed"),
         "miner" => ("badge bad", "miner"),
         "hashing" => ("badge warn", "hashing"),
-        _ if row.suspected => ("badge warn", "suspected"),
+        _ if row.suspected && row.score >= SUSPECT => ("badge warn", "suspected"),
+        _ if row.suspected => ("badge warn", "hashes"),
         _ if !row.enough => ("badge calm", "too new"),
         _ => ("badge calm", "ordinary"),
     };
