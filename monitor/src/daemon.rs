@@ -256,7 +256,7 @@ impl Daemon {
             incidents,
             reputation,
             contacts: Contacts::default(),
-            stratum: Stratum::new(metrics.traffic.clone()),
+            stratum: Stratum::new(config.extras.stratum, metrics.traffic.clone()),
             health,
             recent: Recent::default(),
             show,

@@ -189,6 +189,12 @@ impl Subject {
         self.image
     }
 
+    /// The path its link reads, as it is: hostile.
+    pub fn link(&mut self) -> Option<String> {
+        let link = self.look()?.link().ok()?;
+        Some(link.to_string_lossy().into_owned())
+    }
+
     /// Path of its image on the host; see [`Seen::host_exe`].
     pub fn host_exe(&mut self) -> Option<String> {
         let image = self.image()?;

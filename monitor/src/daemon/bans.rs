@@ -6,6 +6,7 @@ use crate::{
     action::ban::{Condemned, Report},
     collector::Subject,
     digest::Digest,
+    event::Process,
     host::{self, Image},
     journal::{BanEvent, Event, RespawnEvent},
     verdict::Verdict,
@@ -86,6 +87,7 @@ impl Daemon {
                 if !host::executes(process, image) {
                     return;
                 }
+                let process = self.exact(process);
                 let subject = self.collector.summon(process);
                 if subject.image() != Some(image) {
                     return;
@@ -98,5 +100,20 @@ impl Daemon {
                 self.act(process, monotonic_ns());
             }
         }
+    }
+
+    /// The same process, by its start as the probes know it. Who was found in
+    /// `/proc` has one cut to clock ticks, by which no later sample finds it.
+    fn exact(&self, process: Process) -> Process {
+        let mut exact = process;
+        if process.start_ns.is_multiple_of(host::tick_ns()) {
+            self.probes.tasks(|_, slot| {
+                let is_leader = slot.tid == process.tgid && slot.tgid == process.tgid;
+                if is_leader && host::ticks(slot.start_ns) == host::ticks(process.start_ns) {
+                    exact.start_ns = slot.start_ns;
+                }
+            });
+        }
+        exact
     }
 }
