@@ -113,6 +113,7 @@ impl List {
                     resolve,
                 },
             block_pools,
+            stratum,
             hook,
         } = extras;
         let directory = evidence.as_ref().map(|(directory, _)| directory);
@@ -126,6 +127,7 @@ impl List {
         self.add("--pools", path(pools.as_ref()));
         self.add("--pools-resolve", yes(*resolve));
         self.add("--block-pools", yes(*block_pools));
+        self.add("--no-stratum", yes(!stratum));
         let program = hook.as_ref().map(|hook| &hook.program);
         self.add("--on-verdict", path(program));
         if let Some(hook::Policy {
