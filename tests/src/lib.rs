@@ -7,6 +7,7 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`daemon`] | `unjack run` as a child: its events, its output, its end |
+//! | [`devtools`] | a browser's tab, driven and watched |
 //! | [`output`] | what a child printed, byte for byte, and waiting for it |
 //! | [`https`] | TLS: an authority, what it signs, clients |
 //! | [`metrics`] | a scrape and the reading of it |
@@ -26,6 +27,7 @@
 
 pub mod corpus;
 pub mod daemon;
+pub mod devtools;
 pub mod evade;
 pub mod fit;
 pub mod host;

@@ -88,6 +88,15 @@ pub struct ExtrasArgs {
     #[arg(long, env = "UNJACK_BLOCK_POOLS", value_parser = FalseyValueParser::new())]
     pub block_pools: bool,
 
+    /// Do not look at what suspects say on their own TCP connections
+    ///
+    /// Else the first bytes of what somebody who hashes, or has a verdict, sends
+    /// and receives are looked at for Stratum, the pools' protocol: who speaks it
+    /// is all the more suspect. Nothing of it is kept or told but the name of the
+    /// message and the other end.
+    #[arg(long, env = "UNJACK_NO_STRATUM", value_parser = FalseyValueParser::new())]
+    pub no_stratum: bool,
+
     /// Run this program for every verdict, without a shell
     #[arg(long, env = "UNJACK_ON_VERDICT", value_name = "PROGRAM", long_help = HOOK_HELP)]
     pub on_verdict: Option<PathBuf>,

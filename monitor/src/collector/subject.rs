@@ -45,6 +45,8 @@ pub struct Case {
     pub threads: BTreeMap<u32, Judgement>,
     /// The family of the last ruling.
     pub family: &'static str,
+    /// It hashes now, or has a verdict: worth a closer look.
+    pub suspected: bool,
     /// Whether a rule allows it.
     pub allowed: bool,
     /// Its image is banned: known by its hash, not judged.
@@ -185,6 +187,12 @@ impl Subject {
             self.image = self.look().and_then(|seen| seen.image().ok());
         }
         self.image
+    }
+
+    /// The path its link reads, as it is: hostile.
+    pub fn link(&mut self) -> Option<String> {
+        let link = self.look()?.link().ok()?;
+        Some(link.to_string_lossy().into_owned())
     }
 
     /// Path of its image on the host; see [`Seen::host_exe`].

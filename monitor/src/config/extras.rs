@@ -17,6 +17,8 @@ pub struct Extras {
     pub lists: Files,
     /// Connections to listed pools are refused.
     pub block_pools: bool,
+    /// What suspects say on their connections is looked at.
+    pub stratum: bool,
     /// What is run for every verdict.
     pub hook: Option<hook::Policy>,
 }
@@ -32,6 +34,7 @@ impl Extras {
             pools,
             pools_resolve,
             block_pools,
+            no_stratum,
             on_verdict,
             on_verdict_arg,
             on_verdict_timeout,
@@ -93,6 +96,7 @@ impl Extras {
                 resolve: *pools_resolve,
             },
             block_pools: *block_pools,
+            stratum: !no_stratum,
             hook: program.map(|program| hook::Policy {
                 program,
                 arguments: on_verdict_arg.clone(),

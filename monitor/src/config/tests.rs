@@ -267,9 +267,11 @@ fn nothing_is_kept_listed_or_run_unless_asked_for() {
         evidence,
         lists,
         block_pools,
+        stratum,
         hook,
     } = config(&[]).unwrap().extras;
     assert!(evidence.is_none() && hook.is_none() && !block_pools);
+    assert!(stratum && !config(&["--no-stratum"]).unwrap().extras.stratum);
     assert_eq!(lists, crate::reputation::Files::default());
 }
 

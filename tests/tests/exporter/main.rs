@@ -3,6 +3,7 @@
 
 mod flood;
 mod groups;
+mod page;
 mod prometheus;
 mod sockets;
 mod tls;

@@ -138,6 +138,11 @@ const TESTS: &[Package] = &[
     package("podman", "miners in containers", Proof::Program("podman")),
     package("runc", "what runs them", Proof::Program("runc")),
     package(
+        "cron",
+        "brings a miner back, as a program; it is not installed as a service",
+        Proof::Taken("cron", &["usr/sbin/cron"]),
+    ),
+    package(
         "prometheus",
         "scrapes the daemon as a program; it is not installed as a service",
         Proof::Taken("prometheus", &["usr/bin/prometheus"]),
