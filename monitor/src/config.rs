@@ -17,6 +17,7 @@ use crate::cli::RunArgs;
 mod extras;
 mod response;
 mod rules;
+mod settings;
 mod web;
 
 use self::rules::parse_rules;
@@ -24,6 +25,7 @@ pub use self::{
     extras::Extras,
     response::{Response, Scope},
     rules::{Rule, RuleKey, Subject},
+    settings::Setting,
     web::Web,
 };
 

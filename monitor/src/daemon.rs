@@ -14,6 +14,7 @@ mod orders;
 mod reputation;
 mod respond;
 mod rules;
+mod show;
 mod stratum;
 mod tell;
 mod teller;
@@ -28,7 +29,7 @@ use tokio::{
 
 use self::{
     contacts::Contacts, groups::Groups, incidents::Incidents, judge::count_stolen, orders::Orders,
-    reputation::Reputation, stratum::Stratum, teller::Teller,
+    reputation::Reputation, show::Show, stratum::Stratum, teller::Teller,
 };
 use crate::{
     action::{ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
@@ -45,6 +46,7 @@ use crate::{
     reputation::Lists,
     score::{Model, ModelError},
     verdict::Thresholds,
+    view::{Board, Recent},
     web::{
         Health, Server, Web,
         file::{FileError, Secured},
@@ -153,16 +155,23 @@ pub async fn run(
         reputation.allow_list(),
     )?;
 
+    let board = Arc::new(Board::default());
     let state = Web {
         metrics: Arc::clone(&metrics),
         health: Arc::clone(&health),
+        board: Arc::clone(&board),
         telemetry_path: web.telemetry_path,
     };
     let server = Server::start(sockets, state, secured, web.file)?;
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
     let extras = (incidents, reputation, hooks, bans);
-    let shown = (metrics, Arc::clone(&health), server);
+    let shown = (
+        metrics,
+        Arc::clone(&health),
+        Show::new(board, &config),
+        server,
+    );
     let mut daemon = Daemon::new(config, arch, model, teller, shown, probes, extras);
     daemon.orders.keeper.begin(&daemon.orders.host());
     daemon.bans.wait_ready();
@@ -203,6 +212,8 @@ struct Daemon {
     containers: Containers,
     breaker: Breaker,
     health: Arc<Health>,
+    recent: Recent,
+    show: Show,
     server: Server,
     /// The rules of `--allow`, for whoever carries out an order.
     allow: Arc<[Rule]>,
@@ -217,7 +228,7 @@ impl Daemon {
         arch: Arch,
         model: Model,
         teller: Teller,
-        (metrics, health, server): (Arc<Metrics>, Arc<Health>, Server),
+        (metrics, health, show, server): (Arc<Metrics>, Arc<Health>, Show, Server),
         probes: Probes,
         (incidents, reputation, hooks, bans): (Incidents, Reputation, Option<Hooks>, Bans),
     ) -> Self {
@@ -249,6 +260,8 @@ impl Daemon {
             contacts: Contacts::default(),
             stratum: Stratum::new(config.extras.stratum, metrics.traffic.clone()),
             health,
+            recent: Recent::default(),
+            show,
             server,
             hooks,
             bans,
@@ -281,6 +294,7 @@ impl Daemon {
                         self.tick();
                         notify::tell(notify::State::Alive);
                     }
+                    self.show();
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! What unjack counts, and how Prometheus reads it.
 //!
 //! Numbers flow in from the daemon, text flows out to [`crate::web`]. Metrics
-//! observe and never decide: nothing here is read back by the rest.
+//! observe and never decide: nothing here is read back by the rest, but to be
+//! shown.
 //!
 //! The number of series is bounded. Labels are fixed words, except for the
 //! name of a process group, of which [`GroupLimits::max`] are kept and the rest
@@ -36,6 +37,7 @@ use crate::action::{Refusal, ban::rule::Spared, keeper::Kept};
 use crate::journal::Outcome;
 use crate::score::FAMILIES;
 use crate::verdict::Verdict;
+use crate::view::Stolen;
 
 /// What can come of hashing an image: it is none of those that are banned, it is
 /// one, it is one but may not be banned, it was too large, it could not be read
@@ -430,6 +432,20 @@ impl Metrics {
             &self.allowed_cpu_seconds.with_label_values(&[family]),
             seconds,
         );
+    }
+
+    /// CPU seconds that miners burned and that a rule allows, by family, where
+    /// there are any.
+    #[must_use]
+    pub fn stolen(&self) -> Vec<Stolen> {
+        let families = FAMILIES.into_iter().map(|family| Stolen {
+            family: family.to_owned(),
+            stolen_seconds: self.stolen_cpu_seconds.with_label_values(&[family]).get(),
+            allowed_seconds: self.allowed_cpu_seconds.with_label_values(&[family]).get(),
+        });
+        families
+            .filter(|taken| taken.stolen_seconds + taken.allowed_seconds > 0.0)
+            .collect()
     }
 
     /// Sets how many miners are held, and adds how many were moved back.

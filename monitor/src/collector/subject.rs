@@ -45,6 +45,8 @@ pub struct Case {
     pub threads: BTreeMap<u32, Judgement>,
     /// The family of the last ruling.
     pub family: &'static str,
+    /// It hashes now, or has a verdict: worth a closer look.
+    pub suspected: bool,
     /// Whether a rule allows it.
     pub allowed: bool,
     /// Its image is banned: known by its hash, not judged.

@@ -39,19 +39,19 @@ impl Daemon {
     /// Tells what became of bans, and acts on who executes a copy.
     pub(super) fn take_ban_report(&mut self, report: Report) {
         match report {
-            Report::Banned(ban) => self.teller.tell(Event::Ban(BanEvent {
+            Report::Banned(ban) => self.tell(Event::Ban(BanEvent {
                 pid: None,
                 outcome: "banned",
                 spared: "",
                 ban: Some(ban),
             })),
-            Report::Spared { process, reason } => self.teller.tell(Event::Ban(BanEvent {
+            Report::Spared { process, reason } => self.tell(Event::Ban(BanEvent {
                 pid: Some(process.tgid),
                 outcome: "spared",
                 spared: reason.name(),
                 ban: None,
             })),
-            Report::Lifted(ban) => self.teller.tell(Event::Ban(BanEvent {
+            Report::Lifted(ban) => self.tell(Event::Ban(BanEvent {
                 pid: None,
                 outcome: "lifted",
                 spared: "allowed",
@@ -62,7 +62,7 @@ impl Daemon {
                 killed,
                 ban,
                 origin,
-            } => self.teller.tell(Event::Respawn(RespawnEvent {
+            } => self.tell(Event::Respawn(RespawnEvent {
                 pid,
                 outcome: if killed { "killed" } else { "refused" },
                 ban,
@@ -75,7 +75,7 @@ impl Daemon {
                 origin,
             } => {
                 let digest = ban.sha256.as_deref().and_then(Digest::parse);
-                self.teller.tell(Event::Respawn(RespawnEvent {
+                self.tell(Event::Respawn(RespawnEvent {
                     pid: process.tgid,
                     outcome: "recognised",
                     ban,

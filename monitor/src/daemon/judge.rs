@@ -94,6 +94,7 @@ impl Daemon {
                 stratum.suspect(process, summary.cores, now_ns);
             }
             subject.case.judgement = judgement;
+            subject.case.suspected = suspected && summary.samples >= MIN_SAMPLES;
             rulings.extend(ruling.map(|ruling| (process, ruling)));
         }
         let alike = groups.judge(now_ns, members, collector, model, thresholds);

@@ -147,6 +147,19 @@ const TESTS: &[Package] = &[
         "scrapes the daemon as a program; it is not installed as a service",
         Proof::Taken("prometheus", &["usr/bin/prometheus"]),
     ),
+    package(
+        "prometheus-alertmanager",
+        "sends alerts as a program; it is not installed as a service",
+        Proof::Taken(
+            "prometheus-alertmanager",
+            &["usr/bin/prometheus-alertmanager"],
+        ),
+    ),
+    package(
+        "prometheus-alertmanager",
+        "its amtool checks the example",
+        Proof::Taken("amtool", &["usr/bin/amtool"]),
+    ),
 ];
 
 const VM: &[Package] = &[
