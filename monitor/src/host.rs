@@ -5,6 +5,7 @@
 //! folder not. All text is cleaned before it leaves here.
 
 pub mod connections;
+pub mod container;
 pub mod deep;
 mod facts;
 mod looked;

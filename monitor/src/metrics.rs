@@ -21,12 +21,13 @@ use procfs::process::Process;
 use prometheus::{
     Counter, CounterVec, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Registry,
+    proto::{Metric, MetricFamily},
 };
 
 pub use self::{
     exposition::Format,
     groups::{GROUP_KERNEL, GROUP_OTHER, GroupLimits, MAX_GROUP_CHARS},
-    registrar::Mirror,
+    registrar::{Described, Mirror},
     response::Response,
     traffic::Traffic,
     web::{Cut, Login, WebMetrics},
@@ -61,6 +62,7 @@ const DELAY_BUCKETS: [f64; 13] = [
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    described: Vec<Described>,
     groups: Groups,
     suspects: IntGauge,
     verdicts: IntCounterVec,
@@ -125,7 +127,7 @@ impl Metrics {
     /// If two metrics have one name: a mistake in this module.
     #[expect(clippy::too_many_lines, reason = "it is a list, one metric an entry")]
     pub fn new(version: &str) -> prometheus::Result<Self> {
-        let new = Registrar(Registry::new());
+        let new = Registrar::default();
         let build = new.int_gauges(
             "unjack_build_info",
             "Version of unjack; always 1.",
@@ -276,7 +278,8 @@ impl Metrics {
             response: Response::new(&new)?,
             traffic: Traffic::new(&new)?,
             web: WebMetrics::new(&new)?,
-            registry: new.0,
+            described: new.described.take(),
+            registry: new.registry,
         };
         metrics.create_series();
         Ok(metrics)
@@ -493,6 +496,25 @@ impl Metrics {
             tracing::debug!(%error, "process metrics not refreshed: /proc/self cannot be read");
         }
         format.encode(&self.registry.gather())
+    }
+
+    /// Every metric there is, in the order of their names.
+    #[must_use]
+    pub fn described(&self) -> Vec<Described> {
+        let families = self.registry.gather();
+        let mut all = self.described.clone();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        for metric in &mut all {
+            let family = families.iter().find(|it| it.name() == metric.name);
+            let series = family.into_iter().flat_map(MetricFamily::get_metric);
+            for pair in series.flat_map(Metric::get_label) {
+                let label = metric.labels.iter_mut().find(|it| it.0 == pair.name());
+                if let Some((_, values)) = label {
+                    values.insert(pair.value().to_owned());
+                }
+            }
+        }
+        all
     }
 
     fn refresh_process(&self) -> procfs::ProcResult<()> {

@@ -28,8 +28,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::files::{freeze_folder, is_gone};
 use self::files::{dissolve, enable, list_of, make, place, quota, site_of, whole};
+pub(super) use self::files::{freeze_folder, is_gone};
 
 use super::{
     Deed, Order, Refusal, Signal, Signals, check,

@@ -114,6 +114,7 @@ impl List {
                 },
             block_pools,
             stratum,
+            container_dirs,
             hook,
         } = extras;
         let directory = evidence.as_ref().map(|(directory, _)| directory);
@@ -128,6 +129,7 @@ impl List {
         self.add("--pools-resolve", yes(*resolve));
         self.add("--block-pools", yes(*block_pools));
         self.add("--no-stratum", yes(!stratum));
+        self.add("--container-dir", paths(container_dirs));
         let program = hook.as_ref().map(|hook| &hook.program);
         self.add("--on-verdict", path(program));
         if let Some(hook::Policy {

@@ -1,6 +1,6 @@
 //! What the daemon tells: events for the journal, and the metrics.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::{Daemon, family_label, show};
 use crate::{
@@ -72,6 +72,13 @@ impl Daemon {
             Vec::new()
         };
         let facts = subject.facts();
+        let identity = facts.map(|facts| facts.identity.clone());
+        let (home, lookup) = self
+            .containers
+            .home(&identity.unwrap_or_default(), Instant::now());
+        if let Some(lookup) = lookup {
+            self.metrics.response.count_container(lookup);
+        }
         let event = VerdictEvent {
             pid: process.tgid,
             thread,
@@ -80,6 +87,7 @@ impl Daemon {
                 .map(|facts| facts.exe.clone())
                 .filter(|exe| !exe.is_empty()),
             comm: facts.map_or_else(String::new, |facts| facts.comm.clone()),
+            home,
             verdict: verdict.name(),
             family: assessment.family,
             score: assessment.score,

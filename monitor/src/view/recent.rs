@@ -38,6 +38,8 @@ pub struct Finding {
     pub exe: String,
     /// The name it gave itself.
     pub comm: String,
+    /// The container, unit and pod it belongs to, in words; empty if there is none.
+    pub home: String,
     /// `miner`, `hashing`, or `banned` for an image that is refused.
     pub verdict: String,
     /// Family of hash algorithm.
@@ -129,6 +131,7 @@ impl Recent {
             cpu_percent,
             burn_seconds,
             evidence,
+            home,
         } = event;
         let same = |old: &Finding| {
             old.pid == *pid && old.start_time == Some(*start_time) && old.verdict == *verdict
@@ -142,6 +145,7 @@ impl Recent {
             thread: *thread,
             exe: exe.clone().unwrap_or_default(),
             comm: comm.clone(),
+            home: home.to_string(),
             verdict: (*verdict).to_owned(),
             family: (*family).to_owned(),
             score: *score,

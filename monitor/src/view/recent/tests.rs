@@ -1,5 +1,5 @@
 use super::*;
-use crate::{config::Action, journal::Outcome};
+use crate::{config::Action, host::container::Home, journal::Outcome};
 
 fn verdict(pid: u32, start_time: u64, score: f64) -> Event {
     Event::Verdict(VerdictEvent {
@@ -14,6 +14,7 @@ fn verdict(pid: u32, start_time: u64, score: f64) -> Event {
         cpu_percent: 99.0,
         burn_seconds: 5.0,
         evidence: (0..100).map(|n| format!("for: {n}")).collect(),
+        home: Home::default(),
     })
 }
 

@@ -338,6 +338,7 @@ fn found(now: f64, finding: &Finding, n: usize) -> Markup {
                             dl {
                                 dt { "Image" } dd { (finding.exe) }
                                 @if !finding.comm.is_empty() { dt { "Calls itself" } dd { (finding.comm) } }
+                                @if !finding.home.is_empty() { dt { "Belongs to" } dd { (finding.home) } }
                                 @if let Some(ban) = &finding.ban { dt { "Ban" } dd { (ban) } }
                                 @if let Some(digest) = finding.kept.as_ref().and_then(|kept| kept.sha256.as_ref()) {
                                     dt { "SHA-256" } dd { (digest) }

@@ -91,6 +91,7 @@ fn whatever_a_process_calls_itself_is_text() {
         let found = Finding {
             exe: name.clone(),
             comm: name.clone(),
+            home: name.clone(),
             verdict: name.clone(),
             evidence: vec![name.clone()],
             deeds: vec![Deed {
