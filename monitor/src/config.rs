@@ -20,6 +20,7 @@ mod policy;
 mod replay;
 mod response;
 mod rules;
+mod settings;
 mod web;
 
 pub use self::{
@@ -28,6 +29,7 @@ pub use self::{
     replay::Replay,
     response::{Response, Scope},
     rules::{Rule, RuleKey, Subject},
+    settings::Setting,
     web::Web,
 };
 

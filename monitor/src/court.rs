@@ -77,6 +77,16 @@ impl Court {
         }
     }
 
+    /// The model it judges by.
+    pub(crate) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// From where on somebody is a miner.
+    pub(crate) fn thresholds(&self) -> &Thresholds {
+        &self.thresholds
+    }
+
     /// Judges everybody. Returns what is to be reported.
     pub(crate) fn judge(
         &mut self,
@@ -143,6 +153,7 @@ impl Court {
                 clerk.suspects(process, summary.cores, now_ns);
             }
             subject.case.judgement = judgement;
+            subject.case.suspected = suspected && summary.samples >= MIN_SAMPLES;
             rulings.extend(ruling.map(|ruling| (process, ruling)));
         }
         let alike = groups.judge(now_ns, members, collector, model, thresholds);

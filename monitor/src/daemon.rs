@@ -14,6 +14,7 @@ mod orders;
 mod recording;
 mod reputation;
 mod respond;
+mod show;
 mod stratum;
 mod tell;
 mod teller;
@@ -34,7 +35,7 @@ use tokio::{
 
 use self::{
     contacts::Contacts, energy::Energy, incidents::Incidents, judge::count_stolen, orders::Orders,
-    reputation::Reputation, stratum::Stratum, teller::Teller,
+    reputation::Reputation, show::Show, stratum::Stratum, teller::Teller,
 };
 use crate::{
     action::{ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
@@ -43,6 +44,7 @@ use crate::{
     court::Court,
     event::{self, Event},
     hook::Hooks,
+    host::container::Containers,
     isa::Arch,
     journal::Format,
     metrics::Metrics,
@@ -51,6 +53,7 @@ use crate::{
     record::{self, writer::Writer},
     reputation::Lists,
     score::{Model, ModelError},
+    view::{Board, Recent},
     web::{
         Health, Server, Web,
         file::{FileError, Secured},
@@ -174,9 +177,11 @@ pub async fn run(
         reputation.allow_list(),
     )?;
 
+    let board = Arc::new(Board::default());
     let state = Web {
         metrics: Arc::clone(&metrics),
         health: Arc::clone(&health),
+        board: Arc::clone(&board),
         telemetry_path: web.telemetry_path,
     };
     let server = Server::start(sockets, state, secured, web.file)?;
@@ -187,7 +192,12 @@ pub async fn run(
         None => None,
     };
     let extras = (incidents, reputation, hooks, bans, recording, energy);
-    let shown = (metrics, Arc::clone(&health), server);
+    let shown = (
+        metrics,
+        Arc::clone(&health),
+        Show::new(board, &config),
+        server,
+    );
     let mut daemon = Daemon::new(config, arch, model, teller, shown, probes, extras);
     daemon.orders.keeper.begin(&daemon.orders.host());
     daemon.bans.wait_ready();
@@ -252,8 +262,11 @@ struct Daemon {
     contacts: Contacts,
     stratum: Stratum,
     hooks: Option<Hooks>,
+    containers: Containers,
     breaker: Breaker,
     health: Arc<Health>,
+    recent: Recent,
+    show: Show,
     server: Server,
     /// The rules of `--allow`, for whoever carries out an order.
     allow: Arc<[Rule]>,
@@ -271,7 +284,7 @@ impl Daemon {
         arch: Arch,
         model: Model,
         teller: Teller,
-        (metrics, health, server): (Arc<Metrics>, Arc<Health>, Server),
+        (metrics, health, show, server): (Arc<Metrics>, Arc<Health>, Show, Server),
         probes: Probes,
         (incidents, reputation, hooks, bans, recording, energy): Extras,
     ) -> Self {
@@ -294,13 +307,16 @@ impl Daemon {
             incidents,
             reputation,
             contacts: Contacts::default(),
-            stratum: Stratum::new(metrics.traffic.clone()),
+            stratum: Stratum::new(config.extras.stratum, metrics.traffic.clone()),
             health,
+            recent: Recent::default(),
+            show,
             server,
             hooks,
             bans,
             recording,
             energy,
+            containers: Containers::of_host(config.extras.container_dirs.clone()),
             config,
             teller,
             metrics,
@@ -328,6 +344,7 @@ impl Daemon {
                         self.tick();
                         notify::tell(notify::State::Alive);
                     }
+                    self.show();
                 }
             }
         }

@@ -18,8 +18,8 @@
 //! - [`action`] is the only module that changes anything outside this process;
 //!   [`guard`] says whom it must not touch, [`kin`] who belongs to whom, and
 //!   [`cgroup`] what the kernel's texts about cgroups mean: all three are pure.
-//! - [`journal`] and [`metrics`] tell what happened and decide nothing;
-//!   [`web`] serves the metrics, [`mod@notify`] tells systemd.
+//! - [`journal`], [`metrics`] and [`view`] tell what happened and decide nothing;
+//!   [`web`] serves the metrics and the page, [`mod@notify`] tells systemd.
 //! - [`daemon`] is the event loop of `unjack run`, [`mod@explain`] that of
 //!   `unjack explain`, [`mod@record`] that of `unjack record`; [`mod@release`] undoes what was held; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
 //! - [`evidence`] keeps what is known of a miner before it is acted on,
@@ -61,4 +61,5 @@ pub mod score;
 pub mod stratum;
 pub mod text;
 pub mod verdict;
+pub mod view;
 pub mod web;

@@ -1,7 +1,8 @@
 //! What unjack counts, and how Prometheus reads it.
 //!
 //! Numbers flow in from the daemon, text flows out to [`crate::web`]. Metrics
-//! observe and never decide: nothing here is read back by the rest.
+//! observe and never decide: nothing here is read back by the rest, but to be
+//! shown.
 //!
 //! The number of series is bounded. Labels are fixed words, except for the
 //! name of a process group, of which [`GroupLimits::max`] are kept and the rest
@@ -15,17 +16,20 @@ mod response;
 mod traffic;
 mod web;
 
+use std::cell::RefCell;
+
 use monitor_ebpf::{ProbeStats, bans::BanStats};
 use procfs::process::Process;
 use prometheus::{
     Counter, CounterVec, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Registry,
+    proto::{Metric, MetricFamily},
 };
 
 pub use self::{
     exposition::Format,
     groups::{GROUP_KERNEL, GROUP_OTHER, GroupLimits, MAX_GROUP_CHARS},
-    registrar::Mirror,
+    registrar::{Described, Mirror},
     response::Response,
     traffic::Traffic,
     web::{Cut, Login, WebMetrics},
@@ -37,6 +41,7 @@ use crate::profile::cost;
 use crate::record::writer::Ended;
 use crate::score::FAMILIES;
 use crate::verdict::Verdict;
+use crate::view::Stolen;
 
 /// What can come of hashing an image: it is none of those that are banned, it is
 /// one, it is one but may not be banned, it was too large, it could not be read
@@ -61,6 +66,7 @@ const DELAY_BUCKETS: [f64; 13] = [
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    described: Vec<Described>,
     groups: Groups,
     suspects: IntGauge,
     verdicts: IntCounterVec,
@@ -129,7 +135,7 @@ impl Metrics {
     /// If two metrics have one name: a mistake in this module.
     #[expect(clippy::too_many_lines, reason = "it is a list, one metric an entry")]
     pub fn new(version: &str) -> prometheus::Result<Self> {
-        let new = Registrar(Registry::new());
+        let new = Registrar::default();
         let build = new.int_gauges(
             "unjack_build_info",
             "Version of unjack; always 1.",
@@ -287,7 +293,8 @@ impl Metrics {
             web: WebMetrics::new(&new)?,
             stolen_cost: None,
             stolen_energy: None,
-            registry: new.0,
+            described: new.described.take(),
+            registry: new.registry,
         };
         metrics.create_series();
         Ok(metrics)
@@ -298,7 +305,7 @@ impl Metrics {
     /// # Errors
     /// Two metrics have one name: a mistake in this module.
     pub fn with_cost(mut self, rate: f64) -> prometheus::Result<Self> {
-        let new = Registrar(self.registry.clone());
+        let new = self.registrar();
         let cost = new.counters(
             "unjack_stolen_cost_total",
             "CPU time burned by miners, in the currency of --core-hour-cost.",
@@ -308,6 +315,7 @@ impl Metrics {
             cost.with_label_values(&[family]);
         }
         self.stolen_cost = Some((rate, cost));
+        self.described = new.described.take();
         Ok(self)
     }
 
@@ -316,12 +324,21 @@ impl Metrics {
     /// # Errors
     /// Two metrics have one name: a mistake in this module.
     pub fn with_energy(mut self) -> prometheus::Result<Self> {
-        let new = Registrar(self.registry.clone());
+        let new = self.registrar();
         self.stolen_energy = Some(new.add(Counter::new(
             "unjack_stolen_energy_joules_total",
             "Estimate: the processors' energy while there were miners, times their share of all CPU time.",
         )?)?);
+        self.described = new.described.take();
         Ok(self)
+    }
+
+    /// To add to what there is.
+    fn registrar(&mut self) -> Registrar {
+        Registrar {
+            registry: self.registry.clone(),
+            described: RefCell::new(std::mem::take(&mut self.described)),
+        }
     }
 
     fn create_series(&self) {
@@ -486,6 +503,20 @@ impl Metrics {
         );
     }
 
+    /// CPU seconds that miners burned and that a rule allows, by family, where
+    /// there are any.
+    #[must_use]
+    pub fn stolen(&self) -> Vec<Stolen> {
+        let families = FAMILIES.into_iter().map(|family| Stolen {
+            family: family.to_owned(),
+            stolen_seconds: self.stolen_cpu_seconds.with_label_values(&[family]).get(),
+            allowed_seconds: self.allowed_cpu_seconds.with_label_values(&[family]).get(),
+        });
+        families
+            .filter(|taken| taken.stolen_seconds + taken.allowed_seconds > 0.0)
+            .collect()
+    }
+
     /// Sets how many miners are held, and adds how many were moved back.
     pub fn set_held(&self, kept: &Kept) {
         let Kept {
@@ -541,6 +572,25 @@ impl Metrics {
             tracing::debug!(%error, "process metrics not refreshed: /proc/self cannot be read");
         }
         format.encode(&self.registry.gather())
+    }
+
+    /// Every metric there is, in the order of their names.
+    #[must_use]
+    pub fn described(&self) -> Vec<Described> {
+        let families = self.registry.gather();
+        let mut all = self.described.clone();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        for metric in &mut all {
+            let family = families.iter().find(|it| it.name() == metric.name);
+            let series = family.into_iter().flat_map(MetricFamily::get_metric);
+            for pair in series.flat_map(Metric::get_label) {
+                let label = metric.labels.iter_mut().find(|it| it.0 == pair.name());
+                if let Some((_, values)) = label {
+                    values.insert(pair.value().to_owned());
+                }
+            }
+        }
+        all
     }
 
     fn refresh_process(&self) -> procfs::ProcResult<()> {

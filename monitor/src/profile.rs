@@ -302,17 +302,29 @@ impl Profile {
         }
     }
 
-    /// 1 less the standard deviation of the burn from reading to reading, over
-    /// its mean; not below 0.
-    fn flatness(&self, first: usize) -> f64 {
+    /// The process's burn from each of the newest readings to the next, in cores,
+    /// the oldest first; at most `count`.
+    #[must_use]
+    pub fn rates(&self, count: usize) -> Vec<f64> {
+        let first = self.readings.len().saturating_sub(count.saturating_add(1));
+        self.rates_from(first)
+    }
+
+    fn rates_from(&self, first: usize) -> Vec<f64> {
         let readings = || self.readings.range(first..);
-        let rates: Vec<f64> = readings()
+        readings()
             .zip(readings().skip(1))
             .map(|(from, to)| {
                 let burned = to.cpu_ns.saturating_sub(from.cpu_ns) as f64;
                 share(burned, to.time_ns.saturating_sub(from.time_ns) as f64)
             })
-            .collect();
+            .collect()
+    }
+
+    /// 1 less the standard deviation of the burn from reading to reading, over
+    /// its mean; not below 0.
+    fn flatness(&self, first: usize) -> f64 {
+        let rates = self.rates_from(first);
         let mean = share(rates.iter().sum(), rates.len() as f64);
         let squares = rates.iter().map(|rate| (rate - mean).powi(2)).sum();
         let deviation = share(squares, rates.len() as f64).sqrt();

@@ -46,6 +46,8 @@ pub struct Case {
     pub threads: BTreeMap<u32, Judgement>,
     /// The family of the last ruling.
     pub family: &'static str,
+    /// It hashes now, or has a verdict: worth a closer look.
+    pub suspected: bool,
     /// Whether a rule allows it.
     pub allowed: bool,
     /// Its image is banned: known by its hash, not judged.
@@ -266,6 +268,15 @@ impl Subject {
     #[must_use]
     pub fn execs(&self) -> u32 {
         self.execs
+    }
+
+    /// The path its link reads, as it is: hostile.
+    pub fn link(&mut self) -> Option<String> {
+        if let Some(told) = &self.told {
+            return told.host_exe.clone();
+        }
+        let link = self.look()?.link().ok()?;
+        Some(link.to_string_lossy().into_owned())
     }
 
     /// Path of its image on the host; see [`Seen::host_exe`].

@@ -272,9 +272,13 @@ fn nothing_is_kept_listed_or_run_unless_asked_for() {
         evidence,
         lists,
         block_pools,
+        container_dirs,
+        stratum,
         hook,
     } = config(&[]).unwrap().extras;
+    assert!(container_dirs.is_empty());
     assert!(evidence.is_none() && hook.is_none() && !block_pools);
+    assert!(stratum && !config(&["--no-stratum"]).unwrap().extras.stratum);
     assert_eq!(lists, crate::reputation::Files::default());
 }
 
@@ -351,4 +355,11 @@ fn groups_are_bounded_by_number_and_time() {
     let given = config(&["--metrics.max-groups", "3", "--metrics.group-by", "unit"]);
     let web = given.unwrap().web;
     assert_eq!((web.groups.max, web.group_by), (3, GroupBy::Unit));
+}
+
+#[test]
+fn places_of_containers_are_absolute() {
+    let places = config(&["--container-dir", "/srv/docker", "--container-dir", "/data"]);
+    assert_eq!(places.unwrap().extras.container_dirs.len(), 2);
+    assert!(config(&["--container-dir", "docker"]).is_err());
 }

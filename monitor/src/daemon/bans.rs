@@ -7,6 +7,7 @@ use crate::{
     collector::Subject,
     court::rules::matches,
     digest::Digest,
+    event::Process,
     host::{self, Image},
     journal::{BanEvent, Event, RespawnEvent},
     verdict::Verdict,
@@ -39,19 +40,19 @@ impl Daemon {
     /// Tells what became of bans, and acts on who executes a copy.
     pub(super) fn take_ban_report(&mut self, report: Report) {
         match report {
-            Report::Banned(ban) => self.teller.tell(Event::Ban(BanEvent {
+            Report::Banned(ban) => self.tell(Event::Ban(BanEvent {
                 pid: None,
                 outcome: "banned",
                 spared: "",
                 ban: Some(ban),
             })),
-            Report::Spared { process, reason } => self.teller.tell(Event::Ban(BanEvent {
+            Report::Spared { process, reason } => self.tell(Event::Ban(BanEvent {
                 pid: Some(process.tgid),
                 outcome: "spared",
                 spared: reason.name(),
                 ban: None,
             })),
-            Report::Lifted(ban) => self.teller.tell(Event::Ban(BanEvent {
+            Report::Lifted(ban) => self.tell(Event::Ban(BanEvent {
                 pid: None,
                 outcome: "lifted",
                 spared: "allowed",
@@ -62,7 +63,7 @@ impl Daemon {
                 killed,
                 ban,
                 origin,
-            } => self.teller.tell(Event::Respawn(RespawnEvent {
+            } => self.tell(Event::Respawn(RespawnEvent {
                 pid,
                 outcome: if killed { "killed" } else { "refused" },
                 ban,
@@ -75,7 +76,7 @@ impl Daemon {
                 origin,
             } => {
                 let digest = ban.sha256.as_deref().and_then(Digest::parse);
-                self.teller.tell(Event::Respawn(RespawnEvent {
+                self.tell(Event::Respawn(RespawnEvent {
                     pid: process.tgid,
                     outcome: "recognised",
                     ban,
@@ -87,6 +88,7 @@ impl Daemon {
                 if !host::executes(process, image) {
                     return;
                 }
+                let process = self.exact(process);
                 let subject = self.collector.summon(process);
                 if subject.image() != Some(image) {
                     return;
@@ -99,5 +101,20 @@ impl Daemon {
                 self.act(process, monotonic_ns());
             }
         }
+    }
+
+    /// The same process, by its start as the probes know it. Who was found in
+    /// `/proc` has one cut to clock ticks, by which no later sample finds it.
+    fn exact(&self, process: Process) -> Process {
+        let mut exact = process;
+        if process.start_ns.is_multiple_of(host::tick_ns()) {
+            self.probes.tasks(|_, slot| {
+                let is_leader = slot.tid == process.tgid && slot.tgid == process.tgid;
+                if is_leader && host::ticks(slot.start_ns) == host::ticks(process.start_ns) {
+                    exact.start_ns = slot.start_ns;
+                }
+            });
+        }
+        exact
     }
 }

@@ -1,8 +1,8 @@
 //! What the daemon tells: events for the journal, and the metrics.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
-use super::Daemon;
+use super::{Daemon, show};
 use crate::{
     collector::Charge,
     config::ActOn,
@@ -20,9 +20,16 @@ use crate::{
 const SHOWN: usize = 8;
 
 impl Daemon {
+    /// Has an event written, and remembers what is shown of it.
+    pub(super) fn tell(&mut self, event: Event) {
+        let now = SystemTime::now();
+        self.recent.hear(show::epoch(now), &event);
+        self.teller.tell(now, event);
+    }
+
     pub(super) fn announce(&mut self) {
         let uname = rustix::system::uname();
-        self.teller.tell(Event::Ready {
+        self.tell(Event::Ready {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: uname.release().to_string_lossy().into_owned(),
             programs: self.probes.programs().into_keys().collect(),
@@ -66,6 +73,13 @@ impl Daemon {
             Vec::new()
         };
         let facts = subject.facts();
+        let identity = facts.map(|facts| facts.identity.clone());
+        let (home, lookup) = self
+            .containers
+            .home(&identity.unwrap_or_default(), Instant::now());
+        if let Some(lookup) = lookup {
+            self.metrics.response.count_container(lookup);
+        }
         let event = VerdictEvent {
             pid: process.tgid,
             thread,
@@ -74,6 +88,7 @@ impl Daemon {
                 .map(|facts| facts.exe.clone())
                 .filter(|exe| !exe.is_empty()),
             comm: facts.map_or_else(String::new, |facts| facts.comm.clone()),
+            home,
             verdict: verdict.name(),
             family: assessment.family,
             score: assessment.score,
@@ -94,13 +109,13 @@ impl Daemon {
             };
             self.incidents.add(process, incident);
         }
-        self.teller.tell(Event::Verdict(event));
+        self.tell(Event::Verdict(event));
     }
 
     /// Tells of evidence that was kept.
     pub(super) fn tell_evidence(&mut self) {
         for event in self.incidents.kept() {
-            self.teller.tell(Event::Evidence(event));
+            self.tell(Event::Evidence(event));
         }
     }
 
@@ -113,7 +128,7 @@ impl Daemon {
         time: Duration,
     ) {
         let action = self.config.action;
-        self.teller.tell(Event::Action(ActionEvent {
+        self.tell(Event::Action(ActionEvent {
             pid: process.tgid,
             action,
             outcome,

@@ -13,7 +13,7 @@ use crate::{
     court::{self, family_label},
     event::Process,
     guard::Guard,
-    host::{self, Image},
+    host::{self, Image, container::Home},
     journal::{Outcome, VerdictEvent},
     profile::seconds,
     record::line::{End, Header, Why},
@@ -316,5 +316,6 @@ fn event(subject: &mut Subject, ruling: &Ruling) -> VerdictEvent {
         cpu_percent: 100.0 * summary.cores,
         burn_seconds: seconds(burn_ns),
         evidence: evidence.iter().map(ToString::to_string).collect(),
+        home: facts.map_or_else(Home::default, |facts| Home::of(&facts.identity)),
     }
 }
