@@ -20,12 +20,19 @@ pub(crate) mod writer;
 use std::{
     ffi::OsString,
     fmt,
-    fs::File,
+    fs::{File, Permissions},
     io::{self, BufWriter, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use self::{
     command::Started,
@@ -121,7 +128,8 @@ impl fmt::Display for Recorded {
     }
 }
 
-/// Records for a while, or until the command has ended.
+/// Records for a while, until the command has ended, or until SIGINT, SIGTERM or
+/// SIGHUP.
 ///
 /// # Errors
 /// The probes cannot be set up, the command not be started or the file not be
@@ -135,7 +143,7 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
         command,
     } = wish;
     let arch = Arch::HOST.ok_or(RecordError::Arch)?;
-    let out = File::create(path)?;
+    let out = create(path)?;
     let samples = samples.map(Samples::create).transpose()?;
     let settings = Settings::new(None, 99, Duration::from_nanos(thresholds.window_ns));
     let probes = Probes::attach(settings)?;
@@ -156,10 +164,16 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
     if let Some(command) = &command {
         recorder.kin.founder = Some(command.pid());
     }
+    // Told to stop, it ends as if its time were over: nothing is lost.
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
     let begun = Instant::now();
     let mut progress = Progress::new();
     let mut steps = 0;
-    while begun.elapsed() < duration && !recorder.tape.has_ended() {
+    let goes_on = || begun.elapsed() < duration && !stop.load(Ordering::Relaxed);
+    while goes_on() && !recorder.tape.has_ended() {
         thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
         let ended = command.as_mut().is_some_and(Started::has_ended);
         recorder.drain()?;
@@ -199,6 +213,19 @@ struct Recorder {
     begun_ns: u64,
     windows: u64,
     ticks: u64,
+}
+
+/// Makes a recording's file, or empties it. It tells of everybody's processes: it
+/// is its owner's alone.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let file = options.write(true).create(true).mode(0o600).open(path)?;
+    // One that is no file, such as a pipe, has no mode or length to change.
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.set_len(0)?;
+    }
+    Ok(file)
 }
 
 /// The first line of a recording that begins now.
@@ -350,7 +377,7 @@ struct Samples {
 
 impl Samples {
     fn create(path: &Path) -> io::Result<Self> {
-        let mut out = BufWriter::new(File::create(path)?);
+        let mut out = BufWriter::new(create(path)?);
         samples::begin(&mut out)?;
         Ok(Self {
             out,

@@ -259,7 +259,14 @@ mod tests {
     /// Every flag of `unjack run` is there, once what it depends on is given.
     #[test]
     fn no_flag_is_missing() {
-        let flags = ["--on-verdict", "/h", "--evidence-dir", "/e", "--record", "/r"];
+        let flags = [
+            "--on-verdict",
+            "/h",
+            "--evidence-dir",
+            "/e",
+            "--record",
+            "/r",
+        ];
         let told = settings(&flags);
         let command = Cli::command();
         let run = command.find_subcommand("run").unwrap();

@@ -70,7 +70,7 @@ impl Writer {
     /// # Errors
     /// The file cannot be made, or no thread be started.
     pub(crate) fn create(path: &Path, header: &Header, max_size: u64) -> io::Result<Self> {
-        Self::new(File::create(path)?, header, max_size)
+        Self::new(super::create(path)?, header, max_size)
     }
 
     fn new(
