@@ -61,7 +61,7 @@ fn a_recording_is_judged_as_the_host_was() {
     let mut recorder = daemon::command(&unjack());
     recorder.arg("record").arg(&other).args(["--for", "60s"]);
     let mut recorder = Workload::spawn(&mut recorder);
-    let mut miner = Workload::start_as(&home.path().join("nginx"), &["sha256d"]);
+    let miner = Workload::start_as(&home.path().join("nginx"), &["sha256d"]);
     let hashing = Workload::spawn(
         Command::new("/bin/sh").args(["-c", "exec sha256sum < /dev/zero > /dev/null"]),
     );

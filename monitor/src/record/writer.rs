@@ -5,7 +5,6 @@
 //! wrongly. Why it ended is logged and counted.
 
 use std::{
-    fs::File,
     io::{self, Write},
     path::Path,
     sync::{
