@@ -256,7 +256,8 @@ fn to_text(ts: &str, event: &Event) -> String {
     }
 }
 
-fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
+/// A verdict, and its evidence a line each.
+pub(crate) fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
     let VerdictEvent {
         pid,
         thread,

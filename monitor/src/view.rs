@@ -47,6 +47,8 @@ pub struct View {
     pub health: Health,
     /// What miners took, by family; families of which there is nothing are absent.
     pub stolen: Vec<Stolen>,
+    /// What an hour of one core costs, if that is known.
+    pub core_hour_cost: Option<f64>,
     /// Who burns now: suspects first, then by burn.
     pub processes: Vec<Row>,
     /// How many more burn and are not among them.

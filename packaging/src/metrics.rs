@@ -23,7 +23,8 @@ counts. What to alert on is in the rules under `deploy`; what a number means whe
 
 /// The page's text.
 pub(crate) fn page() -> Result<String> {
-    let metrics = Metrics::new("VERSION")?;
+    // With those that are only there where they can be.
+    let metrics = Metrics::new("VERSION")?.with_cost(1.0)?.with_energy()?;
     let mut text = HEAD.to_owned();
     text.push_str("| metric | type | unit | labels | what it is |\n|---|---|---|---|---|\n");
     let all = metrics.described();

@@ -69,7 +69,7 @@ impl Webhook {
             match self.messages.recv_timeout(left) {
                 Ok((path, message)) if matches(&path, &message) => return message,
                 Ok(other) => others.push(other),
-                Err(_) => panic!("no {what} within {limit:?}, but {others:#?}"),
+                Err(error) => panic!("no {what} within {limit:?} ({error}), but {others:#?}"),
             }
         }
     }

@@ -6,11 +6,13 @@
 //! thing round the process: the innermost name counts, and what is shared by
 //! others is never it.
 
+use serde::{Deserialize, Serialize};
+
 /// Hexadecimal digits of a container's id.
 const ID_CHARS: usize = 64;
 
 /// What made a container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Runtime {
     /// Docker.
@@ -41,7 +43,8 @@ impl Runtime {
 }
 
 /// What a process belongs to, for rules.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Identity {
     /// The system's unit, such as `backup.service`. Not one of a user's own
     /// manager, and none inside a container.

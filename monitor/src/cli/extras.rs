@@ -129,7 +129,7 @@ pub struct ExtrasArgs {
 }
 
 /// A number of bytes with a unit of 1024s.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     const PROBLEM: &str = "not a size; write for example 256MiB or 1G";
     let digits = text
         .find(|char: char| !char.is_ascii_digit())

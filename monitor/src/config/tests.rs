@@ -51,30 +51,30 @@ fn defaults_are_accepted() {
     let config = config(&[]).unwrap();
     assert_eq!(config.action, Action::Observe);
     assert!(
-        (config.min_cpu - Thresholds::DEFAULT.min_cpu).abs() < 1e-9,
+        (config.policy.min_cpu - Thresholds::DEFAULT.min_cpu).abs() < 1e-9,
         "percent becomes a fraction"
     );
-    assert!(config.allow.is_empty() && config.deny.is_empty());
+    assert!(config.policy.allow.is_empty() && config.policy.deny.is_empty());
 }
 
 #[test]
 fn patience_is_at_least_the_window() {
     let config = config(&["--window", "30s", "--patience", "30s"]).unwrap();
-    assert_eq!(config.patience.as_secs(), 30);
+    assert_eq!(config.policy.patience.as_secs(), 30);
     refused(&["--patience", "4s"], "at least --window");
     refused(&["--patience", "2h"], "at most 1h");
 }
 
 #[test]
 fn hashing_is_acted_on_only_if_asked() {
-    assert_eq!(config(&[]).unwrap().act_on, ActOn::Miner);
+    assert_eq!(config(&[]).unwrap().policy.act_on, ActOn::Miner);
     let asked = config(&["--act-on", "hashing"]).unwrap();
-    assert_eq!(asked.act_on, ActOn::Hashing);
+    assert_eq!(asked.policy.act_on, ActOn::Hashing);
 }
 
 #[test]
 fn many_cores_may_be_asked_for() {
-    assert!((config(&["--min-cpu", "250%"]).unwrap().min_cpu - 2.5).abs() < 1e-9);
+    assert!((config(&["--min-cpu", "250%"]).unwrap().policy.min_cpu - 2.5).abs() < 1e-9);
 }
 
 #[test]
@@ -202,7 +202,12 @@ fn lists_are_split_at_commas_but_not_inside_a_glob() {
         "user=root,exe=/bin/{a,b},,exe=/x/[,]y,exe=/c\\,d",
     ])
     .unwrap();
-    let texts: Vec<_> = config.allow.iter().map(|rule| rule.text.as_str()).collect();
+    let texts: Vec<_> = config
+        .policy
+        .allow
+        .iter()
+        .map(|rule| rule.text.as_str())
+        .collect();
     assert_eq!(
         texts,
         ["user=root", "exe=/bin/{a,b}", "exe=/x/[,]y", "exe=/c\\,d"]

@@ -1,10 +1,11 @@
 //! Bans, as far as they are about processes: who is condemned with its image, and
 //! what is done about a process that executes a copy of one.
 
-use super::{Daemon, monotonic_ns, rules::matches};
+use super::{Daemon, monotonic_ns};
 use crate::{
     action::ban::{Condemned, Report},
     collector::Subject,
+    court::rules::matches,
     digest::Digest,
     event::Process,
     host::{self, Image},
@@ -94,7 +95,7 @@ impl Daemon {
                 }
                 let family = subject.case.family;
                 let listed = self.reputation.allow_list();
-                subject.case.allowed = matches(&self.config.allow, subject, family, digest)
+                subject.case.allowed = matches(&self.config.policy.allow, subject, family, digest)
                     || digest.is_some_and(|digest| listed.get(&digest).is_some());
                 subject.case.banned = true;
                 self.act(process, monotonic_ns());

@@ -6,7 +6,10 @@ use super::{
     miners,
     parts::{UtcTime, ago, bar, duration, grouped, mix_bar, mix_text, percent, plot},
 };
-use crate::view::{Counts, Deed, Finding, Row, Stolen, View};
+use crate::{
+    profile::cost,
+    view::{Counts, Deed, Finding, Row, Stolen, View},
+};
 
 /// Digits of a container's id that are shown, as its runtime does.
 const SHORT_ID: usize = 12;
@@ -45,7 +48,7 @@ pub(super) fn summary(view: &View) -> Markup {
                     p { "taking " strong { (percent(cores)) } " of a core" }
                 }
             }
-            (stolen(&view.stolen))
+            (stolen(&view.stolen, view.core_hour_cost))
             div.card {
                 h2 { "Found" }
                 p.big {
@@ -78,7 +81,7 @@ pub(super) fn summary(view: &View) -> Markup {
 }
 
 /// What was taken since unjack started, by family.
-fn stolen(stolen: &[Stolen]) -> Markup {
+fn stolen(stolen: &[Stolen], core_hour_cost: Option<f64>) -> Markup {
     let total: f64 = stolen.iter().map(|taken| taken.stolen_seconds).sum();
     let allowed: f64 = stolen.iter().map(|taken| taken.allowed_seconds).sum();
     let mut families: Vec<&Stolen> = stolen.iter().collect();
@@ -96,6 +99,9 @@ fn stolen(stolen: &[Stolen]) -> Markup {
                         li { strong { (taken.family) } " " (duration(taken.stolen_seconds)) }
                     }
                 }
+            }
+            @if let Some(rate) = core_hour_cost {
+                p { "which cost " strong { (format!("{:.2}", cost(total, rate))) } ", at " (rate) " an hour of a core" }
             }
             @if allowed > 0.0 { p { "and " (duration(allowed)) " that is allowed" } }
         }

@@ -167,12 +167,14 @@ fn a_miner_is_told_with_its_verdict_family_and_evidence() {
             stolen_seconds: 125.0,
             allowed_seconds: 3.0,
         }],
+        core_hour_cost: Some(7.2),
         ..View::default()
     };
     let page = drawn(&view);
     check_has(
         &page,
         &[
+            "which cost <strong>0.25</strong>, at 7.2 an hour",
             "<title>1 miner – ",
             "<tbody id=\"p-7-5\" class=\"bad\">",
             "<tbody id=\"p-8-5\" class=\"calm\">",

@@ -9,7 +9,7 @@ use crate::{
 
 /// Whether any rule is about this process, whose image has this digest as far as
 /// that is known.
-pub(super) fn matches(
+pub(crate) fn matches(
     rules: &[Rule],
     subject: &mut Subject,
     family: &str,
