@@ -7,19 +7,25 @@
 
 mod bans;
 mod contacts;
-mod groups;
+mod energy;
 mod incidents;
 mod judge;
 mod orders;
+mod recording;
 mod reputation;
 mod respond;
-mod rules;
 mod show;
 mod stratum;
 mod tell;
 mod teller;
 
-use std::{io, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::{
@@ -28,23 +34,25 @@ use tokio::{
 };
 
 use self::{
-    contacts::Contacts, groups::Groups, incidents::Incidents, judge::count_stolen, orders::Orders,
+    contacts::Contacts, energy::Energy, incidents::Incidents, judge::count_stolen, orders::Orders,
     reputation::Reputation, show::Show, stratum::Stratum, teller::Teller,
 };
 use crate::{
     action::{ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
     collector::Collector,
     config::{Config, Rule},
+    court::Court,
     event::{self, Event},
     hook::Hooks,
+    host::container::Containers,
     isa::Arch,
     journal::Format,
     metrics::Metrics,
     notify,
     probe::{ProbeError, Probes, Settings},
+    record::{self, writer::Writer},
     reputation::Lists,
     score::{Model, ModelError},
-    verdict::Thresholds,
     view::{Board, Recent},
     web::{
         Health, Server, Web,
@@ -94,6 +102,14 @@ pub enum DaemonError {
         /// Why not.
         source: io::Error,
     },
+    /// The file of `--record`.
+    #[error("cannot record in {}: {source}; name another --record, or none", path.display())]
+    Record {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The runtime.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
@@ -129,14 +145,21 @@ pub async fn run(
             tracing::info!("metrics are served on {scheme}://{address}{path}");
         }
     }
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"))?.with_groups(config.web.groups);
+    let mut metrics = Metrics::new(env!("CARGO_PKG_VERSION"))?.with_groups(config.web.groups);
+    if let Some(rate) = config.policy.core_hour_cost {
+        metrics = metrics.with_cost(rate)?;
+    }
+    let energy = Energy::find();
+    if energy.is_known() {
+        metrics = metrics.with_energy()?;
+    }
     let metrics = Arc::new(metrics);
     let response = &metrics.response;
     let incidents = Incidents::new(&config.extras, response.clone())?;
     let reputation = Reputation::new(
         config.extras.lists.clone(),
         lists,
-        (&config.allow, &config.deny),
+        (&config.policy.allow, &config.policy.deny),
         response.clone(),
     );
     let hook = config.extras.hook.clone();
@@ -145,7 +168,7 @@ pub async fn run(
     let mut probes = Probes::attach(Settings {
         pools: config.extras.lists.pools.is_some(),
         block_pools: config.extras.block_pools,
-        ..Settings::new(None, config.sample_hz, config.window)
+        ..Settings::new(None, config.sample_hz, config.policy.window)
     })?;
     probes.list_pools(reputation.pools().compiled())?;
     let bans = Bans::start(
@@ -164,7 +187,11 @@ pub async fn run(
     let server = Server::start(sockets, state, secured, web.file)?;
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
-    let extras = (incidents, reputation, hooks, bans);
+    let recording = match &config.record {
+        Some((path, max_size)) => Some(recording(path, *max_size, &config)?),
+        None => None,
+    };
+    let extras = (incidents, reputation, hooks, bans, recording, energy);
     let shown = (
         metrics,
         Arc::clone(&health),
@@ -186,28 +213,56 @@ pub async fn run(
     daemon.incidents.finish();
     daemon.tell_evidence();
     health.attach(false);
-    let Daemon { server, probes, .. } = daemon;
+    let Daemon {
+        server,
+        probes,
+        collector,
+        recording,
+        ..
+    } = daemon;
+    if let Some(recording) = recording {
+        let lost = probes.stats().map_or(0, |stats| stats.samples_lost);
+        recording.finish(lost + collector.forgotten);
+    }
     drop(probes);
     server.stop();
     Ok(())
 }
 
+/// What goes with verdicts.
+type Extras = (
+    Incidents,
+    Reputation,
+    Option<Hooks>,
+    Bans,
+    Option<Writer>,
+    Energy,
+);
+
+/// Begins the recording of `--record`.
+fn recording(path: &Path, max_size: u64, config: &Config) -> Result<Writer, DaemonError> {
+    let thresholds = config.policy.thresholds();
+    let header = record::header(config.sample_hz, &thresholds, monotonic_ns());
+    Writer::create(path, &header, max_size).map_err(|source| DaemonError::Record {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 struct Daemon {
     config: Config,
-    thresholds: Thresholds,
-    model: Model,
+    court: Court,
     teller: Teller,
     metrics: Arc<Metrics>,
     probes: Probes,
     collector: Collector,
-    groups: Groups,
-    ticks: u32,
     orders: Orders,
     incidents: Incidents,
     reputation: Reputation,
     contacts: Contacts,
     stratum: Stratum,
     hooks: Option<Hooks>,
+    containers: Containers,
     breaker: Breaker,
     health: Arc<Health>,
     recent: Recent,
@@ -216,6 +271,9 @@ struct Daemon {
     /// The rules of `--allow`, for whoever carries out an order.
     allow: Arc<[Rule]>,
     bans: Bans,
+    /// What is judged, for `unjack replay`.
+    recording: Option<Writer>,
+    energy: Energy,
     /// Of the probes' counters, as of the last tick.
     small_exit_ns: u64,
 }
@@ -228,19 +286,12 @@ impl Daemon {
         teller: Teller,
         (metrics, health, show, server): (Arc<Metrics>, Arc<Health>, Show, Server),
         probes: Probes,
-        (incidents, reputation, hooks, bans): (Incidents, Reputation, Option<Hooks>, Bans),
+        (incidents, reputation, hooks, bans, recording, energy): Extras,
     ) -> Self {
         Self {
-            collector: Collector::new(arch, nanoseconds(config.patience))
+            collector: Collector::new(arch, nanoseconds(config.policy.patience))
                 .group_by(config.web.group_by),
-            thresholds: Thresholds {
-                min_cpu: config.min_cpu,
-                min_score: config.min_score,
-                window_ns: nanoseconds(config.window),
-                patience_ns: nanoseconds(config.patience),
-            },
-            groups: Groups::new(config.sample_hz),
-            ticks: 0,
+            court: Court::new(model, config.policy.thresholds(), config.sample_hz),
             orders: Orders::new(
                 Keeper::new(
                     Store::new(config.response.state_dir.clone()),
@@ -252,19 +303,21 @@ impl Daemon {
                 config.response.max_kills,
                 config.response.max_kills_per_image,
             ),
-            allow: config.allow.clone().into(),
+            allow: config.policy.allow.clone().into(),
             incidents,
             reputation,
             contacts: Contacts::default(),
-            stratum: Stratum::new(metrics.traffic.clone()),
+            stratum: Stratum::new(config.extras.stratum, metrics.traffic.clone()),
             health,
             recent: Recent::default(),
             show,
             server,
             hooks,
             bans,
+            recording,
+            energy,
+            containers: Containers::of_host(config.extras.container_dirs.clone()),
             config,
-            model,
             teller,
             metrics,
             probes,
@@ -300,7 +353,7 @@ impl Daemon {
     fn drain(&mut self) {
         let (collector, metrics) = (&mut self.collector, &self.metrics);
         let (contacts, stratum) = (&mut self.contacts, &mut self.stratum);
-        let reputation = &mut self.reputation;
+        let (reputation, recording) = (&mut self.reputation, &mut self.recording);
         self.probes
             .drain(DRAIN_LIMIT, |record| match event::decode(record) {
                 Ok(Event::Connect(process, contact)) => {
@@ -312,7 +365,11 @@ impl Daemon {
                     if let Event::Exec { process, .. } = event {
                         reputation.executes(process);
                     }
-                    if let Some((mut subject, cpu_ns)) = collector.take(&event) {
+                    let left = match recording {
+                        Some(recording) => recording.tape.take_in(collector, &event),
+                        None => collector.take(&event),
+                    };
+                    if let Some((mut subject, cpu_ns)) = left {
                         count_stolen(metrics, &mut subject, cpu_ns);
                     }
                 }
@@ -359,15 +416,6 @@ impl Daemon {
         if let Err(error) = self.probes.list_pools(self.reputation.pools().compiled()) {
             tracing::error!("the list of pools is not whole in the kernel: {error}");
         }
-    }
-}
-
-/// A denied process may have no family; as a label it must have one.
-fn family_label(family: &'static str) -> &'static str {
-    if family.is_empty() {
-        "unknown-pow"
-    } else {
-        family
     }
 }
 

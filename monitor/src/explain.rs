@@ -15,7 +15,10 @@ use crate::{
     collector::{Collector, HotCode, Subject},
     daemon::monotonic_ns,
     event::{self, Event, Process},
-    host::{LookError, Seen},
+    host::{
+        LookError, Seen,
+        container::{Containers, Home},
+    },
     isa::{Arch, Mix},
     journal::Quoted,
     probe::{ProbeError, Probes, Settings},
@@ -83,6 +86,9 @@ pub struct Explanation {
     pub comm: String,
     /// Path of its image, cleaned.
     pub exe: String,
+    /// Its unit, container and pod.
+    #[serde(flatten)]
+    pub home: Home,
     /// Samples taken.
     pub samples: u32,
     /// Instructions decoded.
@@ -221,6 +227,7 @@ pub fn explain(
     });
     let subject = found.unwrap_or(&mut unseen);
     let facts = seen.facts().map_err(look)?;
+    let (home, _) = Containers::of_host(Vec::new()).home(&facts.identity, Instant::now());
     let summary = subject.summary(0);
     let assessment = model.assess(&summary);
     let evidence = model.evidence(&summary);
@@ -233,6 +240,7 @@ pub fn explain(
     Ok(Explanation {
         comm: facts.comm,
         exe: facts.exe,
+        home,
         start_time: start_ticks,
         threads: threads.collect(),
         hot_code: subject.hot_code(arch, &summary),
@@ -275,6 +283,7 @@ fn report(
         start_time: 0,
         comm: String::new(),
         exe: String::new(),
+        home: Home::default(),
         samples: summary.samples,
         instructions: summary.mix.total(),
         mix: shares(&summary.mix),
@@ -322,6 +331,9 @@ impl Explanation {
             Quoted(&self.exe),
             Quoted(&self.comm)
         );
+        if !self.home.is_empty() {
+            let _ = writeln!(text, "\nIt is in {}.", self.home);
+        }
         let _ = writeln!(
             text,
             "\nscore {:.2}{family} (hashing {:.2}), {:.1} % of a core over {:.1} s, {} samples, {} instructions\n",

@@ -9,15 +9,15 @@ use clap::Parser as _;
 use monitor::{
     action::ban::list,
     cli::{
-        BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, RunArgs,
-        SelftestArgs, TopArgs,
+        BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, ReplayArgs,
+        RunArgs, SelftestArgs, TopArgs,
     },
-    config::Config,
+    config::{self, Config},
     daemon, doctor,
     exit::Failure,
     explain,
     journal::Format,
-    record, release,
+    record, release, replay,
     reputation::Lists,
     selftest, top,
     verdict::Thresholds,
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Explain(args) => explain(&args),
         Command::Record(args) => record(&args),
+        Command::Replay(args) => replay(&args),
         Command::Bans(args) => bans(&args),
         Command::Doctor(args) => doctor(&args),
         Command::Selftest(args) => selftest(&args),
@@ -85,18 +86,34 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     doctor::preflight()?;
     let RecordArgs {
         file,
+        max_size,
         duration,
         samples,
         command,
     } = args;
-    let windows = record::record(
-        file,
-        samples.as_deref(),
-        *duration,
-        Thresholds::DEFAULT,
+    let wish = record::Wish {
+        path: file,
+        samples: samples.as_deref(),
+        duration: *duration,
+        max_size: *max_size,
         command,
-    )?;
-    eprintln!("unjack: {windows} windows recorded in {}", file.display());
+    };
+    let recorded = record::record(wish, Thresholds::DEFAULT)?;
+    eprintln!("unjack: {recorded} in {}", file.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let config = config::Replay::from_cli(args, &passwd)?;
+    let lists = Lists::read(&config.lists)?;
+    let report = replay::file(&args.file, &config, &lists)?;
+    let text = if args.json {
+        serde_json::to_string(&report).map_err(io::Error::from)? + "\n"
+    } else {
+        report.render()
+    };
+    io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,7 +9,7 @@
 //! |---|---|
 //! | processes | [`MAX_ROWS`]: all that have a verdict or are suspected, then those that burn most |
 //! | seconds of a process's history | [`HISTORY`] |
-//! | findings, and deeds of each | [`MAX_FINDINGS`], [`MAX_DEEDS`]: the oldest go first |
+//! | findings, and deeds of each | [`MAX_FINDINGS`], [`MAX_DEEDS`]: the oldest go first, and miners last |
 //! | lines of evidence | [`MAX_LINES`] each |
 //!
 //! What does not fit is counted, and shown as a number.
@@ -47,6 +47,8 @@ pub struct View {
     pub health: Health,
     /// What miners took, by family; families of which there is nothing are absent.
     pub stolen: Vec<Stolen>,
+    /// What an hour of one core costs, if that is known.
+    pub core_hour_cost: Option<f64>,
     /// Who burns now: suspects first, then by burn.
     pub processes: Vec<Row>,
     /// How many more burn and are not among them.

@@ -5,7 +5,7 @@ use std::{fmt::Display, path::PathBuf, time::Duration};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::{Config, Extras, Response, Rule, Web};
+use super::{Config, Extras, Policy, Response, Rule, Web};
 use crate::{
     action::ban, evidence::store::Limits, hook, metrics::GroupLimits, reputation::Files,
     text::clean,
@@ -31,16 +31,21 @@ impl Config {
         let Self {
             action,
             response,
-            min_cpu,
-            min_score,
-            window,
-            patience,
-            act_on,
+            policy:
+                Policy {
+                    min_cpu,
+                    min_score,
+                    window,
+                    patience,
+                    act_on,
+                    allow,
+                    deny,
+                    core_hour_cost,
+                },
             grace,
             ban,
-            allow,
-            deny,
             extras,
+            record,
             sample_hz,
             web,
         } = self;
@@ -66,6 +71,12 @@ impl Config {
         list.add("--ban-with", name(with));
         list.add("--pin-dir", dir.display());
         list.extras(extras);
+        let cost = core_hour_cost.map(|cost| cost.to_string());
+        list.add("--core-hour-cost", cost.unwrap_or_default());
+        list.add("--record", path(record.as_ref().map(|(path, _)| path)));
+        if let Some((_, size)) = record {
+            list.add("--record-max-size", format!("{} MiB", size >> 20));
+        }
         list.add("--sample-hz", sample_hz);
         list.web(web);
         list.0
@@ -113,6 +124,8 @@ impl List {
                     resolve,
                 },
             block_pools,
+            stratum,
+            container_dirs,
             hook,
         } = extras;
         let directory = evidence.as_ref().map(|(directory, _)| directory);
@@ -126,6 +139,8 @@ impl List {
         self.add("--pools", path(pools.as_ref()));
         self.add("--pools-resolve", yes(*resolve));
         self.add("--block-pools", yes(*block_pools));
+        self.add("--no-stratum", yes(!stratum));
+        self.add("--container-dir", paths(container_dirs));
         let program = hook.as_ref().map(|hook| &hook.program);
         self.add("--on-verdict", path(program));
         if let Some(hook::Policy {
@@ -244,7 +259,14 @@ mod tests {
     /// Every flag of `unjack run` is there, once what it depends on is given.
     #[test]
     fn no_flag_is_missing() {
-        let flags = ["--on-verdict", "/h", "--evidence-dir", "/e"];
+        let flags = [
+            "--on-verdict",
+            "/h",
+            "--evidence-dir",
+            "/e",
+            "--record",
+            "/r",
+        ];
         let told = settings(&flags);
         let command = Cli::command();
         let run = command.find_subcommand("run").unwrap();

@@ -38,8 +38,8 @@ impl Daemon {
         let (contacts, stratum) = (&self.contacts, &self.stratum);
         let (mut processes, processes_left_out) = rows(
             &mut self.collector,
-            &self.model,
-            &self.thresholds,
+            self.court.model(),
+            self.court.thresholds(),
             now_ns,
             |process, summary| {
                 summary.pool = contacts.get(process).is_some();
@@ -66,6 +66,7 @@ impl Daemon {
             host: Host::this(self.show.begun.elapsed()),
             health: self.health.shown(now_ns),
             stolen: self.metrics.stolen(),
+            core_hour_cost: self.config.policy.core_hour_cost,
             processes,
             processes_left_out,
             findings,

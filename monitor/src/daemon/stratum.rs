@@ -74,6 +74,8 @@ struct Socket {
 /// Suspects, their sockets, and what was heard on them.
 #[derive(Debug)]
 pub(super) struct Stratum {
+    /// Anybody's traffic is looked at.
+    enabled: bool,
     suspects: HashMap<Process, Suspect>,
     sockets: HashMap<u64, Socket>,
     heard: HashMap<Process, Heard>,
@@ -85,8 +87,9 @@ pub(super) struct Stratum {
 }
 
 impl Stratum {
-    pub(super) fn new(metrics: Traffic) -> Self {
+    pub(super) fn new(enabled: bool, metrics: Traffic) -> Self {
         Self {
+            enabled,
             suspects: HashMap::new(),
             sockets: HashMap::new(),
             heard: HashMap::new(),
@@ -103,7 +106,7 @@ impl Stratum {
 
     /// Somebody is suspected, at this moment.
     pub(super) fn suspect(&mut self, process: Process, cores: f64, now_ns: u64) {
-        if self.was_heard(process) {
+        if !self.enabled || self.was_heard(process) {
             return;
         }
         let suspect = self.suspects.entry(process).or_default();

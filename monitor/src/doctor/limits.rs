@@ -33,8 +33,10 @@ pub(super) fn cpu_controller(mountinfo: &str, controllers: Option<&str>) -> Chec
     const NAME: &str = "cpu controller";
     let first = mounts(mountinfo)
         .find(|(_, kind, options)| *kind == "cgroup" && options.split(',').any(|o| o == "cpu"));
-    let unified =
-        controllers.is_some_and(|list| list.split_whitespace().any(|controller| controller == "cpu"));
+    let unified = controllers.is_some_and(|list| {
+        list.split_whitespace()
+            .any(|controller| controller == "cpu")
+    });
     match first {
         Some((point, ..)) => Check::ok(NAME, format!("v1, at {point}")),
         None if unified => Check::ok(NAME, "v2"),

@@ -203,9 +203,17 @@ fn sampling_rates() {
 fn cpu_controllers() {
     const V1: &str = "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct";
     const OTHER: &str = "32 31 0:29 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset";
-    check(&cpu_controller(V1, None), Status::Ok, "v1, at /sys/fs/cgroup/cpu");
+    check(
+        &cpu_controller(V1, None),
+        Status::Ok,
+        "v1, at /sys/fs/cgroup/cpu",
+    );
     check(&cpu_controller("", Some("cpuset cpu io")), Status::Ok, "v2");
-    check(&cpu_controller(OTHER, Some("cpuset io")), Status::Warn, "throttled");
+    check(
+        &cpu_controller(OTHER, Some("cpuset io")),
+        Status::Warn,
+        "throttled",
+    );
     check(&cpu_controller("", None), Status::Warn, "none");
 }
 

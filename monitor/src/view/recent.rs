@@ -38,6 +38,8 @@ pub struct Finding {
     pub exe: String,
     /// The name it gave itself.
     pub comm: String,
+    /// The container, unit and pod it belongs to, in words; empty if there is none.
+    pub home: String,
     /// `miner`, `hashing`, or `banned` for an image that is refused.
     pub verdict: String,
     /// Family of hash algorithm.
@@ -129,6 +131,7 @@ impl Recent {
             cpu_percent,
             burn_seconds,
             evidence,
+            home,
         } = event;
         let same = |old: &Finding| {
             old.pid == *pid && old.start_time == Some(*start_time) && old.verdict == *verdict
@@ -142,6 +145,7 @@ impl Recent {
             thread: *thread,
             exe: exe.clone().unwrap_or_default(),
             comm: comm.clone(),
+            home: home.to_string(),
             verdict: (*verdict).to_owned(),
             family: (*family).to_owned(),
             score: *score,
@@ -234,7 +238,10 @@ impl Recent {
 
     fn push(&mut self, finding: Finding) {
         if self.findings.len() == MAX_FINDINGS {
-            self.findings.pop_front();
+            // Honest hashing by the dozen is no way to push a miner out.
+            let other = |finding: &Finding| finding.verdict != "miner";
+            let least = self.findings.iter().position(other).unwrap_or(0);
+            self.findings.remove(least);
             self.forgotten += 1;
         }
         self.findings.push_back(finding);

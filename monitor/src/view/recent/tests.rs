@@ -1,5 +1,5 @@
 use super::*;
-use crate::{config::Action, journal::Outcome};
+use crate::{config::Action, host::container::Home, journal::Outcome};
 
 fn verdict(pid: u32, start_time: u64, score: f64) -> Event {
     Event::Verdict(VerdictEvent {
@@ -14,6 +14,7 @@ fn verdict(pid: u32, start_time: u64, score: f64) -> Event {
         cpu_percent: 99.0,
         burn_seconds: 5.0,
         evidence: (0..100).map(|n| format!("for: {n}")).collect(),
+        home: Home::default(),
     })
 }
 
@@ -113,6 +114,25 @@ fn a_ban_that_is_hit_again_and_again_is_one_finding() {
 }
 
 #[test]
+fn much_honest_hashing_does_not_push_out_a_miner() {
+    let hashing = |pid| match verdict(pid, 1, 0.1) {
+        Event::Verdict(event) => Event::Verdict(VerdictEvent {
+            verdict: "hashing",
+            ..event
+        }),
+        other => other,
+    };
+    let recent = hear(
+        [verdict(7, 1, 0.9)]
+            .into_iter()
+            .chain((100..200).map(hashing)),
+    );
+    assert_eq!(pids(&recent).last(), Some(&7));
+    assert_eq!(pids(&recent).first(), Some(&199));
+    assert_eq!(recent.forgotten(), 51);
+}
+
+#[test]
 fn the_oldest_goes_first_and_is_counted() {
     let many = u32::try_from(MAX_FINDINGS).unwrap() + 3;
     let mut recent = hear((0..many).map(|pid| verdict(pid, 1, 0.9)));
@@ -124,5 +144,5 @@ fn the_oldest_goes_first_and_is_counted() {
     }
     let newest = recent.findings().next().unwrap();
     assert_eq!(newest.deeds.len(), MAX_DEEDS);
-    assert_eq!(newest.deeds[0].seconds, 12.0);
+    assert!((newest.deeds[0].seconds - 12.0).abs() < 1e-9);
 }
