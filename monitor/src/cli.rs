@@ -84,7 +84,7 @@ pub enum Command {
     /// Who burns, who mines, and what each executes: a list that can be sorted,
     /// and details of one process. It has probes of its own and only looks: no
     /// action, no endpoint, and an unjack that runs beside it is not disturbed.
-    /// Keys are on the last line; q leaves. Colours are left out if NO_COLOR is
+    /// Keys are on the last line; q leaves. Colours are left out if `NO_COLOR` is
     /// set, and all but ASCII if the locale is not of UTF-8.
     Top(TopArgs),
     /// Record what processes execute, as numbers in a file

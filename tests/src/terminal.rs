@@ -148,6 +148,7 @@ impl Terminal {
     /// # Panics
     ///
     /// When it does not within `limit`, with the screen.
+    #[must_use]
     pub fn wait_for(&self, text: &str, limit: Duration) -> String {
         eventually(&format!("{text:?} on the screen"), limit, || {
             let screen = self.screen();

@@ -61,6 +61,8 @@ fn hash(header: &mut [u8; HEADER], nonce: u32) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     /// Block 125552 of Bitcoin's main chain, as the protocol's documentation
@@ -78,9 +80,12 @@ mod tests {
         let nonce = u32::from_le_bytes(header[NONCE..].try_into().unwrap());
         let mut hash = hash(&mut header, nonce);
         hash.reverse();
-        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut hex = String::new();
+        for byte in hash {
+            write!(hex, "{byte:02x}").unwrap();
+        }
         assert_eq!(
-            hash,
+            hex,
             "00000000000000001e8d6829a8a21adc5d38d0a473b144b6765798e61f98bd1d"
         );
     }

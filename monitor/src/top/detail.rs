@@ -23,15 +23,15 @@ use crate::{
 /// Blanks before the lines of a section.
 const INDENT: usize = 2;
 /// Columns of the mix that no bar is in.
-const MIX_TEXT: usize = 24;
+const MIX_TEXT: u16 = 24;
 /// Columns of the longest bar.
-const LONGEST_BAR: usize = 40;
+const LONGEST_BAR: u16 = 40;
 
 /// Draws the chosen process: on a wide screen in two columns.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &mut State, theme: Theme) {
     let Some(row) = state.chosen_row() else {
         let text = "it is gone, or burns nothing any more; Esc goes back";
-        return frame.render_widget(Paragraph::new(text).style(theme.quiet()), area);
+        return frame.render_widget(Paragraph::new(text).style(Theme::quiet()), area);
     };
     let none = Detail::default();
     let more = state.shot.detail.as_ref().unwrap_or(&none);
@@ -41,13 +41,12 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &mut State, theme: 
         top,
     );
     let columns = if area.width >= WIDE {
-        let [left, gap, right] = Layout::horizontal([
-            Constraint::Length(MIX_TEXT as u16 + LONGEST_BAR as u16),
+        let [left, _, right] = Layout::horizontal([
+            Constraint::Length(MIX_TEXT + LONGEST_BAR),
             Constraint::Length(2),
             Constraint::Min(0),
         ])
         .areas(below);
-        let _blank = gap;
         vec![
             (
                 left,
@@ -121,7 +120,10 @@ fn head(row: &Row, width: usize, theme: Theme) -> Vec<Line<'static>> {
     ];
     for (what, part) in parts {
         if let Some(part) = part {
-            place.push_str(&format!("  {what} {}", glyphs::begin(part, 40)));
+            place.push_str("  ");
+            place.push_str(what);
+            place.push(' ');
+            place.push_str(&glyphs::begin(part, 40));
         }
     }
     place.push_str("  cgroup ");
@@ -145,13 +147,13 @@ fn head(row: &Row, width: usize, theme: Theme) -> Vec<Line<'static>> {
                 &exe,
                 room.saturating_sub(calls.chars().count()).max(room / 2),
             )),
-            Span::styled(calls, theme.quiet()),
+            Span::styled(calls, Theme::quiet()),
         ]),
         Line::styled(glyphs::begin(&numbers, width), theme.tone(tone(row))),
         Line::raw(glyphs::begin(&place, width)),
         Line::from(vec![
             Span::raw(spark),
-            Span::styled(format!("  of {most:.0} %"), theme.quiet()),
+            Span::styled(format!("  of {most:.0} %"), Theme::quiet()),
         ]),
         Line::default(),
     ]
@@ -171,7 +173,7 @@ fn evidence(row: &Row, width: u16, theme: Theme) -> Vec<Line<'static>> {
         let style = if text.starts_with("for") {
             theme.tone(tone(row))
         } else {
-            theme.quiet()
+            Theme::quiet()
         };
         // Beyond "against: ".
         for line in glyphs::wrap(text, width, 5) {
@@ -183,7 +185,7 @@ fn evidence(row: &Row, width: u16, theme: Theme) -> Vec<Line<'static>> {
 
 fn mix(row: &Row, width: u16, theme: Theme) -> Vec<Line<'static>> {
     let mut lines = vec![section("INSTRUCTIONS", theme)];
-    let room = usize::from(width).saturating_sub(MIX_TEXT).min(LONGEST_BAR);
+    let room = usize::from(width.saturating_sub(MIX_TEXT).min(LONGEST_BAR));
     let largest = row.mix.first().map_or(1.0, |part| part.share);
     if row.mix.is_empty() {
         lines.push(Line::raw("  none yet"));
@@ -214,7 +216,7 @@ fn code(detail: &Detail, width: u16, theme: Theme) -> Vec<Line<'static>> {
     }
     for instruction in instructions {
         let text = glyphs::begin(instruction, width.saturating_sub(INDENT));
-        lines.push(Line::styled(format!("    {text}"), theme.quiet()));
+        lines.push(Line::styled(format!("    {text}"), Theme::quiet()));
     }
     lines
 }
@@ -225,7 +227,7 @@ fn threads(detail: &Detail, theme: Theme) -> Vec<Line<'static>> {
     }
     let mut lines = vec![
         section("THREADS", theme),
-        Line::styled("  id        samples  hashing", theme.quiet()),
+        Line::styled("  id        samples  hashing", Theme::quiet()),
     ];
     for thread in &detail.threads {
         let ThreadMix {

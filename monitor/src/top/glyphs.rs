@@ -77,7 +77,7 @@ impl Theme {
         self.fg(Color::Cyan).add_modifier(Modifier::BOLD)
     }
 
-    pub(super) fn quiet(self) -> Style {
+    pub(super) fn quiet() -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }
 
@@ -85,7 +85,7 @@ impl Theme {
         self.fg(Color::Red).add_modifier(Modifier::BOLD)
     }
 
-    pub(super) fn chosen(self) -> Style {
+    pub(super) fn chosen() -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
@@ -97,7 +97,7 @@ impl Theme {
             "aes" | "sha" | "clmul" => self.fg(Color::Magenta),
             "add" | "multiply" => self.fg(Color::Yellow),
             "float" | "rounding" | "prefetch" | "shuffle" => self.fg(Color::Blue),
-            _ => self.quiet(),
+            _ => Self::quiet(),
         }
     }
 

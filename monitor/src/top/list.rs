@@ -41,7 +41,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, theme: Theme) {
     } else {
         table(frame, body, state, theme);
     }
-    let keys = keys(state, usize::from(foot.width), theme);
+    let keys = keys(state, usize::from(foot.width));
     frame.render_widget(Paragraph::new(keys), foot);
 }
 
@@ -88,11 +88,11 @@ fn title<'a>(state: &State, width: usize, theme: Theme) -> Line<'a> {
         Span::raw(glyphs::begin(&host.name, 24)),
         Span::styled(
             format!("Linux {}", glyphs::begin(&host.kernel, 24)),
-            theme.quiet(),
+            Theme::quiet(),
         ),
         Span::styled(
             format!("up {}", glyphs::span(host.uptime_seconds)),
-            theme.quiet(),
+            Theme::quiet(),
         ),
     ];
     fit(parts, width)
@@ -143,7 +143,7 @@ fn probes<'a>(view: &View, width: usize, theme: Theme) -> Line<'a> {
     } else {
         bad
     };
-    let small = small.into_iter().filter_map(told(theme.quiet()));
+    let small = small.into_iter().filter_map(told(Theme::quiet()));
     let attached = std::iter::once(Span::raw(attached));
     fit(attached.chain(health).chain(small), width)
 }
@@ -175,18 +175,18 @@ fn totals<'a>(view: &View, width: usize, theme: Theme) -> Line<'a> {
             format!("stolen: {stolen:.1} CPU s"),
             style(usize::from(stolen > 0.0), Tone::Miner),
         ),
-        Span::styled(format!("{} more", view.processes_left_out), theme.quiet()),
+        Span::styled(format!("{} more", view.processes_left_out), Theme::quiet()),
     ];
     let all = parts.len() - usize::from(view.processes_left_out == 0);
     fit(parts.into_iter().take(all), width)
 }
 
-fn keys<'a>(state: &State, width: usize, theme: Theme) -> Line<'a> {
+fn keys<'a>(state: &State, width: usize) -> Line<'a> {
     let key = |key: &str, what: &str, on: bool| {
         let style = if on {
             Style::new().add_modifier(Modifier::BOLD | Modifier::UNDERLINED)
         } else {
-            theme.quiet()
+            Theme::quiet()
         };
         Span::styled(format!("{key} {what}"), style)
     };
@@ -359,7 +359,7 @@ fn table(frame: &mut Frame<'_>, area: Rect, state: &mut State, theme: Theme) {
     let rows = &state.shot.view.processes;
     if rows.is_empty() {
         let text = "nobody burns any CPU time yet";
-        return frame.render_widget(Paragraph::new(text).style(theme.quiet()), area);
+        return frame.render_widget(Paragraph::new(text).style(Theme::quiet()), area);
     }
     let wide = usize::from(area.width >= WIDE);
     let columns = COLUMNS.map(|column| (column, column.widths[wide]));
@@ -404,7 +404,7 @@ fn table(frame: &mut Frame<'_>, area: Rect, state: &mut State, theme: Theme) {
     let widths = widths.chain([Constraint::Min(0)]);
     let table = Table::new(body, widths)
         .header(TableRow::new(titles).style(theme.heading()))
-        .row_highlight_style(theme.chosen());
+        .row_highlight_style(Theme::chosen());
     frame.render_stateful_widget(table, area, &mut state.table);
 }
 

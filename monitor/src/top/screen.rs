@@ -59,7 +59,7 @@ impl Screen {
     ///
     /// # Errors
     /// The terminal is gone.
-    pub(super) fn input(&self, limit: Duration) -> io::Result<Input> {
+    pub(super) fn input(limit: Duration) -> io::Result<Input> {
         if !event::poll(limit.min(LOOK))? {
             return Ok(Input::None);
         }
@@ -113,19 +113,19 @@ mod tests {
             .env(INSIDE, "1")
             .output()
             .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        let (left, told) = (text.find("\x1b[?1049l"), text.find("on purpose"));
-        assert!(text.contains("\x1b[?1049h"), "it was taken: {text:?}");
+        let screen = String::from_utf8_lossy(&output.stdout);
+        let (left, told) = (screen.find("\x1b[?1049l"), screen.find("on purpose"));
+        assert!(screen.contains("\x1b[?1049h"), "it was taken: {screen:?}");
         assert!(
             left.is_some() && left < told,
-            "told where it is read: {text:?}"
+            "told where it is read: {screen:?}"
         );
-        let modes: Vec<&str> = text
+        let modes: Vec<&str> = screen
             .lines()
             .filter(|line| line.contains("icanon"))
             .collect();
-        assert_eq!(modes.len(), 2, "{text:?}");
+        assert_eq!(modes.len(), 2, "{screen:?}");
         assert_eq!(modes[0], modes[1]);
-        assert!(!modes[1].contains("-icanon"), "{text:?}");
+        assert!(!modes[1].contains("-icanon"), "{screen:?}");
     }
 }

@@ -13,6 +13,10 @@ const PAGE: i32 = 10;
 
 /// The screen's state.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key's own, and any go together"
+)]
 pub(super) struct State {
     pub(super) shot: Shot,
     pub(super) sort: Sort,
@@ -74,13 +78,11 @@ impl State {
         }
         let control = key.modifiers.contains(KeyModifiers::CONTROL);
         match key.code {
-            KeyCode::Char('c') if control => self.quit = true,
-            KeyCode::Char(_) if control => {}
-            KeyCode::Char('q') => self.quit = true,
+            KeyCode::Char(c) if control => self.quit |= c == 'c',
             KeyCode::Esc | KeyCode::Left | KeyCode::Backspace if self.detail => {
                 self.detail = false;
             }
-            KeyCode::Esc => self.quit = true,
+            KeyCode::Esc | KeyCode::Char('q') => self.quit = true,
             KeyCode::Enter | KeyCode::Right => {
                 self.detail = self.chosen.is_some();
                 self.scroll = 0;
