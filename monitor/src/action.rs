@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`kill`] | signals that end |
 //! | [`hold`] | throttling and freezing, and the undoing of both |
-//! | [`keeper`] | what is held: written down, watched, let go |
+//! | [`keeper`] | what is held, be it for a moment: written down, watched, let go |
 //! | [`scope`] | whom an order takes in, and who forbids it |
 //! | [`breaker`] | how many a minute |
 
@@ -21,6 +21,7 @@ pub mod folders;
 pub mod hold;
 pub mod keeper;
 pub mod kill;
+mod moment;
 mod refusal;
 pub mod scope;
 mod signals;
@@ -31,6 +32,7 @@ use std::{io, time::Duration};
 
 use self::{folders::Folders, keeper::Keeper};
 pub use self::{
+    moment::Moment,
     refusal::Refusal,
     scope::{Looks, World},
     signals::System,
@@ -205,7 +207,7 @@ where
             Ok(Done { outcome, others: 0 })
         }
         (Deed::Kill { grace }, Scope::Tree) => kill::tree(order, grace, &world),
-        (Deed::Kill { grace }, Scope::Cgroup) => kill::cgroup(order, grace, &world),
+        (Deed::Kill { grace }, Scope::Cgroup) => kill::cgroup(order, grace, &world, keeper),
         (Deed::Throttle { .. } | Deed::Freeze, _) => {
             let others = keeper.hold(order, &world)?;
             Ok(Done {

@@ -6,7 +6,10 @@
 
 mod bans;
 mod extras;
+mod policy;
+mod replay;
 mod response;
+mod top;
 mod web;
 
 use std::ffi::OsString;
@@ -20,10 +23,13 @@ use self::bans::{PIN_DIR, ban_duration};
 pub use self::{
     bans::{BansArgs, BansCommand},
     extras::ExtrasArgs,
+    policy::PolicyArgs,
+    replay::ReplayArgs,
     response::{ReleaseArgs, ResponseArgs, Target},
+    top::{Sort, TopArgs},
     web::WebArgs,
 };
-use crate::config::{ActOn, Action};
+use crate::config::Action;
 use crate::journal::Format;
 use crate::probe::bans::With;
 
@@ -73,13 +79,28 @@ pub enum Command {
     /// executes, its score, family and verdict at the default thresholds, and
     /// the evidence. Never changes anything.
     Explain(ExplainArgs),
+    /// Show what burns now, on a terminal
+    ///
+    /// Who burns, who mines, and what each executes: a list that can be sorted,
+    /// and details of one process. It has probes of its own and only looks: no
+    /// action, no endpoint, and an unjack that runs beside it is not disturbed.
+    /// Keys are on the last line; q leaves. Colours are left out if `NO_COLOR` is
+    /// set, and all but ASCII if the locale is not of UTF-8.
+    Top(TopArgs),
     /// Record what processes execute, as numbers in a file
     ///
-    /// Writes a line of JSON a second for each process that is sampled: the mix
-    /// of its instructions and all else a verdict is computed from. No code, no
-    /// data, no environment. With a COMMAND, that is started, recorded with all
-    /// its descendants, and ended when the time is over.
+    /// Writes lines of JSON: all that verdicts are computed from, for `unjack
+    /// replay`. No code, no data, no environment. With a COMMAND, that is started,
+    /// recorded with all its descendants, and ended when the time is over.
     Record(RecordArgs),
+    /// Say what a policy would have done to what was recorded
+    ///
+    /// Judges a recording (`unjack record`, `unjack run --record`) as `unjack run`
+    /// would have with these flags: what would have been reported and acted on,
+    /// when and why, and what that would have saved. Changes nothing, needs no
+    /// rights, and asks nothing of this host but its lists.
+    #[command(after_long_help = REPLAY_UNKNOWN)]
+    Replay(ReplayArgs),
     /// List and change which images are refused at exec
     ///
     /// Bans are kept in the kernel: they hold whether or not `unjack run` does,
@@ -89,6 +110,14 @@ pub enum Command {
     ///
     /// Exits with 3 if a check failed that unjack cannot work without.
     Doctor(DoctorArgs),
+    /// Prove on this kernel that miners are found and ended
+    ///
+    /// Starts a harmless hash loop of its own, attaches the probes, accounts and
+    /// samples it, judges it with the shipped model, ends it, and sees that
+    /// nothing is left: a line a step, with its time. Takes some seconds, and
+    /// acts on nothing but that loop. Exits with 0 if all works, 1 if something
+    /// does not, 3 if this host lacks something.
+    Selftest(SelftestArgs),
     /// Undo a throttle or a freeze
     ///
     /// Of a process, of a cgroup, or of everything that is held; also when no
@@ -127,6 +156,15 @@ Rules, for --allow and --deny, are KEY=VALUE:
 In a GLOB, * and ? stop at a slash, ** crosses it, {a,b} and [a-z] choose. There \
 is no comm= rule: a process chooses its own name.";
 
+const REPLAY_UNKNOWN: &str = "\
+What a recording does not know:
+  Of `unjack record`: which processes connected to a pool or spoke Stratum, and
+  the SHA-256 of images, so that sha256= rules and lists match nothing. One of
+  `unjack run --record` knows these as far as that unjack did.
+  Of any: who descends from whom, so that only the process itself is acted on, as
+  with --scope process; what was lost or not sampled; what would have come back.
+  Kills are taken to succeed at once, throttles to hold.";
+
 /// Flags of `unjack run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
@@ -142,46 +180,9 @@ pub struct RunArgs {
     #[command(flatten)]
     pub response: ResponseArgs,
 
-    /// CPU a process must burn to be looked at, in percent of one core
-    ///
-    /// 2 and 2% are the same. What burns little is looked at for longer than
-    /// --window, up to --patience, until there are enough samples to judge by.
-    /// A process on several cores can burn more than 100; so can this be more.
-    /// It must be above 0.
-    #[arg(long, env = "UNJACK_MIN_CPU", value_name = "PERCENT", default_value = "2", value_parser = percent, allow_negative_numbers = true)]
-    pub min_cpu: f64,
-
-    /// Score from which a process is a miner: 0 is ordinary work, 1 is certain
-    #[arg(
-        long,
-        env = "UNJACK_MIN_SCORE",
-        value_name = "0..1",
-        default_value_t = 0.8,
-        allow_negative_numbers = true
-    )]
-    pub min_score: f64,
-
-    /// Time over which CPU burn and instructions are judged, 1s to 60s
-    ///
-    /// Longer is surer, shorter is sooner. Of each process at most a thousand
-    /// samples are taken in a window.
-    #[arg(long, env = "UNJACK_WINDOW", value_name = "DUR", default_value = "5s", value_parser = humantime::parse_duration)]
-    pub window: Duration,
-
-    /// How far back samples may lie if the window has too few, up to 1h
-    ///
-    /// What burns a few percent of a core is sampled a few times a second, and
-    /// takes longer to be sure of. Longer finds what burns less, at the cost of
-    /// memory.
-    #[arg(long, env = "UNJACK_PATIENCE", value_name = "DUR", default_value = "2m", value_parser = humantime::parse_duration)]
-    pub patience: Duration,
-
-    /// Which verdicts --action is for
-    ///
-    /// hashing acts on everything that hashes, whatever it is for: backups,
-    /// checksums, password checks. For hosts where nobody has any business to.
-    #[arg(long, env = "UNJACK_ACT_ON", value_enum, default_value_t = ActOn::Miner)]
-    pub act_on: ActOn,
+    /// Who is a miner, and who is spared
+    #[command(flatten)]
+    pub policy: PolicyArgs,
 
     /// Time a process gets to end by itself after SIGTERM, before SIGKILL, 0s to 60s
     ///
@@ -222,24 +223,23 @@ pub struct RunArgs {
     )]
     pub pin_dir: PathBuf,
 
-    /// Never act on a process that matches; it is still reported (repeatable)
-    ///
-    /// Keys: exe, sha256, user, cgroup, unit, container, family; `unjack run
-    /// --help` explains them.
-    /// Several rules may be joined by commas. --allow wins over --deny.
-    #[arg(long, env = "UNJACK_ALLOW", value_name = "KEY=VALUE")]
-    pub allow: Vec<String>,
-
-    /// Treat a matching process that burns --min-cpu as a miner, whatever its score (repeatable)
-    ///
-    /// Same keys and form as --allow. Pid 1, kernel threads, unjack itself
-    /// and its ancestors are never acted on.
-    #[arg(long, env = "UNJACK_DENY", value_name = "KEY=VALUE")]
-    pub deny: Vec<String>,
-
     /// Evidence, lists and the hook.
     #[command(flatten)]
     pub extras: ExtrasArgs,
+
+    /// Also record what is judged in this file, for `unjack replay`
+    ///
+    /// One that is there is overwritten. It is as `unjack record` makes it, and
+    /// knows what the judge knew: connections to --pools, who spoke Stratum, and
+    /// the SHA-256 that were computed.
+    #[arg(long, env = "UNJACK_RECORD", value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// Size at which the recording of --record ends
+    ///
+    /// Such as 512MiB or 2G (of 1024s), 64KiB to 1TiB.
+    #[arg(long, env = "UNJACK_RECORD_MAX_SIZE", value_name = "SIZE", default_value = "512MiB", value_parser = recording_size)]
+    pub record_max_size: u64,
 
     /// Samples a second on every processor, 1 to 999
     ///
@@ -290,6 +290,13 @@ pub struct RecordArgs {
     /// File to write; one that is there is overwritten
     pub file: PathBuf,
 
+    /// Size at which the recording ends before its time
+    ///
+    /// Such as 512MiB or 2G (of 1024s), 64KiB to 1TiB. A core that is busy is some
+    /// 40 KB a second.
+    #[arg(long, env = "UNJACK_MAX_SIZE", value_name = "SIZE", default_value = "512MiB", value_parser = recording_size)]
+    pub max_size: u64,
+
     /// How long to record, 1s to 1h
     #[arg(long = "for", env = "UNJACK_FOR", value_name = "DUR", default_value = "60s", value_parser = explain_duration)]
     pub duration: Duration,
@@ -301,9 +308,28 @@ pub struct RecordArgs {
     #[arg(long, env = "UNJACK_SAMPLES", value_name = "FILE")]
     pub samples: Option<PathBuf>,
 
+    /// Do not look at what suspects say on their own TCP connections
+    ///
+    /// Else it is looked at as `unjack run` does, and nothing of it is recorded but
+    /// whether it was Stratum, the pools' protocol.
+    #[arg(long, env = "UNJACK_NO_STRATUM", value_parser = FalseyValueParser::new())]
+    pub no_stratum: bool,
+
     /// Command to record, with its arguments; without one the whole host
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
+}
+
+/// Flags of `unjack selftest`.
+#[derive(Args, Clone, Debug)]
+pub struct SelftestArgs {
+    /// Print one JSON object
+    #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+
+    /// What the test runs as its child.
+    #[arg(value_parser = ["hash"], hide = true)]
+    pub part: Option<String>,
 }
 
 /// Flags of `unjack doctor`.
@@ -348,6 +374,16 @@ fn percent(text: &str) -> Result<f64, String> {
         .map_err(|_| "not a percentage; write for example 10 or 10%".to_owned())
 }
 
+/// A recording's size: room for its first line and its last, and some between.
+fn recording_size(text: &str) -> Result<u64, String> {
+    let size = extras::size(text)?;
+    if (64 << 10..=1 << 40).contains(&size) {
+        Ok(size)
+    } else {
+        Err("must be from 64KiB to 1TiB".to_owned())
+    }
+}
+
 fn explain_duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|e| e.to_string())?;
     if (Duration::from_secs(1)..=Duration::from_hours(1)).contains(&duration) {
@@ -380,15 +416,15 @@ mod tests {
     fn defaults_are_the_documented_ones() {
         let args = run(&[]).unwrap();
         assert_eq!(args.action, Action::Observe);
-        assert!((args.min_cpu - 2.0).abs() < f64::EPSILON);
-        assert!((args.min_score - 0.8).abs() < f64::EPSILON);
-        assert_eq!(args.window, Duration::from_secs(5));
+        assert!((args.policy.min_cpu - 2.0).abs() < f64::EPSILON);
+        assert!((args.policy.min_score - 0.8).abs() < f64::EPSILON);
+        assert_eq!(args.policy.window, Duration::from_secs(5));
         assert_eq!(args.grace, Duration::from_secs(2));
         assert_eq!(args.sample_hz, 99);
         assert_eq!(args.web.listen, ["127.0.0.1:10066".parse().unwrap()]);
         assert_eq!(args.log_format, Format::Text);
         assert_eq!(args.log_level, Level::Info);
-        assert!(args.allow.is_empty() && args.deny.is_empty());
+        assert!(args.policy.allow.is_empty() && args.policy.deny.is_empty());
     }
 
     #[test]
@@ -443,7 +479,7 @@ mod tests {
     #[test]
     fn rules_repeat() {
         let args = run(&["--allow", "user=a", "--allow", "user=b"]).unwrap();
-        assert_eq!(args.allow, ["user=a", "user=b"]);
+        assert_eq!(args.policy.allow, ["user=a", "user=b"]);
     }
 
     #[test]

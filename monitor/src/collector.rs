@@ -14,19 +14,18 @@
 mod ledger;
 mod subject;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use monitor_ebpf::TaskSlot;
 
 pub use self::{
     ledger::{Charge, GroupBy, Ledger},
-    subject::{Case, Homes, HotCode, Remains, Standing, Subject},
+    subject::{Case, Homes, HotCode, Remains, Standing, Subject, Told},
 };
 use crate::{
-    event::{Event, Process},
-    host::Seen,
+    event::{Event, ImageKey, Process},
     isa::Arch,
-    profile::Reading,
+    profile::{Look, Reading},
 };
 
 /// Profiles kept at once.
@@ -52,7 +51,10 @@ struct Budget {
 #[derive(Debug)]
 pub struct Collector {
     arch: Arch,
-    subjects: HashMap<Process, Subject>,
+    /// In an order of their own: what is judged does not hang on a hash.
+    subjects: BTreeMap<Process, Subject>,
+    /// Everything is told, from a recording; this host is not looked at.
+    told: bool,
     ledger: Ledger,
     budget: Budget,
     remains: Vec<Remains>,
@@ -73,7 +75,8 @@ impl Collector {
     pub fn new(arch: Arch, patience_ns: u64) -> Self {
         Self {
             arch,
-            subjects: HashMap::new(),
+            subjects: BTreeMap::new(),
+            told: false,
             ledger: Ledger::default(),
             budget: Budget {
                 maps: MAPS_A_TICK,
@@ -84,6 +87,16 @@ impl Collector {
             forgotten: 0,
             dropped: 0,
             malformed: 0,
+        }
+    }
+
+    /// An empty one for a recording: it asks this host's `/proc` nothing.
+    #[must_use]
+    pub fn told(patience_ns: u64) -> Self {
+        Self {
+            told: true,
+            // Samples were decoded when they were recorded.
+            ..Self::new(Arch::X86_64, patience_ns)
         }
     }
 
@@ -104,7 +117,9 @@ impl Collector {
                 process,
                 time_ns: _,
             } => {
-                self.ledger.exec(*process);
+                if !self.told {
+                    self.ledger.exec(*process);
+                }
                 let subject = self.subjects.get_mut(process)?;
                 let remains = subject.executes();
                 self.bury(remains);
@@ -116,7 +131,9 @@ impl Collector {
                 parent,
                 comm,
             } => {
-                self.ledger.exit(*process, *cpu_ns, *parent, comm);
+                if !self.told {
+                    self.ledger.exit(*process, *cpu_ns, *parent, comm);
+                }
                 let subject = self.subjects.remove(process)?;
                 self.bury(subject.remains());
                 Some((subject, *cpu_ns))
@@ -135,6 +152,11 @@ impl Collector {
         }
     }
 
+    /// Takes in samples that were recorded.
+    pub fn recall(&mut self, process: Process, image: ImageKey, cgroup: u64, looks: Vec<Look>) {
+        self.summon(process).recall(image, cgroup, looks);
+    }
+
     /// Brings everybody's counters up to date with the task table, as `visit`
     /// hands it over, and forgets processes that are in it no more.
     pub fn tick(&mut self, now_ns: u64, visit: impl FnOnce(&mut dyn FnMut(&TaskSlot))) {
@@ -143,10 +165,13 @@ impl Collector {
         let profiled: HashSet<u32> = self.subjects.keys().map(|process| process.tgid).collect();
         visit(&mut |slot| {
             if profiled.contains(&slot.tgid) {
-                *voluntary.entry(slot.tgid).or_default() += slot.voluntary;
+                let sum = voluntary.entry(slot.tgid).or_default();
+                *sum = sum.saturating_add(slot.voluntary);
             }
             if slot.tid == slot.tgid {
-                self.ledger.see(slot);
+                if !self.told {
+                    self.ledger.see(slot);
+                }
                 if profiled.contains(&slot.tgid) {
                     leaders.push(*slot);
                 }
@@ -173,7 +198,7 @@ impl Collector {
                 time_ns: now_ns,
                 cpu_ns: slot.group_ns,
                 voluntary: voluntary.get(&slot.tgid).copied().unwrap_or(0),
-                io_bytes: subject.seen.as_ref().and_then(Seen::io_bytes),
+                io_bytes: subject.io_bytes(),
             });
         }
         self.subjects.retain(|process, _| present.contains(process));
@@ -233,9 +258,14 @@ impl Collector {
     /// One that may not have been sampled yet.
     pub fn summon(&mut self, process: Process) -> &mut Subject {
         self.make_room(process);
-        self.subjects
-            .entry(process)
-            .or_insert_with(|| Subject::new(process))
+        let told = self.told;
+        self.subjects.entry(process).or_insert_with(|| {
+            if told {
+                Subject::told(process)
+            } else {
+                Subject::new(process)
+            }
+        })
     }
 
     /// Whether one is sampled.

@@ -6,24 +6,30 @@
 //! process says about itself: not its `comm`, not its argv.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::action::ban::Policy;
+use crate::action::ban;
 use crate::cli::RunArgs;
 
 mod extras;
+mod policy;
+mod replay;
 mod response;
 mod rules;
+mod settings;
 mod web;
 
-use self::rules::parse_rules;
 pub use self::{
     extras::Extras,
+    policy::Policy,
+    replay::Replay,
     response::{Response, Scope},
     rules::{Rule, RuleKey, Subject},
+    settings::Setting,
     web::Web,
 };
 
@@ -68,27 +74,16 @@ pub struct Config {
     pub action: Action,
     /// How, and within which limits.
     pub response: Response,
-    /// CPU burn from which a process is judged, as a fraction of one core:
-    /// above 0, and above 1 for more than one core.
-    pub min_cpu: f64,
-    /// Score from which it is a miner, 0 to 1.
-    pub min_score: f64,
-    /// Time over which it is judged, 1 s to 60 s.
-    pub window: Duration,
-    /// How far the window may reach back for samples enough, the window to 1 h.
-    pub patience: Duration,
-    /// Which verdicts are acted on.
-    pub act_on: ActOn,
+    /// Who is a miner, and who is spared.
+    pub policy: Policy,
     /// Time between SIGTERM and SIGKILL, 0 to 60 s.
     pub grace: Duration,
     /// What is banned, and how.
-    pub ban: Policy,
-    /// Who is never acted on.
-    pub allow: Vec<Rule>,
-    /// Who is a miner whatever the score; `allow` wins.
-    pub deny: Vec<Rule>,
+    pub ban: ban::Policy,
     /// Evidence, lists and the hook.
     pub extras: Extras,
+    /// Where what is judged is recorded, and in how many bytes.
+    pub record: Option<(PathBuf, u64)>,
     /// Samples a second on every processor, 1 to 999.
     pub sample_hz: u32,
     /// Where metrics are served.
@@ -117,18 +112,14 @@ impl Config {
         let RunArgs {
             action,
             response,
-            min_cpu,
-            min_score,
-            window,
-            patience,
-            act_on,
+            policy,
             grace,
             ban,
             ban_with,
             pin_dir,
-            allow,
-            deny,
             extras,
+            record,
+            record_max_size,
             sample_hz,
             web,
             log_format: _,
@@ -136,40 +127,10 @@ impl Config {
         } = args;
         let users = parse_passwd(passwd);
         let seconds = |n| Duration::from_secs(n);
-        let allow = parse_rules("--allow", allow, &users)?;
+        let policy = Policy::from_cli(policy, &users)?;
         Ok(Self {
             action: *action,
             response: Response::from_cli(response)?,
-            // The ceiling is beyond any machine, and keeps out "inf".
-            min_cpu: accept(
-                "--min-cpu",
-                *min_cpu,
-                min_cpu,
-                "must be a percentage of one core above 0, such as 10, or 250 for two and a half cores",
-                |p| *p > 0.0 && *p <= 1e6,
-            )? / 100.0,
-            min_score: accept(
-                "--min-score",
-                *min_score,
-                min_score,
-                "must be from 0 to 1",
-                |s| (0.0..=1.0).contains(s),
-            )?,
-            window: accept(
-                "--window",
-                *window,
-                humantime::format_duration(*window),
-                "must be from 1s to 60s",
-                |d| (seconds(1)..=seconds(60)).contains(d),
-            )?,
-            patience: accept(
-                "--patience",
-                *patience,
-                humantime::format_duration(*patience),
-                "must be at least --window, and at most 1h",
-                |d| (*window..=seconds(3600)).contains(d),
-            )?,
-            act_on: *act_on,
             grace: accept(
                 "--grace",
                 *grace,
@@ -177,7 +138,7 @@ impl Config {
                 "must be from 0s to 60s",
                 |d| *d <= seconds(60),
             )?,
-            ban: Policy {
+            ban: ban::Policy {
                 ttl: accept(
                     "--ban",
                     *ban,
@@ -188,11 +149,11 @@ impl Config {
                 with: *ban_with,
                 dir: pin_dir.clone(),
                 enforce: *action == Action::Kill,
-                allow: allow.clone(),
+                allow: policy.allow.clone(),
             },
-            allow,
-            deny: parse_rules("--deny", deny, &users)?,
+            policy,
             extras: Extras::from_cli(extras)?,
+            record: record.clone().map(|path| (path, *record_max_size)),
             sample_hz: accept(
                 "--sample-hz",
                 *sample_hz,

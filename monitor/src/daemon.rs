@@ -7,18 +7,25 @@
 
 mod bans;
 mod contacts;
-mod groups;
+mod energy;
 mod incidents;
-pub(crate) mod judge;
+mod judge;
 mod orders;
+mod recording;
 mod reputation;
 mod respond;
-mod rules;
+mod show;
 pub(crate) mod stratum;
 mod tell;
 mod teller;
 
-use std::{io, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::{
@@ -27,23 +34,26 @@ use tokio::{
 };
 
 use self::{
-    contacts::Contacts, groups::Groups, incidents::Incidents, judge::count_stolen, orders::Orders,
-    reputation::Reputation, stratum::Stratum, teller::Teller,
+    contacts::Contacts, energy::Energy, incidents::Incidents, judge::count_stolen, orders::Orders,
+    reputation::Reputation, show::Show, stratum::Stratum, teller::Teller,
 };
 use crate::{
     action::{ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
     collector::Collector,
     config::{Config, Rule},
+    court::Court,
     event::{self, Event},
     hook::Hooks,
+    host::container::Containers,
     isa::Arch,
     journal::Format,
     metrics::Metrics,
     notify,
     probe::{ProbeError, Probes, Settings},
+    record::{self, writer::Writer},
     reputation::Lists,
     score::{Model, ModelError},
-    verdict::Thresholds,
+    view::{Board, Recent},
     web::{
         Health, Server, Web,
         file::{FileError, Secured},
@@ -92,6 +102,14 @@ pub enum DaemonError {
         /// Why not.
         source: io::Error,
     },
+    /// The file of `--record`.
+    #[error("cannot record in {}: {source}; name another --record, or none", path.display())]
+    Record {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The runtime.
     #[error("cannot start: {0}")]
     Io(#[from] io::Error),
@@ -127,14 +145,21 @@ pub async fn run(
             tracing::info!("metrics are served on {scheme}://{address}{path}");
         }
     }
-    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"))?.with_groups(config.web.groups);
+    let mut metrics = Metrics::new(env!("CARGO_PKG_VERSION"))?.with_groups(config.web.groups);
+    if let Some(rate) = config.policy.core_hour_cost {
+        metrics = metrics.with_cost(rate)?;
+    }
+    let energy = Energy::find();
+    if energy.is_known() {
+        metrics = metrics.with_energy()?;
+    }
     let metrics = Arc::new(metrics);
     let response = &metrics.response;
     let incidents = Incidents::new(&config.extras, response.clone())?;
     let reputation = Reputation::new(
         config.extras.lists.clone(),
         lists,
-        (&config.allow, &config.deny),
+        (&config.policy.allow, &config.policy.deny),
         response.clone(),
     );
     let hook = config.extras.hook.clone();
@@ -143,7 +168,7 @@ pub async fn run(
     let mut probes = Probes::attach(Settings {
         pools: config.extras.lists.pools.is_some(),
         block_pools: config.extras.block_pools,
-        ..Settings::new(None, config.sample_hz, config.window)
+        ..Settings::new(None, config.sample_hz, config.policy.window)
     })?;
     probes.list_pools(reputation.pools().compiled())?;
     let bans = Bans::start(
@@ -152,16 +177,27 @@ pub async fn run(
         reputation.allow_list(),
     )?;
 
+    let board = Arc::new(Board::default());
     let state = Web {
         metrics: Arc::clone(&metrics),
         health: Arc::clone(&health),
+        board: Arc::clone(&board),
         telemetry_path: web.telemetry_path,
     };
     let server = Server::start(sockets, state, secured, web.file)?;
 
     let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
-    let extras = (incidents, reputation, hooks, bans);
-    let shown = (metrics, Arc::clone(&health), server);
+    let recording = match &config.record {
+        Some((path, max_size)) => Some(recording(path, *max_size, &config)?),
+        None => None,
+    };
+    let extras = (incidents, reputation, hooks, bans, recording, energy);
+    let shown = (
+        metrics,
+        Arc::clone(&health),
+        Show::new(board, &config),
+        server,
+    );
     let mut daemon = Daemon::new(config, arch, model, teller, shown, probes, extras);
     daemon.orders.keeper.begin(&daemon.orders.host());
     daemon.bans.wait_ready();
@@ -177,34 +213,67 @@ pub async fn run(
     daemon.incidents.finish();
     daemon.tell_evidence();
     health.attach(false);
-    let Daemon { server, probes, .. } = daemon;
+    let Daemon {
+        server,
+        probes,
+        collector,
+        recording,
+        ..
+    } = daemon;
+    if let Some(recording) = recording {
+        let lost = probes.stats().map_or(0, |stats| stats.samples_lost);
+        recording.finish(lost + collector.forgotten);
+    }
     drop(probes);
     server.stop();
     Ok(())
 }
 
+/// What goes with verdicts.
+type Extras = (
+    Incidents,
+    Reputation,
+    Option<Hooks>,
+    Bans,
+    Option<Writer>,
+    Energy,
+);
+
+/// Begins the recording of `--record`.
+fn recording(path: &Path, max_size: u64, config: &Config) -> Result<Writer, DaemonError> {
+    let thresholds = config.policy.thresholds();
+    let header = record::header(config.sample_hz, &thresholds, monotonic_ns());
+    Writer::create(path, &header, max_size).map_err(|source| DaemonError::Record {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 struct Daemon {
     config: Config,
-    thresholds: Thresholds,
-    model: Model,
+    court: Court,
     teller: Teller,
     metrics: Arc<Metrics>,
     probes: Probes,
     collector: Collector,
-    groups: Groups,
-    ticks: u32,
     orders: Orders,
     incidents: Incidents,
     reputation: Reputation,
     contacts: Contacts,
     stratum: Stratum,
     hooks: Option<Hooks>,
+    containers: Containers,
     breaker: Breaker,
     health: Arc<Health>,
+    recent: Recent,
+    show: Show,
     server: Server,
     /// The rules of `--allow`, for whoever carries out an order.
     allow: Arc<[Rule]>,
     bans: Bans,
+    /// What is judged, for `unjack replay`.
+    recording: Option<Writer>,
+    energy: Energy,
     /// Of the probes' counters, as of the last tick.
     small_exit_ns: u64,
 }
@@ -215,21 +284,14 @@ impl Daemon {
         arch: Arch,
         model: Model,
         teller: Teller,
-        (metrics, health, server): (Arc<Metrics>, Arc<Health>, Server),
+        (metrics, health, show, server): (Arc<Metrics>, Arc<Health>, Show, Server),
         probes: Probes,
-        (incidents, reputation, hooks, bans): (Incidents, Reputation, Option<Hooks>, Bans),
+        (incidents, reputation, hooks, bans, recording, energy): Extras,
     ) -> Self {
         Self {
-            collector: Collector::new(arch, nanoseconds(config.patience))
+            collector: Collector::new(arch, nanoseconds(config.policy.patience))
                 .group_by(config.web.group_by),
-            thresholds: Thresholds {
-                min_cpu: config.min_cpu,
-                min_score: config.min_score,
-                window_ns: nanoseconds(config.window),
-                patience_ns: nanoseconds(config.patience),
-            },
-            groups: Groups::new(config.sample_hz),
-            ticks: 0,
+            court: Court::new(model, config.policy.thresholds(), config.sample_hz),
             orders: Orders::new(
                 Keeper::new(
                     Store::new(config.response.state_dir.clone()),
@@ -241,17 +303,21 @@ impl Daemon {
                 config.response.max_kills,
                 config.response.max_kills_per_image,
             ),
-            allow: config.allow.clone().into(),
+            allow: config.policy.allow.clone().into(),
             incidents,
             reputation,
             contacts: Contacts::default(),
-            stratum: Stratum::new(metrics.traffic.clone()),
+            stratum: Stratum::new(config.extras.stratum, metrics.traffic.clone()),
             health,
+            recent: Recent::default(),
+            show,
             server,
             hooks,
             bans,
+            recording,
+            energy,
+            containers: Containers::of_host(config.extras.container_dirs.clone()),
             config,
-            model,
             teller,
             metrics,
             probes,
@@ -278,6 +344,7 @@ impl Daemon {
                         self.tick();
                         notify::tell(notify::State::Alive);
                     }
+                    self.show();
                 }
             }
         }
@@ -286,7 +353,7 @@ impl Daemon {
     fn drain(&mut self) {
         let (collector, metrics) = (&mut self.collector, &self.metrics);
         let (contacts, stratum) = (&mut self.contacts, &mut self.stratum);
-        let reputation = &mut self.reputation;
+        let (reputation, recording) = (&mut self.reputation, &mut self.recording);
         self.probes
             .drain(DRAIN_LIMIT, |record| match event::decode(record) {
                 Ok(Event::Connect(process, contact)) => {
@@ -298,7 +365,11 @@ impl Daemon {
                     if let Event::Exec { process, .. } = event {
                         reputation.executes(process);
                     }
-                    if let Some((mut subject, cpu_ns)) = collector.take(&event) {
+                    let left = match recording {
+                        Some(recording) => recording.tape.take_in(collector, &event),
+                        None => collector.take(&event),
+                    };
+                    if let Some((mut subject, cpu_ns)) = left {
                         count_stolen(metrics, &mut subject, cpu_ns);
                     }
                 }
@@ -345,15 +416,6 @@ impl Daemon {
         if let Err(error) = self.probes.list_pools(self.reputation.pools().compiled()) {
             tracing::error!("the list of pools is not whole in the kernel: {error}");
         }
-    }
-}
-
-/// A denied process may have no family; as a label it must have one.
-fn family_label(family: &'static str) -> &'static str {
-    if family.is_empty() {
-        "unknown-pow"
-    } else {
-        family
     }
 }
 

@@ -15,6 +15,7 @@ use std::path::Path;
 use serde::Serialize;
 
 mod judge;
+mod limits;
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 const PMU_DEVICES: &str = "/sys/bus/event_source/devices";
@@ -95,12 +96,22 @@ pub fn checks() -> Vec<Check> {
         judge::lockdown(security("lockdown").as_deref()),
         judge::jit(sysctl("net/core/bpf_jit_enable").as_deref()),
         judge::perf_paranoid(sysctl("kernel/perf_event_paranoid").as_deref(), caps),
+        limits::sample_rate(sysctl("kernel/perf_event_max_sample_rate").as_deref()),
         judge::pmu(&pmu_devices()),
         judge::bpf_lsm(security("lsm").as_deref()),
+        limits::bpf_filesystem(&mounts),
         judge::cgroups(&mounts),
+        limits::cpu_controller(&mounts, unified_controllers(&mounts).as_deref()),
         judge::hidepid(&mounts, caps),
         judge::programs(is_hosts("/usr")),
     ]
+}
+
+/// The controllers of the unified hierarchy, wherever that is mounted.
+fn unified_controllers(mounts: &str) -> Option<String> {
+    let unified = judge::mounts(mounts).find(|(_, kind, _)| *kind == "cgroup2");
+    let (point, ..) = unified?;
+    read(&format!("{point}/cgroup.controllers")).ok()
 }
 
 /// Whether a folder is the one that process 1 has under the same path.

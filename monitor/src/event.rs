@@ -26,9 +26,12 @@ const ROUNDING: u32 = 0x6000;
 const ROUNDING: u32 = 0x00c0_0000;
 
 /// A process, for good: its id may be used again, its start time not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct Process {
     /// Thread-group id.
+    #[serde(rename = "pid")]
     pub tgid: u32,
     /// Nanoseconds since boot at which its leader was forked.
     pub start_ns: u64,

@@ -5,7 +5,7 @@ use std::{fmt, process::ExitCode};
 use crate::{
     action::ban::list::BansError, config::ConfigError, daemon::DaemonError, doctor::Check,
     explain::ExplainError, probe::ProbeError, record::RecordError, release::ReleaseError,
-    reputation::ListError, text,
+    replay::ReplayError, reputation::ListError, text, top::TopError,
 };
 
 /// Why `unjack` did not do what it was told.
@@ -134,6 +134,22 @@ impl From<RecordError> for Failure {
             RecordError::Arch => Self::Host(error.to_string()),
             other => Self::Failed(other.to_string()),
         }
+    }
+}
+
+impl From<TopError> for Failure {
+    fn from(error: TopError) -> Self {
+        match error {
+            TopError::Probe(error) => error.into(),
+            TopError::Arch => Self::Host(error.to_string()),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<ReplayError> for Failure {
+    fn from(error: ReplayError) -> Self {
+        Self::Failed(error.to_string())
     }
 }
 

@@ -15,7 +15,10 @@ use crate::{
     collector::{Collector, HotCode, Subject},
     daemon::monotonic_ns,
     event::{self, Event, Process},
-    host::{LookError, Seen},
+    host::{
+        LookError, Seen,
+        container::{Containers, Home},
+    },
     isa::{Arch, Mix},
     journal::Quoted,
     probe::{ProbeError, Probes, Settings},
@@ -83,6 +86,9 @@ pub struct Explanation {
     pub comm: String,
     /// Path of its image, cleaned.
     pub exe: String,
+    /// Its unit, container and pod.
+    #[serde(flatten)]
+    pub home: Home,
     /// Samples taken.
     pub samples: u32,
     /// Instructions decoded.
@@ -126,6 +132,18 @@ pub struct ThreadMix {
     pub hashing: f64,
     /// Share of each class, 0 to 1.
     pub mix: serde_json::Map<String, serde_json::Value>,
+}
+
+impl ThreadMix {
+    /// What these samples of a thread amount to.
+    pub(crate) fn of(tid: u32, summary: &Summary, model: &Model) -> Self {
+        Self {
+            tid,
+            samples: summary.samples,
+            hashing: model.assess(summary).hashing,
+            mix: shares(&summary.mix),
+        }
+    }
 }
 
 /// Looks at a process for a while.
@@ -209,6 +227,7 @@ pub fn explain(
     });
     let subject = found.unwrap_or(&mut unseen);
     let facts = seen.facts().map_err(look)?;
+    let (home, _) = Containers::of_host(Vec::new()).home(&facts.identity, Instant::now());
     let summary = subject.summary(0);
     let assessment = model.assess(&summary);
     let evidence = model.evidence(&summary);
@@ -217,15 +236,11 @@ pub fn explain(
     let threads = threads
         .iter()
         .take(MAX_THREADS)
-        .map(|(tid, summary)| ThreadMix {
-            tid: *tid,
-            samples: summary.samples,
-            hashing: model.assess(summary).hashing,
-            mix: shares(&summary.mix),
-        });
+        .map(|(tid, summary)| ThreadMix::of(*tid, summary, &model));
     Ok(Explanation {
         comm: facts.comm,
         exe: facts.exe,
+        home,
         start_time: start_ticks,
         threads: threads.collect(),
         hot_code: subject.hot_code(arch, &summary),
@@ -268,6 +283,7 @@ fn report(
         start_time: 0,
         comm: String::new(),
         exe: String::new(),
+        home: Home::default(),
         samples: summary.samples,
         instructions: summary.mix.total(),
         mix: shares(&summary.mix),
@@ -315,6 +331,9 @@ impl Explanation {
             Quoted(&self.exe),
             Quoted(&self.comm)
         );
+        if !self.home.is_empty() {
+            let _ = writeln!(text, "\nIt is in {}.", self.home);
+        }
         let _ = writeln!(
             text,
             "\nscore {:.2}{family} (hashing {:.2}), {:.1} % of a core over {:.1} s, {} samples, {} instructions\n",

@@ -32,6 +32,7 @@ use rustix::{
 };
 
 use crate::{
+    host::container::Home,
     journal::{self, Event, VerdictEvent},
     metrics::Response,
 };
@@ -192,6 +193,7 @@ pub fn facts(verdict: &VerdictEvent) -> Vec<(&'static str, String)> {
         start_time,
         exe,
         comm,
+        home,
         verdict,
         family,
         score,
@@ -199,6 +201,14 @@ pub fn facts(verdict: &VerdictEvent) -> Vec<(&'static str, String)> {
         burn_seconds,
         evidence: _,
     } = verdict;
+    let Home {
+        unit,
+        container,
+        pod,
+    } = home;
+    let container = container.as_ref();
+    let pod = pod.as_ref();
+    let text = |text: Option<&String>| text.cloned().unwrap_or_default();
     vec![
         ("UNJACK_PID", pid.to_string()),
         (
@@ -208,6 +218,28 @@ pub fn facts(verdict: &VerdictEvent) -> Vec<(&'static str, String)> {
         ("UNJACK_START_TIME", start_time.to_string()),
         ("UNJACK_EXE", exe.clone().unwrap_or_default()),
         ("UNJACK_COMM", comm.clone()),
+        ("UNJACK_UNIT", text(unit.as_ref())),
+        ("UNJACK_CONTAINER", text(container.map(|it| &it.id))),
+        (
+            "UNJACK_CONTAINER_RUNTIME",
+            container
+                .and_then(|it| it.runtime)
+                .map_or_else(String::new, |runtime| runtime.name().to_owned()),
+        ),
+        (
+            "UNJACK_CONTAINER_NAME",
+            text(container.and_then(|it| it.name.as_ref())),
+        ),
+        (
+            "UNJACK_CONTAINER_IMAGE",
+            text(container.and_then(|it| it.image.as_ref())),
+        ),
+        ("UNJACK_POD", text(pod.and_then(|it| it.uid.as_ref()))),
+        (
+            "UNJACK_POD_NAMESPACE",
+            text(pod.and_then(|it| it.namespace.as_ref())),
+        ),
+        ("UNJACK_POD_NAME", text(pod.and_then(|it| it.name.as_ref()))),
         ("UNJACK_VERDICT", (*verdict).to_owned()),
         ("UNJACK_FAMILY", (*family).to_owned()),
         ("UNJACK_SCORE", format!("{score:.4}")),

@@ -5,6 +5,7 @@
 //! folder not. All text is cleaned before it leaves here.
 
 pub mod connections;
+pub mod container;
 pub mod deep;
 mod facts;
 mod looked;
@@ -25,6 +26,7 @@ use std::{
 };
 
 use procfs::{ProcError, process::Process as ProcFolder};
+use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 
 use crate::{event::Process, text::clean};
 
@@ -147,18 +149,18 @@ impl Seen {
     pub fn image(&self) -> Result<Image, LookError> {
         let folder = root::folder(self.folder.pid());
         // The links are followed by the kernel, straight to the file.
-        let mut file = std::fs::metadata(folder.join("exe"));
+        let mut file = known(&folder.join("exe"));
         if file.is_err() {
             // If its first thread has ended, the others still have the link.
             let others = self
                 .threads()
                 .map(|tid| folder.join(format!("task/{tid}/exe")));
             file = others
-                .map(std::fs::metadata)
+                .map(|link| known(&link))
                 .find(Result::is_ok)
                 .unwrap_or(file);
         }
-        let image = Image::from(&file?);
+        let image = file?;
         // The paths above are by id: make sure it was still this process's.
         self.start_ticks()?;
         Ok(image)
@@ -169,8 +171,7 @@ impl Seen {
     #[must_use]
     pub fn host_exe(&self, image: Image) -> Option<String> {
         let path = self.exe().ok()?;
-        let file = std::fs::metadata(&path).ok()?;
-        (Image::from(&file) == image).then(|| path.to_string_lossy().into_owned())
+        (known(&path).ok()? == image).then(|| path.to_string_lossy().into_owned())
     }
 
     /// The path its link reads, as it is: hostile.
@@ -234,6 +235,16 @@ impl Seen {
         file.take(TEXT_BYTES).read_to_end(&mut bytes).ok()?;
         Some(bytes)
     }
+}
+
+/// The file a path leads to, as the kernel has it in memory: a file system that
+/// does not answer, such as one of a process's own making (FUSE), is not asked.
+fn known(path: &Path) -> io::Result<Image> {
+    let file = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO)?;
+    Ok(Image {
+        device: makedev(file.stx_dev_major, file.stx_dev_minor),
+        inode: file.stx_ino,
+    })
 }
 
 /// Whether on the host this path leads to the file with this inode, and only

@@ -20,6 +20,7 @@ use serde::Serialize;
 
 pub use self::bans::{BanEvent, RespawnEvent};
 use crate::config::Action;
+use crate::host::container::Home;
 
 /// Form of the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -84,6 +85,9 @@ pub struct VerdictEvent {
     pub exe: Option<String>,
     /// The name it gave itself.
     pub comm: String,
+    /// Its unit, container and pod: `unit`, `container` and `pod`, where it has any.
+    #[serde(flatten)]
+    pub home: Home,
     /// `miner` or `hashing`.
     pub verdict: &'static str,
     /// Family of hash algorithm.
@@ -252,13 +256,15 @@ fn to_text(ts: &str, event: &Event) -> String {
     }
 }
 
-fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
+/// A verdict, and its evidence a line each.
+pub(crate) fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
     let VerdictEvent {
         pid,
         thread,
         start_time: _,
         exe,
         comm,
+        home,
         verdict,
         family,
         score,
@@ -273,6 +279,10 @@ fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
         Quoted(exe.as_deref().unwrap_or("unreadable image")),
         Quoted(comm)
     );
+    if !home.is_empty() {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n    in: {home}");
+    }
     for line in evidence {
         // Writing to a String cannot fail.
         let _ = write!(text, "\n    {}", Plain(line));
@@ -309,6 +319,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
+    use crate::{cgroup::identity::Runtime, host::container::Container};
 
     fn written(format: Format, event: &Event) -> String {
         let mut out = Vec::new();
@@ -324,6 +335,7 @@ mod tests {
             start_time: 123_456,
             exe: Some(exe.to_owned()),
             comm: "nginx".to_owned(),
+            home: Home::default(),
             verdict: "miner",
             family: "randomx",
             score: 0.973,
@@ -419,6 +431,29 @@ mod tests {
             written(Format::Text, &verdict("/tmp/nginx")),
             "2023-11-14T22:13:20.123Z miner pid 4242 \"/tmp/nginx\" (calls itself \"nginx\"): randomx, \
              score 0.97, 100 % of a core, 6.0 CPU seconds so far\n    xor 45 %\n    rounding mode changed\n"
+        );
+    }
+
+    #[test]
+    fn where_it_is_goes_with_it_in_both_forms() {
+        let Event::Verdict(mut event) = verdict("/tmp/nginx") else {
+            unreachable!()
+        };
+        event.home.container = Some(Container {
+            id: "598a584c321ed436".to_owned(),
+            runtime: Some(Runtime::Podman),
+            name: Some("a\nb\"".to_owned()),
+            image: None,
+        });
+        let event = Event::Verdict(event);
+        assert!(written(Format::Json, &event).contains(concat!(
+            r#""comm":"nginx","container":{"id":"598a584c321ed436","runtime":"podman","#,
+            r#""name":"a\nb\"","image":null},"verdict":"miner""#
+        )));
+        let text = written(Format::Text, &event);
+        assert_eq!(
+            text.lines().nth(1),
+            Some(r#"    in: container "a�b\"" (podman 598a584c321e)"#)
         );
     }
 

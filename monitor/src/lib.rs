@@ -18,10 +18,10 @@
 //! - [`action`] is the only module that changes anything outside this process;
 //!   [`guard`] says whom it must not touch, [`kin`] who belongs to whom, and
 //!   [`cgroup`] what the kernel's texts about cgroups mean: all three are pure.
-//! - [`journal`] and [`metrics`] tell what happened and decide nothing;
-//!   [`web`] serves the metrics, [`mod@notify`] tells systemd.
+//! - [`journal`], [`metrics`] and [`view`] tell what happened and decide nothing;
+//!   [`web`] serves the metrics and the page, [`mod@notify`] tells systemd.
 //! - [`daemon`] is the event loop of `unjack run`, [`mod@explain`] that of
-//!   `unjack explain`, [`mod@record`] that of `unjack record`; [`mod@release`] undoes what was held; [`doctor`] checks the host; [`mod@exit`] has the exit codes.
+//!   `unjack explain`, [`mod@record`] that of `unjack record`; [`mod@release`] undoes what was held; [`doctor`] checks the host, [`selftest`] all of it; [`mod@exit`] has the exit codes.
 //! - [`evidence`] keeps what is known of a miner before it is acted on,
 //!   [`mod@reputation`] has the operator's lists, [`mod@digest`] the hashing of
 //!   images for them, [`hook`] runs the operator's program.
@@ -34,9 +34,11 @@ pub mod cgroup;
 pub mod cli;
 pub mod collector;
 pub mod config;
+mod court;
 pub mod daemon;
 pub mod digest;
 pub mod doctor;
+pub mod energy;
 pub mod event;
 pub mod evidence;
 pub mod exit;
@@ -53,9 +55,13 @@ pub mod probe;
 pub mod profile;
 pub mod record;
 pub mod release;
+pub mod replay;
 pub mod reputation;
 pub mod score;
+pub mod selftest;
 pub mod stratum;
 pub mod text;
+pub mod top;
 pub mod verdict;
+pub mod view;
 pub mod web;

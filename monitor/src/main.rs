@@ -8,14 +8,18 @@ use std::{
 use clap::Parser as _;
 use monitor::{
     action::ban::list,
-    cli::{BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, RunArgs},
-    config::Config,
+    cli::{
+        BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, ReplayArgs,
+        RunArgs, SelftestArgs, TopArgs,
+    },
+    config::{self, Config},
     daemon, doctor,
     exit::Failure,
     explain,
     journal::Format,
-    record, release,
+    record, release, replay,
     reputation::Lists,
+    selftest, top,
     verdict::Thresholds,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,8 +29,11 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Explain(args) => explain(&args),
         Command::Record(args) => record(&args),
+        Command::Replay(args) => replay(&args),
         Command::Bans(args) => bans(&args),
         Command::Doctor(args) => doctor(&args),
+        Command::Selftest(args) => selftest(&args),
+        Command::Top(args) => top(&args),
         Command::Release(args) => release(&args),
     };
     result.unwrap_or_else(|failure| {
@@ -79,18 +86,36 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
     doctor::preflight()?;
     let RecordArgs {
         file,
+        max_size,
         duration,
         samples,
+        no_stratum,
         command,
     } = args;
-    let windows = record::record(
-        file,
-        samples.as_deref(),
-        *duration,
-        Thresholds::DEFAULT,
+    let wish = record::Wish {
+        path: file,
+        samples: samples.as_deref(),
+        duration: *duration,
+        max_size: *max_size,
+        stratum: !no_stratum,
         command,
-    )?;
-    eprintln!("unjack: {windows} windows recorded in {}", file.display());
+    };
+    let recorded = record::record(wish, Thresholds::DEFAULT)?;
+    eprintln!("unjack: {recorded} in {}", file.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let config = config::Replay::from_cli(args, &passwd)?;
+    let lists = Lists::read(&config.lists)?;
+    let report = replay::file(&args.file, &config, &lists)?;
+    let text = if args.json {
+        serde_json::to_string(&report).map_err(io::Error::from)? + "\n"
+    } else {
+        report.render()
+    };
+    io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,4 +141,31 @@ fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::from(if doctor::fatal(&checks) { 3 } else { 0 }))
+}
+
+fn top(args: &TopArgs) -> Result<ExitCode, Failure> {
+    doctor::preflight()?;
+    top::run(args)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn selftest(args: &SelftestArgs) -> Result<ExitCode, Failure> {
+    if args.part.is_some() {
+        selftest::hash()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut out = io::stdout();
+    // Nobody reads any more: the exit code still tells.
+    let report = selftest::run(|step| {
+        if !args.json {
+            let _told = writeln!(out, "{step}");
+        }
+    });
+    let last = if args.json {
+        serde_json::to_string(&report).map_err(io::Error::from)?
+    } else {
+        report.conclusion()
+    };
+    let _told = writeln!(io::stdout(), "{last}");
+    Ok(ExitCode::from(report.code()))
 }

@@ -1,7 +1,8 @@
 //! What unjack counts, and how Prometheus reads it.
 //!
 //! Numbers flow in from the daemon, text flows out to [`crate::web`]. Metrics
-//! observe and never decide: nothing here is read back by the rest.
+//! observe and never decide: nothing here is read back by the rest, but to be
+//! shown.
 //!
 //! The number of series is bounded. Labels are fixed words, except for the
 //! name of a process group, of which [`GroupLimits::max`] are kept and the rest
@@ -15,17 +16,20 @@ mod response;
 mod traffic;
 mod web;
 
+use std::cell::RefCell;
+
 use monitor_ebpf::{ProbeStats, bans::BanStats};
 use procfs::process::Process;
 use prometheus::{
     Counter, CounterVec, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
     IntGaugeVec, Registry,
+    proto::{Metric, MetricFamily},
 };
 
 pub use self::{
     exposition::Format,
     groups::{GROUP_KERNEL, GROUP_OTHER, GroupLimits, MAX_GROUP_CHARS},
-    registrar::Mirror,
+    registrar::{Described, Mirror},
     response::Response,
     traffic::Traffic,
     web::{Cut, Login, WebMetrics},
@@ -33,8 +37,11 @@ pub use self::{
 use self::{groups::Groups, registrar::Registrar};
 use crate::action::{Refusal, ban::rule::Spared, keeper::Kept};
 use crate::journal::Outcome;
+use crate::profile::cost;
+use crate::record::writer::Ended;
 use crate::score::FAMILIES;
 use crate::verdict::Verdict;
+use crate::view::Stolen;
 
 /// What can come of hashing an image: it is none of those that are banned, it is
 /// one, it is one but may not be banned, it was too large, it could not be read
@@ -59,6 +66,7 @@ const DELAY_BUCKETS: [f64; 13] = [
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    described: Vec<Described>,
     groups: Groups,
     suspects: IntGauge,
     verdicts: IntCounterVec,
@@ -108,6 +116,10 @@ pub struct Metrics {
     pub code_maps_cut: Mirror,
     /// Miners that had to wait because enough were being ended.
     pub orders_deferred: IntCounter,
+    recordings_ended: IntCounterVec,
+    /// What an hour of a core costs, and what miners cost so far.
+    stolen_cost: Option<(f64, CounterVec)>,
+    stolen_energy: Option<Counter>,
     /// Evidence, lists and hooks.
     pub response: Response,
     /// The traffic of suspects.
@@ -123,7 +135,7 @@ impl Metrics {
     /// If two metrics have one name: a mistake in this module.
     #[expect(clippy::too_many_lines, reason = "it is a list, one metric an entry")]
     pub fn new(version: &str) -> prometheus::Result<Self> {
-        let new = Registrar(Registry::new());
+        let new = Registrar::default();
         let build = new.int_gauges(
             "unjack_build_info",
             "Version of unjack; always 1.",
@@ -271,13 +283,62 @@ impl Metrics {
                 "unjack_journal_errors_total",
                 "Events that could not be written to standard output.",
             )?)?,
+            recordings_ended: new.int_counters(
+                "unjack_recordings_ended_total",
+                "Times the recording of --record ended before unjack did, by why.",
+                &["reason"],
+            )?,
             response: Response::new(&new)?,
             traffic: Traffic::new(&new)?,
             web: WebMetrics::new(&new)?,
-            registry: new.0,
+            stolen_cost: None,
+            stolen_energy: None,
+            described: new.described.take(),
+            registry: new.registry,
         };
         metrics.create_series();
         Ok(metrics)
+    }
+
+    /// The same, with what miners cost where an hour of a core costs `rate`.
+    ///
+    /// # Errors
+    /// Two metrics have one name: a mistake in this module.
+    pub fn with_cost(mut self, rate: f64) -> prometheus::Result<Self> {
+        let new = self.registrar();
+        let cost = new.counters(
+            "unjack_stolen_cost_total",
+            "CPU time burned by miners, in the currency of --core-hour-cost.",
+            "family",
+        )?;
+        for family in FAMILIES {
+            cost.with_label_values(&[family]);
+        }
+        self.stolen_cost = Some((rate, cost));
+        self.described = new.described.take();
+        Ok(self)
+    }
+
+    /// The same, with an estimate of the energy that miners used.
+    ///
+    /// # Errors
+    /// Two metrics have one name: a mistake in this module.
+    pub fn with_energy(mut self) -> prometheus::Result<Self> {
+        let new = self.registrar();
+        self.stolen_energy = Some(new.add(Counter::new(
+            "unjack_stolen_energy_joules_total",
+            "Estimate: the processors' energy while there were miners, times their share of all CPU time.",
+        )?)?);
+        self.described = new.described.take();
+        Ok(self)
+    }
+
+    /// To add to what there is.
+    fn registrar(&mut self) -> Registrar {
+        Registrar {
+            registry: self.registry.clone(),
+            described: RefCell::new(std::mem::take(&mut self.described)),
+        }
     }
 
     fn create_series(&self) {
@@ -298,6 +359,9 @@ impl Metrics {
             self.allowed_cpu_seconds.with_label_values(&[family]);
         }
         self.set_held(&Kept::default());
+        for ended in Ended::ALL {
+            self.recordings_ended.with_label_values(&[ended.name()]);
+        }
         for result in BAN_RESULTS {
             self.ban_images.with_label_values(&[result]);
         }
@@ -418,6 +482,16 @@ impl Metrics {
             &self.stolen_cpu_seconds.with_label_values(&[family]),
             seconds,
         );
+        if let Some((rate, stolen)) = &self.stolen_cost {
+            add(&stolen.with_label_values(&[family]), cost(seconds, *rate));
+        }
+    }
+
+    /// Adds an estimate of the energy that miners used.
+    pub fn add_stolen_energy(&self, joules: f64) {
+        if let Some(stolen) = &self.stolen_energy {
+            add(stolen, joules);
+        }
     }
 
     /// Adds CPU time burned by a miner of one of [`FAMILIES`] that a rule
@@ -427,6 +501,20 @@ impl Metrics {
             &self.allowed_cpu_seconds.with_label_values(&[family]),
             seconds,
         );
+    }
+
+    /// CPU seconds that miners burned and that a rule allows, by family, where
+    /// there are any.
+    #[must_use]
+    pub fn stolen(&self) -> Vec<Stolen> {
+        let families = FAMILIES.into_iter().map(|family| Stolen {
+            family: family.to_owned(),
+            stolen_seconds: self.stolen_cpu_seconds.with_label_values(&[family]).get(),
+            allowed_seconds: self.allowed_cpu_seconds.with_label_values(&[family]).get(),
+        });
+        families
+            .filter(|taken| taken.stolen_seconds + taken.allowed_seconds > 0.0)
+            .collect()
     }
 
     /// Sets how many miners are held, and adds how many were moved back.
@@ -442,6 +530,13 @@ impl Metrics {
                 .set(to_gauge(*count as u64));
         }
         self.moved_back.inc_by(u64::from(*moved_back));
+    }
+
+    /// Counts a recording that ended before this process did.
+    pub(crate) fn count_recording(&self, ended: Ended) {
+        self.recordings_ended
+            .with_label_values(&[ended.name()])
+            .inc();
     }
 
     /// Sets whether the breaker is open.
@@ -477,6 +572,25 @@ impl Metrics {
             tracing::debug!(%error, "process metrics not refreshed: /proc/self cannot be read");
         }
         format.encode(&self.registry.gather())
+    }
+
+    /// Every metric there is, in the order of their names.
+    #[must_use]
+    pub fn described(&self) -> Vec<Described> {
+        let families = self.registry.gather();
+        let mut all = self.described.clone();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        for metric in &mut all {
+            let family = families.iter().find(|it| it.name() == metric.name);
+            let series = family.into_iter().flat_map(MetricFamily::get_metric);
+            for pair in series.flat_map(Metric::get_label) {
+                let label = metric.labels.iter_mut().find(|it| it.0 == pair.name());
+                if let Some((_, values)) = label {
+                    values.insert(pair.value().to_owned());
+                }
+            }
+        }
+        all
     }
 
     fn refresh_process(&self) -> procfs::ProcResult<()> {

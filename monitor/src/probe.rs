@@ -321,6 +321,28 @@ impl Probes {
     }
 }
 
+/// Which of the programs with these kernel ids are loaded.
+///
+/// # Errors
+/// The kernel does not list programs: it takes `CAP_SYS_ADMIN`.
+pub fn still_loaded(programs: &[u32]) -> Result<Vec<u32>, ProbeError> {
+    let mut loaded = Vec::new();
+    for program in aya::programs::loaded_programs() {
+        match program {
+            Ok(program) => loaded.push(program.id()),
+            // It was unloaded between being listed and being looked at.
+            Err(ProgramError::SyscallError(error))
+                if error.io_error.raw_os_error() == Some(libc::ENOENT) => {}
+            Err(source) => {
+                let name = "of any kind";
+                return Err(ProbeError::Program { name, source });
+            }
+        }
+    }
+    loaded.retain(|id| programs.contains(id));
+    Ok(loaded)
+}
+
 /// Counters of all processors, each a word, summed.
 fn sum<'a, const BYTES: usize, T: FromBytes + IntoBytes + Immutable>(
     per_cpu: impl Iterator<Item = &'a [u8; BYTES]>,

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{look::LINE, summary::share};
 pub use self::{
-    look::Look,
+    look::{Look, Row},
     summary::{Burn, Summary},
 };
 use crate::{
@@ -55,6 +55,18 @@ pub enum Place {
     Anonymous,
     /// Not looked up, or not found.
     Unknown,
+}
+
+impl Place {
+    /// Every one there is. Recordings have their numbers: add to the end.
+    pub const ALL: [Self; 6] = [
+        Self::File,
+        Self::System,
+        Self::Deleted,
+        Self::Memfd,
+        Self::Anonymous,
+        Self::Unknown,
+    ];
 }
 
 /// The process's counters at one moment.
@@ -95,17 +107,22 @@ impl Profile {
     /// Adds a sample, its code decoded for `arch`. Returns what it was cut
     /// down to.
     pub fn add(&mut self, arch: Arch, sample: &Sample, place: Place) -> &Look {
-        if self.looks.len() == MAX_LOOKS {
-            self.looks.pop_front();
-        }
         if !sample.code().is_empty() {
             if self.code.len() == MAX_CODE {
                 self.code.pop_front();
             }
             self.code.push_back(*sample);
         }
-        self.looks.push_back(Look::new(arch, sample, place));
+        self.recall(Look::new(arch, sample, place));
         &self.looks[self.looks.len() - 1]
+    }
+
+    /// Adds a sample that was cut down before; its code is not known.
+    pub fn recall(&mut self, look: Look) {
+        if self.looks.len() == MAX_LOOKS {
+            self.looks.pop_front();
+        }
+        self.looks.push_back(look);
     }
 
     /// Samples kept.
@@ -213,6 +230,14 @@ impl Profile {
         self.readings.back()
     }
 
+    /// On-CPU nanoseconds between the last two readings.
+    #[must_use]
+    pub fn latest_burn_ns(&self) -> u64 {
+        let mut newest = self.readings.iter().rev().map(|reading| reading.cpu_ns);
+        let (to, from) = (newest.next(), newest.next());
+        to.zip(from).map_or(0, |(to, from)| to.saturating_sub(from))
+    }
+
     /// Summarizes what is not older than `since_ns`, of all threads.
     #[must_use]
     pub fn summary(&self, since_ns: u64) -> Summary {
@@ -277,17 +302,29 @@ impl Profile {
         }
     }
 
-    /// 1 less the standard deviation of the burn from reading to reading, over
-    /// its mean; not below 0.
-    fn flatness(&self, first: usize) -> f64 {
+    /// The process's burn from each of the newest readings to the next, in cores,
+    /// the oldest first; at most `count`.
+    #[must_use]
+    pub fn rates(&self, count: usize) -> Vec<f64> {
+        let first = self.readings.len().saturating_sub(count.saturating_add(1));
+        self.rates_from(first)
+    }
+
+    fn rates_from(&self, first: usize) -> Vec<f64> {
         let readings = || self.readings.range(first..);
-        let rates: Vec<f64> = readings()
+        readings()
             .zip(readings().skip(1))
             .map(|(from, to)| {
                 let burned = to.cpu_ns.saturating_sub(from.cpu_ns) as f64;
                 share(burned, to.time_ns.saturating_sub(from.time_ns) as f64)
             })
-            .collect();
+            .collect()
+    }
+
+    /// 1 less the standard deviation of the burn from reading to reading, over
+    /// its mean; not below 0.
+    fn flatness(&self, first: usize) -> f64 {
+        let rates = self.rates_from(first);
         let mean = share(rates.iter().sum(), rates.len() as f64);
         let squares = rates.iter().map(|rate| (rate - mean).powi(2)).sum();
         let deviation = share(squares, rates.len() as f64).sqrt();
@@ -303,6 +340,12 @@ impl Profile {
 #[must_use]
 pub fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
+}
+
+/// What `seconds` of CPU time cost, of which an hour costs `rate`.
+#[must_use]
+pub fn cost(seconds: f64, rate: f64) -> f64 {
+    seconds / 3600.0 * rate
 }
 
 #[cfg(test)]

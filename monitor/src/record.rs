@@ -1,9 +1,9 @@
-//! `unjack record`: profile windows to a file, to look at later or elsewhere.
+//! `unjack record`: what processes do to a file, to look at and to replay.
 //!
-//! A recording is lines of JSON: a [`Header`], then a [`Window`] for every
-//! process that was sampled, once a second and when it exits. A window is what
-//! a verdict is computed from: numbers only, no code, no data, no environment.
-//! The format is versioned by the header's first field.
+//! [`line`] says what is in a recording, [`tape`] writes it, for `unjack run
+//! --record` too, and [`read`] reads it. Besides what is replayed this one has a
+//! [`Window`] for every process that was sampled, once a second and when it exits:
+//! what a verdict is computed from, for people and the corpus.
 //!
 //! With a command, that is started and recorded with all its descendants, and
 //! ended with the recording; without one the whole host is recorded.
@@ -14,25 +14,44 @@
 
 mod command;
 mod kin;
+pub mod line;
+pub(crate) mod progress;
+pub mod read;
 pub mod samples;
+pub(crate) mod tape;
+pub(crate) mod writer;
 
 use std::{
     collections::HashSet,
     ffi::OsString,
-    fs::File,
+    fmt,
+    fs::{File, Permissions},
     io::{self, BufWriter, Write},
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use serde::{Deserialize, Serialize};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use self::{command::Started, kin::Kin};
+use self::{
+    command::Started,
+    kin::Kin,
+    line::{Header, VERSION, Why, Window},
+    progress::Progress,
+    tape::{Known, Tape},
+};
 use crate::{
     collector::{Collector, Subject},
-    daemon::{judge::SUSPECT_FROM, monotonic_ns, stratum::Stratum},
+    court::{Heard, SUSPECT_FROM},
+    daemon::{monotonic_ns, stratum::Stratum},
     event::{self, Event, ImageKey, Process},
+    host,
     isa::Arch,
     metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
@@ -41,49 +60,11 @@ use crate::{
     verdict::{MIN_SAMPLES, Thresholds},
 };
 
-/// Version of the format.
-pub const VERSION: u32 = 1;
 /// Time between two looks, and between two windows.
 const STEP: Duration = Duration::from_millis(250);
 const STEPS_A_WINDOW: u32 = 4;
 /// Records taken in one look.
 const DRAIN_LIMIT: usize = 200_000;
-
-/// The first line of a recording.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Header {
-    /// [`VERSION`].
-    pub unjack_recording: u32,
-    /// Version of unjack that recorded.
-    pub unjack: String,
-    /// Release of the kernel.
-    pub kernel: String,
-    /// The processor's name for itself.
-    pub processor: String,
-    /// Samples a second on each processor.
-    pub sample_hz: u32,
-    /// Length of the windows, if there are samples enough.
-    pub window_seconds: f64,
-}
-
-/// A process's profile over one window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Window {
-    /// Seconds since the recording began.
-    pub t: f64,
-    /// What was judged: always `process` so far.
-    pub unit: String,
-    /// Process id.
-    pub pid: u32,
-    /// Start of the process, nanoseconds since boot.
-    pub start_ns: u64,
-    /// Device and inode of what it executes.
-    pub image: (u32, u64),
-    /// The name it gave itself, cleaned.
-    pub comm: String,
-    /// The profile.
-    pub summary: Summary,
-}
 
 /// The recording could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -92,7 +73,10 @@ pub enum RecordError {
     #[error(transparent)]
     Probe(#[from] ProbeError),
     /// The file.
-    #[error("cannot write the recording: {0}")]
+    #[error(
+        "cannot write the recording: {0}; what is in the file can be replayed. Make room, \
+         or name another FILE"
+    )]
     Write(#[from] io::Error),
     /// The command.
     #[error("cannot start {0}: {1}")]
@@ -108,94 +92,185 @@ pub enum RecordError {
     Arch,
 }
 
-/// Records for `duration`, or until the command has ended, and the samples
-/// themselves as well if there is a file for them. Returns how many windows were
-/// written.
+/// What is to be recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// Where to.
+    pub path: &'a Path,
+    /// Where the samples themselves go, if anywhere.
+    pub samples: Option<&'a Path>,
+    /// How long.
+    pub duration: Duration,
+    /// Bytes of the largest file.
+    pub max_size: u64,
+    /// What suspects say on their connections is looked at.
+    pub stratum: bool,
+    /// The command; none for the whole host.
+    pub command: &'a [OsString],
+}
+
+/// What was recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Windows of processes.
+    pub windows: u64,
+    /// Seconds that can be replayed.
+    pub ticks: u64,
+    /// Bytes.
+    pub size: u64,
+    /// It was ended before its time because of its size.
+    pub full: bool,
+}
+
+impl fmt::Display for Recorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            windows,
+            ticks,
+            size,
+            full,
+        } = self;
+        let size = *size as f64 / f64::from(1 << 20);
+        write!(
+            f,
+            "{windows} windows, {ticks} seconds, {size:.1} MiB recorded"
+        )?;
+        if *full {
+            f.write_str(
+                "; ended before its time, as it has --max-size: all of it can be replayed,",
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Records for a while, until the command has ended, or until SIGINT, SIGTERM or
+/// SIGHUP.
 ///
 /// # Errors
 /// The probes cannot be set up, the command not be started or the file not be
 /// written.
-pub fn record(
-    path: &Path,
-    samples: Option<&Path>,
-    duration: Duration,
-    thresholds: Thresholds,
-    command: &[OsString],
-) -> Result<u64, RecordError> {
+pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, RecordError> {
+    let Wish {
+        path,
+        samples,
+        duration,
+        max_size,
+        stratum,
+        command,
+    } = wish;
     let arch = Arch::HOST.ok_or(RecordError::Arch)?;
-    let out = BufWriter::new(File::create(path)?);
+    let out = create(path)?;
     let samples = samples.map(Samples::create).transpose()?;
     let settings = Settings::new(None, 99, Duration::from_nanos(thresholds.window_ns));
     let probes = Probes::attach(settings)?;
+    let begun_ns = monotonic_ns();
     let mut recorder = Recorder {
         out,
         samples,
         thresholds,
         probes,
         collector: Collector::new(arch, thresholds.patience_ns),
+        tape: Tape::new(&header(settings.sample_hz, &thresholds, begun_ns), max_size),
         kin: Kin::default(),
         model: Model::shipped()?,
         // Nobody asks for the counters.
-        stratum: Stratum::new(Metrics::new("")?.traffic),
-        begun_ns: monotonic_ns(),
+        stratum: Stratum::new(stratum, Metrics::new("")?.traffic),
+        begun_ns,
         windows: 0,
+        ticks: 0,
     };
-    recorder.header(settings.sample_hz)?;
     let mut command = Started::start(command)?;
     if let Some(command) = &command {
         recorder.kin.founder = Some(command.pid());
     }
+    // Told to stop, it ends as if its time were over: nothing is lost.
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
     let begun = Instant::now();
+    let mut progress = Progress::new();
     let mut steps = 0;
-    while begun.elapsed() < duration {
+    let goes_on = || begun.elapsed() < duration && !stop.load(Ordering::Relaxed);
+    while goes_on() && !recorder.tape.has_ended() {
         thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
         let ended = command.as_mut().is_some_and(Started::has_ended);
         recorder.drain()?;
         steps += 1;
         if steps % STEPS_A_WINDOW == 0 || ended {
             recorder.tick()?;
+            progress.show(|| {
+                let (over, whole) = (begun.elapsed().as_secs(), duration.as_secs());
+                let size = recorder.tape.size() as f64 / f64::from(1 << 20);
+                let windows = recorder.windows;
+                format!("recording: {over} of {whole} s, {windows} windows, {size:.1} MiB")
+            });
         }
         if ended {
             break;
         }
     }
-    recorder.out.flush()?;
-    if let Some(samples) = &mut recorder.samples {
-        samples.out.flush()?;
-    }
-    Ok(recorder.windows)
+    progress.clear();
+    let full = recorder.tape.has_ended();
+    recorder.end()?;
+    Ok(Recorded {
+        windows: recorder.windows,
+        ticks: recorder.ticks,
+        size: recorder.tape.size(),
+        full,
+    })
 }
 
 struct Recorder {
-    out: BufWriter<File>,
+    out: File,
     samples: Option<Samples>,
     thresholds: Thresholds,
     probes: Probes,
     collector: Collector,
+    tape: Tape,
     kin: Kin,
     model: Model,
     stratum: Stratum,
     begun_ns: u64,
     windows: u64,
+    ticks: u64,
+}
+
+/// Makes a recording's file, or empties it. It tells of everybody's processes: it
+/// is its owner's alone.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let file = options.write(true).create(true).mode(0o600).open(path)?;
+    // One that is no file, such as a pipe, has no mode or length to change.
+    if file.metadata()?.is_file() {
+        file.set_permissions(Permissions::from_mode(0o600))?;
+        file.set_len(0)?;
+    }
+    Ok(file)
+}
+
+/// The first line of a recording that begins now.
+pub(crate) fn header(sample_hz: u32, thresholds: &Thresholds, begun_ns: u64) -> Header {
+    let uname = rustix::system::uname();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Header {
+        unjack_recording: VERSION,
+        unjack: env!("CARGO_PKG_VERSION").to_owned(),
+        kernel: uname.release().to_string_lossy().into_owned(),
+        processor: processor(),
+        sample_hz,
+        window_seconds: seconds(thresholds.window_ns),
+        begun: since.map_or(0, |since| since.as_secs()),
+        begun_ns,
+        lineage: host::lineage(),
+    }
 }
 
 impl Recorder {
-    fn header(&mut self, sample_hz: u32) -> io::Result<()> {
-        let uname = rustix::system::uname();
-        let header = Header {
-            unjack_recording: VERSION,
-            unjack: env!("CARGO_PKG_VERSION").to_owned(),
-            kernel: uname.release().to_string_lossy().into_owned(),
-            processor: processor(),
-            sample_hz,
-            window_seconds: seconds(self.thresholds.window_ns),
-        };
-        self.line(&header)
-    }
-
     fn drain(&mut self) -> io::Result<()> {
         let mut left = Vec::new();
-        let (collector, samples) = (&mut self.collector, &mut self.samples);
+        let (collector, samples, tape) = (&mut self.collector, &mut self.samples, &mut self.tape);
         let stratum = &mut self.stratum;
         let mut parents = Vec::new();
         self.probes.drain(DRAIN_LIMIT, |record| {
@@ -209,7 +284,7 @@ impl Recorder {
                 Event::Payload(payload) => return stratum.hear(&payload),
                 _ => {}
             }
-            left.extend(collector.take(&event));
+            left.extend(tape.take_in(collector, &event));
             if let (Some(samples), Event::Sample(sample)) = (&mut *samples, &event)
                 && let Some(subject) = collector.subject(sample.process)
             {
@@ -233,7 +308,7 @@ impl Recorder {
             if let Some(samples) = &mut self.samples {
                 samples.exit(&self.kin, &subject)?;
             }
-            self.window(&mut subject)?;
+            self.window(&mut subject);
         }
         Ok(())
     }
@@ -241,7 +316,8 @@ impl Recorder {
     fn tick(&mut self) -> io::Result<()> {
         let (probes, kin) = (&self.probes, &mut self.kin);
         let mut parents = Vec::new();
-        self.collector.tick(monotonic_ns(), |visit| {
+        let now_ns = monotonic_ns();
+        self.collector.tick(now_ns, |visit| {
             probes.tasks(|_, slot| {
                 if slot.tid == slot.tgid {
                     parents.push((slot.tgid, slot.start_ns, slot.parent));
@@ -253,25 +329,49 @@ impl Recorder {
         if let Some(samples) = &mut self.samples {
             samples.tick(kin, &self.stratum, self.collector.subjects())?;
         }
-        let mut collector = std::mem::replace(&mut self.collector, Collector::new(Arch::X86_64, 0));
-        let mut result = Ok(());
+        let mut collector = std::mem::replace(&mut self.collector, Collector::told(0));
         for subject in collector.subjects() {
-            result = result.and_then(|()| self.window(subject));
+            self.window(subject);
         }
+        let (kin, stratum) = (&self.kin, &self.stratum);
+        self.tape.tick(
+            now_ns,
+            collector.subjects(),
+            |process| kin.has(process),
+            |subject| Known {
+                heard: Heard {
+                    stratum: stratum.was_heard(subject.profile.process),
+                    ..Heard::default()
+                },
+                look: true,
+                ..Known::default()
+            },
+        );
         self.collector = collector;
+        self.ticks += u64::from(!self.tape.has_ended());
+        self.out.write_all(&self.tape.take())?;
         let collector = &self.collector;
-        self.stratum
-            .listen(monotonic_ns(), &mut self.probes, |process| {
-                collector.knows(process)
-            });
-        result
+        let there = |process| collector.knows(process);
+        self.stratum.listen(now_ns, &mut self.probes, there);
+        Ok(())
+    }
+
+    /// Writes the last line, and what of the samples still waits.
+    fn end(&mut self) -> io::Result<()> {
+        let lost = self.probes.stats().map_or(0, |stats| stats.samples_lost);
+        self.tape.end(Why::Done, lost + self.collector.forgotten);
+        self.out.write_all(&self.tape.take())?;
+        if let Some(samples) = &mut self.samples {
+            samples.out.flush()?;
+        }
+        Ok(())
     }
 
     /// Writes a process's window, if it belongs to what is recorded.
-    fn window(&mut self, subject: &mut Subject) -> io::Result<()> {
+    fn window(&mut self, subject: &mut Subject) {
         let process = subject.profile.process;
         if !self.kin.has(process) {
-            return Ok(());
+            return;
         }
         let now_ns = monotonic_ns();
         let Thresholds {
@@ -285,7 +385,6 @@ impl Recorder {
         let ImageKey { device, inode } = subject.image_key();
         let window = Window {
             t: seconds(now_ns.saturating_sub(self.begun_ns)),
-            unit: "process".to_owned(),
             pid: process.tgid,
             start_ns: process.start_ns,
             image: (device, inode),
@@ -298,7 +397,7 @@ impl Recorder {
             },
         };
         if window.summary.samples == 0 {
-            return Ok(());
+            return;
         }
         if window.summary.cores >= self.thresholds.min_cpu
             && self.model.assess(&window.summary).hashing >= SUSPECT_FROM
@@ -306,12 +405,7 @@ impl Recorder {
             self.stratum.suspect(process, window.summary.cores, now_ns);
         }
         self.windows += 1;
-        self.line(&window)
-    }
-
-    fn line(&mut self, value: &impl Serialize) -> io::Result<()> {
-        serde_json::to_writer(&mut self.out, value)?;
-        self.out.write_all(b"\n")
+        self.tape.window(window);
     }
 }
 
@@ -326,7 +420,7 @@ struct Samples {
 
 impl Samples {
     fn create(path: &Path) -> io::Result<Self> {
-        let mut out = BufWriter::new(File::create(path)?);
+        let mut out = BufWriter::new(create(path)?);
         samples::begin(&mut out)?;
         Ok(Self {
             out,
@@ -397,21 +491,21 @@ fn processor() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{line::Line, *};
+    use crate::profile::Summary;
 
     #[test]
     fn a_window_survives_the_file() {
         let window = Window {
             t: 1.0,
-            unit: "process".to_owned(),
             pid: 2,
             start_ns: 3,
             image: (4, 5),
             comm: "nginx".to_owned(),
             summary: Summary::default(),
         };
-        let text = serde_json::to_string(&window).unwrap();
-        let again: Window = serde_json::from_str(&text).unwrap();
-        assert_eq!(again, window);
+        let line = Line::Process(Box::new(window));
+        let text = serde_json::to_vec(&line).unwrap();
+        assert_eq!(Line::parse(&text).unwrap(), line);
     }
 }

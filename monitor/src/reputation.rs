@@ -96,6 +96,12 @@ impl fmt::Display for ListError {
     }
 }
 
+/// What is said of an image that `--deny-file` has under this name.
+pub(crate) fn listed_text(name: &str, digest: &Digest) -> String {
+    let name = if name.is_empty() { "no name" } else { name };
+    format!("its image is on the list of --deny-file: {name}, SHA-256 {digest}")
+}
+
 /// The files of the lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Files {

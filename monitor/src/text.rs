@@ -44,6 +44,20 @@ pub fn clean(bytes: &[u8], max: usize) -> String {
     line.text
 }
 
+/// Cleans a text that was cleaned before, and went through a file that anybody may
+/// have written: what was escaped is not escaped again.
+#[must_use]
+pub fn cleaned_again(text: &str, max: usize) -> String {
+    let mut line = Line::new(max);
+    for c in text.chars() {
+        let piece = if c == '\\' { c.to_string() } else { escape(c) };
+        if !line.push(&piece) {
+            break;
+        }
+    }
+    line.text
+}
+
 fn escape(c: char) -> String {
     match c {
         '\\' => "\\\\".to_owned(),
@@ -126,6 +140,14 @@ mod tests {
     #[test]
     fn backslash_is_doubled_so_that_escapes_cannot_be_forged() {
         check(r"\x1b", r"\\x1b");
+    }
+
+    #[test]
+    fn what_was_cleaned_is_not_escaped_again_and_the_rest_is() {
+        let once = clean(b"a\\b\x1b\xff", 64);
+        assert_eq!(cleaned_again(&once, 64), once);
+        assert_eq!(cleaned_again("a\x1b[2J\u{202e}", 64), r"a\x1b[2J\u{202e}");
+        assert_eq!(cleaned_again("abcdef", 4), "abc…");
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! The HTTP endpoint: metrics, health and a page that links to them.
+//! The HTTP endpoint: metrics, health and a page for people.
 //!
-//! Requests flow in from the network, [`Metrics`] flow out as text; nothing a
+//! Requests flow in from the network, [`Metrics`] and a [`View`](crate::view::View)
+//! flow out as text; nothing a
 //! client sends changes anything. It runs on a thread of its own, so that what
 //! clients cost (handshakes, passwords, a thousand scrapes) is not taken from
 //! the loop that judges. Whatever a client does is bounded, and counted:
@@ -14,7 +15,8 @@
 //! | wait for clients at shutdown | 1 s | a scrape in flight ends, a slow one is cut |
 //!
 //! `address` and `listen` are where, `file` and `tls` what stands
-//! before the pages, `connection` is one client, `pages` what he gets.
+//! before the pages, `connection` is one client, `pages` what he gets, `page` how
+//! that at `/` looks.
 
 pub mod address;
 mod auth;
@@ -22,6 +24,7 @@ mod connection;
 pub mod file;
 mod health;
 pub mod listen;
+mod page;
 mod pages;
 mod tls;
 
@@ -54,7 +57,10 @@ use self::{
     file::Secured,
     listen::{Kind, Socket, SocketFile},
 };
-use crate::metrics::{Metrics, WebMetrics};
+use crate::{
+    metrics::{Metrics, WebMetrics},
+    view::Board,
+};
 
 const MAX_CONNECTIONS: u16 = 64;
 const LIFETIME: Duration = Duration::from_secs(5);
@@ -70,6 +76,8 @@ pub struct Web {
     pub metrics: Arc<Metrics>,
     /// Whether the daemon sees what it is there to see.
     pub health: Arc<Health>,
+    /// What the page shows.
+    pub board: Arc<Board>,
     /// The path of the metrics, in the form [`crate::config`] accepts.
     pub telemetry_path: String,
 }

@@ -1,10 +1,12 @@
 //! `manuals DIR`: writes what can be made from unjack's command line.
 //!
-//! Man pages, completions for bash, zsh and fish, and `/etc/default/unjack`.
+//! Man pages, completions for bash, zsh and fish, and `/etc/default/unjack`; and
+//! the reference of metrics, which is kept in `docs`.
 //! A program of its own, so that the daemon does not carry the generators, and
 //! so that none of this can say anything else than `unjack --help`.
 
 mod defaults;
+mod metrics;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +25,7 @@ const SHELLS: [(Shell, &str); 3] = [
 /// Write unjack's man pages, completions and its file of settings.
 #[derive(Parser)]
 struct Args {
-    /// Directory to write to: man/, completions/ and default/ in it.
+    /// Directory to write to: man/, completions/, default/ and docs/ in it.
     dir: PathBuf,
 }
 
@@ -49,6 +51,7 @@ fn write(dir: &Path) -> Result<()> {
         )?;
     }
     fs::write(make("default")?.join("unjack"), defaults::file())?;
+    fs::write(make("docs")?.join("metrics.md"), metrics::page()?)?;
     Ok(())
 }
 

@@ -1,7 +1,9 @@
 //! TLS for the suites: an authority, what it signs, and clients that trust it.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -126,4 +128,35 @@ impl Client {
         };
         exchange().map_err(|error| format!("no answer from {address}: {error}"))
     }
+}
+
+/// Writes a file of `--web.config.file` into `home`, and gives its path: this
+/// certificate, the user `prometheus` with the password `secret`, and these
+/// lines of `tls_server_config`.
+///
+/// # Panics
+///
+/// When `home` cannot be written to.
+#[must_use]
+pub fn secured(home: &Path, identity: &Identity, lines: &str) -> PathBuf {
+    write_identity(home, identity);
+    // What htpasswd makes of `secret` takes as long.
+    let hash = bcrypt::hash("secret", 10).expect("it can be hashed");
+    let file = home.join("web.yml");
+    let text = format!(
+        "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n{lines}\
+         basic_auth_users:\n  prometheus: {hash}\n"
+    );
+    fs::write(&file, text).expect("it is ours");
+    file
+}
+
+/// Writes the certificate and the key that [`secured`] names.
+///
+/// # Panics
+///
+/// When `home` cannot be written to.
+pub fn write_identity(home: &Path, identity: &Identity) {
+    fs::write(home.join("server.crt"), &identity.cert).expect("it is ours");
+    fs::write(home.join("server.key"), &identity.key).expect("it is ours");
 }

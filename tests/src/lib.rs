@@ -7,11 +7,15 @@
 //! | module | what it owns |
 //! |---|---|
 //! | [`daemon`] | `unjack run` as a child: its events, its output, its end |
+//! | [`devtools`] | a browser's tab, driven and watched |
 //! | [`output`] | what a child printed, byte for byte, and waiting for it |
 //! | [`https`] | TLS: an authority, what it signs, clients |
 //! | [`metrics`] | a scrape and the reading of it |
+//! | [`prometheus`] | a real Prometheus, and what it answers |
+//! | [`webhook`] | a server that keeps the JSON it is sent |
 //! | [`spawn`] | the workloads and other programs to be judged |
 //! | [`podman`] | real containers |
+//! | [`terminal`] | a program on a terminal: what is on its screen, keys, sizes |
 //! | [`host`] | root, one test at a time, waiting, the kernel's own accounts |
 //! | [`evade`] | how miners hide, done for real |
 //! | [`fit`] | the model: fitted to the corpus, and judged by it |
@@ -24,6 +28,7 @@
 
 pub mod corpus;
 pub mod daemon;
+pub mod devtools;
 pub mod evade;
 pub mod fit;
 pub mod host;
@@ -31,7 +36,10 @@ pub mod https;
 pub mod metrics;
 pub mod output;
 pub mod podman;
+pub mod prometheus;
 pub mod spawn;
+pub mod terminal;
+pub mod webhook;
 pub mod workload;
 
 pub use daemon::Daemon;

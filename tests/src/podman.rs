@@ -50,7 +50,7 @@ impl Podman {
             .args(["--runtime", "runc", "--cgroup-manager", "cgroupfs"])
             .args(["--storage-driver", "vfs", "--events-backend", "none"])
             .arg("--root")
-            .arg(self.dir.path().join("storage"))
+            .arg(self.storage())
             .arg("--runroot")
             .arg(self.dir.path().join("run"))
             .args(args);
@@ -67,6 +67,26 @@ impl Podman {
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 
+    /// Where podman keeps what it knows of containers.
+    #[must_use]
+    pub fn storage(&self) -> PathBuf {
+        self.dir.path().join("storage")
+    }
+
+    /// Makes an image of the files that every container has, under this name.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made.
+    pub fn import(&self, image: &str) {
+        let archive = self.dir.path().join("image.tar");
+        let mut tar = Command::new("tar");
+        tar.arg("-C").arg(self.dir.path().join("rootfs"));
+        tar.arg("-cf").arg(&archive).arg(".");
+        assert!(host::output(&mut tar).status.success(), "tar");
+        let _id = self.ask(&["import", "-q", archive.to_str().expect("plain"), image]);
+    }
+
     /// Starts a container and waits until it runs: its first process.
     ///
     /// # Panics
@@ -74,9 +94,20 @@ impl Podman {
     /// When it does not start.
     #[must_use]
     pub fn start(&self, name: &str, flags: &[&str], program: &[&str]) -> u32 {
+        let root = self.dir.path().join("rootfs");
+        let root = root.to_str().expect("plain");
+        self.start_from(&["--rootfs", root], name, flags, program)
+    }
+
+    /// The same of an image, or of a root directory.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    #[must_use]
+    pub fn start_from(&self, from: &[&str], name: &str, flags: &[&str], program: &[&str]) -> u32 {
         let workload = self.workload();
         let mount = format!("{0}:{0}:ro", workload.display());
-        let root = self.dir.path().join("rootfs");
         let mut args = vec![
             "run",
             "-d",
@@ -94,7 +125,7 @@ impl Podman {
         ]);
         args.extend(["-v", "/usr:/usr:ro", "-v", &mount]);
         args.extend(flags);
-        args.extend(["--rootfs", root.to_str().expect("plain")]);
+        args.extend(from);
         args.extend(program);
         let _id = self.ask(&args);
         eventually("the container runs", STARTED, || {

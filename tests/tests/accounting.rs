@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tests::daemon::command;
-use tests::{Daemon, Metrics, Workload};
 use tests::host::{schedstat_seconds, stat_seconds, take_turn, unjack};
+use tests::{Daemon, Metrics, Workload};
 
 /// Between two looks at the kernel's accounts.
 const LOOK: Duration = Duration::from_millis(10);

@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -307,6 +308,77 @@ fn whatever_starts_it_again_it_does_not_run() {
             Err(format!("{refused} refused"))
         }
     });
+}
+
+/// Lines in the crontab: all are due in the same minute.
+const CRON_LINES: u64 = 100;
+/// Until the next full minute, and for cron to notice.
+const CRON: Duration = Duration::from_secs(130);
+
+/// A real cron with folders of its own, gone with the test: it is given a mount
+/// namespace in which they lie over the system's.
+struct Cron {
+    child: Workload,
+    spool: PathBuf,
+}
+
+impl Cron {
+    fn start(place: &Place) -> Self {
+        let (spool, none) = (place.file("spool"), place.file("none"));
+        for dir in [&spool.join("crontabs"), &none, &place.file("run")] {
+            fs::create_dir_all(dir).expect("a folder");
+        }
+        fs::write(none.join("crontab"), "").expect("a file");
+        let script = "mkdir -p /var/spool/cron /etc/cron.d && touch /etc/crontab \
+            && mount --bind \"$0/spool\" /var/spool/cron && mount --bind \"$0/none\" /etc/cron.d \
+            && mount --bind \"$0/none/crontab\" /etc/crontab && mount --bind \"$0/run\" /run \
+            && exec cron -f";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "/bin/sh", "-c", script]);
+        let child = Workload::spawn(command.arg(place.home.path()));
+        Self { child, spool }
+    }
+
+    fn install(&self, lines: &str) {
+        let file = self.spool.join("crontabs/root");
+        fs::write(&file, lines).expect("a crontab");
+        let mode = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(&file, mode).expect("it is ours");
+    }
+}
+
+/// Debian's own cron, whose children nobody waits for by name.
+#[test]
+fn cron_does_not_bring_a_miner_back() {
+    let _turn = take_turn();
+    let place = Place::new();
+    let mut cron = Cron::start(&place);
+    let daemon = place.daemon(&[]);
+    let file = place.file("miner");
+    let _ = condemn(&daemon, &file);
+    let (file_name, printed) = (file.display(), place.file("printed"));
+    let line = format!("* * * * * {file_name} sha256d >> {}\n", printed.display());
+    let lines = line.repeat(usize::try_from(CRON_LINES).expect("small"));
+    cron.install(&format!("MAILTO=\"\"\n{lines}"));
+    let all = eventually("cron has run its lines", CRON, || {
+        assert!(cron.child.ended().is_none(), "cron ended");
+        match place.refused(&file) {
+            refused if refused >= CRON_LINES => Ok(refused),
+            refused => Err(format!("{refused} refused")),
+        }
+    });
+    drop(cron);
+    assert_eq!(all, CRON_LINES);
+    let printed = fs::read(&printed).expect("the shells made it");
+    assert!(printed.is_empty(), "it ran: {}", printed.escape_ascii());
+    let respawn = daemon.wait_event("who started it again", NOTICE, |event| {
+        event["event"] == "respawn" && event["ban"]["exe"] == file.to_str().expect("UTF-8")
+    });
+    let starters = respawn["started_by"].as_array().expect("a list");
+    assert!(
+        starters.iter().any(|starter| starter["comm"] == "cron"),
+        "{respawn}"
+    );
 }
 
 #[track_caller]

@@ -1,6 +1,6 @@
 //! Miners in real containers: with scope `process` the miner ends and its
 //! container lives, with scope `cgroup` the container ends, and the one that
-//! unjack itself runs in is left alone.
+//! unjack itself runs in is left alone. What container it is, the verdict says.
 
 use std::path::Path;
 use std::time::Duration;
@@ -56,6 +56,30 @@ fn a_miner_in_a_container_is_killed_and_the_container_lives() {
     assert_eq!(event["outcome"], "gone", "{event}");
     gone(miner);
     assert!(podman.runs("host"), "what else is in it lives");
+}
+
+#[test]
+fn a_verdict_names_the_container_and_its_image() {
+    const IMAGE: &str = "localhost/unjack-test/shop:1";
+    let _turn = take_turn();
+    let podman = Podman::new();
+    podman.import(IMAGE);
+    let deny = format!("exe={}", podman.workload().display());
+    let storage = podman.storage().display().to_string();
+    let judge = ["--min-score", "1", "--deny", &deny];
+    let daemon = Daemon::start(&[&judge[..], &["--container-dir", &storage]].concat());
+    let alone = ["--network", "none"];
+    let command = with_miner(&podman);
+    let init = podman.start_from(&[IMAGE], "till", &alone, &["sh", "-c", &command]);
+    let miner = podman.miner(init);
+    let event = daemon.event_about("verdict", miner, ACTED);
+    let container = &event["container"];
+    assert_eq!(container["runtime"], "podman", "{event}");
+    assert_eq!(container["name"], "till", "{event}");
+    assert_eq!(container["image"], IMAGE, "{event}");
+    assert_eq!(container["id"].as_str().map(str::len), Some(64), "{event}");
+    let looked_up = "unjack_containers_looked_up_total";
+    assert!(daemon.metrics().sum(looked_up, &[("outcome", "named")]) >= 1.0);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Signal, setpriority_process};
 use serde_json::Value;
 use tests::evade::scope::Scope;
 use tests::host::{eventually, output, schedstat_seconds, take_turn, unjack};
@@ -163,6 +163,48 @@ fn what_a_killed_daemon_held_is_kept_or_restored_by_the_next() {
     let _restores = home.daemon(&[]);
     assert!(burn(miner.pid(), WATCH) > 0.02);
     assert!(miner.ended().is_none(), "it lives");
+}
+
+/// Tries at an agent that is within a moment of a few milliseconds.
+const TRIES: usize = 5;
+
+/// Killed while it reads a miner that it has stopped for that, the agent leaves
+/// it stopped; the next one lets it go on.
+#[test]
+fn what_a_killed_daemon_had_stopped_to_look_at_goes_on_with_the_next() {
+    let _turn = take_turn();
+    let home = Home::new();
+    let evidence = home.dir.path().join("evidence").display().to_string();
+    let mut left = None;
+    // Two processors, one of them the miner's: it must not wait for its turn.
+    setpriority_process(None, -20).expect("root may");
+    for _ in 0..TRIES {
+        let mut daemon = home.daemon(&["--action", "kill", "--evidence-dir", &evidence]);
+        let miner = home.miner(&["sha256d"]);
+        let _ = miner.first_hash();
+        let held = Path::new(&home.state()).join("held.json");
+        let deadline = Instant::now() + ACTED;
+        // Not `eventually`: the moment is shorter than its pauses.
+        while !fs::read_to_string(&held).is_ok_and(|text| text.contains("stopped")) {
+            assert!(Instant::now() < deadline, "it was never stopped");
+        }
+        let _ = daemon.stop(Signal::KILL);
+        if is_stopped(miner.pid()) {
+            left = Some(miner);
+            break;
+        }
+    }
+    setpriority_process(None, 0).expect("root may");
+    let mut miner = left.expect("one was caught while it was looked at");
+    let _next = home.daemon(&["--keep"]);
+    assert!(!is_stopped(miner.pid()), "it goes on");
+    assert!(burn(miner.pid(), WATCH) > 0.02);
+    assert!(miner.ended().is_none(), "it lives");
+}
+
+fn is_stopped(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"));
+    status.is_ok_and(|text| text.contains("\nState:\tT"))
 }
 
 /// A shell that starts it again and again, from a process in between that has

@@ -115,7 +115,7 @@ impl Executioner {
                     std::hint::spin_loop();
                 }
                 // As where evidence is taken: stopped first, and let go on.
-                let _ = still(&order, &guard.lineage, &system);
+                let _ = still(&order, &guard.lineage, &system, &keeper);
                 let done = carry_out(&order, &guard, &system, &keeper);
                 told.send(done).expect("somebody listens");
             }

@@ -28,8 +28,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::files::freeze_folder;
-use self::files::{dissolve, enable, is_gone, list_of, make, place, quota, site_of, whole};
+use self::files::{dissolve, enable, list_of, make, place, quota, site_of, whole};
+pub(super) use self::files::{freeze_folder, is_gone};
 
 use super::{
     Deed, Order, Refusal, Signal, Signals, check,
@@ -292,12 +292,17 @@ impl Hold {
         for means in &self.means {
             let undone = match means {
                 Means::Moved { kind, dir, .. } => dissolve(*kind, dir, self.share, host),
-                Means::Set { file, before, .. } => match host.write(file, before) {
+                Means::Set {
+                    file, now, before, ..
+                } => match host.read(file) {
                     // The cgroup is gone, and all in it.
                     Err(error) if is_gone(&error) => Ok(()),
-                    written => written,
+                    // Somebody set another since, or made a cgroup of the same
+                    // name: that is theirs.
+                    Ok(text) if !is_set(now, text.trim()) => Ok(()),
+                    _ => host.write(file, before),
                 },
-                Means::Stopped { target } => resume(*target, host),
+                Means::Stopped { target } => resume(target.member, host),
             };
             result = result.and(undone);
         }
@@ -345,6 +350,11 @@ impl Hold {
     }
 }
 
+/// Whether a file of a cgroup reads as what was written to it.
+fn is_set(written: &str, text: &str) -> bool {
+    text == written || (written, text) == ("FROZEN", "FREEZING")
+}
+
 /// How many of these are not the judged one.
 fn others(all: usize) -> u32 {
     u32::try_from(all.saturating_sub(1)).unwrap_or(u32::MAX)
@@ -372,13 +382,13 @@ fn stop<S: Signals>(target: Target, signals: &S) -> Result<(), Fault> {
 }
 
 /// Lets a process go on that was stopped, whatever it executes now.
-fn resume<S: Signals>(target: Target, signals: &S) -> io::Result<()> {
-    let held = match kill::hold(target.member.pid, signals) {
+pub(super) fn resume<S: Signals>(member: Member, signals: &S) -> io::Result<()> {
+    let held = match kill::hold(member.pid, signals) {
         Err(Refusal::Vanished) => return Ok(()),
         held => held.map_err(|refusal| io::Error::other(refusal.name()))?,
     };
-    match signals.start_ticks(target.member.pid) {
-        Ok(now) if now == target.member.start_time => signals.send(&held, Signal::Continue),
+    match signals.start_ticks(member.pid) {
+        Ok(now) if now == member.start_time => signals.send(&held, Signal::Continue),
         // Its id is another's by now.
         Ok(_) | Err(LookError::Gone) => Ok(()),
         Err(error) => Err(io::Error::other(error)),

@@ -10,6 +10,7 @@ use super::{
     Order, Refusal, Signals,
     folders::Folders,
     hold::{Fault, Hold},
+    moment::{Moment, Noted},
     scope::{Looks, World},
     store::{Locked, Store, StoreError},
 };
@@ -80,6 +81,11 @@ impl Keeper {
 
     fn take_over<H: Signals + Folders>(&self, host: &H) {
         let taken = self.store.with(|mut locked| {
+            // Nobody asked for these to be kept.
+            let moments = end_moments(&mut locked, host, |_| true)?;
+            if moments > 0 {
+                tracing::info!("{moments} that were stopped for a moment go on");
+            }
             if !self.keep {
                 let all = locked.state.holds.len();
                 let left = let_go(&mut locked, host, |_| true)?;
@@ -187,6 +193,41 @@ impl Keeper {
         }));
     }
 
+    /// Writes down what is about to be done for a moment; `None`, told, if that
+    /// cannot be.
+    #[must_use]
+    pub fn note(&self, moment: Moment) -> Option<Noted<'_>> {
+        // Another daemon that starts meanwhile must not undo it.
+        if !self.claim() {
+            return None;
+        }
+        let noted = self.store.with(|mut locked| {
+            locked.state.moments.push(moment.clone());
+            locked.save()
+        });
+        match noted.and_then(|saved| saved) {
+            Ok(()) => Some(Noted {
+                keeper: self,
+                moment,
+            }),
+            Err(error) => {
+                tracing::error!("nothing is stopped for a moment: {error}");
+                None
+            }
+        }
+    }
+
+    /// A moment is over.
+    pub(super) fn forget(&self, moment: &Moment) {
+        report(self.store.with(|mut locked| {
+            let moments = &mut locked.state.moments;
+            if let Some(index) = moments.iter().position(|noted| noted == moment) {
+                moments.swap_remove(index);
+            }
+            locked.save()
+        }));
+    }
+
     fn ours(&self) -> std::sync::MutexGuard<'_, Vec<Member>> {
         self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -211,7 +252,13 @@ pub fn release<H: Signals + Folders>(
         Some(Target::Cgroup(path)) => hold.cgroup.to_str() == Some(path),
     };
     store.with(|mut locked| {
-        let found = locked.state.holds.iter().filter(|hold| about(hold)).count();
+        let momentary = |moment: &Moment| match (target, moment) {
+            (None, _) => true,
+            (Some(Target::Pid(pid)), Moment::Stopped(member)) => member.pid == *pid,
+            (Some(_), _) => false,
+        };
+        let moments = end_moments(&mut locked, host, momentary)?;
+        let found = locked.state.holds.iter().filter(|hold| about(hold)).count() + moments;
         let_go(&mut locked, host, about)?;
         let left = locked.state.holds.iter().filter(|hold| about(hold)).count();
         Ok((found, left))
@@ -278,6 +325,28 @@ fn let_go<H: Signals + Folders>(
         locked.save()?;
     }
     Ok(left)
+}
+
+/// Undoes and forgets what was done for a moment: of how many.
+fn end_moments<H: Signals + Folders>(
+    locked: &mut Locked<'_>,
+    host: &H,
+    which: impl Fn(&Moment) -> bool,
+) -> Result<usize, StoreError> {
+    let (ended, left) = std::mem::take(&mut locked.state.moments)
+        .into_iter()
+        .partition::<Vec<_>, _>(|moment| which(moment));
+    locked.state.moments = left;
+    for moment in &ended {
+        if let Err(error) = moment.undo(host) {
+            tracing::error!("{moment:?} cannot be let go: {error}");
+            locked.state.moments.push(moment.clone());
+        }
+    }
+    if !ended.is_empty() {
+        locked.save()?;
+    }
+    Ok(ended.len())
 }
 
 /// Whether cgroups below were given limits since the controller was switched on

@@ -9,6 +9,8 @@ use super::{
     Done, Order, Outcome, Refusal, Signal, Signals, check,
     folders::Folders,
     hold::freeze_folder,
+    keeper::Keeper,
+    moment::Moment,
     refusal,
     scope::{Looks, Target, World},
 };
@@ -198,6 +200,7 @@ pub(super) fn cgroup<H>(
     order: &Order,
     grace: Duration,
     world: &World<'_, H>,
+    keeper: &Keeper,
 ) -> Result<Done, Refusal>
 where
     H: Signals + Looks + Folders,
@@ -231,12 +234,17 @@ where
     if !wait(&own, Duration::ZERO, world.host)? {
         check(judged.member, judged.image, world.host)?;
     }
-    let frozen = site.kind == Kind::Unified && freeze_folder(&site.dir, true, world.host).is_ok();
+    // A freeze that could not be written down might never be undone.
+    let noted = (site.kind == Kind::Unified)
+        .then(|| keeper.note(Moment::Frozen(site.dir.clone())))
+        .flatten();
+    let frozen = noted.is_some() && freeze_folder(&site.dir, true, world.host).is_ok();
     let ended = end_all(&site, world);
     if frozen {
         // Gone with the cgroup, if whoever made it removed it.
         let _thawed = freeze_folder(&site.dir, false, world.host);
     }
+    drop(noted);
     ended?;
     let deadline = Instant::now() + KILL_WAIT;
     retain_living(&mut held, deadline, judged, &mut done, world.host)?;

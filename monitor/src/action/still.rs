@@ -1,7 +1,12 @@
 //! A process stopped for a moment, so that what is read of it is not gone or
 //! changed while it is read.
 
-use super::{Order, Refusal, Signal, Signals, check, kill};
+use super::{
+    Order, Refusal, Signal, Signals, check,
+    keeper::Keeper,
+    kill,
+    moment::{Moment, Noted},
+};
 use crate::guard::sacred;
 
 /// A process that does not run as long as this lives. Dropping it lets it go
@@ -10,6 +15,8 @@ use crate::guard::sacred;
 pub struct Still<'a, S: Signals> {
     signals: &'a S,
     held: S::Held,
+    /// Forgotten once it goes on.
+    _noted: Noted<'a>,
 }
 
 impl<S: Signals> Drop for Still<'_, S> {
@@ -20,7 +27,8 @@ impl<S: Signals> Drop for Still<'_, S> {
 }
 
 /// Stops a process that an order is about, as carefully as it would be killed.
-/// `None` if it is stopped already: whoever did that lets it go on.
+/// `None` if it is stopped already, as whoever did that lets it go on; or if that
+/// cannot be written down, as then nobody might.
 ///
 /// # Errors
 /// It must not be, or is not there any more.
@@ -28,6 +36,7 @@ pub fn still<'a, S: Signals>(
     order: &Order,
     lineage: &[u32],
     signals: &'a S,
+    keeper: &'a Keeper,
 ) -> Result<Option<Still<'a, S>>, Refusal> {
     sacred(order.process.tgid, false, lineage)?;
     let held = kill::hold(order.process.tgid, signals)?;
@@ -38,6 +47,13 @@ pub fn still<'a, S: Signals>(
     if signals.is_stopped(order.process.tgid) {
         return Ok(None);
     }
+    let Some(noted) = keeper.note(Moment::Stopped(order.judged())) else {
+        return Ok(None);
+    };
     kill::send(&held, Signal::Stop, signals)?;
-    Ok(Some(Still { signals, held }))
+    Ok(Some(Still {
+        signals,
+        held,
+        _noted: noted,
+    }))
 }

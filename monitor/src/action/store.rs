@@ -17,7 +17,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::hold::Hold;
+use super::{hold::Hold, moment::Moment};
 
 /// The file's name.
 const FILE: &str = "held.json";
@@ -60,6 +60,9 @@ pub struct State {
     pub holds: Vec<Hold>,
     /// Files of cgroups in which the cpu controller was switched on for it.
     pub enabled: Vec<PathBuf>,
+    /// Who is stopped for a moment only.
+    #[serde(default)]
+    pub moments: Vec<Moment>,
 }
 
 /// The folder.

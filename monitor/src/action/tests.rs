@@ -316,8 +316,35 @@ fn a_real_child_is_ended_and_a_real_stranger_is_not() {
 
 /// Stops and lets go; what was sent.
 fn stop(fake: &Fake, order: &Order) -> (Result<bool, Refusal>, Vec<Signal>) {
-    let held = still(order, &LINEAGE, fake).map(|still| still.is_some());
+    let home = tempfile::tempdir().unwrap();
+    let keeper = keeper::Keeper::new(store::Store::new(home.path().join("state")), false);
+    let held = still(order, &LINEAGE, fake, &keeper).map(|still| still.is_some());
     (held, fake.sent.borrow().clone())
+}
+
+#[test]
+fn who_is_stopped_is_written_down_until_it_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let store = || store::Store::new(home.path().join("state"));
+    let keeper = keeper::Keeper::new(store(), false);
+    let noted = || store().with(|locked| locked.state.moments).unwrap();
+    let fake = Fake::new(9);
+    let still = still(&order(PID, 0), &LINEAGE, &fake, &keeper).unwrap();
+    assert_eq!(noted(), [Moment::Stopped(order(PID, 0).judged())]);
+    drop(still);
+    assert_eq!(noted(), []);
+}
+
+#[test]
+fn where_nothing_can_be_written_down_nobody_is_stopped() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let keeper = keeper::Keeper::new(store::Store::new(file.join("state")), false);
+    let fake = Fake::new(9);
+    let held = still(&order(PID, 0), &LINEAGE, &fake, &keeper).map(|still| still.is_some());
+    assert_eq!(held, Ok(false));
+    assert_eq!(*fake.sent.borrow(), []);
 }
 
 #[test]

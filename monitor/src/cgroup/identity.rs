@@ -6,19 +6,56 @@
 //! thing round the process: the innermost name counts, and what is shared by
 //! others is never it.
 
+use serde::{Deserialize, Serialize};
+
 /// Hexadecimal digits of a container's id.
 const ID_CHARS: usize = 64;
 
+/// What made a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// Docker.
+    Docker,
+    /// containerd, for a kubelet or for nerdctl.
+    Containerd,
+    /// CRI-O.
+    #[serde(rename = "cri-o")]
+    Crio,
+    /// Podman.
+    Podman,
+    /// LXC, LXD or Incus.
+    Lxc,
+}
+
+impl Runtime {
+    /// Its name in events.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Containerd => "containerd",
+            Self::Crio => "cri-o",
+            Self::Podman => "podman",
+            Self::Lxc => "lxc",
+        }
+    }
+}
+
 /// What a process belongs to, for rules.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Identity {
     /// The system's unit, such as `backup.service`. Not one of a user's own
     /// manager, and none inside a container.
     pub unit: Option<String>,
     /// The container's id, or an LXC container's name. Not one below a user's
-    /// own manager, where the user may call a scope what he likes.
+    /// own manager or session, where the user may call a cgroup what he likes.
     pub container: Option<String>,
-    /// The uid of the Kubernetes pod, with dashes.
+    /// What made the container, where its cgroup's name says so.
+    pub runtime: Option<Runtime>,
+    /// The uid of the Kubernetes pod, with dashes; of a static pod, which the
+    /// node's kubelet has from a file, 32 digits without.
     pub pod: Option<String>,
 }
 
@@ -30,10 +67,13 @@ impl Identity {
             let Self {
                 unit,
                 container,
+                runtime,
                 pod,
             } = Self::of_path(path);
             all.unit = all.unit.or(unit);
-            all.container = all.container.or(container);
+            if all.container.is_none() {
+                (all.container, all.runtime) = (container, runtime);
+            }
             all.pod = all.pod.or(pod);
         }
         all
@@ -46,7 +86,7 @@ impl Identity {
         for part in path.split('/').filter(|part| !part.is_empty()) {
             // Outside of our namespace, or a user's own: what follows is
             // anybody's word.
-            if part == ".." || part.starts_with("user@") {
+            if part == ".." || is_users(before, part) {
                 if slices_only && part != ".." && is_unit(part) {
                     found.unit = Some(part.to_owned());
                 }
@@ -56,8 +96,9 @@ impl Identity {
                 found.unit = Some(part.to_owned());
             }
             found.pod = found.pod.or_else(|| pod(part));
-            if let Some(id) = container(before, part) {
+            if let Some((runtime, id)) = container(before, part) {
                 found.container = Some(id.to_owned());
+                found.runtime = runtime;
                 break;
             }
             slices_only &= is_slice(part);
@@ -65,6 +106,18 @@ impl Identity {
         }
         found
     }
+}
+
+/// Whether this part of a path is a user's: his manager, a session of his in
+/// systemd's tree (`user-1000.slice/session-3.scope`), or what `pam_cgfs` gives
+/// him in those of version 1 (`/user/NAME/0`). Root is nobody to be told apart.
+fn is_users(before: &str, part: &str) -> bool {
+    let of_user = before
+        .strip_prefix("user-")
+        .and_then(|rest| rest.strip_suffix(".slice"));
+    part.starts_with("user@")
+        || of_user.is_some_and(|uid| uid != "0")
+        || before.is_empty() && part == "user"
 }
 
 /// The smallest cgroup round a process that is one container, service or scope
@@ -100,40 +153,82 @@ fn is_unit(part: &str) -> bool {
         .any(|kind| part.len() > kind.len() && part.ends_with(kind))
 }
 
-/// The id in a container's part of a path: `docker-ID.scope`, `libpod-ID`,
-/// `cri-containerd-ID.scope`, `crio-ID`, `SLICE:cri-containerd:ID`, a bare ID,
-/// `lxc.payload.NAME`, and NAME below `lxc`.
-fn container<'a>(before: &str, part: &'a str) -> Option<&'a str> {
-    if let Some(name) = part.strip_prefix("lxc.payload.") {
-        return Some(name);
-    }
-    if before == "lxc" && !part.is_empty() {
-        return Some(part);
+/// What made it, and the id, in a container's part of a path:
+///
+/// | part | of |
+/// |---|---|
+/// | `docker-ID.scope`; ID below `docker` | Docker with systemd's driver; with cgroupfs |
+/// | `libpod-ID.scope`, `libpod-payload-ID`; `libpod-ID` | Podman with systemd, and in a unit of its own; with cgroupfs |
+/// | `crio-ID.scope`; `crio-ID` | CRI-O with systemd; with cgroupfs |
+/// | `cri-containerd-ID.scope`, `nerdctl-ID.scope` | containerd with systemd |
+/// | `SLICE:cri-containerd:ID` | … where kubelet and it disagree about the driver |
+/// | ID | any of Kubernetes' with cgroupfs, and others |
+/// | `lxc.payload.NAME`; NAME below `lxc.payload` or `lxc` | LXC 4 and LXD; 3.1; before |
+///
+/// A bare id below `libpod_parent` is a pod of Podman's, with its containers in it.
+fn container<'a>(before: &str, part: &'a str) -> Option<(Option<Runtime>, &'a str)> {
+    let lxc = match part.strip_prefix("lxc.payload.") {
+        None if matches!(before, "lxc" | "lxc.payload") => Some(part),
+        name => name,
+    };
+    if let Some(name) = lxc.filter(|name| !name.is_empty()) {
+        return Some((Some(Runtime::Lxc), name));
     }
     let part = part.strip_suffix(".scope").unwrap_or(part);
     let at = part.len().checked_sub(ID_CHARS)?;
     let (prefix, id) = part.split_at_checked(at)?;
+    if !is_id(id) {
+        return None;
+    }
+    if prefix.is_empty() {
+        let runtime = (before == "docker").then_some(Runtime::Docker);
+        return (before != "libpod_parent").then_some((runtime, id));
+    }
+    let engine = prefix.strip_suffix(['-', ':'])?;
     // The monitor of a container is outside of it.
-    let engine = prefix.is_empty() || prefix.ends_with(['-', ':']) && !prefix.contains("conmon");
-    (engine && is_hex(id)).then_some(id)
+    (!engine.contains("conmon")).then(|| {
+        let runtime = match engine.rsplit(':').next() {
+            Some("docker") => Some(Runtime::Docker),
+            Some("libpod" | "libpod-payload") => Some(Runtime::Podman),
+            Some("crio") => Some(Runtime::Crio),
+            Some("cri-containerd" | "nerdctl") => Some(Runtime::Containerd),
+            _ => None,
+        };
+        (runtime, id)
+    })
 }
 
-/// `podUID` of the cgroupfs driver, `kubepods-burstable-podUID.slice` of the
-/// systemd driver, whose dashes are underscores.
+/// The uid in `podUID` of the cgroupfs driver, and in
+/// `kubepods-burstable-podUID.slice` of the systemd driver, whose dashes are
+/// underscores; also with a container's `:cri-containerd:ID` behind it.
 fn pod(part: &str) -> Option<String> {
-    const UID_CHARS: usize = 36;
-    let name = part.strip_suffix(".slice").unwrap_or(part);
-    let at = name.len().checked_sub(UID_CHARS)?;
-    let (prefix, uid) = name.split_at_checked(at)?;
+    let name = part.split(':').next()?;
+    let name = name.strip_suffix(".slice").unwrap_or(name);
+    let uid = match name.strip_prefix("pod") {
+        Some(uid) => uid,
+        None => name.rsplit_once("-pod")?.1,
+    };
     let uid = uid.replace('_', "-");
-    let fits = uid.char_indices().all(|(at, c)| match at {
-        8 | 13 | 18 | 23 => c == '-',
-        _ => c.is_ascii_hexdigit(),
-    });
-    (fits && (prefix == "pod" || prefix.ends_with("-pod"))).then_some(uid)
+    let of_manifest = uid.len() == 32 && is_hex(&uid);
+    let fits = uid.len() == 36
+        && uid.char_indices().all(|(at, c)| match at {
+            8 | 13 | 18 | 23 => c == '-',
+            _ => c.is_ascii_hexdigit(),
+        });
+    (fits || of_manifest).then_some(uid)
+}
+
+/// Whether a text is a container's id in full, and so nothing else, such as a
+/// path, to whoever makes a path of it.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    text.len() == ID_CHARS && is_hex(text)
 }
 
 fn is_hex(text: &str) -> bool {
     text.bytes()
         .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
+
+#[cfg(test)]
+mod tests;

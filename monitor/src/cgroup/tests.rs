@@ -134,13 +134,10 @@ fn all_sites_are_found_the_telling_ones_first() {
 
 #[track_caller]
 fn means(path: &str, unit: Option<&str>, container: Option<&str>, pod: Option<&str>) {
-    let owned = |text: Option<&str>| text.map(str::to_owned);
-    let expected = Identity {
-        unit: owned(unit),
-        container: owned(container),
-        pod: owned(pod),
-    };
-    assert_eq!(Identity::of([path]), expected, "{path}");
+    let found = Identity::of([path]);
+    assert_eq!(found.unit.as_deref(), unit, "{path}");
+    assert_eq!(found.container.as_deref(), container, "{path}");
+    assert_eq!(found.pod.as_deref(), pod, "{path}");
 }
 
 #[test]

@@ -17,8 +17,10 @@ Run this program for every verdict, without a shell
 
 It finds the verdict event as a line of JSON on standard input, and facts in \
 its environment: UNJACK_PID, UNJACK_THREAD, UNJACK_START_TIME, UNJACK_EXE, \
-UNJACK_COMM, UNJACK_VERDICT, UNJACK_FAMILY, UNJACK_SCORE, UNJACK_CPU_PERCENT \
-and UNJACK_BURN_SECONDS. Nothing else but PATH is there. It runs as the user \
+UNJACK_COMM, UNJACK_VERDICT, UNJACK_FAMILY, UNJACK_SCORE, UNJACK_CPU_PERCENT, \
+UNJACK_BURN_SECONDS, UNJACK_UNIT, UNJACK_CONTAINER (its id), _RUNTIME, _NAME \
+and _IMAGE behind that, UNJACK_POD (its uid), _NAMESPACE and _NAME behind that; \
+empty is what is not known. Nothing else but PATH is there. It runs as the user \
 unjack does, its output goes nowhere, and at most four run at a time; more are \
 skipped, and counted.";
 
@@ -88,6 +90,24 @@ pub struct ExtrasArgs {
     #[arg(long, env = "UNJACK_BLOCK_POOLS", value_parser = FalseyValueParser::new())]
     pub block_pools: bool,
 
+    /// Where a container runtime keeps its state, if not in the usual place (repeatable)
+    ///
+    /// To tell names and images of containers: Docker's data-root, graphroot of
+    /// Podman and CRI-O, or containerd's state, as a path of the host's. Files
+    /// there count if they are root's alone. Names decide nothing: there is no
+    /// rule by name.
+    #[arg(long, env = "UNJACK_CONTAINER_DIR", value_name = "DIR")]
+    pub container_dir: Vec<PathBuf>,
+
+    /// Do not look at what suspects say on their own TCP connections
+    ///
+    /// Else the first bytes of what somebody who hashes, or has a verdict, sends
+    /// and receives are looked at for Stratum, the pools' protocol: who speaks it
+    /// is all the more suspect. Nothing of it is kept or told but the name of the
+    /// message and the other end.
+    #[arg(long, env = "UNJACK_NO_STRATUM", value_parser = FalseyValueParser::new())]
+    pub no_stratum: bool,
+
     /// Run this program for every verdict, without a shell
     #[arg(long, env = "UNJACK_ON_VERDICT", value_name = "PROGRAM", long_help = HOOK_HELP)]
     pub on_verdict: Option<PathBuf>,
@@ -109,7 +129,7 @@ pub struct ExtrasArgs {
 }
 
 /// A number of bytes with a unit of 1024s.
-fn size(text: &str) -> Result<u64, String> {
+pub(super) fn size(text: &str) -> Result<u64, String> {
     const PROBLEM: &str = "not a size; write for example 256MiB or 1G";
     let digits = text
         .find(|char: char| !char.is_ascii_digit())

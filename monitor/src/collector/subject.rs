@@ -7,13 +7,14 @@ use serde::Serialize;
 
 use super::Budget;
 use crate::{
+    digest::Digest,
     event::{ImageKey, Process, Sample},
     evidence::Piece,
     host::{Facts, Image, Seen, maps::CodeMap},
     isa::{self, Arch},
     journal::Quoted,
     profile::{Look, Place, Profile, Summary},
-    verdict::{Judgement, MIN_SAMPLES},
+    verdict::{Judgement, MIN_SAMPLES, Verdict},
 };
 
 /// Samples that are kept of a process that left.
@@ -45,6 +46,8 @@ pub struct Case {
     pub threads: BTreeMap<u32, Judgement>,
     /// The family of the last ruling.
     pub family: &'static str,
+    /// It hashes now, or has a verdict: worth a closer look.
+    pub suspected: bool,
     /// Whether a rule allows it.
     pub allowed: bool,
     /// Its image is banned: known by its hash, not judged.
@@ -53,6 +56,19 @@ pub struct Case {
     pub standing: Standing,
     /// On-CPU nanoseconds already counted, as stolen or as allowed.
     pub stolen_ns: u64,
+}
+
+impl Case {
+    /// What a miner has burned since this was last asked, nanoseconds, with its
+    /// total now; nothing of who is none.
+    pub(crate) fn burned(&mut self, cpu_ns: u64) -> u64 {
+        if self.judgement.verdict() != Verdict::Miner {
+            return 0;
+        }
+        let new_ns = cpu_ns.saturating_sub(self.stolen_ns);
+        self.stolen_ns = self.stolen_ns.max(cpu_ns);
+        new_ns
+    }
 }
 
 /// A piece of code, for a person to check.
@@ -99,6 +115,27 @@ pub struct Homes {
     pub generated: u32,
 }
 
+/// What a recording says of a process, in place of `/proc`.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// What it executes.
+    pub image: Option<Image>,
+    /// What was known of it.
+    pub facts: Option<Facts>,
+    /// Path of its image on the host, if that was looked up and leads there.
+    pub host_exe: Option<String>,
+    /// Its image was the host's own program.
+    pub system: bool,
+    /// Bytes its read and write calls had moved.
+    pub io_bytes: Option<u64>,
+    /// SHA-256 of its image, if it was computed.
+    pub sha256: Option<Digest>,
+    /// It had connected to a pool on the list.
+    pub pool: bool,
+    /// It had been heard to speak Stratum.
+    pub stratum: bool,
+}
+
 /// A process that is sampled.
 #[derive(Debug)]
 pub struct Subject {
@@ -116,7 +153,9 @@ pub struct Subject {
     pub cgroup: u64,
     /// Images it executed since it was tracked, as of the last tick.
     pub(super) execs: u32,
-    pub(super) seen: Option<Seen>,
+    seen: Option<Seen>,
+    /// Of a recording: nothing else is looked at.
+    told: Option<Box<Told>>,
     facts: Option<Facts>,
     code: CodeMap,
     code_read_ns: Option<u64>,
@@ -128,14 +167,26 @@ impl Subject {
     pub fn new(process: Process) -> Self {
         let seen = Seen::open(process).ok();
         Self {
+            image: seen.as_ref().and_then(|seen| seen.image().ok()),
+            seen,
+            told: None,
+            ..Self::told(process)
+        }
+    }
+
+    /// One of a recording, of which nothing was told yet.
+    #[must_use]
+    pub fn told(process: Process) -> Self {
+        Self {
             profile: Profile::new(process),
             case: Case::default(),
             signalled: false,
-            image: seen.as_ref().and_then(|seen| seen.image().ok()),
+            image: None,
             image_key: ImageKey::default(),
             cgroup: 0,
             execs: 0,
-            seen,
+            seen: None,
+            told: Some(Box::default()),
             facts: None,
             code: CodeMap::default(),
             code_read_ns: None,
@@ -145,6 +196,9 @@ impl Subject {
     /// What `/proc` says of it, looked up once per image; `None` if it is gone
     /// or may not be looked at.
     pub fn facts(&mut self) -> Option<&Facts> {
+        if self.told.is_some() {
+            return self.told.as_ref().and_then(|told| told.facts.as_ref());
+        }
         if self.facts.is_none() {
             self.facts = self.look().and_then(|seen| seen.facts().ok());
         }
@@ -182,15 +236,56 @@ impl Subject {
     /// when it executed another, not when it is acted on.
     pub fn image(&mut self) -> Option<Image> {
         if self.image.is_none() {
-            self.image = self.look().and_then(|seen| seen.image().ok());
+            self.image = match &self.told {
+                Some(told) => told.image,
+                None => self.look().and_then(|seen| seen.image().ok()),
+            };
         }
         self.image
+    }
+
+    /// What a recording says of it, to be changed as that goes on; `None` of a
+    /// process of this host.
+    pub fn told_mut(&mut self) -> Option<&mut Told> {
+        self.told.as_deref_mut()
+    }
+
+    /// The same.
+    #[must_use]
+    pub fn told_ref(&self) -> Option<&Told> {
+        self.told.as_deref()
+    }
+
+    /// Bytes its read and write calls moved so far, if that can be had.
+    pub(super) fn io_bytes(&self) -> Option<u64> {
+        match &self.told {
+            Some(told) => told.io_bytes,
+            None => self.seen.as_ref().and_then(Seen::io_bytes),
+        }
+    }
+
+    /// Images it executed since it was tracked, as of the last tick.
+    #[must_use]
+    pub fn execs(&self) -> u32 {
+        self.execs
+    }
+
+    /// The path its link reads, as it is: hostile.
+    pub fn link(&mut self) -> Option<String> {
+        if let Some(told) = &self.told {
+            return told.host_exe.clone();
+        }
+        let link = self.look()?.link().ok()?;
+        Some(link.to_string_lossy().into_owned())
     }
 
     /// Path of its image on the host; see [`Seen::host_exe`].
     pub fn host_exe(&mut self) -> Option<String> {
         let image = self.image()?;
-        self.look()?.host_exe(image)
+        match &self.told {
+            Some(told) => told.host_exe.clone(),
+            None => self.look()?.host_exe(image),
+        }
     }
 
     /// Whether its image is the host's own, and its path if so.
@@ -198,7 +293,10 @@ impl Subject {
         let Some(image) = self.image() else {
             return (false, None);
         };
-        let system = self.look().is_some_and(|seen| seen.is_system(image));
+        let system = match &self.told {
+            Some(told) => told.system,
+            None => self.look().is_some_and(|seen| seen.is_system(image)),
+        };
         let exe = if system { self.host_exe() } else { None };
         (system, exe)
     }
@@ -225,7 +323,7 @@ impl Subject {
 
     /// Its folder, tried again if it could not be opened before.
     fn look(&mut self) -> Option<&Seen> {
-        if self.seen.is_none() {
+        if self.seen.is_none() && self.told.is_none() {
             self.seen = Seen::open(self.profile.process).ok();
         }
         self.seen.as_ref()
@@ -242,6 +340,21 @@ impl Subject {
             ip: sample.ip,
             file: self.code.name(sample.ip).map(str::to_owned),
             instructions: isa::disassemble(arch, sample.ip, sample.code()),
+        })
+    }
+
+    /// The code it executes most, of what is still kept: of code that is spread
+    /// out, as `RandomX`'s is, the hottest part may not be.
+    #[must_use]
+    pub fn kept_code(&self, arch: Arch) -> Option<HotCode> {
+        let piece = self.pieces(arch, 1).pop()?;
+        let lines = || self.profile.looks(0).filter_map(Look::code_line);
+        let here = lines().filter(|line| line / 64 == piece.ip / 64).count();
+        Some(HotCode {
+            share: here as f64 / lines().count().max(1) as f64,
+            ip: piece.ip,
+            file: piece.file,
+            instructions: piece.instructions,
         })
     }
 
@@ -337,6 +450,15 @@ impl Subject {
         self.image_key = sample.image;
         self.cgroup = sample.cgroup;
         self.profile.add(arch, sample, place);
+    }
+
+    /// Takes in samples that were recorded.
+    pub(super) fn recall(&mut self, image: ImageKey, cgroup: u64, looks: Vec<Look>) {
+        self.image_key = image;
+        self.cgroup = cgroup;
+        for look in looks {
+            self.profile.recall(look);
+        }
     }
 }
 

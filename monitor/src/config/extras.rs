@@ -17,6 +17,10 @@ pub struct Extras {
     pub lists: Files,
     /// Connections to listed pools are refused.
     pub block_pools: bool,
+    /// Places of container runtimes, beside the usual.
+    pub container_dirs: Vec<PathBuf>,
+    /// What suspects say on their connections is looked at.
+    pub stratum: bool,
     /// What is run for every verdict.
     pub hook: Option<hook::Policy>,
 }
@@ -32,6 +36,8 @@ impl Extras {
             pools,
             pools_resolve,
             block_pools,
+            container_dir,
+            no_stratum,
             on_verdict,
             on_verdict_arg,
             on_verdict_timeout,
@@ -84,7 +90,11 @@ impl Extras {
                 )?;
             }
         }
+        for dir in container_dir {
+            absolute("--container-dir", Some(dir))?;
+        }
         Ok(Self {
+            container_dirs: container_dir.clone(),
             evidence: evidence.map(|directory| (directory, limits)),
             lists: Files {
                 deny: deny_file.clone(),
@@ -93,6 +103,7 @@ impl Extras {
                 resolve: *pools_resolve,
             },
             block_pools: *block_pools,
+            stratum: !no_stratum,
             hook: program.map(|program| hook::Policy {
                 program,
                 arguments: on_verdict_arg.clone(),

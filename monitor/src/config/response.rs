@@ -48,21 +48,9 @@ impl Response {
             max_kills_per_image,
             allow_none,
         } = args;
-        let count = |flag, count: u32| {
-            accept(flag, count, count, "must be from 1 to 10000", |n| {
-                (1..=10_000).contains(n)
-            })
-        };
         Ok(Self {
             scope: *scope,
-            // Below a hundredth the kernel's least quota is more than the share.
-            throttle_to: accept(
-                "--throttle-to",
-                *throttle_to,
-                throttle_to,
-                "must be a percentage of one core from 1 to 1000",
-                |p| (1.0..=1000.0).contains(p),
-            )? / 100.0,
+            throttle_to: throttle(*throttle_to)?,
             keep: *keep,
             state_dir: accept(
                 "--state-dir",
@@ -71,9 +59,29 @@ impl Response {
                 "must be an absolute path, such as /run/unjack",
                 |dir| dir.is_absolute(),
             )?,
-            max_kills: count("--max-kills", *max_kills)?,
-            max_kills_per_image: count("--max-kills-per-image", *max_kills_per_image)?,
+            max_kills: kills("--max-kills", *max_kills)?,
+            max_kills_per_image: kills("--max-kills-per-image", *max_kills_per_image)?,
             allow_none: *allow_none,
         })
     }
+}
+
+/// A number of processes to be acted on.
+pub(super) fn kills(flag: &'static str, count: u32) -> Result<u32, ConfigError> {
+    accept(flag, count, count, "must be from 1 to 10000", |n| {
+        (1..=10_000).contains(n)
+    })
+}
+
+/// A share of a core, as a fraction.
+pub(super) fn throttle(percent: f64) -> Result<f64, ConfigError> {
+    // Below a hundredth the kernel's least quota is more than the share.
+    let accepted = accept(
+        "--throttle-to",
+        percent,
+        percent,
+        "must be a percentage of one core from 1 to 1000",
+        |p| (1.0..=1000.0).contains(p),
+    )?;
+    Ok(accepted / 100.0)
 }

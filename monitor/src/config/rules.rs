@@ -109,6 +109,15 @@ impl Rule {
         }
     }
 
+    /// Whether it is about an image with this path, should that be verified.
+    #[must_use]
+    pub fn may_be_about(&self, exe: &str) -> bool {
+        match (&self.pattern, self.key) {
+            (Pattern::Glob(glob), RuleKey::Exe) => glob.is_match(exe),
+            _ => false,
+        }
+    }
+
     /// Reads one `KEY=VALUE`; `Err` says what is wrong and what is accepted.
     pub(super) fn parse(text: &str, users: &[(&str, u32)]) -> Result<Self, String> {
         const KEYS: &str = "accepted are exe=GLOB, sha256=HEX, user=NAME, cgroup=GLOB, \

@@ -51,30 +51,30 @@ fn defaults_are_accepted() {
     let config = config(&[]).unwrap();
     assert_eq!(config.action, Action::Observe);
     assert!(
-        (config.min_cpu - Thresholds::DEFAULT.min_cpu).abs() < 1e-9,
+        (config.policy.min_cpu - Thresholds::DEFAULT.min_cpu).abs() < 1e-9,
         "percent becomes a fraction"
     );
-    assert!(config.allow.is_empty() && config.deny.is_empty());
+    assert!(config.policy.allow.is_empty() && config.policy.deny.is_empty());
 }
 
 #[test]
 fn patience_is_at_least_the_window() {
     let config = config(&["--window", "30s", "--patience", "30s"]).unwrap();
-    assert_eq!(config.patience.as_secs(), 30);
+    assert_eq!(config.policy.patience.as_secs(), 30);
     refused(&["--patience", "4s"], "at least --window");
     refused(&["--patience", "2h"], "at most 1h");
 }
 
 #[test]
 fn hashing_is_acted_on_only_if_asked() {
-    assert_eq!(config(&[]).unwrap().act_on, ActOn::Miner);
+    assert_eq!(config(&[]).unwrap().policy.act_on, ActOn::Miner);
     let asked = config(&["--act-on", "hashing"]).unwrap();
-    assert_eq!(asked.act_on, ActOn::Hashing);
+    assert_eq!(asked.policy.act_on, ActOn::Hashing);
 }
 
 #[test]
 fn many_cores_may_be_asked_for() {
-    assert!((config(&["--min-cpu", "250%"]).unwrap().min_cpu - 2.5).abs() < 1e-9);
+    assert!((config(&["--min-cpu", "250%"]).unwrap().policy.min_cpu - 2.5).abs() < 1e-9);
 }
 
 #[test]
@@ -202,7 +202,12 @@ fn lists_are_split_at_commas_but_not_inside_a_glob() {
         "user=root,exe=/bin/{a,b},,exe=/x/[,]y,exe=/c\\,d",
     ])
     .unwrap();
-    let texts: Vec<_> = config.allow.iter().map(|rule| rule.text.as_str()).collect();
+    let texts: Vec<_> = config
+        .policy
+        .allow
+        .iter()
+        .map(|rule| rule.text.as_str())
+        .collect();
     assert_eq!(
         texts,
         ["user=root", "exe=/bin/{a,b}", "exe=/x/[,]y", "exe=/c\\,d"]
@@ -267,9 +272,13 @@ fn nothing_is_kept_listed_or_run_unless_asked_for() {
         evidence,
         lists,
         block_pools,
+        container_dirs,
+        stratum,
         hook,
     } = config(&[]).unwrap().extras;
+    assert!(container_dirs.is_empty());
     assert!(evidence.is_none() && hook.is_none() && !block_pools);
+    assert!(stratum && !config(&["--no-stratum"]).unwrap().extras.stratum);
     assert_eq!(lists, crate::reputation::Files::default());
 }
 
@@ -346,4 +355,11 @@ fn groups_are_bounded_by_number_and_time() {
     let given = config(&["--metrics.max-groups", "3", "--metrics.group-by", "unit"]);
     let web = given.unwrap().web;
     assert_eq!((web.groups.max, web.group_by), (3, GroupBy::Unit));
+}
+
+#[test]
+fn places_of_containers_are_absolute() {
+    let places = config(&["--container-dir", "/srv/docker", "--container-dir", "/data"]);
+    assert_eq!(places.unwrap().extras.container_dirs.len(), 2);
+    assert!(config(&["--container-dir", "docker"]).is_err());
 }

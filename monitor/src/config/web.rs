@@ -11,7 +11,14 @@ use crate::{
 };
 
 /// Paths that are something else.
-const TAKEN: [&str; 3] = ["/", "/-/healthy", "/-/ready"];
+const TAKEN: [&str; 6] = [
+    "/",
+    "/-/healthy",
+    "/-/page.css",
+    "/-/page.js",
+    "/-/ready",
+    "/api/v1/view",
+];
 /// Bytes of the path of metrics.
 const MAX_PATH: usize = 128;
 

@@ -1,11 +1,13 @@
 //! Bans, as far as they are about processes: who is condemned with its image, and
 //! what is done about a process that executes a copy of one.
 
-use super::{Daemon, monotonic_ns, rules::matches};
+use super::{Daemon, monotonic_ns};
 use crate::{
     action::ban::{Condemned, Report},
     collector::Subject,
+    court::rules::matches,
     digest::Digest,
+    event::Process,
     host::{self, Image},
     journal::{BanEvent, Event, RespawnEvent},
     verdict::Verdict,
@@ -38,19 +40,19 @@ impl Daemon {
     /// Tells what became of bans, and acts on who executes a copy.
     pub(super) fn take_ban_report(&mut self, report: Report) {
         match report {
-            Report::Banned(ban) => self.teller.tell(Event::Ban(BanEvent {
+            Report::Banned(ban) => self.tell(Event::Ban(BanEvent {
                 pid: None,
                 outcome: "banned",
                 spared: "",
                 ban: Some(ban),
             })),
-            Report::Spared { process, reason } => self.teller.tell(Event::Ban(BanEvent {
+            Report::Spared { process, reason } => self.tell(Event::Ban(BanEvent {
                 pid: Some(process.tgid),
                 outcome: "spared",
                 spared: reason.name(),
                 ban: None,
             })),
-            Report::Lifted(ban) => self.teller.tell(Event::Ban(BanEvent {
+            Report::Lifted(ban) => self.tell(Event::Ban(BanEvent {
                 pid: None,
                 outcome: "lifted",
                 spared: "allowed",
@@ -61,7 +63,7 @@ impl Daemon {
                 killed,
                 ban,
                 origin,
-            } => self.teller.tell(Event::Respawn(RespawnEvent {
+            } => self.tell(Event::Respawn(RespawnEvent {
                 pid,
                 outcome: if killed { "killed" } else { "refused" },
                 ban,
@@ -74,7 +76,7 @@ impl Daemon {
                 origin,
             } => {
                 let digest = ban.sha256.as_deref().and_then(Digest::parse);
-                self.teller.tell(Event::Respawn(RespawnEvent {
+                self.tell(Event::Respawn(RespawnEvent {
                     pid: process.tgid,
                     outcome: "recognised",
                     ban,
@@ -86,17 +88,33 @@ impl Daemon {
                 if !host::executes(process, image) {
                     return;
                 }
+                let process = self.exact(process);
                 let subject = self.collector.summon(process);
                 if subject.image() != Some(image) {
                     return;
                 }
                 let family = subject.case.family;
                 let listed = self.reputation.allow_list();
-                subject.case.allowed = matches(&self.config.allow, subject, family, digest)
+                subject.case.allowed = matches(&self.config.policy.allow, subject, family, digest)
                     || digest.is_some_and(|digest| listed.get(&digest).is_some());
                 subject.case.banned = true;
                 self.act(process, monotonic_ns());
             }
         }
+    }
+
+    /// The same process, by its start as the probes know it. Who was found in
+    /// `/proc` has one cut to clock ticks, by which no later sample finds it.
+    fn exact(&self, process: Process) -> Process {
+        let mut exact = process;
+        if process.start_ns.is_multiple_of(host::tick_ns()) {
+            self.probes.tasks(|_, slot| {
+                let is_leader = slot.tid == process.tgid && slot.tgid == process.tgid;
+                if is_leader && host::ticks(slot.start_ns) == host::ticks(process.start_ns) {
+                    exact.start_ns = slot.start_ns;
+                }
+            });
+        }
+        exact
     }
 }

@@ -104,10 +104,11 @@ impl Wanted {
         order: &Order,
         lineage: &[u32],
         signals: &S,
+        store: &action::keeper::Keeper,
         act: impl FnOnce() -> Done,
     ) -> Done {
         let begun = Instant::now();
-        let still = match action::still(order, lineage, signals) {
+        let still = match action::still(order, lineage, signals, store) {
             Ok(still) => still,
             Err(refusal) => {
                 self.metrics.lose_evidence(Loss::Gone);

@@ -116,7 +116,7 @@ impl Orders {
             }
             let act = || action::carry_out(&order, &guard, &system, &keeper);
             let done = match evidence {
-                Some(wanted) => wanted.before(&order, &guard.lineage, &system, act),
+                Some(wanted) => wanted.before(&order, &guard.lineage, &system, &keeper, act),
                 None => act(),
             };
             let report = Report {

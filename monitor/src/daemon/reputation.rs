@@ -18,7 +18,7 @@ use crate::{
     event::Process,
     host::{Image, Seen},
     metrics::Response,
-    reputation::{Files, Hashes, List, Lists, pools::Pools},
+    reputation::{Files, Hashes, List, Lists, listed_text, pools::Pools},
 };
 
 /// An answer: of which process and image, and the digest.
@@ -233,10 +233,7 @@ impl Reputation {
     pub(super) fn denied(&self, process: Process, image: Option<Image>) -> Option<String> {
         let digest = self.digest(process, image)?;
         let name = self.lists.deny.get(&digest)?;
-        let name = if name.is_empty() { "no name" } else { name };
-        Some(format!(
-            "its image is on the list of --deny-file: {name}, SHA-256 {digest}"
-        ))
+        Some(listed_text(name, &digest))
     }
 
     /// Whether its image may mine.

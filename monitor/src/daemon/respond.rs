@@ -4,18 +4,17 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Daemon, bans, family_label, monotonic_ns,
+    Daemon, bans, monotonic_ns,
     orders::{self, Report},
-    rules::matches,
 };
 use crate::{
     action::{Deed, Done, Order, Outcome, Refusal},
-    collector::{Standing, Subject},
+    collector::Standing,
     config::Action,
+    court::{self, family_label, rules::matches},
     event::Process,
-    guard::{Candidate, Guard},
-    host::{self, Image},
-    journal,
+    guard::Guard,
+    host, journal,
 };
 
 impl Daemon {
@@ -47,17 +46,17 @@ impl Daemon {
         let digest = self.reputation.digest(process, image);
         // Of what is allowed by who it belongs to, and not only by its image, all
         // may have changed since it was judged.
-        let known = self.config.allow.is_empty()
+        let known = self.config.policy.allow.is_empty()
             || (subject.renew_facts()).is_some_and(|facts| facts.uid.is_some());
         subject.case.allowed = self.reputation.allowed(process, image)
-            || matches(&self.config.allow, subject, family, digest);
+            || matches(&self.config.policy.allow, subject, family, digest);
         let guard = Guard {
             lineage: host::lineage(),
             allow: Arc::clone(&self.allow),
             listed: self.reputation.allow_list(),
             builtin: !self.config.response.allow_none,
         };
-        let image = spared(process, subject, &guard);
+        let image = court::spared(subject, &guard);
         let image = image.and_then(|image| known.then_some(image).ok_or(Refusal::Unreadable));
         let observed = self.config.action == Action::Observe;
         let image = match image {
@@ -115,7 +114,7 @@ impl Daemon {
             scope: self.config.response.scope,
         };
         let note = if matches!(deed, Deed::Kill { .. }) {
-            let denied = matches(&self.config.deny, subject, family, digest);
+            let denied = matches(&self.config.policy.deny, subject, family, digest);
             let listed = self.reputation.denied(process, Some(image)).is_some();
             bans::condemned(subject, image, denied, listed)
                 .and_then(|condemned| self.bans.note(condemned))
@@ -166,32 +165,4 @@ impl Daemon {
         }
         self.metrics.set_breaker(self.breaker.is_open(now_ns));
     }
-}
-
-/// The image a process was judged by, unless it is not to be acted on.
-fn spared(process: Process, subject: &mut Subject, guard: &Guard) -> Result<Image, Refusal> {
-    if subject.case.allowed {
-        return Err(Refusal::Allowed);
-    }
-    let image = subject.image();
-    let (system, exe) = subject.system_exe();
-    let kernel_thread = subject.facts().is_some_and(|facts| facts.kernel_thread);
-    let unit = subject
-        .facts()
-        .and_then(|facts| facts.identity.unit.clone());
-    // The rules of --allow were asked when it was judged.
-    let candidate = Candidate {
-        pid: process.tgid,
-        kernel_thread,
-        system,
-        // The loop waited for its digest.
-        undecided: false,
-        subject: crate::config::Subject {
-            exe: exe.as_deref(),
-            unit: unit.as_deref(),
-            ..crate::config::Subject::default()
-        },
-    };
-    guard.without_rules().check(&candidate)?;
-    image.ok_or(Refusal::Unreadable)
 }

@@ -75,6 +75,8 @@ struct Socket {
 /// Suspects, their sockets, and what was heard on them.
 #[derive(Debug)]
 pub(crate) struct Stratum {
+    /// Anybody's traffic is looked at.
+    enabled: bool,
     suspects: HashMap<Process, Suspect>,
     sockets: HashMap<u64, Socket>,
     heard: HashMap<Process, Heard>,
@@ -86,8 +88,9 @@ pub(crate) struct Stratum {
 }
 
 impl Stratum {
-    pub(crate) fn new(metrics: Traffic) -> Self {
+    pub(crate) fn new(enabled: bool, metrics: Traffic) -> Self {
         Self {
+            enabled,
             suspects: HashMap::new(),
             sockets: HashMap::new(),
             heard: HashMap::new(),
@@ -104,7 +107,7 @@ impl Stratum {
 
     /// Somebody is suspected, at this moment.
     pub(crate) fn suspect(&mut self, process: Process, cores: f64, now_ns: u64) {
-        if self.was_heard(process) {
+        if !self.enabled || self.was_heard(process) {
             return;
         }
         let suspect = self.suspects.entry(process).or_default();

@@ -1,11 +1,12 @@
 //! What the daemon tells: events for the journal, and the metrics.
 
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
-use super::{Daemon, family_label};
+use super::{Daemon, show};
 use crate::{
     collector::Charge,
     config::ActOn,
+    court::family_label,
     event::Process,
     evidence::{Incident, MAX_PIECES},
     host,
@@ -19,9 +20,16 @@ use crate::{
 const SHOWN: usize = 8;
 
 impl Daemon {
+    /// Has an event written, and remembers what is shown of it.
+    pub(super) fn tell(&mut self, event: Event) {
+        let now = SystemTime::now();
+        self.recent.hear(show::epoch(now), &event);
+        self.teller.tell(now, event);
+    }
+
     pub(super) fn announce(&mut self) {
         let uname = rustix::system::uname();
-        self.teller.tell(Event::Ready {
+        self.tell(Event::Ready {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel: uname.release().to_string_lossy().into_owned(),
             programs: self.probes.programs().into_keys().collect(),
@@ -43,7 +51,7 @@ impl Daemon {
             self.metrics
                 .count_verdict(verdict, family_label(assessment.family), seconds(delay_ns));
         }
-        let acted_on = verdict == Verdict::Miner || self.config.act_on == ActOn::Hashing;
+        let acted_on = verdict == Verdict::Miner || self.config.policy.act_on == ActOn::Hashing;
         let wanted = first && acted_on && self.incidents.wanted();
         let arch = self.collector.arch();
         let Some(subject) = self.collector.subject(process) else {
@@ -65,6 +73,13 @@ impl Daemon {
             Vec::new()
         };
         let facts = subject.facts();
+        let identity = facts.map(|facts| facts.identity.clone());
+        let (home, lookup) = self
+            .containers
+            .home(&identity.unwrap_or_default(), Instant::now());
+        if let Some(lookup) = lookup {
+            self.metrics.response.count_container(lookup);
+        }
         let event = VerdictEvent {
             pid: process.tgid,
             thread,
@@ -73,6 +88,7 @@ impl Daemon {
                 .map(|facts| facts.exe.clone())
                 .filter(|exe| !exe.is_empty()),
             comm: facts.map_or_else(String::new, |facts| facts.comm.clone()),
+            home,
             verdict: verdict.name(),
             family: assessment.family,
             score: assessment.score,
@@ -93,13 +109,13 @@ impl Daemon {
             };
             self.incidents.add(process, incident);
         }
-        self.teller.tell(Event::Verdict(event));
+        self.tell(Event::Verdict(event));
     }
 
     /// Tells of evidence that was kept.
     pub(super) fn tell_evidence(&mut self) {
         for event in self.incidents.kept() {
-            self.teller.tell(Event::Evidence(event));
+            self.tell(Event::Evidence(event));
         }
     }
 
@@ -112,7 +128,7 @@ impl Daemon {
         time: Duration,
     ) {
         let action = self.config.action;
-        self.teller.tell(Event::Action(ActionEvent {
+        self.tell(Event::Action(ActionEvent {
             pid: process.tgid,
             action,
             outcome,
@@ -125,11 +141,17 @@ impl Daemon {
     /// Brings the metrics up to date. Whether the probes accounted anything.
     pub(super) fn mirror(&mut self, direct: u64, spilled: u64) -> bool {
         let accounted = self.collector.accounted();
-        let mut other = 0.0;
+        let (mut other, mut all) = (0.0, 0.0);
         for charge in self.collector.charges() {
             match charge {
-                Charge::Group(name, time) => self.metrics.add_group_cpu(&name, time),
-                Charge::Kernel(time) => self.metrics.add_kernel_cpu(time),
+                Charge::Group(name, time) => {
+                    all += time;
+                    self.metrics.add_group_cpu(&name, time);
+                }
+                Charge::Kernel(time) => {
+                    all += time;
+                    self.metrics.add_kernel_cpu(time);
+                }
                 Charge::Other(time) => other += time,
             }
         }
@@ -168,6 +190,7 @@ impl Daemon {
             Err(error) => tracing::warn!("the counters of traffic cannot be read: {error}"),
         }
         self.metrics.add_group_cpu(GROUP_OTHER, other);
+        self.charge_energy(all + other);
         accounted
     }
 }

@@ -62,12 +62,12 @@ impl Teller {
         })
     }
 
-    /// Has an event written. Never blocks.
-    pub(super) fn tell(&self, event: Event) {
+    /// Has an event of this time written. Never blocks.
+    pub(super) fn tell(&self, time: SystemTime, event: Event) {
         let sent = self
             .sender
             .as_ref()
-            .is_some_and(|sender| sender.try_send((SystemTime::now(), event)).is_ok());
+            .is_some_and(|sender| sender.try_send((time, event)).is_ok());
         if !sent {
             self.errors.inc();
         }
@@ -137,7 +137,7 @@ mod tests {
         let errors = errors();
         let teller = Teller::new(Blocked(blocked), Format::Json, errors.clone()).unwrap();
         for _ in 0..MAX_WAITING + 10 {
-            teller.tell(event());
+            teller.tell(SystemTime::now(), event());
         }
         // One is with the writer, or still waits.
         assert!((9..=10).contains(&errors.get()), "{}", errors.get());
@@ -148,8 +148,8 @@ mod tests {
     fn what_was_told_is_written_before_the_end() {
         let (lines, written) = channel();
         let teller = Teller::new(Lines(lines), Format::Json, errors()).unwrap();
-        teller.tell(event());
-        teller.tell(event());
+        teller.tell(SystemTime::now(), event());
+        teller.tell(SystemTime::now(), event());
         drop(teller);
         assert_eq!(written.iter().count(), 2);
     }

@@ -284,7 +284,7 @@ pub(super) fn bpf_lsm(content: Option<&str>) -> Check {
 }
 
 /// A mount of `/proc/self/mountinfo`: mount point, type, super block options.
-fn mounts(mountinfo: &str) -> impl Iterator<Item = (&str, &str, &str)> {
+pub(super) fn mounts(mountinfo: &str) -> impl Iterator<Item = (&str, &str, &str)> {
     mountinfo.lines().filter_map(|line| {
         let (mount, filesystem) = line.split_once(" - ")?;
         let mut filesystem = filesystem.split(' ');

@@ -1,6 +1,7 @@
 //! Hosts we do not have, judged from what they would show.
 
 use super::judge::*;
+use super::limits::*;
 use super::*;
 
 const ROOT: Caps = Caps(0x1ff_ffff_ffff);
@@ -188,6 +189,39 @@ fn cgroup_layouts() {
     check(&cgroups(&format!("{V1}\n{V2}")), Status::Ok, "hybrid");
     check(&cgroups(V1), Status::Warn, "v1 only");
     check(&cgroups(""), Status::Warn, "not mounted");
+}
+
+#[test]
+fn sampling_rates() {
+    check(&sample_rate(Some("100000")), Status::Ok, "100000");
+    check(&sample_rate(Some("99")), Status::Ok, "99");
+    check(&sample_rate(Some("50")), Status::Warn, "refused");
+    check(&sample_rate(None), Status::Warn, "unknown");
+}
+
+#[test]
+fn cpu_controllers() {
+    const V1: &str = "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu,cpuacct";
+    const OTHER: &str = "32 31 0:29 / /sys/fs/cgroup/cpuset rw - cgroup cgroup rw,cpuset";
+    check(
+        &cpu_controller(V1, None),
+        Status::Ok,
+        "v1, at /sys/fs/cgroup/cpu",
+    );
+    check(&cpu_controller("", Some("cpuset cpu io")), Status::Ok, "v2");
+    check(
+        &cpu_controller(OTHER, Some("cpuset io")),
+        Status::Warn,
+        "throttled",
+    );
+    check(&cpu_controller("", None), Status::Warn, "none");
+}
+
+#[test]
+fn somewhere_to_keep_bans() {
+    const BPF: &str = "40 31 0:37 / /sys/fs/bpf rw shared:7 - bpf bpf rw,mode=700";
+    check(&bpf_filesystem(BPF), Status::Ok, "/sys/fs/bpf");
+    check(&bpf_filesystem(""), Status::Warn, "not mounted");
 }
 
 #[test]

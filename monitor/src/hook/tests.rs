@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use clap::CommandFactory as _;
 
 use super::*;
-use crate::{cli::Cli, metrics::Metrics};
+use crate::{cli::Cli, host::container::Home, metrics::Metrics};
 
 fn verdict() -> VerdictEvent {
     VerdictEvent {
@@ -12,6 +12,7 @@ fn verdict() -> VerdictEvent {
         start_time: 17,
         exe: Some("/tmp/a b".to_owned()),
         comm: "nginx".to_owned(),
+        home: Home::default(),
         verdict: "miner",
         family: "randomx",
         score: 0.98,

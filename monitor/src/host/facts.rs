@@ -3,6 +3,8 @@
 
 use std::{io::Read, os::unix::ffi::OsStrExt};
 
+use serde::{Deserialize, Serialize};
+
 use super::{LookError, PATH_CHARS, Seen, TEXT_BYTES, root};
 use crate::{
     cgroup::{Membership, identity::Identity},
@@ -13,7 +15,7 @@ use crate::{
 const COMM_BYTES: u64 = 256;
 
 /// What is known of a process when it is judged. Text is cleaned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// The name it gave itself.
     pub comm: String,

@@ -7,7 +7,7 @@ use super::{
     registrar::{Mirror, Registrar},
     to_gauge,
 };
-use crate::{digest, evidence::Loss, hook, reputation::List};
+use crate::{digest, evidence::Loss, hook, host::container::Lookup, reputation::List};
 
 /// Seconds. A process is held for a quarter of a second at the most.
 const HELD_BUCKETS: [f64; 9] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25];
@@ -23,6 +23,7 @@ pub struct Response {
     list_entries: IntGaugeVec,
     list_reloads: IntCounterVec,
     images: IntCounterVec,
+    containers: IntCounterVec,
     pool_connections: Mirror,
     pool_refusals: Mirror,
     pool_untold: Mirror,
@@ -73,6 +74,11 @@ impl Response {
                 "Images whose SHA-256 was asked for, by what came of it.",
                 &["outcome"],
             )?,
+            containers: new.int_counters(
+                "unjack_containers_looked_up_total",
+                "Containers of processes with a verdict whose name was looked up, by what came of it.",
+                &["outcome"],
+            )?,
             pool_connections: new.mirror(
                 "unjack_pool_connections_total",
                 "Connections to listed pools that were begun.",
@@ -106,7 +112,15 @@ impl Response {
         for outcome in digest::OUTCOMES {
             response.images.with_label_values(&[outcome]);
         }
+        for lookup in Lookup::ALL {
+            response.containers.with_label_values(&[lookup.name()]);
+        }
         Ok(response)
+    }
+
+    /// Counts what came of looking up a container's name.
+    pub fn count_container(&self, lookup: Lookup) {
+        self.containers.with_label_values(&[lookup.name()]).inc();
     }
 
     /// Counts a folder that was kept.

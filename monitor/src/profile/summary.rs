@@ -289,7 +289,11 @@ impl Thread {
     }
 
     fn add(&mut self, look: &Look) {
-        let switches = |look: &Look| look.counters.voluntary + look.counters.involuntary;
+        let switches = |look: &Look| {
+            look.counters
+                .voluntary
+                .wrapping_add(look.counters.involuntary)
+        };
         // The same saved state is not counted twice.
         let fresh = self.samples == 0 || switches(look) != switches(&self.last);
         if let (true, Some(rounds)) = (fresh, look.rounds) {
@@ -313,15 +317,19 @@ struct Rates {
 
 impl Rates {
     fn of<'a>(threads: impl Iterator<Item = &'a Thread>) -> Self {
-        let (mut run_ns, mut voluntary, mut io, mut faults) = (0, 0, Some(0), 0);
+        let (mut run_ns, mut voluntary, mut io, mut faults) = (0, 0, Some(0_u64), 0);
+        // A recording may say anything.
+        let add = |sum: &mut u64, to: u64, from: u64| {
+            *sum = sum.saturating_add(to.saturating_sub(from));
+        };
         for Thread { first, last, .. } in threads {
             let (from, to) = (first.counters, last.counters);
-            run_ns += to.run_ns.saturating_sub(from.run_ns);
-            voluntary += to.voluntary.saturating_sub(from.voluntary);
-            faults += to.faults.saturating_sub(from.faults);
+            add(&mut run_ns, to.run_ns, from.run_ns);
+            add(&mut voluntary, to.voluntary, from.voluntary);
+            add(&mut faults, to.faults, from.faults);
             io = io
                 .zip(to.io_bytes.zip(from.io_bytes))
-                .map(|(sum, (to, from))| sum + to.saturating_sub(from));
+                .map(|(sum, (to, from))| to.saturating_sub(from).saturating_add(sum));
         }
         let rate = |count: u64| share(count as f64, seconds(run_ns));
         Self {

@@ -27,15 +27,6 @@ const HEARD: u32 = 3;
 const MAX_BYTES: u32 = 4096;
 /// What stands for I/O that is not known.
 const UNKNOWN: u64 = u64::MAX;
-/// The places, by their number in a file.
-const PLACES: [Place; 6] = [
-    Place::File,
-    Place::System,
-    Place::Deleted,
-    Place::Memfd,
-    Place::Anonymous,
-    Place::Unknown,
-];
 
 #[repr(C)]
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -95,7 +86,7 @@ pub fn begin(mut out: impl Write) -> io::Result<()> {
 /// # Errors
 /// It cannot be written.
 pub fn sample(mut out: impl Write, record: &[u8], place: Place) -> io::Result<()> {
-    let number = PLACES.iter().position(|known| *known == place);
+    let number = Place::ALL.iter().position(|known| *known == place);
     let head = Head {
         kind: SAMPLE,
         bytes: u32::try_from(record.len()).map_err(io::Error::other)?,
@@ -189,7 +180,7 @@ pub fn next(mut from: impl Read) -> io::Result<Option<Frame>> {
     from.read_exact(&mut bytes)?;
     match head.kind {
         SAMPLE => {
-            let place = PLACES.get(head.place as usize).ok_or_else(damaged)?;
+            let place = Place::ALL.get(head.place as usize).ok_or_else(damaged)?;
             Ok(Some(Frame::Sample(bytes, *place)))
         }
         READING => {

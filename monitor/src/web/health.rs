@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use crate::{profile::seconds, view};
+
 /// How long the loop may be silent, or the probes account nothing, before the
 /// daemon is not ready: ten ticks. The daemon itself burns CPU in every tick,
 /// so probes that work always have something to account.
@@ -19,6 +21,8 @@ pub struct Health {
     attached: AtomicBool,
     ticked_ns: AtomicU64,
     accounted_ns: AtomicU64,
+    /// Since when it has been ready, if it is.
+    ready_ns: AtomicU64,
 }
 
 impl Health {
@@ -30,9 +34,29 @@ impl Health {
     /// The loop ran, and the probes accounted CPU time since it ran before, or
     /// did not.
     pub fn tick(&self, now_ns: u64, accounted: bool) {
+        if self.not_ready(now_ns).is_some() {
+            self.ready_ns.store(now_ns, Ordering::Relaxed);
+        }
         self.ticked_ns.store(now_ns, Ordering::Relaxed);
         if accounted {
             self.accounted_ns.store(now_ns, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it is ready, as it is shown.
+    #[must_use]
+    pub fn shown(&self, now_ns: u64) -> view::Health {
+        let since = |at: &AtomicU64| now_ns.saturating_sub(at.load(Ordering::Relaxed));
+        let not_ready = self.not_ready(now_ns);
+        let for_ns = if not_ready.is_some() {
+            since(&self.ticked_ns).max(since(&self.accounted_ns))
+        } else {
+            since(&self.ready_ns)
+        };
+        let reason = |why: &str| why.trim_start_matches("not ready: ").trim_end().to_owned();
+        view::Health {
+            not_ready: not_ready.map(reason),
+            for_seconds: seconds(for_ns),
         }
     }
 

@@ -8,35 +8,31 @@ use axum::{
     routing::get,
 };
 
-use super::Web;
-use crate::{daemon::monotonic_ns, metrics::Format, text};
+use super::{Web, page};
+use crate::{daemon::monotonic_ns, metrics::Format, text, view::View};
 
-const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; form-action 'none'; base-uri 'none'";
-
-const LANDING_PAGE: &str = "<!DOCTYPE html>
-<html lang=\"en\">
-<head>
-<meta charset=\"utf-8\">
-<meta name=\"viewport\" content=\"width=device-width\">
-<title>unjack</title>
-<style>body { font: 1rem/1.5 sans-serif; margin: 3rem auto; max-width: 36rem; padding: 0 1rem }</style>
-</head>
-<body>
-<h1>unjack</h1>
-<p>Finds cryptocurrency miners by the instructions they execute, and stops them.</p>
-<ul>
-<li><a href=\"METRICS\">Metrics</a> for Prometheus</li>
-<li><a href=\"/-/healthy\">Healthy</a>: the daemon runs</li>
-<li><a href=\"/-/ready\">Ready</a>: the probes are attached, and account</li>
-</ul>
-</body>
-</html>
-";
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const HTML: &str = "text/html; charset=utf-8";
 
 /// All pages. `web.telemetry_path` is in its accepted form.
 pub(super) fn router(web: Web) -> Router {
     Router::new()
-        .route("/", get(landing_page))
+        .route("/", get(shown))
+        .route(page::VIEW_PATH, get(view))
+        .route(
+            page::STYLE_PATH,
+            get(|| async { respond(StatusCode::OK, "text/css; charset=utf-8", page::STYLE) }),
+        )
+        .route(
+            page::SCRIPT_PATH,
+            get(|| async {
+                respond(
+                    StatusCode::OK,
+                    "text/javascript; charset=utf-8",
+                    page::SCRIPT,
+                )
+            }),
+        )
         .route(&web.telemetry_path, get(metrics))
         .route(
             "/-/healthy",
@@ -52,9 +48,56 @@ pub(super) fn router(web: Web) -> Router {
         .with_state(web)
 }
 
-async fn landing_page(State(web): State<Web>) -> Response {
-    let page = LANDING_PAGE.replace("METRICS", &web.telemetry_path);
-    respond(StatusCode::OK, "text/html; charset=utf-8", page)
+async fn shown(State(web): State<Web>) -> Response {
+    match look(&web).await {
+        Ok(view) => {
+            let page = page::page(&view, &web.telemetry_path);
+            respond(StatusCode::OK, HTML, page.into_string())
+        }
+        Err(why) => {
+            let page = page::no_view(&why, &web.telemetry_path);
+            respond(StatusCode::SERVICE_UNAVAILABLE, HTML, page.into_string())
+        }
+    }
+}
+
+async fn view(State(web): State<Web>) -> Response {
+    let (status, json) = match look(&web).await {
+        Ok(view) => (StatusCode::OK, serde_json::to_string(&view)),
+        Err(why) => {
+            let error = serde_json::json!({ "error": why });
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                serde_json::to_string(&error),
+            )
+        }
+    };
+    match json {
+        Ok(json) => respond(status, "application/json", json),
+        Err(error) => {
+            tracing::error!("the view could not be written as JSON: {error}");
+            plain(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the view could not be written; see the log of unjack\n",
+            )
+        }
+    }
+}
+
+/// What there is to see, or why there is nothing. Whether the daemon is ready is
+/// told as of now: the loop that would tell it may be what hangs.
+async fn look(web: &Web) -> Result<View, String> {
+    let found = web.board.look(monotonic_ns()).await;
+    let health = web.health.shown(monotonic_ns());
+    match found {
+        Some(view) => Ok(View {
+            health,
+            ..View::clone(&view)
+        }),
+        None => Err(health
+            .not_ready
+            .unwrap_or_else(|| "the daemon's loop does not answer".to_owned())),
+    }
 }
 
 async fn metrics(State(web): State<Web>, headers: HeaderMap) -> Response {
@@ -86,12 +129,15 @@ pub(super) fn plain(status: StatusCode, text: &'static str) -> Response {
 }
 
 fn respond(status: StatusCode, content_type: &'static str, body: impl IntoResponse) -> Response {
-    const NO_SNIFF: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    const SAME_ORIGIN: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
     let headers = [
         (header::CONTENT_TYPE, content_type),
         (header::CONTENT_SECURITY_POLICY, CSP),
+        (header::CACHE_CONTROL, "no-store"),
         (header::CONNECTION, "close"),
-        NO_SNIFF,
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (SAME_ORIGIN, "same-origin"),
     ];
     (status, headers, body).into_response()
 }

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::*;
+use crate::{daemon::monotonic_ns, view::View};
 
 struct Running {
     addr: SocketAddr,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    board: Arc<Board>,
     server: Server,
 }
 
@@ -19,9 +21,11 @@ fn start_with(secured: Secured, places: u16, lifetime: Duration) -> Running {
     let addr = sockets[0].address().parse().unwrap();
     let metrics = Arc::new(Metrics::new("test").unwrap());
     let health = Arc::new(Health::default());
+    let board = Arc::new(Board::default());
     let web = Web {
         metrics: Arc::clone(&metrics),
         health: Arc::clone(&health),
+        board: Arc::clone(&board),
         telemetry_path: "/metrics".to_owned(),
     };
     let server = Server::start_with(sockets, web, secured, None, (places, lifetime)).unwrap();
@@ -29,6 +33,7 @@ fn start_with(secured: Secured, places: u16, lifetime: Duration) -> Running {
         addr,
         metrics,
         health,
+        board,
         server,
     }
 }
@@ -135,17 +140,63 @@ fn ready_while_the_probes_account() {
 }
 
 #[test]
-fn landing_page_links_and_runs_no_script() {
+fn without_a_view_the_page_says_why() {
     let running = start();
     let answer = running.get("/");
+    // No loop comes by in this test.
     check_has(
         &answer,
         &[
-            "content-security-policy: default-src 'none'",
+            "HTTP/1.1 503 ",
+            "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; ",
+            "cache-control: no-store",
+            "referrer-policy: no-referrer",
+            "x-content-type-options: nosniff",
+            "Nothing can be shown yet: the probes are not attached.",
             "href=\"/metrics\"",
         ],
     );
-    assert!(!answer.contains("<script"), "{answer}");
+    let answer = running.get("/api/v1/view");
+    check_has(
+        &answer,
+        &[
+            "HTTP/1.1 503 ",
+            "content-type: application/json",
+            "{\"error\":\"the probes are not attached\"}",
+        ],
+    );
+    running.server.stop();
+}
+
+#[test]
+fn a_view_is_served_as_a_page_and_as_json_and_is_ready_or_not_as_of_now() {
+    let running = start();
+    running.health.attach(true);
+    running.health.tick(monotonic_ns(), true);
+    let mut view = View::default();
+    view.host.name = "box <7>".to_owned();
+    view.health.not_ready = Some("as of then".to_owned());
+    running.board.publish(view, monotonic_ns() + 60_000_000_000);
+    let page = running.get("/");
+    check_has(
+        &page,
+        &["HTTP/1.1 200 ", "box &lt;7&gt;", "\"badge good\">ready"],
+    );
+    assert!(!page.contains("as of then"), "{page}");
+    let json = running.get("/api/v1/view");
+    let (_, body) = json.split_once("\r\n\r\n").unwrap();
+    let view: View = serde_json::from_str(body).unwrap();
+    assert_eq!((&*view.host.name, view.health.not_ready), ("box <7>", None));
+
+    // What the page links to is there, and of the kind it is used as.
+    for (path, kind) in [
+        ("/-/page.css", "text/css"),
+        ("/-/page.js", "text/javascript"),
+    ] {
+        assert!(page.contains(&format!("\"{path}\"")), "{page}");
+        let kind = format!("content-type: {kind}; charset=utf-8\r\n");
+        check_has(&running.get(path), &["HTTP/1.1 200 ", &kind]);
+    }
     running.server.stop();
 }
 
@@ -246,7 +297,15 @@ fn without_a_password_no_page_is_served() {
     .unwrap();
     let secured = Secured::read(Some(&file)).unwrap();
     let running = start_with(secured, MAX_CONNECTIONS, LIFETIME);
-    for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/nothing"] {
+    for path in [
+        "/",
+        "/api/v1/view",
+        "/-/page.js",
+        "/metrics",
+        "/-/healthy",
+        "/-/ready",
+        "/nothing",
+    ] {
         let answer = running.get(path);
         check_has(
             &answer,

@@ -85,7 +85,8 @@ type Packed = BTreeMap<(String, String), Vec<String>>;
 
 /// Reads a packed file.
 fn packed(file: &Path) -> Result<Packed> {
-    let text = fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let text =
+        fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut packed = Packed::new();
     for line in text.lines() {
         let value: Value = serde_json::from_str(line)?;

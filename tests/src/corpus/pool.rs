@@ -6,6 +6,7 @@
 //! so often, and a difficulty that follows its shares. Shares are looked at and
 //! answered; they are not hashed, since the pool knows no algorithm.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
@@ -92,7 +93,8 @@ impl Client {
                     self.answer(&message)?;
                 }
                 Ok(_) => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(error) => return Err(error),
             }
             if line.len() > MAX_LINE {
@@ -138,21 +140,26 @@ impl Client {
                 if known {
                     self.send(&yes(json!(true)))
                 } else {
-                    self.send(&json!({"id": id, "result": null, "error": [21, "Job not found", null]}))
+                    self.send(
+                        &json!({"id": id, "result": null, "error": [21, "Job not found", null]}),
+                    )
                 }
             }
             "login" => {
                 self.dialect = Some(Dialect::Login);
                 self.job += 1;
                 self.job_at = Instant::now();
-                let result = json!({"id": self.number.to_string(), "job": self.blob(), "status": "OK"});
+                let result =
+                    json!({"id": self.number.to_string(), "job": self.blob(), "status": "OK"});
                 self.send(&yes(result))
             }
             "submit" => {
                 self.shared();
                 self.send(&yes(json!({"status": "OK"})))
             }
-            _ => self.send(&json!({"id": id, "result": null, "error": [20, "Unknown method", null]})),
+            _ => {
+                self.send(&json!({"id": id, "result": null, "error": [20, "Unknown method", null]}))
+            }
         }
     }
 
@@ -182,20 +189,36 @@ impl Client {
         self.send(&json!({"id": null, "method": "mining.set_difficulty", "params": [difficulty]}))?;
         let words = |seed: u32| -> String {
             let word = |n: u32| (seed ^ n).wrapping_mul(0x9e37_79b1);
-            (1..9).map(|n| format!("{:08x}", word(n))).collect()
+            (1..9).fold(String::new(), |mut text, n| {
+                let _ = write!(text, "{:08x}", word(n));
+                text
+            })
         };
-        let coinbase = "01000000010000000000000000000000000000000000000000000000000000000000000000ffffffff20";
+        let coinbase =
+            "01000000010000000000000000000000000000000000000000000000000000000000000000ffffffff20";
         let branches = json!([words(self.job + 100), words(self.job + 200)]);
         let params = json!([
-            self.job_id(), words(self.job), coinbase, "ffffffff0100f2052a01000000", branches,
-            "20000000", "1d00ffff", format!("{:08x}", 0x6740_0000 + self.job), true
+            self.job_id(),
+            words(self.job),
+            coinbase,
+            "ffffffff0100f2052a01000000",
+            branches,
+            "20000000",
+            "1d00ffff",
+            format!("{:08x}", 0x6740_0000 + self.job),
+            true
         ]);
         self.send(&json!({"id": null, "method": "mining.notify", "params": params}))
     }
 
     /// Work in the other dialect: a blob of 76 bytes whose nonce is at byte 39.
     fn blob(&self) -> Value {
-        let blob = format!("1010{:08x}{}00000000{}", self.job, "5a".repeat(33), "a5".repeat(33));
+        let blob = format!(
+            "1010{:08x}{}00000000{}",
+            self.job,
+            "5a".repeat(33),
+            "a5".repeat(33)
+        );
         let target = (u32::MAX >> self.bits.min(31)).swap_bytes();
         json!({"blob": blob, "job_id": self.job_id(), "target": format!("{target:08x}"), "height": self.job, "seed_hash": "00".repeat(32)})
     }
@@ -217,7 +240,9 @@ mod tests {
         for line in lines {
             client.write_all(format!("{line}\n").as_bytes()).unwrap();
         }
-        client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        client
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         let heard = BufReader::new(client).lines().take(count);
         heard.collect::<Result<_, _>>().unwrap()
     }
@@ -228,7 +253,10 @@ mod tests {
         let authorize = json!({"id": 2, "method": "mining.authorize", "params": ["u", "x"]});
         let submit = |job: &str| json!({"id": 3, "method": "mining.submit", "params": ["u", job, "00000000", "67400001", "00000007"]});
         let said = talk(&[subscribe, authorize, submit("1"), submit("9")], 6);
-        let said: Vec<Value> = said.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let said: Vec<Value> = said
+            .iter()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
         assert_eq!(said[0]["result"][2], 4);
         assert_eq!(said[1]["result"], true);
         assert_eq!(said[2]["method"], "mining.set_difficulty");

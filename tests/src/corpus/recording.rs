@@ -10,8 +10,8 @@ use monitor::event::{self, ImageKey};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// The only format there is.
-const FORMAT: u64 = 1;
+/// The formats whose windows are read. Since 2 there are other lines, too.
+const FORMATS: [u64; 2] = [1, 2];
 
 /// A recording of a program and its descendants.
 pub(super) struct Recording {
@@ -51,11 +51,16 @@ pub(super) struct Window {
     pub(super) summary: Map<String, Value>,
 }
 
-/// A line after the header. What a later recorder adds is not looked at.
+/// What kind of line it is.
+#[derive(Deserialize)]
+struct Tagged {
+    unit: String,
+}
+
+/// A window. What a later recorder adds is not looked at.
 #[derive(Deserialize)]
 struct Line {
     t: f64,
-    unit: String,
     #[serde(default)]
     pid: u32,
     #[serde(default)]
@@ -82,18 +87,21 @@ impl Recording {
         let first = lines.next().context("it is empty")??;
         let header: Map<String, Value> =
             serde_json::from_str(&first).context("its header is no JSON object")?;
+        let format = header.get("unjack_recording").and_then(Value::as_u64);
         ensure!(
-            header.get("unjack_recording").and_then(Value::as_u64) == Some(FORMAT),
-            "its first line is not `\"unjack_recording\": {FORMAT}`"
+            format.is_some_and(|format| FORMATS.contains(&format)),
+            "its first line says neither of `\"unjack_recording\":` {FORMATS:?}"
         );
         let mut processes: BTreeMap<Process, Vec<Window>> = BTreeMap::new();
         for (number, line) in lines.enumerate() {
             let at = || format!("line {}", number + 2);
-            let line: Line = serde_json::from_str(&line?).with_context(at)?;
-            // Other units sum up the same samples.
-            if line.unit != "process" {
+            let text = line?;
+            let Tagged { unit } = serde_json::from_str(&text).with_context(at)?;
+            // The others are for `unjack replay`.
+            if unit != "process" {
                 continue;
             }
+            let line: Line = serde_json::from_str(&text).with_context(at)?;
             let samples = line.summary.get("samples").and_then(Value::as_f64);
             let process = Process {
                 start_ns: line.start_ns,

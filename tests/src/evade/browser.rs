@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -67,7 +66,8 @@ impl Browser {
         let path = self.home.path().join(name);
         fs::write(&path, page).expect("room for a page");
         let opened = Instant::now();
-        let answer = self.put_tab(&path).expect("the browser answers");
+        let url = format!("file://{}", path.display());
+        let answer = self.put_tab(&url).expect("the browser answers");
         assert!(
             answer.split(' ').nth(1) == Some("200"),
             "no tab for {name}: {answer:?}"
@@ -75,19 +75,35 @@ impl Browser {
         self.wait_word(word, opened, BEGIN);
     }
 
-    /// The first line of what the browser answers to the wish for a tab. It
-    /// speaks HTTP/1.1 only and takes its time to hang up.
-    fn put_tab(&self, path: &Path) -> std::io::Result<String> {
+    /// Opens an empty tab. Returns the address at which its tools listen.
+    ///
+    /// # Panics
+    ///
+    /// When the browser does not answer.
+    #[must_use]
+    pub fn new_tab(&self) -> String {
+        let answer = self.put_tab("about:blank").expect("the browser answers");
+        let found = answer
+            .split('"')
+            .find(|part| part.starts_with("ws://"))
+            .unwrap_or_else(|| panic!("no tab: {answer:?}"));
+        found.to_owned()
+    }
+
+    /// What the browser answers to the wish for a tab. It speaks HTTP/1.1 only
+    /// and takes its time to hang up: the end of the answer is that of its JSON.
+    fn put_tab(&self, url: &str) -> std::io::Result<String> {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.devtools))?;
         stream.set_read_timeout(Some(BEGIN))?;
-        let (path, port) = (path.display(), self.devtools);
+        let port = self.devtools;
         write!(
             stream,
-            "PUT /json/new?file://{path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
+            "PUT /json/new?{url} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n"
         )?;
-        let mut line = String::new();
-        BufReader::new(stream).read_line(&mut line)?;
-        Ok(line)
+        let mut answer = String::new();
+        let mut reader = BufReader::new(stream);
+        while !answer.trim_end().ends_with('}') && reader.read_line(&mut answer)? > 0 {}
+        Ok(answer)
     }
 
     /// Waits until a page's console says this, or has since then.

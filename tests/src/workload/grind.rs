@@ -63,12 +63,12 @@ impl Header {
         u32::from_le_bytes(nonce)
     }
 
-    /// Looks whether the header's hash begins with a word that wins, and tells the
+    /// Looks whether the header's hash begins with a number that wins, and tells the
     /// pool if so.
-    pub(super) fn judge(&self, word: u32) {
+    pub(super) fn judge(&self, top: u32) {
         match &self.pool {
-            None => _ = black_box(word == 0),
-            Some((pool, work)) if word <= work.limit => pool.share(work, self.nonce()),
+            None => _ = black_box(top == 0),
+            Some((pool, work)) if top <= work.limit => pool.share(work, self.nonce()),
             Some(_) => {}
         }
     }

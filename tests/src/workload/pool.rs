@@ -3,6 +3,7 @@
 //! One connection for all threads, as miners have it. A thread of its own reads
 //! it; those that hash look at a counter to see whether there is new work.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -147,7 +148,17 @@ impl State {
 
     /// Builds the header of a block, as every miner does.
     fn work(&self, thread: u32, generation: u64) -> Result<Work> {
-        let [job, previous, first, second, branches, version, bits, time, ..] = &self.job[..]
+        let [
+            job,
+            previous,
+            first,
+            second,
+            branches,
+            version,
+            bits,
+            time,
+            ..,
+        ] = &self.job[..]
         else {
             anyhow::bail!("no job");
         };
@@ -155,7 +166,13 @@ impl State {
             .chain(std::iter::repeat(0))
             .take(self.size)
             .collect();
-        let coinbase = [bytes(first)?, self.extra.clone(), extra.clone(), bytes(second)?].concat();
+        let coinbase = [
+            bytes(first)?,
+            self.extra.clone(),
+            extra.clone(),
+            bytes(second)?,
+        ]
+        .concat();
         let twice = |data: &[u8]| Sha256::digest(Sha256::digest(data));
         let mut root = twice(&coinbase);
         for branch in branches.as_array().context("no branches")? {
@@ -165,10 +182,20 @@ impl State {
         let previous: Vec<u8> = (bytes(previous)?.chunks(4))
             .flat_map(|word| word.iter().rev().copied())
             .collect();
-        let parts = [turned(version)?, previous, root.to_vec(), turned(time)?, turned(bits)?];
+        let parts = [
+            turned(version)?,
+            previous,
+            root.to_vec(),
+            turned(time)?,
+            turned(bits)?,
+        ];
         let whole = [parts.concat(), vec![0; 4]].concat();
         let header = whole.try_into().ok().context("a header of another size")?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it saturates"
+        )]
         let limit = (1.0 / self.difficulty) as u32;
         Ok(Work {
             header,
@@ -176,15 +203,26 @@ impl State {
             generation,
             job: job.clone(),
             time: time.clone(),
-            extra: extra.iter().map(|byte| format!("{byte:02x}")).collect(),
+            extra: hex(&extra),
         })
     }
+}
+
+/// The digits of bytes.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The bytes that digits stand for.
 fn bytes(value: &Value) -> Result<Vec<u8>> {
     let text = value.as_str().context("no digits")?;
-    ensure!(text.len().is_multiple_of(2) && text.is_ascii(), "half a byte");
+    ensure!(
+        text.len().is_multiple_of(2) && text.is_ascii(),
+        "half a byte"
+    );
     (0..text.len())
         .step_by(2)
         .map(|at| Ok(u8::from_str_radix(&text[at..at + 2], 16)?))

@@ -3,22 +3,22 @@
 
 mod flood;
 mod groups;
+mod page;
 mod prometheus;
 mod sockets;
 mod tls;
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tests::Daemon;
-use tests::https::Identity;
+use tests::https::{secured, write_identity};
 
 /// For what belongs to something that has already happened.
 const NOTICE: Duration = Duration::from_secs(20);
-/// `Authorization` of the user of [`secured`], with his password.
+/// `Authorization` of the user of [`secured`], with its password.
 const RIGHT: &str = "Authorization: Basic cHJvbWV0aGV1czpzZWNyZXQ=\r\n";
 /// The same with another password.
 const WRONG: &str = "Authorization: Basic cHJvbWV0aGV1czp3cm9uZw==\r\n";
@@ -26,26 +26,6 @@ const WRONG: &str = "Authorization: Basic cHJvbWV0aGV1czp3cm9uZw==\r\n";
 /// A temporary directory.
 fn home() -> TempDir {
     tempfile::tempdir().expect("a temporary directory")
-}
-
-/// A file of `--web.config.file` with this certificate, one user, and these
-/// lines of `tls_server_config`.
-fn secured(home: &Path, identity: &Identity, lines: &str) -> PathBuf {
-    write_identity(home, identity);
-    // What htpasswd makes of `secret` takes as long.
-    let hash = bcrypt::hash("secret", 10).expect("it can be hashed");
-    let file = home.join("web.yml");
-    let text = format!(
-        "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n{lines}\
-         basic_auth_users:\n  prometheus: {hash}\n"
-    );
-    fs::write(&file, text).expect("it is ours");
-    file
-}
-
-fn write_identity(home: &Path, identity: &Identity) {
-    fs::write(home.join("server.crt"), &identity.cert).expect("it is ours");
-    fs::write(home.join("server.key"), &identity.key).expect("it is ours");
 }
 
 /// A daemon that observes, with this file.

@@ -1,18 +1,15 @@
 //! A real Prometheus scrapes the daemon, by TLS and with a password.
 
 use std::fs;
-use std::process::Command;
 use std::time::Duration;
 
-use serde_json::Value;
-use tests::Workload;
-use tests::daemon::free_address;
 use tests::host::{eventually, take_turn};
 use tests::https::Authority;
+use tests::prometheus::Prometheus;
 
 use super::{home, secured, start};
 
-/// For Prometheus to start, scrape and answer.
+/// For Prometheus to scrape.
 const SCRAPED: Duration = Duration::from_mins(1);
 
 #[test]
@@ -42,35 +39,16 @@ fn prometheus_scrapes_by_tls_with_a_password_and_a_certificate() {
             daemon.address
         ),
     );
-    let address = free_address();
-    let mut prometheus = Command::new("prometheus");
-    prometheus.current_dir(home.path()).args([
-        "--config.file=prometheus.yml",
-        "--storage.tsdb.path=data",
-        "--log.level=warn",
-        &format!("--web.listen-address={address}"),
-    ]);
-    let _prometheus = Workload::spawn(&mut prometheus);
-    let query = |query: &str| -> Result<f64, String> {
-        let answer = tests::metrics::get(address, &format!("/api/v1/query?query={query}"))?;
-        let answer = match answer.split_once("\r\n") {
-            // In chunks, of which there is one.
-            Some((_, rest)) if !answer.starts_with('{') => rest.to_owned(),
-            _ => answer,
-        };
-        let line = answer.lines().next().unwrap_or_default();
-        let answer: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
-        let value = answer["data"]["result"][0]["value"][1].as_str();
-        value
-            .and_then(|value| value.parse().ok())
-            .ok_or_else(|| answer.to_string())
-    };
-    eventually("Prometheus scrapes the daemon", SCRAPED, || {
-        match query("up")? {
+    let config = home.path().join("prometheus.yml");
+    let prometheus = Prometheus::start(&config, &home.path().join("data"));
+    eventually(
+        "Prometheus scrapes the daemon",
+        SCRAPED,
+        || match prometheus.value("up")? {
             up if up > 0.5 => Ok(()),
             up => Err(format!("up is {up}")),
-        }
-    });
+        },
+    );
     // In OpenMetrics, of which Prometheus takes not a line that is not right.
     for (series, least) in [
         ("unjack_build_info", 1.0),
@@ -80,9 +58,11 @@ fn prometheus_scrapes_by_tls_with_a_password_and_a_certificate() {
         ("process_resident_memory_bytes", 1e6),
         ("sum(scrape_samples_scraped)", 50.0),
     ] {
-        let value = query(series).unwrap_or_else(|error| panic!("{series}: {error}"));
+        let value = prometheus
+            .value(series)
+            .unwrap_or_else(|error| panic!("{series}: {error}"));
         assert!(value >= least, "{series} is {value}");
     }
-    let bounds = query("count(unjack_verdict_delay_seconds_bucket%7Ble=%222.0%22%7D)");
+    let bounds = prometheus.value("count(unjack_verdict_delay_seconds_bucket{le=\"2.0\"})");
     assert_eq!(bounds, Ok(1.0), "it was not scraped in OpenMetrics");
 }

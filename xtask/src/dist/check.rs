@@ -16,6 +16,7 @@ const SUITE: &str = "bookworm";
 const EVIDENCE: &str = "var/lib/unjack/evidence/incident.json";
 const SETTINGS: &str = "etc/default/unjack";
 const PROGRAM: &str = "usr/bin/unjack";
+const ALERTS: &str = "usr/share/unjack/monitoring/prometheus/unjack.alerts.yml";
 
 /// Installs, tries, removes and purges `package`.
 pub(super) fn run(package: &Path, release: &Release) -> Result<()> {
@@ -58,7 +59,9 @@ pub(super) fn run(package: &Path, release: &Release) -> Result<()> {
     );
     doctor(&tree, release, &root)?;
     let there = |file: &str| tree.join(file).exists();
-    ensure!(there(SETTINGS), "{SETTINGS} was not installed");
+    for file in [SETTINGS, ALERTS] {
+        ensure!(there(file), "{file} was not installed");
+    }
 
     // As the service would have left it.
     let evidence = tree.join(EVIDENCE);
@@ -66,7 +69,9 @@ pub(super) fn run(package: &Path, release: &Release) -> Result<()> {
     shell::run(root("mkdir")?.arg("-p").arg(folder))?;
     shell::run(root("touch")?.arg(&evidence))?;
     shell::run(&mut inside(&["dpkg", "--remove", "unjack"])?)?;
-    ensure!(!there(PROGRAM), "removal left {PROGRAM}");
+    for file in [PROGRAM, "usr/share/unjack"] {
+        ensure!(!there(file), "removal left {file}");
+    }
     ensure!(there(SETTINGS), "removal took {SETTINGS}");
     ensure!(there(EVIDENCE), "removal took {EVIDENCE}");
     shell::run(&mut inside(&["dpkg", "--purge", "unjack"])?)?;

@@ -12,6 +12,8 @@ use crate::workspace::Workspace;
 
 /// Where documentation goes.
 const DOC: &str = "usr/share/doc/unjack";
+/// Where rules, dashboard and examples go: they are loaded from there.
+const MONITORING: &str = "usr/share/unjack/monitoring";
 /// Where man pages go.
 const MAN: &str = "usr/share/man/man1";
 
@@ -72,6 +74,8 @@ pub(super) fn fill(workspace: &Workspace, release: &Release) -> Result<()> {
         put(&made.join(from), &tree.join(to))?;
     }
     all(&workspace.root.join("docs"), &tree.join(DOC).join("docs"))?;
+    let content = workspace.root.join("deploy/monitoring");
+    tree_of(&content, &tree.join(MONITORING))?;
     all(&made.join("man"), &tree.join(MAN))?;
     let pages = fs::read_dir(tree.join(MAN))?;
     let pages: Vec<_> = pages
@@ -96,6 +100,18 @@ fn all(from: &Path, to: &Path) -> Result<()> {
         let entry = entry?;
         if entry.file_type()?.is_file() {
             put(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies the files of a folder and of those in it.
+fn tree_of(from: &Path, to: &Path) -> Result<()> {
+    all(from, to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            tree_of(&entry.path(), &to.join(entry.file_name()))?;
         }
     }
     Ok(())

@@ -138,9 +138,27 @@ const TESTS: &[Package] = &[
     package("podman", "miners in containers", Proof::Program("podman")),
     package("runc", "what runs them", Proof::Program("runc")),
     package(
+        "cron",
+        "brings a miner back, as a program; it is not installed as a service",
+        Proof::Taken("cron", &["usr/sbin/cron"]),
+    ),
+    package(
         "prometheus",
         "scrapes the daemon as a program; it is not installed as a service",
         Proof::Taken("prometheus", &["usr/bin/prometheus"]),
+    ),
+    package(
+        "prometheus-alertmanager",
+        "sends alerts as a program; it is not installed as a service",
+        Proof::Taken(
+            "prometheus-alertmanager",
+            &["usr/bin/prometheus-alertmanager"],
+        ),
+    ),
+    package(
+        "prometheus-alertmanager",
+        "its amtool checks the example",
+        Proof::Taken("amtool", &["usr/bin/amtool"]),
     ),
 ];
 

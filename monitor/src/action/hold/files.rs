@@ -289,6 +289,6 @@ pub(super) fn dissolve(
     result.and(Err(io::ErrorKind::ResourceBusy.into()))
 }
 
-pub(super) fn is_gone(error: &io::Error) -> bool {
+pub(in crate::action) fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }

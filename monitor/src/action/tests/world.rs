@@ -498,6 +498,35 @@ fn what_is_kept_is_adopted_or_restored_by_the_next() {
 }
 
 #[test]
+fn what_was_done_for_a_moment_ends_with_the_next_daemon_or_by_hand() {
+    let moments = || {
+        [
+            Moment::Stopped(member(50)),
+            Moment::Frozen("/v2/a.scope".into()),
+        ]
+    };
+    for (keep, by_hand) in [(false, false), (true, false), (false, true)] {
+        let host = Host::new(HYBRID, &[MINER]);
+        let state = State::new(keep);
+        for moment in moments() {
+            // As a daemon that is killed leaves it.
+            std::mem::forget(state.keeper.note(moment).unwrap());
+        }
+        if by_hand {
+            assert_eq!(release(&state.store(), None, &host).unwrap(), (2, 0));
+        } else {
+            drop(state.keeper);
+            Keeper::new(store_in(&state.dir), keep).begin(&host);
+        }
+        assert_eq!(host.signals(50), [Signal::Continue]);
+        let freeze = host.file("/v2/a.scope/cgroup.freeze");
+        assert_eq!(freeze.as_deref(), Some("0"));
+        let left = store_in(&state.dir).with(|locked| locked.state.moments.len());
+        assert_eq!(left.unwrap(), 0);
+    }
+}
+
+#[test]
 fn a_throttled_process_that_leaves_is_moved_back_and_a_released_one_is_not() {
     let host = Host::new(HYBRID, &[MINER]);
     let state = State::new(false);
@@ -606,6 +635,20 @@ fn a_cgroup_is_throttled_and_frozen_as_it_is() {
         state.keeper.end(&host);
         assert_eq!(host.file(file).as_deref(), Some(before));
     }
+}
+
+/// A unit that was started anew has another cgroup of the same name, and an
+/// administrator may have set a quota of his own.
+#[test]
+fn what_others_set_since_is_left_to_them() {
+    let host = Host::new(HYBRID, &[MINER]);
+    let state = State::new(false);
+    assert_eq!(state.done(&host, &to(THROTTLE, Scope::Cgroup)), HELD);
+    let file = "/cpu/a.scope/cpu.cfs_quota_us";
+    host.write(Path::new(file), "70000").unwrap();
+    state.keeper.end(&host);
+    assert_eq!(host.file(file).as_deref(), Some("70000"));
+    assert_eq!(state.held(), 0);
 }
 
 /// What the first of them set is no state for the second to go back to.

@@ -2,10 +2,11 @@ use std::{cell::RefCell, io, time::Duration};
 
 use super::*;
 use crate::{
-    action::{Identity, Outcome, Refusal, Signal, kill},
+    action::{Identity, Outcome, Refusal, Signal, kill, store::Store},
     config::{Action, Scope},
     evidence::store::Limits,
     host::LookError,
+    host::container::Home,
     journal::VerdictEvent,
     metrics::Metrics,
     profile::Summary,
@@ -75,6 +76,7 @@ fn incident() -> Incident {
             start_time: 0,
             exe: None,
             comm: String::new(),
+            home: Home::default(),
             verdict: "miner",
             family: "randomx",
             score: 1.0,
@@ -124,6 +126,7 @@ fn check_deed(
         incident: incident(),
         metrics,
     };
+    let store = action::keeper::Keeper::new(Store::new(home.path().join("state")), false);
     let fake = Fake {
         sent: RefCell::default(),
         looks: RefCell::default(),
@@ -135,7 +138,7 @@ fn check_deed(
         deed,
         scope: Scope::Process,
     };
-    let done = wanted.before(&order, &[1], &fake, || Done {
+    let done = wanted.before(&order, &[1], &fake, &store, || Done {
         outcome: act(&order, &fake),
         others: 0,
     });

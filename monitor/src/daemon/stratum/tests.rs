@@ -28,7 +28,7 @@ impl World {
     fn new() -> Self {
         let metrics = Metrics::new("").unwrap();
         Self {
-            stratum: Stratum::new(metrics.traffic.clone()),
+            stratum: Stratum::new(true, metrics.traffic.clone()),
             second: 1000,
             metrics,
         }
@@ -72,6 +72,14 @@ fn those_that_burn_most_are_first_then_all_in_turn() {
     assert_eq!(world.tick(&suspects, none), [0_u32; 0]);
     world.second += LOOK_EVERY_NS / SECOND;
     assert_eq!(world.tick(&suspects, none), [1, 2, 3, 4]);
+}
+
+#[test]
+fn nobody_is_looked_at_where_that_is_not_wanted() {
+    let mut world = World::new();
+    world.stratum.enabled = false;
+    assert_eq!(world.tick(&[1], |_| vec![connection(7)]), [0_u32; 0]);
+    assert_eq!(world.watched(), [0_u64; 0]);
 }
 
 #[test]

@@ -9,9 +9,9 @@
 //! Bounds: [`MAX_GROUPS`], each with [`MAX_LOOKS`] samples of at most as many
 //! processes that left; the group whose samples are oldest goes first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
-use super::judge::SUSPECT_FROM;
+use super::SUSPECT_FROM;
 use crate::{
     collector::{Collector, Remains, Subject},
     event::{ImageKey, Process},
@@ -30,7 +30,7 @@ const OWN_SAMPLES: u32 = 20;
 const ROOT_CGROUP: u64 = 1;
 
 /// What makes processes alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
     Image(ImageKey),
     Cgroup(u64),
@@ -90,14 +90,14 @@ struct Group {
 /// All groups of processes that hash.
 #[derive(Debug)]
 pub(super) struct Groups {
-    groups: HashMap<Key, Group>,
+    groups: BTreeMap<Key, Group>,
     sample_hz: u32,
 }
 
 impl Groups {
     pub(super) fn new(sample_hz: u32) -> Self {
         Self {
-            groups: HashMap::new(),
+            groups: BTreeMap::new(),
             sample_hz,
         }
     }
@@ -154,7 +154,7 @@ impl Groups {
         thresholds: &Thresholds,
     ) -> Vec<(Process, Ruling)> {
         self.forget(now_ns.saturating_sub(thresholds.patience_ns));
-        let mut alike: HashMap<Key, Vec<Member>> = HashMap::new();
+        let mut alike: BTreeMap<Key, Vec<Member>> = BTreeMap::new();
         for member in members {
             for key in member.keys() {
                 alike.entry(key).or_default().push(member);

@@ -9,7 +9,7 @@ use crate::{
 
 /// Whether any rule is about this process, whose image has this digest as far as
 /// that is known.
-pub(super) fn matches(
+pub(crate) fn matches(
     rules: &[Rule],
     subject: &mut Subject,
     family: &str,
@@ -19,9 +19,11 @@ pub(super) fn matches(
         return false;
     }
     // Looking at the host's path is a look at a file system of the process's
-    // choice: only for a rule that needs it.
+    // choice, which may never answer: only where a rule would match.
     let wanted = Wanted::by(rules);
-    let exe = wanted.exe.then(|| subject.host_exe()).flatten();
+    let link = wanted.exe.then(|| subject.link()).flatten();
+    let named = link.is_some_and(|link| rules.iter().any(|rule| rule.may_be_about(&link)));
+    let exe = named.then(|| subject.host_exe()).flatten();
     let sha256 = digest
         .filter(|_| wanted.sha256)
         .map(|digest| digest.to_string());

@@ -1,0 +1,80 @@
+//! Flags that `unjack run` judges by, and `unjack replay` too.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::percent;
+use crate::config::ActOn;
+
+/// Who is a miner, and who is spared.
+#[derive(Args, Clone, Debug)]
+pub struct PolicyArgs {
+    /// CPU a process must burn to be looked at, in percent of one core
+    ///
+    /// 2 and 2% are the same. What burns little is looked at for longer than
+    /// --window, up to --patience, until there are enough samples to judge by.
+    /// A process on several cores can burn more than 100; so can this be more.
+    /// It must be above 0.
+    #[arg(long, env = "UNJACK_MIN_CPU", value_name = "PERCENT", default_value = "2", value_parser = percent, allow_negative_numbers = true)]
+    pub min_cpu: f64,
+
+    /// Score from which a process is a miner: 0 is ordinary work, 1 is certain
+    #[arg(
+        long,
+        env = "UNJACK_MIN_SCORE",
+        value_name = "0..1",
+        default_value_t = 0.8,
+        allow_negative_numbers = true
+    )]
+    pub min_score: f64,
+
+    /// Time over which CPU burn and instructions are judged, 1s to 60s
+    ///
+    /// Longer is surer, shorter is sooner. Of each process at most a thousand
+    /// samples are taken in a window.
+    #[arg(long, env = "UNJACK_WINDOW", value_name = "DUR", default_value = "5s", value_parser = humantime::parse_duration)]
+    pub window: Duration,
+
+    /// How far back samples may lie if the window has too few, up to 1h
+    ///
+    /// What burns a few percent of a core is sampled a few times a second, and
+    /// takes longer to be sure of. Longer finds what burns less, at the cost of
+    /// memory.
+    #[arg(long, env = "UNJACK_PATIENCE", value_name = "DUR", default_value = "2m", value_parser = humantime::parse_duration)]
+    pub patience: Duration,
+
+    /// Which verdicts --action is for
+    ///
+    /// hashing acts on everything that hashes, whatever it is for: backups,
+    /// checksums, password checks. For hosts where nobody has any business to.
+    #[arg(long, env = "UNJACK_ACT_ON", value_enum, default_value_t = ActOn::Miner)]
+    pub act_on: ActOn,
+
+    /// Never act on a process that matches; it is still reported (repeatable)
+    ///
+    /// Keys: exe, sha256, user, cgroup, unit, container, family; `unjack run
+    /// --help` explains them.
+    /// Several rules may be joined by commas. --allow wins over --deny.
+    #[arg(long, env = "UNJACK_ALLOW", value_name = "KEY=VALUE")]
+    pub allow: Vec<String>,
+
+    /// Treat a matching process that burns --min-cpu as a miner, whatever its score (repeatable)
+    ///
+    /// Same keys and form as --allow. Pid 1, kernel threads, unjack itself
+    /// and its ancestors are never acted on.
+    #[arg(long, env = "UNJACK_DENY", value_name = "KEY=VALUE")]
+    pub deny: Vec<String>,
+
+    /// What an hour of one core costs, to tell what miners cost
+    ///
+    /// A number from 0 to 1000000, in whatever currency you reckon in: CPU time
+    /// times this is `unjack_stolen_cost_total`, which without it is not there.
+    #[arg(
+        long,
+        env = "UNJACK_CORE_HOUR_COST",
+        value_name = "AMOUNT",
+        allow_negative_numbers = true
+    )]
+    pub core_hour_cost: Option<f64>,
+}

@@ -1,0 +1,64 @@
+//! Flags of `unjack replay`.
+
+use std::path::PathBuf;
+
+use clap::{Args, builder::FalseyValueParser};
+
+use super::{PolicyArgs, percent};
+use crate::config::Action;
+
+/// Flags of `unjack replay`.
+#[derive(Args, Clone, Debug)]
+pub struct ReplayArgs {
+    /// Recording to judge, or - for standard input
+    pub file: PathBuf,
+
+    /// What would have been done with a miner
+    #[arg(long, env = "UNJACK_ACTION", value_enum, default_value_t = Action::Kill)]
+    pub action: Action,
+
+    /// Who is a miner, and who is spared
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+
+    /// What --action throttle leaves a miner, in percent of one core, 1 to 1000
+    #[arg(long, env = "UNJACK_THROTTLE_TO", value_name = "PERCENT", default_value = "5", value_parser = percent, allow_negative_numbers = true)]
+    pub throttle_to: f64,
+
+    /// Processes acted on in a minute before the breaker opens, 1 to 10000
+    #[arg(
+        long,
+        env = "UNJACK_MAX_KILLS",
+        value_name = "N",
+        default_value_t = 30,
+        allow_negative_numbers = true
+    )]
+    pub max_kills: u32,
+
+    /// The same for processes of one image, which alone is spared for a minute
+    #[arg(
+        long,
+        env = "UNJACK_MAX_KILLS_PER_IMAGE",
+        value_name = "N",
+        default_value_t = 20,
+        allow_negative_numbers = true
+    )]
+    pub max_kills_per_image: u32,
+
+    /// Act even on the images and units that are never acted on otherwise: init,
+    /// sshd, login, cron, container runtimes, kubelet, systemd's own
+    #[arg(long, env = "UNJACK_ALLOW_NONE", value_parser = FalseyValueParser::new())]
+    pub allow_none: bool,
+
+    /// Treat a program with a SHA-256 in this file as a miner (repeatable)
+    #[arg(long, env = "UNJACK_DENY_FILE", value_name = "FILE")]
+    pub deny_file: Vec<PathBuf>,
+
+    /// Never act on a program with a SHA-256 in this file (repeatable)
+    #[arg(long, env = "UNJACK_ALLOW_FILE", value_name = "FILE")]
+    pub allow_file: Vec<PathBuf>,
+
+    /// Print one JSON object
+    #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+}

@@ -1,0 +1,217 @@
+//! The recording of `unjack run`: written by a thread of its own.
+//!
+//! A slow disk must not be the loop's. [`MAX_WAITING`] seconds may wait to be
+//! written; when there is no room, the recording ends, as a gap would be replayed
+//! wrongly. Why it ended is logged and counted.
+
+use std::{
+    io::{self, Write},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::{
+    line::{Header, Why},
+    tape::Tape,
+};
+
+/// Seconds of a recording that may wait for the disk.
+const MAX_WAITING: usize = 16;
+/// How long the end waits for what is still to be written.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A recording that is being made beside other work.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    /// What is to be in it.
+    pub(crate) tape: Tape,
+    sender: Option<SyncSender<Vec<u8>>>,
+    /// Its sender is dropped when the thread is done.
+    done: Receiver<()>,
+    failed: Arc<AtomicBool>,
+}
+
+/// Why a recording ended that was to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It is as large as it may be.
+    Size,
+    /// The disk did not keep up.
+    Slow,
+    /// It could not be written.
+    Error,
+}
+
+impl Ended {
+    /// Every one there is.
+    pub(crate) const ALL: [Self; 3] = [Self::Size, Self::Slow, Self::Error];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Slow => "slow",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl Writer {
+    /// Begins one in a file; what was in that is overwritten.
+    ///
+    /// # Errors
+    /// The file cannot be made, or no thread be started.
+    pub(crate) fn create(path: &Path, header: &Header, max_size: u64) -> io::Result<Self> {
+        Self::new(super::create(path)?, header, max_size)
+    }
+
+    fn new(
+        mut out: impl Write + Send + 'static,
+        header: &Header,
+        max_size: u64,
+    ) -> io::Result<Self> {
+        let (sender, receiver) = sync_channel::<Vec<u8>>(MAX_WAITING);
+        let (finished, done) = sync_channel(0);
+        let failed = Arc::new(AtomicBool::new(false));
+        let fails = Arc::clone(&failed);
+        thread::Builder::new()
+            .name("recording".to_owned())
+            .spawn(move || {
+                for text in receiver {
+                    if let Err(error) = out.write_all(&text) {
+                        tracing::error!(
+                            "the recording cannot be written: {error}; it ends here, and \
+                             what is in the file can be replayed"
+                        );
+                        fails.store(true, Ordering::Relaxed);
+                        break;
+                    }
+                }
+                drop(finished);
+            })?;
+        Ok(Self {
+            tape: Tape::new(header, max_size),
+            sender: Some(sender),
+            done,
+            failed,
+        })
+    }
+
+    /// Has what is on the tape written. Never blocks. Says if it ended, once.
+    pub(crate) fn write(&mut self) -> Option<Ended> {
+        let sender = self.sender.as_ref()?;
+        let ended = if self.failed.load(Ordering::Relaxed) {
+            Some(Ended::Error)
+        } else if sender.try_send(self.tape.take()).is_err() {
+            let failed = self.failed.load(Ordering::Relaxed);
+            Some(if failed { Ended::Error } else { Ended::Slow })
+        } else {
+            self.tape.has_ended().then_some(Ended::Size)
+        };
+        if ended.is_some() {
+            // What waits is still written.
+            self.sender = None;
+        }
+        ended
+    }
+
+    /// Ends it, and waits a moment for what is still to be written.
+    pub(crate) fn finish(mut self, lost: u64) {
+        self.tape.end(Why::Done, lost);
+        let _ended = self.write();
+        self.sender = None;
+        if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the disk is slow: the end of the recording is lost");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::{
+        record::{header, tape::Known},
+        verdict::Thresholds,
+    };
+
+    fn begin(out: impl Write + Send + 'static, max_size: u64) -> Writer {
+        Writer::new(out, &header(99, &Thresholds::DEFAULT, 0), max_size).unwrap()
+    }
+
+    fn tick(writer: &mut Writer, n: u64) -> Option<Ended> {
+        let nobody = || std::iter::empty();
+        (writer.tape).tick(n, nobody(), |_| true, |_| Known::default());
+        writer.write()
+    }
+
+    /// Ticks until it ends: why, and after how many.
+    fn ended(writer: &mut Writer) -> (Ended, u64) {
+        (1..1000)
+            .find_map(|n| Some((tick(writer, n)?, n)))
+            .expect("it ends")
+    }
+
+    /// An output that takes nothing until told to.
+    struct Blocked(Receiver<()>);
+
+    impl Write for Blocked {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            // An error means that it may go on.
+            let _go_on = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Full;
+
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_does_not_keep_up_ends_it() {
+        let (go_on, blocked) = channel();
+        let mut writer = begin(Blocked(blocked), 1 << 20);
+        let (why, ticks) = ended(&mut writer);
+        assert_eq!(why, Ended::Slow);
+        // One is being written, the others wait.
+        assert!(ticks <= MAX_WAITING as u64 + 2, "{ticks}");
+        assert_eq!(tick(&mut writer, 0), None, "it is told once");
+        drop(go_on);
+    }
+
+    #[test]
+    fn a_full_disk_ends_it() {
+        let mut writer = begin(Full, 1 << 20);
+        assert_eq!(tick(&mut writer, 1), None);
+        while !writer.failed.load(Ordering::Relaxed) {
+            thread::yield_now();
+        }
+        assert_eq!(tick(&mut writer, 2), Some(Ended::Error));
+    }
+
+    #[test]
+    fn its_size_ends_it() {
+        let mut writer = begin(io::sink(), 1);
+        assert_eq!(tick(&mut writer, 1), Some(Ended::Size));
+    }
+}

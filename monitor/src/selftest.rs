@@ -1,0 +1,215 @@
+//! `unjack selftest`: does all of it work on this kernel?
+//!
+//! A harmless hash loop of its own is started, and looked at, judged and ended as
+//! `unjack run` would: by the real probes, the shipped model at the default
+//! thresholds, and the real way of killing. Every step is told as a line with its
+//! time. The loop is found for what it executes: nothing here tells the model whom
+//! it looks at.
+//!
+//! | part | owns |
+//! |---|---|
+//! | `hash` | the loop |
+//! | `child` | the process it runs in, and its clock |
+//! | `watch` | the probes on it, up to the verdict |
+//! | `report` | the steps, for a person and for a script |
+//!
+//! Nothing but that child is ever acted on: the order is on the process that was
+//! started here, which cannot be another before it is waited for.
+
+mod child;
+mod hash;
+mod report;
+mod watch;
+
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    thread,
+    time::{Duration, Instant},
+};
+
+use self::{
+    child::{Child, End},
+    report::Teller,
+    watch::Watched,
+};
+pub use self::{
+    hash::run as hash,
+    report::{Report, Status, Step},
+};
+use crate::{
+    action::{Deed, Order, Outcome, System, kill},
+    config::Scope,
+    doctor, host,
+    isa::Arch,
+    probe::{self, Probes, Settings},
+    verdict::Thresholds,
+};
+
+/// Grace of the kill: the loop has no reason to resist SIGTERM.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long the kernel may take to free what was let go of.
+const FREED: Duration = Duration::from_secs(10);
+/// Time between two looks at what is still loaded.
+const LOOK: Duration = Duration::from_millis(100);
+/// As `unjack run` has it by default.
+const SAMPLE_HZ: u32 = 99;
+
+/// Runs all steps, or up to the one without which the others make no sense, and
+/// hands each to `tell` when it is done.
+pub fn run(mut tell: impl FnMut(&Step)) -> Report {
+    let mut report = Teller::new(&mut tell);
+    // Whatever went wrong was told.
+    let _told = steps(&mut report);
+    report.finish()
+}
+
+/// Nothing if a step failed without which the others make no sense.
+fn steps(report: &mut Teller<'_>) -> Option<()> {
+    let arch = look_at_host(report)?;
+
+    let begun = Instant::now();
+    let started = Child::start();
+    let mut child = started
+        .map_err(|error| report.lacks("child", begun, error.to_string(), error.remedy()))
+        .ok()?;
+    let found = format!(
+        "pid {}: a SHA-256d loop, from a copy in memory, as the host's own programs are excused",
+        child.pid()
+    );
+    report.pass("child", begun, found);
+
+    let begun = Instant::now();
+    let window = Duration::from_nanos(Thresholds::DEFAULT.window_ns);
+    let settings = Settings::new(Some(child.pid()), SAMPLE_HZ, window);
+    let remedy = "run `unjack doctor` to see what this host lacks";
+    let mut probes = Probes::attach(settings)
+        .map_err(|error| report.lacks("probes", begun, error.to_string(), remedy))
+        .ok()?;
+    let programs = probes.programs();
+    let names: Vec<&str> = programs.keys().map(String::as_str).collect();
+    let found = format!("attached: {}, by {}", names.join(", "), probes.source());
+    report.pass("probes", begun, found);
+
+    let begun = Instant::now();
+    let watched = watch::watch(&mut probes, &mut child, arch)
+        .map_err(|error| report.fail("model", begun, error.to_string(), "install unjack again"))
+        .ok()?;
+    let gone = child.ended();
+    watched.tell(gone.is_some(), report);
+    if let Some(end) = gone {
+        by_another(end, child.pid(), begun, report);
+    } else if watched.condemned() {
+        end(&mut child, &watched, report);
+    }
+    drop(child);
+    detach(probes, &programs.into_values().collect::<Vec<_>>(), report);
+    Some(())
+}
+
+/// Whether the host has what it takes.
+fn look_at_host(report: &mut Teller<'_>) -> Option<Arch> {
+    const STEP: &str = "host";
+    let begun = Instant::now();
+    match (doctor::preflight(), Arch::HOST) {
+        (Ok(()), Some(arch)) => {
+            report.pass(STEP, begun, "it has what the probes need".to_owned());
+            Some(arch)
+        }
+        (failed, _) => {
+            let failed = failed.err().unwrap_or_default();
+            let found: Vec<String> = (failed.iter())
+                .map(|check| format!("{}: {}", check.name, check.found))
+                .collect();
+            let remedies = failed.into_iter().filter_map(|check| check.remedy);
+            let remedy = remedies.collect::<Vec<_>>().join("; ");
+            report.lacks(STEP, begun, found.join("; "), remedy);
+            None
+        }
+    }
+}
+
+/// Ends the child as a miner would be ended.
+fn end(child: &mut Child, watched: &Watched, report: &mut Teller<'_>) {
+    const STEP: &str = "kill";
+    let begun = Instant::now();
+    let Some(process) = watched.process else {
+        return;
+    };
+    let order = Order {
+        process,
+        image: child.image(),
+        deed: Deed::Kill { grace: GRACE },
+        scope: Scope::Process,
+    };
+    let signals = System::new(Arc::new(AtomicBool::new(false)));
+    let outcome = kill::one(&order, GRACE, &host::lineage(), &signals);
+    let pid = child.pid();
+    match (outcome, child.ended()) {
+        (Outcome::Gone, Some(End::Signal(signal))) => {
+            let found = format!(
+                "pid {pid} is gone: signal {signal} by its pidfd, after a second look at start and \
+                 image"
+            );
+            report.pass(STEP, begun, found);
+        }
+        // Somebody else's signal arrived before ours was sent.
+        (Outcome::Refused(_), Some(end)) => by_another(end, pid, begun, report),
+        (outcome, _) => {
+            let found = match outcome {
+                Outcome::Refused(refusal) => format!("refused: {}", refusal.name()),
+                Outcome::Gone => format!("pid {pid} is said to be gone, and is not"),
+                Outcome::Survived | Outcome::Held => format!("pid {pid} survived SIGKILL"),
+            };
+            let remedy = "see whether `unjack doctor` warns of capabilities to act; a security \
+                          module (SELinux, AppArmor) or a seccomp filter may forbid signals";
+            report.fail(STEP, begun, found, remedy);
+        }
+    }
+}
+
+/// The child was ended by somebody else: by an unjack that runs here, which
+/// proves the same in another way, or by nobody knows whom.
+fn by_another(end: End, pid: u32, begun: Instant, report: &mut Teller<'_>) {
+    const STEP: &str = "kill";
+    let daemons: Vec<String> = child::daemons().iter().map(u32::to_string).collect();
+    match end {
+        End::Signal(signal @ (libc::SIGTERM | libc::SIGKILL)) if !daemons.is_empty() => {
+            let found = format!(
+                "pid {pid} is gone: signal {signal}, which this test did not send. `unjack run` is \
+                 there (pid {}), and if it has --action kill, that was it: see its events",
+                daemons.join(", pid ")
+            );
+            report.by_another(STEP, begun, found);
+        }
+        _ => {
+            let remedy = "see the kernel's log: memory may have run out, or somebody ended it; \
+                          then try again";
+            let found = format!("pid {pid} {end}, not by this test, and no `unjack run` is there");
+            report.fail(STEP, begun, found, remedy);
+        }
+    }
+}
+
+/// Lets go of the probes, and sees that they are gone.
+fn detach(probes: Probes, programs: &[u32], report: &mut Teller<'_>) {
+    const STEP: &str = "detach";
+    let begun = Instant::now();
+    drop(probes);
+    loop {
+        match probe::still_loaded(programs) {
+            Ok(left) if left.is_empty() => {
+                let found = format!("none of the {} programs is loaded any more", programs.len());
+                return report.pass(STEP, begun, found);
+            }
+            Ok(_) if begun.elapsed() < FREED => thread::sleep(LOOK),
+            Ok(left) => {
+                let found = format!("still loaded: programs {left:?}");
+                return report.fail(STEP, begun, found, "`bpftool link` shows who holds them");
+            }
+            Err(error) => {
+                let found = format!("let go of; whether they are gone cannot be seen: {error}");
+                return report.skip(STEP, begun, found, "run as root, with CAP_SYS_ADMIN");
+            }
+        }
+    }
+}
