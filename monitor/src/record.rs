@@ -1,6 +1,6 @@
 //! `unjack record`: what processes do to a file, to look at and to replay.
 //!
-//! [`line`] says what is in a recording, [`tape`] writes it, for `unjack run
+//! [`mod@line`] says what is in a recording, `tape` writes it, for `unjack run
 //! --record` too, and [`read`] reads it. Besides what is replayed this one has a
 //! [`Window`] for every process that was sampled, once a second and when it exits:
 //! what a verdict is computed from, for people and the corpus.

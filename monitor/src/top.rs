@@ -5,7 +5,7 @@
 //!
 //! | part | owns |
 //! |---|---|
-//! | `observer` | the probes, and one moment of them, a [`Shot`](observer::Shot) |
+//! | `observer` | the probes, and one moment of them, a `Shot` |
 //! | `state` | what is on the screen, and what keys do; pure |
 //! | `list`, `detail`, `glyphs` | how that looks; pure |
 //! | `plain` | the same as one table |

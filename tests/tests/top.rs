@@ -112,10 +112,10 @@ fn visit(leave: impl FnOnce(&mut Terminal)) {
     );
     assert!(screen.contains(r"\x1b]0;owned\x07\xff"), "{screen}");
     terminal.resize(20, 4);
-    terminal.wait_for("needs", KEY);
+    let _ = terminal.wait_for("needs", KEY);
     terminal.resize(80, 24);
     terminal.press("\x1b");
-    terminal.wait_for("PROGRAM", KEY);
+    let _ = terminal.wait_for("PROGRAM", KEY);
 
     assert!(terminal.is_taken());
     leave(&mut terminal);
@@ -154,7 +154,7 @@ fn it_ends_by_itself_and_without_colours() {
     let mut plain = top(&["--for", "3s"]);
     plain.env("NO_COLOR", "1").env("LANG", "C");
     let mut terminal = Terminal::start(&mut plain, 80, 24);
-    terminal.wait_for("observing", KEY);
+    let _ = terminal.wait_for("observing", KEY);
     assert_eq!(terminal.wait_end(END).code(), Some(0));
     assert!(begun.elapsed() >= Duration::from_secs(3));
     let text = String::from_utf8(terminal.bytes()).expect("UTF-8");

@@ -16,7 +16,7 @@ use crate::{
 
 /// Version of the format. Of 1 there were windows only.
 pub const VERSION: u32 = 2;
-/// Bytes of the longest line; of samples there are [`MAX_ROWS`] in one.
+/// Bytes of the longest line.
 pub const MAX_LINE: usize = 1 << 20;
 /// Samples in one line.
 pub(super) const MAX_ROWS: usize = 256;

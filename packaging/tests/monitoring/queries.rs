@@ -18,6 +18,11 @@ const PROMETHEUS: [(&str, &[&str]); 3] = [
 /// Labels that come from who scrapes: docs/fleet.md.
 const TARGET: [&str; 7] = ["image", "instance", "job", "node", "pod", "region", "team"];
 
+/// Groups of CPU time by default: `--metrics.max-groups`, `other`, `kernel`.
+const GROUPS: usize = 64 + 2;
+/// Series that Prometheus adds to each target: `up`, `scrape_…`.
+const OF_A_SCRAPE: usize = 5;
+
 /// The labels of one series.
 type Labels = BTreeMap<String, String>;
 
@@ -25,7 +30,9 @@ type Labels = BTreeMap<String, String>;
 fn exposition() -> BTreeMap<String, Vec<Labels>> {
     let metrics = Metrics::new("1.2.3").unwrap();
     // The daemon sets these at its first tick.
-    metrics.set_map("tasks", 1, 2);
+    for map in ["tasks", "spill"] {
+        metrics.set_map(map, 1, 2);
+    }
     let mut all: BTreeMap<String, Vec<Labels>> = BTreeMap::new();
     let text = metrics.render().unwrap();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -102,6 +109,16 @@ fn documented() -> Vec<String> {
     queries
 }
 
+/// The metrics that give a recorded series this label; none if it is summed over.
+fn sources(expr: &str, label: &str) -> Vec<String> {
+    let asked = Asked::by(expr);
+    if asked.labels.contains(label) {
+        return Vec::new();
+    }
+    let selectors = asked.selectors.into_iter();
+    selectors.filter_map(|selector| selector.name).collect()
+}
+
 /// The values that a condition names, each of which must be one of the label's.
 fn values(condition: &Matcher) -> Vec<&str> {
     match condition.op {
@@ -142,7 +159,7 @@ fn every_metric_label_and_value_that_is_asked_for_exists() {
             let own = series.get(name);
             let given = PROMETHEUS.iter().find(|(given, _)| *given == name);
             assert!(
-                own.is_some() || given.is_some() || recorded.contains(name),
+                own.is_some() || given.is_some() || recorded.contains_key(name),
                 "{query}: no metric {name}"
             );
             for condition in &selector.matchers.matchers {
@@ -151,14 +168,15 @@ fn every_metric_label_and_value_that_is_asked_for_exists() {
                     continue;
                 }
                 let given = given.is_some_and(|(_, labels)| labels.contains(&label));
+                let sources = match recorded.get(name) {
+                    Some(expr) => sources(expr, label),
+                    None => vec![name.to_owned()],
+                };
+                let labelled = sources.iter().filter_map(|source| series.get(source));
+                let labelled: Vec<_> = labelled.flatten().collect();
                 for value in values(condition) {
-                    let has = |labels: &Labels| labels.get(label).is_some_and(|has| has == value);
-                    // What is recorded has the labels of what it is made of.
-                    let made_of = || recorded.contains(name).then(|| series.values().flatten());
-                    let exists = match own {
-                        Some(own) => own.iter().any(has),
-                        None => made_of().is_some_and(|mut all| all.any(has)),
-                    };
+                    let has = |labels: &&Labels| labels.get(label).is_some_and(|has| has == value);
+                    let exists = labelled.iter().any(has);
                     assert!(exists || given, "{query}: no {name}{{{label}=\"{value}\"}}");
                 }
             }
@@ -174,6 +192,23 @@ fn every_metric_label_and_value_that_is_asked_for_exists() {
         unseen.is_empty(),
         "in no rule and no panel, and not in NOWHERE: {unseen:?}"
     );
+}
+
+/// What a fleet costs is worked out from these numbers.
+#[test]
+fn the_series_of_an_agent_are_as_many_as_docs_say() {
+    let page = read("docs/fleet.md");
+    let mut series = exposition();
+    series.remove("unjack_cpu_seconds_total");
+    let fixed = series.values().map(Vec::len).sum::<usize>();
+    let most = fixed + GROUPS;
+    for said in [
+        format!("\n    {most}\n"),
+        format!(" {fixed} series are there from the start"),
+        format!("| series | {0} | {0},000 | ", most + OF_A_SCRAPE),
+    ] {
+        assert!(page.contains(&said), "docs/fleet.md lacks {said:?}");
+    }
 }
 
 /// Metrics that neither a rule nor a panel asks for: details that one looks up
@@ -213,4 +248,7 @@ fn a_misspelt_metric_would_be_seen() {
     assert_eq!(selector.name.as_deref(), Some("unjack_kill_total"));
     assert_eq!(values(&selector.matchers.matchers[0]), ["gon"]);
     assert!(!exposition().contains_key("unjack_kill_total"));
+    let sum = "sum without (family) (rate(unjack_verdicts_total[5m]))";
+    assert_eq!(sources(sum, "verdict"), ["unjack_verdicts_total"]);
+    assert!(sources(sum, "family").is_empty());
 }

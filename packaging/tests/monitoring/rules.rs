@@ -1,6 +1,6 @@
 //! The rules, and what stands beside them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_yaml_ng::Value;
 
@@ -33,11 +33,14 @@ fn text<'a>(value: &'a Value, what: &str) -> &'a str {
         .unwrap_or_else(|| panic!("no {what}: {value:?}"))
 }
 
-/// The names of what is recorded.
-pub(crate) fn recorded() -> BTreeSet<String> {
+/// What is recorded: names, and the expression of each.
+pub(crate) fn recorded() -> BTreeMap<String, String> {
     let rules = rules();
-    let names = rules.iter().filter_map(|rule| rule["record"].as_str());
-    names.map(ToOwned::to_owned).collect()
+    let named = rules.iter().filter_map(|rule| {
+        let name = rule["record"].as_str()?;
+        Some((name.to_owned(), text(&rule["expr"], "expr").to_owned()))
+    });
+    named.collect()
 }
 
 /// The expressions.
@@ -94,7 +97,7 @@ fn every_alert_says_how_bad_it_is_whose_it_is_and_where_to_read_on() {
 #[test]
 fn a_fleet_is_sent_all_that_is_recorded() {
     let levels: BTreeSet<String> = recorded()
-        .iter()
+        .keys()
         .map(|name| {
             let parts: Vec<_> = name.split(':').collect();
             assert_eq!(parts.len(), 3, "{name} is not level:metric:operation");
