@@ -294,7 +294,7 @@ pub struct Watched {
     pub copied: u32,
 }
 
-/// The head of a packet's payload on a watched socket.
+/// The head of the payload of a packet that was sent on a watched socket.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 pub struct PayloadRecord {
@@ -304,10 +304,6 @@ pub struct PayloadRecord {
     pub len: u32,
     /// The socket: its cookie, which no other has or will have.
     pub cookie: u64,
-    /// 1 if it was sent, 0 if it was received.
-    pub sent: u32,
-    /// Always 0.
-    pub reserved: u32,
     /// The bytes, hostile.
     pub payload: [u8; PAYLOAD_BYTES],
 }
@@ -361,7 +357,7 @@ const _: () = {
     assert!(size_of::<ConnectRecord>() == 48 && align_of::<ConnectRecord>() == 8);
     assert!(size_of::<PoolStats>() == 32 && align_of::<PoolStats>() == 8);
     assert!(size_of::<Watched>() == 8 && align_of::<Watched>() == 4);
-    assert!(size_of::<PayloadRecord>() == 280 && align_of::<PayloadRecord>() == 8);
+    assert!(size_of::<PayloadRecord>() == 272 && align_of::<PayloadRecord>() == 8);
     assert!(size_of::<WatchStats>() == 16 && align_of::<WatchStats>() == 8);
     assert!(size_of::<ProbeStats>() == 64 && align_of::<ProbeStats>() == 8);
     assert!(TASK_SLOTS.is_power_of_two());

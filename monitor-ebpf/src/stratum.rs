@@ -1,8 +1,9 @@
-//! What is said on the sockets of suspects.
+//! What suspects say on their sockets. What they are told is not looked at: who
+//! tells it chose it.
 //!
-//! Both programs are in the kernel only while somebody is suspected, and then
-//! see every packet of the host: what is of no watched socket costs one lookup.
-//! Every packet passes.
+//! The program is in the kernel only while somebody is suspected, and then
+//! sees every packet that the host sends: what is of no watched socket costs one
+//! lookup. Every packet passes.
 //!
 //! A socket is known by its cookie, not by its addresses: those may be another
 //! socket's in another network namespace, the cookie is nobody else's.
@@ -24,7 +25,7 @@ use crate::{
     task::{self, NO_WAKEUP},
 };
 
-/// What both hooks answer: the packet passes.
+/// What the hook answers: the packet passes.
 const PASS: i32 = 1;
 /// `IPPROTO_TCP`, include/uapi/linux/in.h.
 const TCP: u8 = 6;
@@ -37,20 +38,14 @@ const DATA_OFFSET: u32 = 12;
 #[expect(clippy::cast_possible_truncation, reason = "it is a few hundred")]
 const MOST: u32 = PAYLOAD_BYTES as u32;
 
-#[cgroup_skb(ingress)]
-fn stratum_in(ctx: SkBuffContext) -> i32 {
-    look(&ctx, false);
-    PASS
-}
-
 #[cgroup_skb(egress)]
 fn stratum_out(ctx: SkBuffContext) -> i32 {
-    look(&ctx, true);
+    look(&ctx);
     PASS
 }
 
 #[inline(always)]
-fn look(ctx: &SkBuffContext, sent: bool) {
+fn look(ctx: &SkBuffContext) {
     // SAFETY: the helper takes this program's own context.
     let cookie = unsafe { bpf_get_socket_cookie(ctx.as_ptr()) };
     let Some(watched) = WATCHED.get_ptr_mut(cookie) else {
@@ -71,7 +66,7 @@ fn look(ctx: &SkBuffContext, sent: bool) {
     }
     // SAFETY: pointers from the map are valid for the program's run. Two
     // processors may both take the last of a second's share, which is accepted.
-    if !unsafe { is_due(&mut *watched) } || !tell(ctx, cookie, sent, start, bytes) {
+    if !unsafe { is_due(&mut *watched) } || !tell(ctx, cookie, start, bytes) {
         count(|stats| stats.dropped += 1);
     }
 }
@@ -106,7 +101,7 @@ fn is_due(watched: &mut Watched) -> bool {
 
 /// Copies the head of the payload for the collector; whether that was possible.
 #[inline(always)]
-fn tell(ctx: &SkBuffContext, cookie: u64, sent: bool, start: u32, bytes: u32) -> bool {
+fn tell(ctx: &SkBuffContext, cookie: u64, start: u32, bytes: u32) -> bool {
     let Some(mut entry) = EVENTS.reserve_untyped::<PayloadRecord>(0) else {
         return false;
     };
@@ -121,8 +116,6 @@ fn tell(ctx: &SkBuffContext, cookie: u64, sent: bool, start: u32, bytes: u32) ->
             kind: KIND_PAYLOAD,
             len,
             cookie,
-            sent: sent.into(),
-            reserved: 0,
             payload: [0; PAYLOAD_BYTES],
         });
         let to = (&raw mut (*record).payload).cast();

@@ -31,6 +31,9 @@ const THREADS_REACH_NS: u64 = 60_000_000_000;
 const MAX_THREADS: usize = 16;
 /// From this on hashing is worth a second look.
 pub(crate) const SUSPECT_FROM: f64 = 0.5;
+/// From this on it is worth knowing whether a pool is spoken to: who does speak to
+/// one hashes, be the mix ever so strange.
+pub(crate) const LISTEN_FROM: f64 = 0.1;
 
 /// What was learned of a process by other ways than by its samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +56,7 @@ pub(crate) trait Clerk {
     fn denies(&mut self, subject: &mut Subject, family: &str) -> bool;
     /// Whether it may mine: by a rule of `--allow`, or a list.
     fn allows(&mut self, subject: &mut Subject) -> bool;
-    /// One is suspected, and burns this many cores.
+    /// One is suspected, or nearly so, and burns this many cores.
     fn suspects(&mut self, process: Process, cores: f64, now_ns: u64);
 }
 
@@ -134,6 +137,7 @@ impl Court {
                 ruling = ruling.map(|ruling| ruling.because(why));
             }
             let mut suspected = judgement.verdict() != Verdict::None;
+            let mut nearly = false;
             if judgement.verdict() != Verdict::Miner {
                 if summary.threads > 1
                     && (!subject.case.threads.is_empty()
@@ -143,13 +147,14 @@ impl Court {
                     ruling = judgement.adopt(now_ns, found);
                 } else {
                     let assessment = model.assess(&summary);
-                    suspected |= summary.cores >= thresholds.min_cpu
-                        && assessment.hashing >= SUSPECT_FROM
+                    let burns = summary.cores >= thresholds.min_cpu;
+                    suspected |= burns && assessment.hashing >= SUSPECT_FROM
                         || !subject.case.threads.is_empty();
+                    nearly = burns && assessment.hashing >= LISTEN_FROM;
                     members.extend(Member::of(subject, &summary, assessment, since_ns));
                 }
             }
-            if suspected && !subject.case.allowed {
+            if (suspected || nearly) && !subject.case.allowed {
                 clerk.suspects(process, summary.cores, now_ns);
             }
             subject.case.judgement = judgement;

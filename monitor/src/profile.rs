@@ -342,6 +342,12 @@ pub fn seconds(ns: u64) -> f64 {
     ns as f64 / 1e9
 }
 
+/// The sum; 0 of nothing, where `Iterator::sum` has -0, which is printed as such.
+#[must_use]
+pub fn total(values: impl IntoIterator<Item = f64>) -> f64 {
+    values.into_iter().fold(0.0, |sum, value| sum + value)
+}
+
 /// What `seconds` of CPU time cost, of which an hour costs `rate`.
 #[must_use]
 pub fn cost(seconds: f64, rate: f64) -> f64 {

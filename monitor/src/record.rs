@@ -48,7 +48,7 @@ use self::{
 };
 use crate::{
     collector::{Collector, Subject},
-    court::{Heard, SUSPECT_FROM},
+    court::{Heard, LISTEN_FROM},
     daemon::{monotonic_ns, stratum::Stratum},
     event::{self, Event, ImageKey, Process},
     host,
@@ -400,7 +400,7 @@ impl Recorder {
             return;
         }
         if window.summary.cores >= self.thresholds.min_cpu
-            && self.model.assess(&window.summary).hashing >= SUSPECT_FROM
+            && self.model.assess(&window.summary).hashing >= LISTEN_FROM
         {
             self.stratum.suspect(process, window.summary.cores, now_ns);
         }

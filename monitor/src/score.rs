@@ -78,10 +78,14 @@ const HIDING: f64 = 3.0;
 const POOL: f64 = 3.0;
 /// What is said of such a connection.
 pub const POOL_TEXT: &str = "it has connected to a pool on the list";
-/// Log-odds that speaking Stratum takes from it. Nothing but mining speaks it:
-/// alone it outweighs that the code is the host's own library. Data that streams
-/// through such a library still explains hashing.
-const STRATUM: f64 = 6.0;
+/// Log-odds that speaking Stratum takes from it. Nothing but mining says a miner's
+/// half of it, and it is the process's own word: it outweighs any one witness
+/// against, and most pairs. Data that streams through the host's own library still
+/// explains hashing.
+const STRATUM: f64 = 8.0;
+/// Log-odds that it adds to those of hashing: whoever speaks to a pool is paid for
+/// nothing else. It makes no hash of a mix that has nothing of one.
+const STRATUM_HASHES: f64 = 4.0;
 /// What is said of that.
 pub const STRATUM_TEXT: &str = "it speaks Stratum, as miners do with a pool";
 
@@ -97,15 +101,19 @@ impl Model {
                 family: "",
             };
         }
-        let hashing = logistic(self.hashing(&view));
+        let (hashes, mines) = if summary.stratum {
+            (STRATUM_HASHES, STRATUM)
+        } else {
+            (0.0, 0.0)
+        };
+        let hashing = logistic(self.hashing(&view) + hashes);
         let hiding = if summary.hidden || summary.poses {
             HIDING
         } else {
             0.0
         };
         let pool = if summary.pool { POOL } else { 0.0 };
-        let stratum = if summary.stratum { STRATUM } else { 0.0 };
-        let mining = logistic(self.mining(&view) + hiding + pool + stratum);
+        let mining = logistic(self.mining(&view) + hiding + pool + mines);
         // Both questions must be answered with yes, each by itself.
         let score = hashing.min(mining);
         let family = match closest {

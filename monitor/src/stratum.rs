@@ -5,8 +5,9 @@
 //! (`login`, `job`, `submit`, `keepalived`), and that of Ethereum and its like
 //! (`eth_submitLogin`, `eth_getWork`, …), which is also posted to HTTP servers.
 //!
-//! Only a miner's side of it counts: a job that is received, a share that is
-//! sent. A pool checks shares by hashing, and says the same the other way round.
+//! Only what a miner says counts, such as a share: a pool checks shares by hashing,
+//! and says the other half. What somebody is told proves nothing: a server could
+//! make a miner of whoever downloads from it.
 //!
 //! The bytes are hostile and cut at any place. They are read once, front to
 //! back, as JSON and nothing else; what is no JSON is no message. Nothing is
@@ -15,8 +16,6 @@
 /// Objects and arrays in each other, at most: a job in a result in an answer is
 /// three, Stratum's merkle branches are as many.
 const MAX_DEPTH: usize = 6;
-/// Digits of what is to be hashed, at least: a block's header has more.
-const BLOB_DIGITS: usize = 64;
 /// Digits of a share's nonce: four bytes or eight.
 const NONCE_DIGITS: [usize; 2] = [8, 16];
 
@@ -34,39 +33,28 @@ const SENT: [&str; 11] = [
     "eth_submitWork",
     "eth_submitHashrate",
 ];
-/// What only a pool sends.
-const RECEIVED: [&str; 6] = [
-    "mining.notify",
-    "mining.set_difficulty",
-    "mining.set_target",
-    "mining.set_extranonce",
-    "mining.set_version_mask",
-    "mining.set",
-];
-
-/// The message of a miner's that the head of a packet's payload is, if it is
-/// one. `sent` says which way it went.
+/// The message of a miner's that the head of the payload of a packet that was sent
+/// is, if it is one.
 #[must_use]
-pub fn recognise(payload: &[u8], sent: bool) -> Option<&'static str> {
+pub fn recognise(payload: &[u8]) -> Option<&'static str> {
     if payload.starts_with(b"POST ") {
         let body = payload.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
-        let name = message(&payload[body..], sent)?;
+        let name = message(&payload[body..])?;
         return name.starts_with("eth_").then_some(name);
     }
     payload
         .split(|byte| *byte == b'\n')
         .take_while(|line| line.starts_with(b"{"))
-        .find_map(|line| message(line, sent))
+        .find_map(message)
 }
 
 /// The message that an object, or the beginning of one, is.
-fn message(line: &[u8], sent: bool) -> Option<&'static str> {
+fn message(line: &[u8]) -> Option<&'static str> {
     let mut facts = Facts::default();
     walk(line, |path, value| facts.add(path, value))?;
     let Facts {
         method,
         called,
-        blob,
         job_id,
         nonce,
         id,
@@ -75,15 +63,13 @@ fn message(line: &[u8], sent: bool) -> Option<&'static str> {
         agent,
     } = facts;
     let method = str::from_utf8(method.unwrap_or_default()).ok()?;
-    let known: &[&str] = if sent { &SENT } else { &RECEIVED };
-    if called && let Some(name) = known.iter().find(|name| **name == method) {
+    if called && let Some(name) = SENT.iter().find(|name| **name == method) {
         return Some(name);
     }
-    match (method, sent) {
-        ("" | "job", false) if blob => Some("job"),
-        ("submit", true) if job_id && nonce => Some("submit"),
-        ("keepalived", true) if id => Some("keepalived"),
-        ("login", true) if login && pass && agent => Some("login"),
+    match method {
+        "submit" if job_id && nonce => Some("submit"),
+        "keepalived" if id => Some("keepalived"),
+        "login" if login && pass && agent => Some("login"),
         _ => None,
     }
 }
@@ -98,8 +84,6 @@ struct Facts<'a> {
     method: Option<&'a [u8]>,
     /// There are parameters or an id, as in every call.
     called: bool,
-    /// Of a job: in the parameters, or in a result's job.
-    blob: bool,
     /// Of the parameters.
     job_id: bool,
     nonce: bool,
@@ -114,10 +98,6 @@ impl<'a> Facts<'a> {
         match (path, value) {
             ([b"params" | b"id"], _) => self.called = true,
             ([b"method"], Value::Text(text)) => self.method = Some(text),
-            (
-                [b"params", b"blob"] | [b"result", b"job", b"blob"],
-                Value::Text(text) | Value::Cut(text),
-            ) => self.blob = is_hex(text) && text.len() >= BLOB_DIGITS,
             ([b"params", name], Value::Text(text)) => match *name {
                 b"job_id" => self.job_id = true,
                 b"nonce" => self.nonce = is_hex(text) && NONCE_DIGITS.contains(&text.len()),
@@ -142,7 +122,7 @@ enum Value<'a> {
     /// A string, as it is written.
     Text(&'a [u8]),
     /// The beginning of one.
-    Cut(&'a [u8]),
+    Cut,
     /// Anything else: of an object or array, its beginning.
     Other,
 }
@@ -240,7 +220,7 @@ fn string(text: &[u8]) -> Option<(Value<'_>, usize)> {
             _ => at += 1,
         }
     }
-    Some((Value::Cut(text), text.len()))
+    Some((Value::Cut, text.len()))
 }
 
 #[cfg(test)]

@@ -101,9 +101,9 @@ pub struct ExtrasArgs {
 
     /// Do not look at what suspects say on their own TCP connections
     ///
-    /// Else the first bytes of what somebody who hashes, or has a verdict, sends
-    /// and receives are looked at for Stratum, the pools' protocol: who speaks it
-    /// is all the more suspect. Nothing of it is kept or told but the name of the
+    /// Else the first bytes of what somebody sends who hashes, or nearly, or has a
+    /// verdict are looked at for Stratum, the pools' protocol: who speaks it is all
+    /// the more suspect. Nothing of it is kept or told but the name of the
     /// message and the other end.
     #[arg(long, env = "UNJACK_NO_STRATUM", value_parser = FalseyValueParser::new())]
     pub no_stratum: bool,

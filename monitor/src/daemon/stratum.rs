@@ -49,7 +49,6 @@ const ROOT_INODE: u64 = 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Heard {
     message: &'static str,
-    sent: bool,
     peer: SocketAddr,
 }
 
@@ -115,17 +114,16 @@ impl Stratum {
         suspect.cores = cores;
     }
 
-    /// Takes what a packet on a watched socket holds.
+    /// Takes what a packet holds that was sent on a watched socket.
     pub(crate) fn hear(&mut self, payload: &Payload) {
         let Some(socket) = self.sockets.get(&payload.cookie) else {
             return;
         };
-        let Some(message) = recognise(payload.bytes(), payload.sent) else {
+        let Some(message) = recognise(payload.bytes()) else {
             return;
         };
         let heard = Heard {
             message,
-            sent: payload.sent,
             peer: socket.peer,
         };
         for process in &socket.holders {
@@ -137,16 +135,10 @@ impl Stratum {
 
     /// Says in a ruling what was heard, where it would say that something was.
     pub(super) fn explain(&self, process: Process, ruling: &mut Ruling) {
-        let Some(Heard {
-            message,
-            sent,
-            peer,
-        }) = self.heard.get(&process)
-        else {
+        let Some(Heard { message, peer }) = self.heard.get(&process) else {
             return;
         };
-        let way = if *sent { "to" } else { "from" };
-        let text = format!("speaks Stratum on a socket of its own: {message} {way} {peer}");
+        let text = format!("speaks Stratum on a socket of its own: {message} to {peer}");
         ruling.evidence.retain(|said| said.text != STRATUM_TEXT);
         ruling.evidence.insert(0, Evidence::supporting(text));
     }

@@ -1,4 +1,4 @@
-//! What passed on a watched socket.
+//! What was sent on a watched socket.
 
 use monitor_ebpf::{PAYLOAD_BYTES, PayloadRecord};
 use zerocopy::FromBytes;
@@ -8,8 +8,6 @@ use zerocopy::FromBytes;
 pub struct Payload {
     /// The socket.
     pub cookie: u64,
-    /// It was sent, not received.
-    pub sent: bool,
     bytes: [u8; PAYLOAD_BYTES],
     len: usize,
 }
@@ -17,16 +15,11 @@ pub struct Payload {
 impl Payload {
     /// A packet. Takes at most [`PAYLOAD_BYTES`] of `text`.
     #[must_use]
-    pub fn new(cookie: u64, sent: bool, text: &[u8]) -> Self {
+    pub fn new(cookie: u64, text: &[u8]) -> Self {
         let mut bytes = [0; PAYLOAD_BYTES];
         let len = text.len().min(PAYLOAD_BYTES);
         bytes[..len].copy_from_slice(&text[..len]);
-        Self {
-            cookie,
-            sent,
-            bytes,
-            len,
-        }
+        Self { cookie, bytes, len }
     }
 
     /// The bytes, hostile.
@@ -42,12 +35,10 @@ impl Payload {
             kind: _,
             len,
             cookie,
-            sent,
-            reserved: _,
             payload,
         } = record;
         let len = (len as usize).min(PAYLOAD_BYTES);
-        Some(Self::new(cookie, sent != 0, &payload[..len]))
+        Some(Self::new(cookie, &payload[..len]))
     }
 }
 
@@ -66,14 +57,12 @@ mod tests {
             kind: KIND_PAYLOAD,
             len,
             cookie: 7,
-            sent: 1,
-            reserved: 0,
             payload,
         };
         let Ok(Event::Payload(payload)) = decode(record.as_bytes()) else {
             panic!("not a payload")
         };
-        assert_eq!(payload, Payload::new(7, true, expected));
+        assert_eq!(payload, Payload::new(7, expected));
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The traffic of suspects: the programs that see it, and whose it is.
+//! What suspects send: the program that sees it, and whose it is.
 //!
-//! The programs are loaded and attached while there is a socket to watch, and
-//! gone when there is none. They hang on BPF links, which go with this process.
+//! The program is loaded and attached while there is a socket to watch, and
+//! gone when there is none. It hangs on a BPF link, which goes with this process.
 
 use std::{collections::HashSet, fs::File, path::Path};
 
@@ -15,11 +15,8 @@ use zerocopy::IntoBytes;
 
 use super::{ProbeError, map, program, sum};
 
-/// The programs, and what they see.
-const PROGRAMS: [(&str, CgroupSkbAttachType); 2] = [
-    ("stratum_in", CgroupSkbAttachType::Ingress),
-    ("stratum_out", CgroupSkbAttachType::Egress),
-];
+/// The program.
+const PROGRAM: &str = "stratum_out";
 
 /// The watched sockets in the kernel.
 pub(super) struct Traffic {
@@ -98,24 +95,27 @@ fn attach(ebpf: &mut Ebpf, root: &Path) -> Result<(), ProbeError> {
         what: "open the root of the unified cgroup tree",
         source,
     })?;
-    for (name, kind) in PROGRAMS {
-        let refused = |source| ProbeError::Program { name, source };
-        let program: &mut CgroupSkb = program(ebpf, name)?;
-        program.load().map_err(refused)?;
-        // On a link others may be attached as well, whatever this says.
-        let mode = CgroupAttachMode::Single;
-        program.attach(&root, kind, mode).map_err(refused)?;
-    }
+    let program: &mut CgroupSkb = program(ebpf, PROGRAM)?;
+    program.load().map_err(refused)?;
+    // On a link others may be attached as well, whatever this says.
+    let mode = CgroupAttachMode::Single;
+    program
+        .attach(&root, CgroupSkbAttachType::Egress, mode)
+        .map_err(refused)?;
     Ok(())
 }
 
 fn detach(ebpf: &mut Ebpf) -> Result<(), ProbeError> {
-    for (name, _) in PROGRAMS {
-        let program: &mut CgroupSkb = program(ebpf, name)?;
-        match program.unload() {
-            Ok(()) | Err(ProgramError::NotLoaded) => {}
-            Err(source) => return Err(ProbeError::Program { name, source }),
-        }
+    let program: &mut CgroupSkb = program(ebpf, PROGRAM)?;
+    match program.unload() {
+        Ok(()) | Err(ProgramError::NotLoaded) => Ok(()),
+        Err(source) => Err(refused(source)),
     }
-    Ok(())
+}
+
+fn refused(source: ProgramError) -> ProbeError {
+    ProbeError::Program {
+        name: PROGRAM,
+        source,
+    }
 }

@@ -348,3 +348,9 @@ fn a_flat_burn_is_told_from_a_restless_one() {
     near(flatness([0, 5, 5, 5]), 1.0);
     near(flatness([0, 0, 0, 9]), 0.0);
 }
+
+#[test]
+fn nothing_sums_up_to_a_plain_zero() {
+    assert_eq!(format!("{:.1}", total([])), "0.0");
+    assert_eq!(format!("{:.1}", total([1.0, 0.5])), "1.5");
+}

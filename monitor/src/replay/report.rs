@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::{
     config::{self, ActOn, Action},
     journal::{Outcome, VerdictEvent, verdict_text},
-    profile::cost,
+    profile::{self, cost},
     record::line::Header,
     text::clean,
 };
@@ -148,7 +148,7 @@ impl Report {
     ) -> Self {
         let policy = &config.policy;
         if let Some(rate) = policy.core_hour_cost {
-            let stolen = total.stolen_cpu_seconds.values().sum();
+            let stolen = profile::total(total.stolen_cpu_seconds.values().copied());
             total.stolen_cost = Some(cost(stolen, rate));
             total.saved_cost = Some(cost(total.saved_cpu_seconds, rate));
         }
@@ -251,7 +251,7 @@ impl Report {
             saved_cost,
             not_shown,
         } = &self.total;
-        let stolen: f64 = stolen_cpu_seconds.values().sum();
+        let stolen = profile::total(stolen_cpu_seconds.values().copied());
         let price =
             |cost: &Option<f64>| cost.map_or_else(String::new, |cost| format!(" ({cost:.4})"));
         let mut text = format!(

@@ -526,5 +526,24 @@ fn stratum_alone_is_nothing() {
         stratum: true,
         ..ordinary.clone()
     };
-    assert_eq!(assess(&speaks), assess(&ordinary));
+    let found = assess(&speaks);
+    assert!(found.hashing < 0.5 && found.score < 0.5, "{found:?}");
+    // No sample says what it does.
+    let nothing = Summary {
+        stratum: true,
+        ..summary(&[])
+    };
+    assert!(assess(&nothing).hashing < f64::EPSILON);
+}
+
+#[test]
+fn who_speaks_stratum_hashes_if_its_mix_is_a_little_like_it() {
+    let strange = summary(&[(Add, 32), (Shift, 32), (Move, 25), (Xor, 10), (Rotate, 1)]);
+    let speaks = Summary {
+        stratum: true,
+        ..strange.clone()
+    };
+    let (without, with) = (assess(&strange), assess(&speaks));
+    assert!(without.hashing < 0.5, "{without:?}");
+    assert!(with.hashing > 0.8, "{with:?}");
 }

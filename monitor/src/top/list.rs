@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     cli::Sort,
+    profile::total,
     view::{Counts, Row, View},
 };
 
@@ -154,8 +155,8 @@ fn totals<'a>(view: &View, width: usize, theme: Theme) -> Line<'a> {
         rows.filter(|row| row.verdict == verdict).count()
     };
     let (miners, hashing) = (count("miner"), count("hashing"));
-    let burn: f64 = view.processes.iter().map(|row| row.cpu_percent).sum();
-    let stolen: f64 = view.stolen.iter().map(|of| of.stolen_seconds).sum();
+    let burn = total(view.processes.iter().map(|row| row.cpu_percent));
+    let stolen = total(view.stolen.iter().map(|of| of.stolen_seconds));
     let shown = view.processes.len() + view.processes_left_out;
     let style = |count: usize, tone| {
         if count > 0 {
@@ -284,7 +285,7 @@ const COLUMNS: [Column; 9] = [
         title: "VERDICT",
         sort: Some(Sort::Verdict),
         right: false,
-        widths: [0, 9],
+        widths: [9, 9],
         cell: |row, _, _| Line::raw(standing(row).to_owned()),
     },
     Column {
@@ -305,7 +306,7 @@ const COLUMNS: [Column; 9] = [
         title: "WHERE",
         sort: None,
         right: false,
-        widths: [10, 28],
+        widths: [0, 28],
         cell: |row, width, _| Line::raw(glyphs::begin(&place(row), width)),
     },
 ];

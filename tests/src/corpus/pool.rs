@@ -19,10 +19,15 @@ use serde_json::{Value, json};
 const JOB_EVERY: Duration = Duration::from_secs(10);
 /// A share as often is what the difficulty is set for, roughly.
 const SHARE_EVERY: Duration = Duration::from_secs(4);
+/// So many shares of one job show that it is too easy: the next comes at once.
+const MANY: u32 = 8;
+/// Time in which shares are counted, at least: the first come before the miner
+/// knows that they are too easy.
+const LEAST: Duration = Duration::from_millis(50);
 /// How often it is looked whether something is due.
 const TICK: Duration = Duration::from_millis(500);
 /// One hash in two to this is a share, at first.
-const BITS: u32 = 8;
+const BITS: u32 = 4;
 /// The most: a first word of zeroes.
 const MAX_BITS: u32 = 32;
 /// A line longer than this is nobody's message.
@@ -61,7 +66,8 @@ struct Client {
     job: u32,
     job_at: Instant,
     bits: u32,
-    share_at: Instant,
+    /// Of this job.
+    shares: u32,
 }
 
 impl Client {
@@ -74,7 +80,7 @@ impl Client {
             job: 0,
             job_at: now,
             bits: BITS,
-            share_at: now,
+            shares: 0,
         }
     }
 
@@ -104,16 +110,14 @@ impl Client {
         }
     }
 
-    /// Eases what is too hard, and sends new work when it is due.
+    /// Sends new work when it is due.
     fn tick(&mut self) -> std::io::Result<()> {
         if self.dialect.is_none() {
             return Ok(());
         }
-        if self.share_at.elapsed() > 3 * SHARE_EVERY && self.bits > 0 {
-            self.bits -= 1;
-            self.share_at = Instant::now();
-        }
-        if self.job_at.elapsed() >= JOB_EVERY {
+        if self.job_at.elapsed() >= JOB_EVERY || self.shares >= MANY {
+            self.bits = difficulty(self.bits, self.shares, self.job_at.elapsed());
+            self.shares = 0;
             self.send_job()?;
         }
         Ok(())
@@ -135,9 +139,8 @@ impl Client {
                 self.send_job()
             }
             "mining.submit" => {
-                let known = params[1] == self.job_id();
-                self.shared();
-                if known {
+                if params[1] == self.job_id() {
+                    self.shares += 1;
                     self.send(&yes(json!(true)))
                 } else {
                     self.send(
@@ -154,23 +157,13 @@ impl Client {
                 self.send(&yes(result))
             }
             "submit" => {
-                self.shared();
+                self.shares += u32::from(params["job_id"] == self.job_id());
                 self.send(&yes(json!({"status": "OK"})))
             }
             _ => {
                 self.send(&json!({"id": id, "result": null, "error": [20, "Unknown method", null]}))
             }
         }
-    }
-
-    /// Takes note of a share: who finds them quickly is given harder work.
-    fn shared(&mut self) {
-        if self.share_at.elapsed() < SHARE_EVERY && self.bits < MAX_BITS {
-            self.bits += 1;
-            // The next job tells: soon, while it is far too easy.
-            self.job_at -= JOB_EVERY / 4;
-        }
-        self.share_at = Instant::now();
     }
 
     fn job_id(&self) -> String {
@@ -228,6 +221,22 @@ impl Client {
     }
 }
 
+/// The bits of the next job, for a share in [`SHARE_EVERY`]: of one that has been
+/// there for `time`, so many shares were found with `bits`.
+fn difficulty(bits: u32, shares: u32, time: Duration) -> u32 {
+    let wanted = time.max(LEAST).as_secs_f64() / SHARE_EVERY.as_secs_f64();
+    // None at all is a quarter of one.
+    let found = f64::from(shares).max(0.25);
+    let bits = f64::from(bits) + (found / wanted).log2();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it is clamped"
+    )]
+    let bits = bits.round().clamp(0.0, f64::from(MAX_BITS)) as u32;
+    bits
+}
+
 #[cfg(test)]
 mod tests {
     use monitor::stratum::recognise;
@@ -271,6 +280,23 @@ mod tests {
         let said = talk(&[login], 2);
         let job: Value = serde_json::from_str(&said[0]).unwrap();
         assert_eq!(job["result"]["job"]["blob"].as_str().unwrap().len(), 152);
-        assert_eq!(recognise(said[1].as_bytes(), false), Some("job"));
+        let next: Value = serde_json::from_str(&said[1]).unwrap();
+        assert_eq!(next["method"], "job");
+        // The miner's half is another.
+        assert!(said.iter().all(|line| recognise(line.as_bytes()).is_none()));
+    }
+
+    #[test]
+    fn difficulty_follows_the_shares() {
+        let after =
+            |bits, shares, seconds| difficulty(bits, shares, Duration::from_secs_f64(seconds));
+        // A share in four seconds, as it should be.
+        assert_eq!(after(20, 2, 8.0), 20);
+        assert_eq!(after(20, 8, 8.0), 22);
+        assert_eq!(after(20, 0, 8.0), 17);
+        // However fast they come at first, it does not shoot past.
+        assert_eq!(after(8, MANY, 0.0001), 8 + 9);
+        assert_eq!(after(MAX_BITS, 100, 1.0), MAX_BITS);
+        assert_eq!(after(0, 0, 10.0), 0);
     }
 }

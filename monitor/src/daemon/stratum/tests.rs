@@ -4,6 +4,7 @@ use super::*;
 use crate::metrics::Metrics;
 
 const SECOND: u64 = 1_000_000_000;
+const SHARE: &[u8] = br#"{"id":4,"method":"mining.submit","params":["user.1","6f"]}"#;
 const JOB: &[u8] = br#"{"id":null,"method":"mining.notify","params":["6f"]}"#;
 
 fn process(tgid: u32) -> Process {
@@ -98,12 +99,12 @@ fn nothing_is_watched_when_nobody_is_suspected_any_more() {
 fn who_was_heard_is_remembered_and_watched_no_more() {
     let mut world = World::new();
     world.tick(&[1], |_| vec![connection(7)]);
-    world.stratum.hear(&Payload::new(8, false, JOB));
-    world.stratum.hear(&Payload::new(7, true, JOB));
-    world.stratum.hear(&Payload::new(7, false, b"{}"));
+    world.stratum.hear(&Payload::new(8, SHARE));
+    world.stratum.hear(&Payload::new(7, JOB));
+    world.stratum.hear(&Payload::new(7, b"{}"));
     assert!(!world.stratum.was_heard(process(1)));
-    world.stratum.hear(&Payload::new(7, false, JOB));
-    world.stratum.hear(&Payload::new(7, false, JOB));
+    world.stratum.hear(&Payload::new(7, SHARE));
+    world.stratum.hear(&Payload::new(7, SHARE));
     assert!(world.stratum.was_heard(process(1)));
     assert!(!world.stratum.was_heard(process(2)));
     assert_eq!(world.metrics.traffic.heard.get(), 1);
@@ -120,7 +121,7 @@ fn a_shared_socket_is_each_suspects_that_holds_it() {
     world.tick(&[1, 2, 3], |tgid| {
         vec![connection(if tgid == 3 { 8 } else { 7 })]
     });
-    world.stratum.hear(&Payload::new(7, false, JOB));
+    world.stratum.hear(&Payload::new(7, SHARE));
     let heard = [1, 2, 3].map(|tgid| world.stratum.was_heard(process(tgid)));
     assert_eq!(heard, [true, true, false]);
 }

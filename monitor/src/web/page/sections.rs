@@ -7,7 +7,7 @@ use super::{
     parts::{UtcTime, ago, bar, duration, grouped, mix_bar, mix_text, percent, plot},
 };
 use crate::{
-    profile::cost,
+    profile::{cost, total},
     view::{Counts, Deed, Finding, Row, Stolen, View},
 };
 
@@ -19,7 +19,7 @@ const SUSPECT: f64 = 0.5;
 /// What matters most, in large: who mines, what was taken, what is done about it.
 pub(super) fn summary(view: &View) -> Markup {
     let miners: Vec<&Row> = miners(view).collect();
-    let cores: f64 = miners.iter().map(|row| row.cpu_percent).sum();
+    let cores = total(miners.iter().map(|row| row.cpu_percent));
     let of = |verdict: &str| {
         let found = view.findings.iter();
         found.filter(|finding| finding.verdict == verdict).count()
@@ -82,26 +82,26 @@ pub(super) fn summary(view: &View) -> Markup {
 
 /// What was taken since unjack started, by family.
 fn stolen(stolen: &[Stolen], core_hour_cost: Option<f64>) -> Markup {
-    let total: f64 = stolen.iter().map(|taken| taken.stolen_seconds).sum();
-    let allowed: f64 = stolen.iter().map(|taken| taken.allowed_seconds).sum();
+    let taken = total(stolen.iter().map(|taken| taken.stolen_seconds));
+    let allowed = total(stolen.iter().map(|taken| taken.allowed_seconds));
     let mut families: Vec<&Stolen> = stolen.iter().collect();
     families.retain(|taken| taken.stolen_seconds > 0.0);
     families.sort_by(|a, b| b.stolen_seconds.total_cmp(&a.stolen_seconds));
     html! {
-        div.card .bad[total > 0.0] {
+        div.card .bad[taken > 0.0] {
             h2 { "CPU time stolen" }
-            p.big { (duration(total)) }
+            p.big { (duration(taken)) }
             @if families.is_empty() {
                 p { "since unjack started" }
             } @else {
                 ul {
-                    @for taken in families {
-                        li { strong { (taken.family) } " " (duration(taken.stolen_seconds)) }
+                    @for family in families {
+                        li { strong { (family.family) } " " (duration(family.stolen_seconds)) }
                     }
                 }
             }
             @if let Some(rate) = core_hour_cost {
-                p { "which cost " strong { (format!("{:.2}", cost(total, rate))) } ", at " (rate) " an hour of a core" }
+                p { "which cost " strong { (format!("{:.2}", cost(taken, rate))) } ", at " (rate) " an hour of a core" }
             }
             @if allowed > 0.0 { p { "and " (duration(allowed)) " that is allowed" } }
         }
