@@ -12,7 +12,9 @@
 //! daemon does, for [`Summary::stratum`]; nothing of it is kept but whether it was
 //! Stratum.
 
+mod begin;
 mod command;
+mod dump;
 mod kin;
 pub mod line;
 pub(crate) mod progress;
@@ -22,27 +24,27 @@ pub(crate) mod tape;
 pub(crate) mod writer;
 
 use std::{
-    collections::HashSet,
     ffi::OsString,
     fmt,
-    fs::{File, Permissions},
-    io::{self, BufWriter, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    fs::File,
+    io::{self, Write},
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+pub(crate) use self::begin::{create, header};
 use self::{
     command::Started,
+    dump::Samples,
     kin::Kin,
-    line::{Header, VERSION, Why, Window},
+    line::{Why, Window},
     progress::Progress,
     tape::{Known, Tape},
 };
@@ -50,8 +52,7 @@ use crate::{
     collector::{Collector, Subject},
     court::{Heard, LISTEN_FROM},
     daemon::{monotonic_ns, stratum::Stratum},
-    event::{self, Event, ImageKey, Process},
-    host,
+    event::{self, Event, ImageKey},
     isa::Arch,
     metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
@@ -237,36 +238,6 @@ struct Recorder {
     ticks: u64,
 }
 
-/// Makes a recording's file, or empties it. It tells of everybody's processes: it
-/// is its owner's alone.
-pub(crate) fn create(path: &Path) -> io::Result<File> {
-    let mut options = File::options();
-    let file = options.write(true).create(true).mode(0o600).open(path)?;
-    // One that is no file, such as a pipe, has no mode or length to change.
-    if file.metadata()?.is_file() {
-        file.set_permissions(Permissions::from_mode(0o600))?;
-        file.set_len(0)?;
-    }
-    Ok(file)
-}
-
-/// The first line of a recording that begins now.
-pub(crate) fn header(sample_hz: u32, thresholds: &Thresholds, begun_ns: u64) -> Header {
-    let uname = rustix::system::uname();
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    Header {
-        unjack_recording: VERSION,
-        unjack: env!("CARGO_PKG_VERSION").to_owned(),
-        kernel: uname.release().to_string_lossy().into_owned(),
-        processor: processor(),
-        sample_hz,
-        window_seconds: seconds(thresholds.window_ns),
-        begun: since.map_or(0, |since| since.as_secs()),
-        begun_ns,
-        lineage: host::lineage(),
-    }
-}
-
 impl Recorder {
     fn drain(&mut self) -> io::Result<()> {
         let mut left = Vec::new();
@@ -289,9 +260,7 @@ impl Recorder {
                 && let Some(subject) = collector.subject(sample.process)
             {
                 let place = subject.profile.last().map_or(Place::Unknown, Look::place);
-                samples
-                    .waiting
-                    .push((sample.process, record.to_vec(), place));
+                samples.hold(sample.process, record, place);
             }
         });
         // Some came and went between two looks at the table.
@@ -362,7 +331,7 @@ impl Recorder {
         self.tape.end(Why::Done, lost + self.collector.forgotten);
         self.out.write_all(&self.tape.take())?;
         if let Some(samples) = &mut self.samples {
-            samples.out.flush()?;
+            samples.flush()?;
         }
         Ok(())
     }
@@ -407,86 +376,6 @@ impl Recorder {
         self.windows += 1;
         self.tape.window(window);
     }
-}
-
-/// The file of samples, and those of which it is not known yet whether they are
-/// of anybody that is recorded.
-struct Samples {
-    out: BufWriter<File>,
-    waiting: Vec<(Process, Vec<u8>, Place)>,
-    /// Who was written to have been heard.
-    heard: HashSet<Process>,
-}
-
-impl Samples {
-    fn create(path: &Path) -> io::Result<Self> {
-        let mut out = BufWriter::new(create(path)?);
-        samples::begin(&mut out)?;
-        Ok(Self {
-            out,
-            waiting: Vec::new(),
-            heard: HashSet::new(),
-        })
-    }
-
-    /// Writes what waited, and then what the counters say now.
-    fn tick<'a>(
-        &mut self,
-        kin: &Kin,
-        stratum: &Stratum,
-        subjects: impl Iterator<Item = &'a mut Subject>,
-    ) -> io::Result<()> {
-        self.write_waiting(kin)?;
-        for subject in subjects {
-            let process = subject.profile.process;
-            if kin.has(process) && stratum.was_heard(process) && self.heard.insert(process) {
-                samples::heard(&mut self.out, process)?;
-            }
-            self.reading(kin, subject)?;
-        }
-        Ok(())
-    }
-
-    fn write_waiting(&mut self, kin: &Kin) -> io::Result<()> {
-        for (process, record, place) in std::mem::take(&mut self.waiting) {
-            if kin.has(process) {
-                samples::sample(&mut self.out, &record, place)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes what waited of a process that is gone. Of others it is not known
-    /// yet whose they are.
-    fn exit(&mut self, kin: &Kin, subject: &Subject) -> io::Result<()> {
-        let process = subject.profile.process;
-        let waiting = std::mem::take(&mut self.waiting);
-        let (its, others) = waiting.into_iter().partition(|(of, ..)| *of == process);
-        self.waiting = its;
-        self.write_waiting(kin)?;
-        self.waiting = others;
-        self.reading(kin, subject)
-    }
-
-    fn reading(&mut self, kin: &Kin, subject: &Subject) -> io::Result<()> {
-        let process = subject.profile.process;
-        match subject.profile.latest() {
-            Some(reading) if kin.has(process) => {
-                samples::reading(&mut self.out, process, subject.image_key(), reading)
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// What the processor calls itself.
-fn processor() -> String {
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    text.lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .map_or_else(String::new, |name| {
-            name.trim_start_matches([' ', '\t', ':']).to_owned()
-        })
 }
 
 #[cfg(test)]

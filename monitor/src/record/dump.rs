@@ -1,0 +1,91 @@
+//! The file of samples while it is written, for `unjack record --samples`.
+
+use std::{
+    collections::HashSet,
+    fs::File,
+    io::{self, BufWriter, Write},
+    path::Path,
+};
+
+use super::{begin::create, kin::Kin, samples};
+use crate::{collector::Subject, daemon::stratum::Stratum, event::Process, profile::Place};
+
+/// The file of samples, and those of which it is not known yet whether they are
+/// of anybody that is recorded.
+pub(super) struct Samples {
+    out: BufWriter<File>,
+    waiting: Vec<(Process, Vec<u8>, Place)>,
+    /// Who was written to have been heard.
+    heard: HashSet<Process>,
+}
+
+impl Samples {
+    pub(super) fn create(path: &Path) -> io::Result<Self> {
+        let mut out = BufWriter::new(create(path)?);
+        samples::begin(&mut out)?;
+        Ok(Self {
+            out,
+            waiting: Vec::new(),
+            heard: HashSet::new(),
+        })
+    }
+
+    /// Writes what waited, and then what the counters say now.
+    pub(super) fn tick<'a>(
+        &mut self,
+        kin: &Kin,
+        stratum: &Stratum,
+        subjects: impl Iterator<Item = &'a mut Subject>,
+    ) -> io::Result<()> {
+        self.write_waiting(kin)?;
+        for subject in subjects {
+            let process = subject.profile.process;
+            if kin.has(process) && stratum.was_heard(process) && self.heard.insert(process) {
+                samples::heard(&mut self.out, process)?;
+            }
+            self.reading(kin, subject)?;
+        }
+        Ok(())
+    }
+
+    /// A sample of somebody, who may or may not be recorded.
+    pub(super) fn hold(&mut self, process: Process, record: &[u8], place: Place) {
+        self.waiting.push((process, record.to_vec(), place));
+    }
+
+    /// Writes what the file's buffer holds.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn write_waiting(&mut self, kin: &Kin) -> io::Result<()> {
+        for (process, record, place) in std::mem::take(&mut self.waiting) {
+            if kin.has(process) {
+                samples::sample(&mut self.out, &record, place)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what waited of a process that is gone. Of others it is not known
+    /// yet whose they are.
+    pub(super) fn exit(&mut self, kin: &Kin, subject: &Subject) -> io::Result<()> {
+        let process = subject.profile.process;
+        let waiting = std::mem::take(&mut self.waiting);
+        let (its, others) = waiting.into_iter().partition(|(of, ..)| *of == process);
+        self.waiting = its;
+        self.write_waiting(kin)?;
+        self.waiting = others;
+        self.reading(kin, subject)
+    }
+
+    fn reading(&mut self, kin: &Kin, subject: &Subject) -> io::Result<()> {
+        let process = subject.profile.process;
+        match subject.profile.latest() {
+            Some(reading) if kin.has(process) => {
+                samples::reading(&mut self.out, process, subject.image_key(), reading)
+            }
+            _ => Ok(()),
+        }
+    }
+}
