@@ -57,21 +57,23 @@ pub(super) fn summary(evaluation: &Evaluation) -> String {
         count(|p| p.strange == Some(Verdict::Miner)),
         miners.len()
     );
-    let alarms: Vec<&str> = evaluation
-        .programs
-        .iter()
-        .filter(|p| p.label != Label::Miner && p.shipped == Verdict::Miner)
-        .map(|p| p.name.as_str())
-        .collect();
+    let alarms = evaluation.programs.iter();
+    let alarms = alarms.filter(|p| p.label != Label::Miner && p.shipped == Verdict::Miner);
+    let alarms: Vec<&str> = alarms.map(|p| p.name.as_str()).collect();
+    let names = if alarms.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", alarms.join(", "))
+    };
     let _ = writeln!(
         text,
         "The shipped model, which saw them all: {} of {} miners found ({} without counting \
-         Stratum), and {} honest programs taken for miners ({}).",
+         Stratum), and {} honest programs taken for miners{}.",
         count(|p| p.shipped == Verdict::Miner),
         miners.len(),
         count(|p| p.shipped_unheard == Verdict::Miner),
         alarms.len(),
-        alarms.join(", ")
+        names
     );
     let programs = evaluation.programs.iter();
     for program in programs.filter(|p| !p.is_right() || !p.is_right_unheard()) {
