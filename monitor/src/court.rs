@@ -18,7 +18,7 @@ use crate::{
     guard::{Candidate, Guard},
     host::Image,
     profile::Summary,
-    score::Model,
+    score::{LISTEN_FROM, Model},
     verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Verdict},
 };
 
@@ -31,9 +31,6 @@ const THREADS_REACH_NS: u64 = 60_000_000_000;
 const MAX_THREADS: usize = 16;
 /// From this on hashing is worth a second look.
 pub(crate) const SUSPECT_FROM: f64 = 0.5;
-/// From this on it is worth knowing whether a pool is spoken to: who does speak to
-/// one hashes, be the mix ever so strange.
-pub(crate) const LISTEN_FROM: f64 = 0.1;
 
 /// What was learned of a process by other ways than by its samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,8 +53,8 @@ pub(crate) trait Clerk {
     fn denies(&mut self, subject: &mut Subject, family: &str) -> bool;
     /// Whether it may mine: by a rule of `--allow`, or a list.
     fn allows(&mut self, subject: &mut Subject) -> bool;
-    /// One is suspected, or nearly so, and burns this many cores.
-    fn suspects(&mut self, process: Process, cores: f64, now_ns: u64);
+    /// One is suspected, or nearly so if it does not hash, and burns this many cores.
+    fn suspects(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64);
 }
 
 /// Everything that judging takes, and what it remembers.
@@ -150,12 +147,14 @@ impl Court {
                     let burns = summary.cores >= thresholds.min_cpu;
                     suspected |= burns && assessment.hashing >= SUSPECT_FROM
                         || !subject.case.threads.is_empty();
-                    nearly = burns && assessment.hashing >= LISTEN_FROM;
+                    nearly = burns
+                        && summary.samples >= MIN_SAMPLES
+                        && assessment.hashing >= LISTEN_FROM;
                     members.extend(Member::of(subject, &summary, assessment, since_ns));
                 }
             }
             if (suspected || nearly) && !subject.case.allowed {
-                clerk.suspects(process, summary.cores, now_ns);
+                clerk.suspects(process, summary.cores, suspected, now_ns);
             }
             subject.case.judgement = judgement;
             subject.case.suspected = suspected && summary.samples >= MIN_SAMPLES;

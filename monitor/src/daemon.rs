@@ -364,6 +364,7 @@ impl Daemon {
                 Ok(event) => {
                     if let Event::Exec { process, .. } = event {
                         reputation.executes(process);
+                        stratum.executes(process);
                     }
                     let left = match recording {
                         Some(recording) => recording.tape.take_in(collector, &event),

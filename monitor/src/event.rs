@@ -66,7 +66,7 @@ pub enum Event {
     Sample(Sample),
     /// A process connects to a listed pool.
     Connect(Process, Contact),
-    /// A packet passed on a watched socket.
+    /// A packet was sent on a watched socket.
     Payload(Payload),
 }
 

@@ -8,8 +8,8 @@
 //! With a command, that is started and recorded with all its descendants, and
 //! ended with the recording; without one the whole host is recorded.
 //!
-//! What suspects among those say on their own connections is listened to as the
-//! daemon does, for [`Summary::stratum`]; nothing of it is kept but whether it was
+//! What suspects among those say on their own connections is listened to nearly as
+//! the daemon does (single threads suspect nobody), for [`Summary::stratum`]; nothing of it is kept but whether it was
 //! Stratum.
 
 mod begin;
@@ -50,14 +50,14 @@ use self::{
 };
 use crate::{
     collector::{Collector, Subject},
-    court::{Heard, LISTEN_FROM},
+    court::{Heard, SUSPECT_FROM},
     daemon::{monotonic_ns, stratum::Stratum},
     event::{self, Event, ImageKey},
     isa::Arch,
     metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
     profile::{Look, Place, Reading, Summary, seconds},
-    score::{Model, ModelError},
+    score::{LISTEN_FROM, Model, ModelError},
     verdict::{MIN_SAMPLES, Thresholds},
 };
 
@@ -253,6 +253,7 @@ impl Recorder {
                     process, parent, ..
                 } => parents.push((process.tgid, process.start_ns, parent)),
                 Event::Payload(payload) => return stratum.hear(&payload),
+                Event::Exec { process, .. } => stratum.executes(process),
                 _ => {}
             }
             left.extend(tape.take_in(collector, &event));
@@ -275,7 +276,7 @@ impl Recorder {
                 });
             }
             if let Some(samples) = &mut self.samples {
-                samples.exit(&self.kin, &subject)?;
+                samples.exit(&self.kin, &self.stratum, &subject)?;
             }
             self.window(&mut subject);
         }
@@ -368,10 +369,13 @@ impl Recorder {
         if window.summary.samples == 0 {
             return;
         }
-        if window.summary.cores >= self.thresholds.min_cpu
-            && self.model.assess(&window.summary).hashing >= LISTEN_FROM
+        let Summary { cores, samples, .. } = window.summary;
+        let hashing = self.model.assess(&window.summary).hashing;
+        let hashes = hashing >= SUSPECT_FROM;
+        if cores >= self.thresholds.min_cpu
+            && (hashes || samples >= MIN_SAMPLES && hashing >= LISTEN_FROM)
         {
-            self.stratum.suspect(process, window.summary.cores, now_ns);
+            self.stratum.suspect(process, cores, hashes, now_ns);
         }
         self.windows += 1;
         self.tape.window(window);

@@ -297,7 +297,7 @@ impl Clerk for Policy<'_> {
             || digest.is_some_and(|digest| self.lists.allow.get(&digest).is_some())
     }
 
-    fn suspects(&mut self, _: Process, _: f64, _: u64) {}
+    fn suspects(&mut self, _: Process, _: f64, _: bool, _: u64) {}
 }
 
 /// Whether a policy asks for digests, which not every recording has.

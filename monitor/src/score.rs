@@ -79,13 +79,16 @@ const POOL: f64 = 3.0;
 /// What is said of such a connection.
 pub const POOL_TEXT: &str = "it has connected to a pool on the list";
 /// Log-odds that speaking Stratum takes from it. Nothing but mining says a miner's
-/// half of it, and it is the process's own word: it outweighs any one witness
-/// against, and most pairs. Data that streams through the host's own library still
-/// explains hashing.
-const STRATUM: f64 = 8.0;
+/// half of it, and it is heard only of who serves nobody, so that it is no client's
+/// word: it outweighs any one witness against, and most pairs. Data that streams
+/// through the host's own library still explains hashing.
+const STRATUM: f64 = 10.0;
 /// Log-odds that it adds to those of hashing: whoever speaks to a pool is paid for
-/// nothing else. It makes no hash of a mix that has nothing of one.
+/// nothing else. It is asked only of mixes from [`LISTEN_FROM`] on.
 const STRATUM_HASHES: f64 = 4.0;
+/// Hashing from which it is worth knowing whether a pool is spoken to. What is heard
+/// of others counts as little as what is not heard.
+pub const LISTEN_FROM: f64 = 0.1;
 /// What is said of that.
 pub const STRATUM_TEXT: &str = "it speaks Stratum, as miners do with a pool";
 
@@ -101,7 +104,8 @@ impl Model {
                 family: "",
             };
         }
-        let (hashes, mines) = if summary.stratum {
+        let alone = logistic(self.hashing(&view));
+        let (hashes, mines) = if summary.stratum && alone >= LISTEN_FROM {
             (STRATUM_HASHES, STRATUM)
         } else {
             (0.0, 0.0)
@@ -121,7 +125,9 @@ impl Model {
             _ if summary.rounded >= ROUNDED_FROM && 2 * summary.rounded > summary.switches => {
                 "randomx"
             }
-            Some(prototype) if view.distance <= self.family_distance => prototype.family,
+            Some(prototype) if alone >= NAMED_FROM && view.distance <= self.family_distance => {
+                prototype.family
+            }
             _ => "unknown-pow",
         };
         Assessment {

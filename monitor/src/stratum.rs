@@ -13,11 +13,14 @@
 //! back, as JSON and nothing else; what is no JSON is no message. Nothing is
 //! allocated and nothing of what was read leaves here.
 
-/// Objects and arrays in each other, at most: a job in a result in an answer is
-/// three, Stratum's merkle branches are as many.
+/// Objects and arrays in each other, at most: a login's list of algorithms is the
+/// third.
 const MAX_DEPTH: usize = 6;
 /// Digits of a share's nonce: four bytes or eight.
 const NONCE_DIGITS: [usize; 2] = [8, 16];
+
+/// The members of a call. Whatever has others, such as a log's line, is none.
+const MEMBERS: [&[u8]; 5] = [b"id", b"jsonrpc", b"method", b"params", b"worker"];
 
 /// What only a miner sends. The last four are also posted.
 const SENT: [&str; 11] = [
@@ -55,6 +58,7 @@ fn message(line: &[u8]) -> Option<&'static str> {
     let Facts {
         method,
         called,
+        foreign,
         job_id,
         nonce,
         id,
@@ -62,6 +66,9 @@ fn message(line: &[u8]) -> Option<&'static str> {
         pass,
         agent,
     } = facts;
+    if foreign {
+        return None;
+    }
     let method = str::from_utf8(method.unwrap_or_default()).ok()?;
     if called && let Some(name) = SENT.iter().find(|name| **name == method) {
         return Some(name);
@@ -84,6 +91,8 @@ struct Facts<'a> {
     method: Option<&'a [u8]>,
     /// There are parameters or an id, as in every call.
     called: bool,
+    /// There is a member that no call has: it is a record of something else.
+    foreign: bool,
     /// Of the parameters.
     job_id: bool,
     nonce: bool,
@@ -95,6 +104,9 @@ struct Facts<'a> {
 
 impl<'a> Facts<'a> {
     fn add(&mut self, path: &[&'a [u8]], value: Value<'a>) {
+        if let [name] = path {
+            self.foreign |= !MEMBERS.contains(name);
+        }
         match (path, value) {
             ([b"params" | b"id"], _) => self.called = true,
             ([b"method"], Value::Text(text)) => self.method = Some(text),

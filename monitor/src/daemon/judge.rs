@@ -57,8 +57,8 @@ impl Clerk for Files<'_> {
         ) || self.reputation.allowed(process, image)
     }
 
-    fn suspects(&mut self, process: Process, cores: f64, now_ns: u64) {
-        self.stratum.suspect(process, cores, now_ns);
+    fn suspects(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64) {
+        self.stratum.suspect(process, cores, hashes, now_ns);
     }
 }
 

@@ -1,10 +1,12 @@
 //! Whose traffic is looked at, and who spoke Stratum.
 //!
-//! Only a suspect's, and only its own TCP connections: who hashes, or has a
-//! verdict, and has not been heard yet. Suspects are asked for their
-//! connections, those that burn most first and then in turn; when there are more
-//! sockets than [`WATCHED_SOCKETS`], those that were watched longest make room.
-//! What was heard is remembered while the process lives.
+//! Only a suspect's, and only its own TCP connections: who hashes, or nearly, or
+//! has a verdict, and has not been heard yet. Whoever serves others is not listened
+//! to: a proxy or a broker says what its clients say. Suspects are asked for their
+//! connections, those that hash before those that nearly do, those that burn most
+//! first and then in turn; when there are more sockets than [`WATCHED_SOCKETS`],
+//! those that were watched longest make room. What was heard is remembered while
+//! the process lives and executes the same image.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,7 +22,10 @@ use super::Daemon;
 use crate::{
     cgroup::Layout,
     event::{Payload, Process},
-    host::{Seen, connections::Connection},
+    host::{
+        Seen,
+        connections::{Connection, Connections},
+    },
     metrics::Traffic,
     probe::Probes,
     score::{Evidence, STRATUM_TEXT},
@@ -36,8 +41,8 @@ const LOOK_EVERY_NS: u64 = 5_000_000_000;
 /// How long somebody is a suspect after he last looked like one: whose hashing
 /// comes and goes is not let go and found again every second.
 const HOLD_NS: u64 = 10_000_000_000;
-/// How long a socket is watched before it may have to make room: pools send a
-/// job a minute, or oftener.
+/// How long a socket is watched before it may have to make room: miners send a
+/// share or a sign of life a minute, or oftener.
 const TURN_NS: u64 = 90_000_000_000;
 /// Time until it is tried again after the kernel refused.
 const RETRY_NS: u64 = 600_000_000_000;
@@ -60,6 +65,8 @@ struct Suspect {
     /// When it was last asked for its connections; 0 if it was not.
     looked_ns: u64,
     cores: f64,
+    /// It hashes, or has a verdict; the others nearly do.
+    hashes: bool,
 }
 
 /// A socket that is watched.
@@ -104,14 +111,21 @@ impl Stratum {
         self.heard.contains_key(&process)
     }
 
-    /// Somebody is suspected, at this moment.
-    pub(crate) fn suspect(&mut self, process: Process, cores: f64, now_ns: u64) {
+    /// Somebody is suspected, at this moment; or nearly so, if it does not hash.
+    pub(crate) fn suspect(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64) {
         if !self.enabled || self.was_heard(process) {
             return;
         }
         let suspect = self.suspects.entry(process).or_default();
         suspect.suspected_ns = now_ns;
         suspect.cores = cores;
+        suspect.hashes = hashes;
+    }
+
+    /// A process executes another image, which has said nothing yet.
+    pub(crate) fn executes(&mut self, process: Process) {
+        self.heard.remove(&process);
+        self.suspects.remove(&process);
     }
 
     /// Takes what a packet holds that was sent on a watched socket.
@@ -149,7 +163,7 @@ impl Stratum {
         &mut self,
         now_ns: u64,
         there: impl Fn(Process) -> bool,
-        mut look: impl FnMut(Process) -> Option<Vec<Connection>>,
+        mut look: impl FnMut(Process) -> Option<Connections>,
     ) {
         self.heard.retain(|process, _| there(*process));
         let heard = &self.heard;
@@ -166,11 +180,11 @@ impl Stratum {
             !socket.holders.is_empty()
         });
         for process in self.due(now_ns) {
-            let connections = look(process);
+            let Connections { kept, serves } = look(process).unwrap_or_default();
             if let Some(suspect) = self.suspects.get_mut(&process) {
                 suspect.looked_ns = now_ns;
             }
-            self.hold(now_ns, process, &connections.unwrap_or_default());
+            self.hold(now_ns, process, if serves { &[] } else { &kept });
         }
         self.metrics.set_sockets(self.sockets.len());
     }
@@ -186,7 +200,9 @@ impl Stratum {
             .map(|(process, suspect)| (*process, *suspect))
             .collect();
         due.sort_by(|(_, a), (_, b)| {
-            (a.looked_ns.cmp(&b.looked_ns)).then(b.cores.total_cmp(&a.cores))
+            (b.hashes.cmp(&a.hashes))
+                .then(a.looked_ns.cmp(&b.looked_ns))
+                .then(b.cores.total_cmp(&a.cores))
         });
         due.into_iter()
             .take(LOOKS_A_TICK)
@@ -209,7 +225,7 @@ impl Stratum {
                 }
                 continue;
             }
-            if self.sockets.len() >= WATCHED_SOCKETS as usize && !self.make_room(now_ns) {
+            if self.sockets.len() >= WATCHED_SOCKETS as usize && !self.make_room(now_ns, process) {
                 self.metrics.unwatched.inc();
                 continue;
             }
@@ -222,13 +238,20 @@ impl Stratum {
         }
     }
 
-    /// Lets the socket go that was watched longest, if it had its turn.
-    fn make_room(&mut self, now_ns: u64) -> bool {
+    /// Lets a socket go for one of this process: the one that was watched longest,
+    /// if it had its turn. Those of who hashes do not wait for those of who does not.
+    fn make_room(&mut self, now_ns: u64, process: Process) -> bool {
+        let suspects = &self.suspects;
+        let hashes = |holder: &Process| suspects.get(holder).is_some_and(|it| it.hashes);
+        let comes_first = hashes(&process);
+        let yields = |socket: &Socket| comes_first && !socket.holders.iter().any(hashes);
         let longest = self
             .sockets
             .iter()
-            .min_by_key(|(_, socket)| socket.since_ns)
-            .filter(|(_, socket)| now_ns.saturating_sub(socket.since_ns) >= TURN_NS)
+            .min_by_key(|(_, socket)| (!yields(socket), socket.since_ns))
+            .filter(|(_, socket)| {
+                yields(socket) || now_ns.saturating_sub(socket.since_ns) >= TURN_NS
+            })
             .map(|(cookie, _)| *cookie);
         longest.is_some_and(|cookie| self.sockets.remove(&cookie).is_some())
     }
@@ -262,8 +285,7 @@ impl Stratum {
             let seen = (!refused)
                 .then(|| Seen::open(process))
                 .and_then(Result::ok)?;
-            let found = seen.connections();
-            found.ok().map(|found| found.kept)
+            seen.connections().ok()
         });
         let cookies = self.cookies();
         let root = if cookies.is_empty() {

@@ -5,23 +5,39 @@
 //! (`pidfd_getfd`), asked, and closed at once; if the process closes its own in
 //! these microseconds, the connection ends as much later. What is no socket is
 //! not touched.
+//!
+//! Whoever also serves others passes on what they say: its words are not its own.
 
-use std::net::SocketAddr;
+use std::{fs, net::SocketAddr, ops::RangeInclusive};
 
 use procfs::process::FDTarget;
 use rustix::{
     fd::AsFd,
     io::Errno,
-    net::{SocketType, getpeername, sockopt},
+    net::{SocketType, getpeername, getsockname, sockopt},
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
 };
 
-use super::{LookError, Seen, deep::Bounded};
+use super::{LookError, Seen};
 
 /// Descriptors looked at, a microsecond or two each.
 const MAX_DESCRIPTORS: usize = 1024;
 /// Connections that are kept: a miner has one, or one a thread.
 pub const MAX_CONNECTIONS: usize = 16;
+
+/// Where the kernel says which ports it gives to who connects.
+const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+
+/// The TCP connections of a process.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Connections {
+    /// Of which it has [`MAX_CONNECTIONS`] at the most.
+    pub kept: Vec<Connection>,
+    /// It serves others, or may: it listens on a socket of any kind, holds a
+    /// connection that was begun by the other end, or has more descriptors or
+    /// connections than are looked at.
+    pub serves: bool,
+}
 
 /// A TCP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,15 +53,17 @@ impl Seen {
     ///
     /// # Errors
     /// It is gone or may not be looked at.
-    pub fn connections(&self) -> Result<Bounded<Connection>, LookError> {
+    pub fn connections(&self) -> Result<Connections, LookError> {
         let pid = Pid::from_raw(self.folder.pid()).ok_or(LookError::Gone)?;
         let held = pidfd_open(pid, PidfdFlags::empty()).map_err(std::io::Error::from)?;
         // The pidfd is by id. If this process is still there, it is that one.
         self.start_ticks()?;
-        let mut found = Bounded::default();
+        let mut found = Connections::default();
+        let ephemeral = fs::read_to_string(EPHEMERAL).ok();
+        let ephemeral = ephemeral.as_deref().and_then(range);
         for (looked, descriptor) in self.folder.fd()?.enumerate() {
             if looked == MAX_DESCRIPTORS || found.kept.len() == MAX_CONNECTIONS {
-                found.cut = true;
+                found.serves = true;
                 break;
             }
             let Ok(descriptor) = descriptor else {
@@ -55,7 +73,10 @@ impl Seen {
                 continue;
             }
             match pidfd_getfd(&held, descriptor.fd, PidfdGetfdFlags::empty()) {
-                Ok(socket) => found.kept.extend(connection(socket)),
+                Ok(socket) => {
+                    found.kept.extend(connection(&socket));
+                    found.serves |= serves(&socket, ephemeral.as_ref());
+                }
                 // Closed meanwhile.
                 Err(Errno::BADF) => {}
                 Err(error) => return Err(std::io::Error::from(error).into()),
@@ -82,6 +103,28 @@ fn connection(socket: impl AsFd) -> Option<Connection> {
         cookie: sockopt::socket_cookie(&socket).ok()?,
         peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
     })
+}
+
+/// Whether a socket shows that its process serves others: it listens, or is of a
+/// connection whose own port is none that is given to who connects.
+fn serves(socket: impl AsFd, ephemeral: Option<&RangeInclusive<u16>>) -> bool {
+    if sockopt::socket_acceptconn(&socket).unwrap_or(true) {
+        return true;
+    }
+    let connected = getpeername(&socket).is_ok_and(|peer| peer.is_some());
+    let own = getsockname(&socket).ok();
+    let port = own.and_then(|own| SocketAddr::try_from(own).ok().map(|own| own.port()));
+    match (port, ephemeral) {
+        (Some(port), Some(ephemeral)) => connected && !ephemeral.contains(&port),
+        // It is no Internet socket, or the range is not known.
+        _ => false,
+    }
+}
+
+/// The kernel's own words for a range of ports.
+fn range(text: &str) -> Option<RangeInclusive<u16>> {
+    let mut ends = text.split_whitespace().map(str::parse);
+    Some(ends.next()?.ok()?..=ends.next()?.ok()?)
 }
 
 #[cfg(test)]
@@ -113,5 +156,24 @@ mod tests {
         }
         let listening = sockopt::socket_cookie(&listener).unwrap();
         assert!(found.kept.iter().all(|found| found.cookie != listening));
+        assert!(found.serves, "it listens");
+    }
+
+    #[test]
+    fn who_listens_or_was_called_serves() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        let own = client.local_addr().unwrap().port();
+        let ephemeral = own..=own;
+        assert!(serves(&listener, Some(&ephemeral)));
+        assert!(serves(&server, Some(&ephemeral)));
+        assert!(!serves(&client, Some(&ephemeral)));
+        // Of a socket that is not connected the port says nothing.
+        let bound = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        assert!(!serves(&bound, Some(&ephemeral)));
+        assert_eq!(range("32768\t60999\n"), Some(32768..=60999));
+        assert_eq!(range(""), None);
     }
 }

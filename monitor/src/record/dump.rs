@@ -40,9 +40,7 @@ impl Samples {
         self.write_waiting(kin)?;
         for subject in subjects {
             let process = subject.profile.process;
-            if kin.has(process) && stratum.was_heard(process) && self.heard.insert(process) {
-                samples::heard(&mut self.out, process)?;
-            }
+            self.heard(kin, stratum, process)?;
             self.reading(kin, subject)?;
         }
         Ok(())
@@ -67,15 +65,29 @@ impl Samples {
         Ok(())
     }
 
+    /// Writes once of somebody who is recorded that he was heard.
+    fn heard(&mut self, kin: &Kin, stratum: &Stratum, process: Process) -> io::Result<()> {
+        if kin.has(process) && stratum.was_heard(process) && self.heard.insert(process) {
+            samples::heard(&mut self.out, process)?;
+        }
+        Ok(())
+    }
+
     /// Writes what waited of a process that is gone. Of others it is not known
     /// yet whose they are.
-    pub(super) fn exit(&mut self, kin: &Kin, subject: &Subject) -> io::Result<()> {
+    pub(super) fn exit(
+        &mut self,
+        kin: &Kin,
+        stratum: &Stratum,
+        subject: &Subject,
+    ) -> io::Result<()> {
         let process = subject.profile.process;
         let waiting = std::mem::take(&mut self.waiting);
         let (its, others) = waiting.into_iter().partition(|(of, ..)| *of == process);
         self.waiting = its;
         self.write_waiting(kin)?;
         self.waiting = others;
+        self.heard(kin, stratum, process)?;
         self.reading(kin, subject)
     }
 

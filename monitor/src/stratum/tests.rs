@@ -128,6 +128,8 @@ fn other_speech_is_none() {
         r#"{"id":1,"method":"job","params":{"job_id":"7","blob":"hello"}}"#,
         r#"{"id":1,"method":"keepalive","params":{"id":"7"}}"#,
         r#"{"from":"a","text":"{\"id\":1,\"method\":\"mining.notify\",\"params\":[]}"}"#,
+        r#"{"method":"mining.submit","id":"7","path":"/","status":400}"#,
+        r#"{"time":"12:00","method":"mining.subscribe","params":[],"id":1}"#,
         r#"{"text":"x","quoted":{"method":"mining.submit","params":[],"id":1}}"#,
         r#" {"method":"mining.submit","params":[],"id":1}"#,
         r#"GET /{"method":"mining.submit","params":[],"id":1}"#,

@@ -107,7 +107,8 @@ pub(super) fn run(programs: &[Program], from: &Path, out: &Path, update: bool) -
         (subject.program.name.clone(), variant)
     };
     subjects.sort_by_key(order);
-    let (mut text, mut packed, mut windows, mut missing) = (String::new(), 0, 0, Vec::new());
+    let (mut text, mut missing) = (String::new(), Vec::new());
+    let (mut packed, mut kept, mut windows) = (0, 0, 0);
     let mut known = Vec::new();
     for subject in &subjects {
         let name = format!("{}.jsonl", subject.stem());
@@ -117,6 +118,8 @@ pub(super) fn run(programs: &[Program], from: &Path, out: &Path, update: bool) -
             let variant = subject.variant.map_or_else(String::new, |v| v.to_string());
             match before.remove(&(subject.program.name.clone(), variant)) {
                 Some(lines) => {
+                    same(subject.program, &lines[0])?;
+                    kept += 1;
                     windows += lines.len() - 1;
                     text.extend(lines.iter().flat_map(|line| [line.as_str(), "\n"]));
                 }
@@ -159,9 +162,21 @@ pub(super) fn run(programs: &[Program], from: &Path, out: &Path, update: bool) -
     );
     fs::write(out, &text).with_context(|| format!("cannot write {}", out.display()))?;
     eprintln!(
-        "corpus: {windows} windows of {packed} recordings in {} ({} KiB)",
+        "corpus: {windows} windows of {packed} recordings and {kept} that were there in {} ({} KiB)",
         out.display(),
         text.len().div_ceil(1024)
+    );
+    Ok(())
+}
+
+/// Refuses a packed recording of a program that is now said to be something else.
+fn same(program: &Program, head: &str) -> Result<()> {
+    let head: Value = serde_json::from_str(head)?;
+    let label = serde_json::to_value(program.label)?;
+    ensure!(
+        head["label"] == label && head["family"].as_str() == program.family.as_deref(),
+        "{} has another label or family than its packed recording: record it anew",
+        program.name
     );
     Ok(())
 }

@@ -7,7 +7,7 @@
 //! answered; they are not hashed, since the pool knows no algorithm.
 
 use std::fmt::Write as _;
-use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read as _, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -89,7 +89,8 @@ impl Client {
         let mut reader = BufReader::new(reader);
         let mut line = Vec::new();
         loop {
-            match reader.read_until(b'\n', &mut line) {
+            let room = (MAX_LINE - line.len()) as u64;
+            match (&mut reader).take(room).read_until(b'\n', &mut line) {
                 Ok(0) => return Ok(()),
                 Ok(_) if line.ends_with(b"\n") => {
                     let Ok(message) = serde_json::from_slice(&line) else {
@@ -103,7 +104,7 @@ impl Client {
                     if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(error) => return Err(error),
             }
-            if line.len() > MAX_LINE {
+            if line.len() >= MAX_LINE {
                 return Ok(());
             }
             self.tick()?;
@@ -207,9 +208,10 @@ impl Client {
     /// Work in the other dialect: a blob of 76 bytes whose nonce is at byte 39.
     fn blob(&self) -> Value {
         let blob = format!(
-            "1010{:08x}{}00000000{}",
+            "1010{:08x}{:08x}{}00000000{}",
             self.job,
-            "5a".repeat(33),
+            self.number,
+            "5a".repeat(29),
             "a5".repeat(33)
         );
         let target = (u32::MAX >> self.bits.min(31)).swap_bytes();

@@ -52,12 +52,13 @@ impl Program {
         self.runs.values().flatten().map(|(_, summary)| summary)
     }
 
-    /// The same program, had nobody listened to what it says.
+    /// The same program, had nobody listened to what it says; or had it said what
+    /// a miner says.
     #[must_use]
-    pub fn unheard(&self) -> Self {
+    pub fn heard(&self, stratum: bool) -> Self {
         let mut program = self.clone();
         for (_, summary) in program.runs.values_mut().flatten() {
-            summary.stratum = false;
+            summary.stratum = stratum;
         }
         program
     }

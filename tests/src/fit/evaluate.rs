@@ -43,6 +43,8 @@ pub struct Judged {
     pub unheard: Verdict,
     /// The middle one of its scores, Stratum not counted.
     pub unheard_score: f64,
+    /// The gravest verdict by the same model, had it spoken Stratum all the time.
+    pub speaking: Verdict,
     /// Runs with the verdict `miner`, and all runs.
     pub runs: (usize, usize),
     /// Seconds from the beginning of a run to the verdict `miner`, at best.
@@ -82,7 +84,7 @@ impl Judged {
         let model = others(&|p| p.name != program.name)?;
         let strange = if program.label == Label::Miner {
             let model = others(&|p| p.family != program.family)?;
-            Some(gravest(&program.unheard(), &model).0)
+            Some(gravest(&program.heard(false), &model).0)
         } else {
             None
         };
@@ -92,7 +94,7 @@ impl Judged {
         };
         let (hashing, scores) = assess(program);
         let (verdict, miners, first) = gravest(program, &model);
-        let unheard = program.unheard();
+        let unheard = program.heard(false);
         let heard = program.windows().filter(|summary| summary.stratum).count();
         let named = program
             .windows()
@@ -109,6 +111,7 @@ impl Judged {
             heard: 2 * heard > program.windows().count(),
             unheard: gravest(&unheard, &model).0,
             unheard_score: middle(assess(&unheard).1),
+            speaking: gravest(&program.heard(true), &model).0,
             runs: (miners, program.runs.len()),
             first,
             shipped: gravest(program, shipped).0,

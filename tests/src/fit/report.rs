@@ -42,10 +42,23 @@ pub(super) fn summary(evaluation: &Evaluation) -> String {
         count(|p| p.pool),
         count(|p| p.heard),
     );
+    let honest: Vec<_> = (evaluation.programs.iter())
+        .filter(|p| p.label != Label::Miner)
+        .collect();
+    let _ = writeln!(
+        text,
+        "No honest program speaks Stratum. If each did, on a connection that it began itself and \
+         without serving anybody, {} of {} would be judged `miner`.",
+        honest
+            .iter()
+            .filter(|p| p.speaking == Verdict::Miner)
+            .count(),
+        honest.len()
+    );
     let found = count(|p| p.unheard == Verdict::Miner);
     let _ = writeln!(
         text,
-        "The same without counting Stratum: {found} of {} miners found ({:.1} %), area {:.4}.",
+        "Without counting Stratum: {found} of {} miners found ({:.1} %), area {:.4}.",
         miners.len(),
         percent(found),
         evaluation.unheard_auc
@@ -136,6 +149,11 @@ pub(super) fn document(
         .iter()
         .filter(|p| !p.is_right() || !p.is_right_unheard())
         .collect();
+    for name in reasons.keys() {
+        if wrong.iter().all(|program| program.name != *name) {
+            eprintln!("evaluate: failures.toml has a reason for {name}, which is judged rightly");
+        }
+    }
     if !wrong.is_empty() {
         text.push_str("\n### What it gets wrong, with a pool or without\n\n");
         for program in wrong {

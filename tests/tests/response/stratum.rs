@@ -19,10 +19,12 @@ use super::NOTICE;
 const PYTHON: &str = "/usr/bin/python3";
 /// Hashes headers as Bitcoin does if the second word says so, else computes. If
 /// there is an address, it is connected to it all the time, says what the third
-/// word says every second, and reads what it is told.
+/// word says every second, and reads what it is told. The last word has it serve
+/// others besides.
 const PROGRAM: &str = r#"
 import hashlib, json, socket, sys, time
-work, say, host, port = sys.argv[1:5]
+work, say, host, port, serves = sys.argv[1:6]
+listener = socket.create_server(("127.0.0.1", 0)) if serves else None
 peer = socket.create_connection((host, int(port))) if host else None
 if peer:
     peer.setblocking(False)
@@ -86,12 +88,22 @@ fn speak(mut client: TcpStream, line: &str) {
 
 /// Starts the program.
 fn client(work: &str, says: &Value, server: Option<SocketAddr>) -> Workload {
+    start(work, says, server, "")
+}
+
+/// The same, as a proxy would be: it listens, too.
+fn proxy(work: &str, says: &Value, server: SocketAddr) -> Workload {
+    start(work, says, Some(server), "serves")
+}
+
+fn start(work: &str, says: &Value, server: Option<SocketAddr>, besides: &str) -> Workload {
     let (host, port) = server.map_or_else(Default::default, |address| {
         (address.ip().to_string(), address.port().to_string())
     });
     let says = says.to_string();
     let mut command = Command::new(PYTHON);
-    let workload = Workload::spawn(command.args(["-c", PROGRAM, work, &says, &host, &port]));
+    let workload =
+        Workload::spawn(command.args(["-c", PROGRAM, work, &says, &host, &port, besides]));
     let _ = workload.first_hash();
     workload
 }
@@ -168,7 +180,9 @@ fn who_hashes_without_or_speaks_without_hashing_does_not() {
     // Who is told what a miner is told, but says nothing a miner says.
     let told = client("hash", &question(), Some(pool));
     let caller = client("hash", &question(), Some(node));
-    for process in [&told, &caller, &checker] {
+    // Who serves others may say what they say.
+    let serving = proxy("hash", &share(), pool);
+    for process in [&told, &caller, &checker, &serving] {
         verdict(&daemon, process, "hashing");
     }
     wait_seeing(&before, 1);
@@ -179,12 +193,12 @@ fn who_hashes_without_or_speaks_without_hashing_does_not() {
             .then_some(())
             .ok_or_else(|| format!("{packets} packets, {sockets} sockets"))
     });
-    for process in [&talker, &alone, &checker, &told, &caller] {
+    for process in [&talker, &alone, &checker, &told, &serving, &caller] {
         assert!(!mines(&daemon, process), "{:?}", daemon.events());
     }
     let heard = daemon.metrics().sum("unjack_stratum_heard_total", &[]);
     assert!(heard < 0.5, "{heard} were heard");
-    drop((checker, told, caller));
+    drop((checker, told, serving, caller));
     wait_seeing(&before, 0);
     let sockets = daemon.metrics().sum("unjack_stratum_sockets", &[]);
     assert!(sockets < 0.5, "{sockets} sockets");

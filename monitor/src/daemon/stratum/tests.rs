@@ -4,6 +4,10 @@ use super::*;
 use crate::metrics::Metrics;
 
 const SECOND: u64 = 1_000_000_000;
+/// Who serves others.
+const SERVER: u32 = 50;
+/// From this id on they only nearly hash.
+const NEARLY: u32 = 100;
 const SHARE: &[u8] = br#"{"id":4,"method":"mining.submit","params":["user.1","6f"]}"#;
 const JOB: &[u8] = br#"{"id":null,"method":"mining.notify","params":["6f"]}"#;
 
@@ -42,7 +46,7 @@ impl World {
         let now_ns = self.second * SECOND;
         for (n, tgid) in suspects.iter().enumerate() {
             self.stratum
-                .suspect(process(*tgid), 1.0 / (n + 1) as f64, now_ns);
+                .suspect(process(*tgid), 1.0 / (n + 1) as f64, *tgid < NEARLY, now_ns);
         }
         let mut looked = Vec::new();
         self.stratum.turn(
@@ -50,7 +54,10 @@ impl World {
             |_| true,
             |process| {
                 looked.push(process.tgid);
-                Some(connections(process.tgid))
+                Some(Connections {
+                    kept: connections(process.tgid),
+                    serves: process.tgid == SERVER,
+                })
             },
         );
         looked
@@ -150,6 +157,39 @@ fn beyond_the_bound_the_longest_watched_make_room() {
             _ => vec![connection(all)],
         });
     }
+    assert_eq!(world.watched().len() as u64, all);
+    assert!(world.watched().contains(&all));
+}
+
+#[test]
+fn who_serves_others_is_not_listened_to() {
+    let mut world = World::new();
+    world.tick(&[SERVER], |_| vec![connection(7)]);
+    assert_eq!(world.watched(), [0_u64; 0]);
+}
+
+#[test]
+fn who_executes_another_image_has_said_nothing() {
+    let mut world = World::new();
+    world.tick(&[1], |_| vec![connection(7)]);
+    world.stratum.hear(&Payload::new(7, SHARE));
+    world.stratum.executes(process(1));
+    assert!(!world.stratum.was_heard(process(1)));
+}
+
+#[test]
+fn those_that_nearly_hash_come_last_and_make_room_at_once() {
+    let mut world = World::new();
+    let near = [NEARLY, NEARLY + 1, NEARLY + 2, NEARLY + 3];
+    let all = u64::from(WATCHED_SOCKETS);
+    let connections = |tgid: u32| match tgid {
+        1 => vec![connection(all)],
+        NEARLY => (0..all).map(connection).collect(),
+        _ => Vec::new(),
+    };
+    world.tick(&near, connections);
+    let suspects = [near.as_slice(), &[1]].concat();
+    assert_eq!(world.tick(&suspects, connections), [1]);
     assert_eq!(world.watched().len() as u64, all);
     assert!(world.watched().contains(&all));
 }
