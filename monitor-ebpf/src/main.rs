@@ -6,7 +6,7 @@
 //! | [`process`] | BTF tracepoints `sched_process_{exec,fork,exit}`: births, images, deaths |
 //! | [`net`] | BTF tracepoint `inet_sock_set_state`, LSM `socket_connect`: connections to listed pools |
 //! | [`sample`] | perf event on every processor: what is being executed |
-//! | [`stratum`] | cgroup, packets in and out: what suspects say on their sockets |
+//! | [`stratum`] | cgroup, packets that go out: what suspects say on their sockets |
 //! | [`task`] | the table the three share; no hook of its own |
 //!
 //! What refuses banned images is a program of its own, `ban.rs`: it outlives the

@@ -158,9 +158,10 @@ is no comm= rule: a process chooses its own name.";
 
 const REPLAY_UNKNOWN: &str = "\
 What a recording does not know:
-  Of `unjack record`: which processes connected to a pool or spoke Stratum, and
-  the SHA-256 of images, so that sha256= rules and lists match nothing. One of
-  `unjack run --record` knows these as far as that unjack did.
+  Of `unjack record`: which processes connected to a pool, and the SHA-256 of
+  images, so that sha256= rules and lists match nothing. One of `unjack run
+  --record` knows these as far as that unjack did. Of either that had
+  --no-stratum: which processes spoke Stratum.
   Of any: who descends from whom, so that only the process itself is acted on, as
   with --scope process; what was lost or not sampled; what would have come back.
   Kills are taken to succeed at once, throttles to hold.";
@@ -230,8 +231,8 @@ pub struct RunArgs {
     /// Also record what is judged in this file, for `unjack replay`
     ///
     /// One that is there is overwritten. It is as `unjack record` makes it, and
-    /// knows what the judge knew: connections to --pools, who spoke Stratum, and
-    /// the SHA-256 that were computed.
+    /// besides knows what the judge knew: connections to --pools, and the SHA-256
+    /// that were computed.
     #[arg(long, env = "UNJACK_RECORD", value_name = "FILE")]
     pub record: Option<PathBuf>,
 

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `hash` | the loop |
 //! | `child` | the process it runs in, and its clock |
+//! | `daemons` | the `unjack run` there are |
 //! | `watch` | the probes on it, up to the verdict |
 //! | `report` | the steps, for a person and for a script |
 //!
@@ -17,6 +18,7 @@
 //! started here, which cannot be another before it is waited for.
 
 mod child;
+mod daemons;
 mod hash;
 mod report;
 mod watch;
@@ -29,6 +31,7 @@ use std::{
 
 use self::{
     child::{Child, End},
+    daemons::Daemon,
     report::Teller,
     watch::Watched,
 };
@@ -97,11 +100,11 @@ fn steps(report: &mut Teller<'_>) -> Option<()> {
     let gone = child.ended();
     watched.tell(gone.is_some(), report);
     if let Some(end) = gone {
-        by_another(end, child.pid(), begun, report);
+        by_another(end, child.pid(), &daemons::all(), begun, report);
     } else if watched.condemned() {
         end(&mut child, &watched, report);
     }
-    drop(child);
+    leave(child, report);
     detach(probes, &programs.into_values().collect::<Vec<_>>(), report);
     Some(())
 }
@@ -153,7 +156,9 @@ fn end(child: &mut Child, watched: &Watched, report: &mut Teller<'_>) {
             report.pass(STEP, begun, found);
         }
         // Somebody else's signal arrived before ours was sent.
-        (Outcome::Refused(_), Some(end)) => by_another(end, pid, begun, report),
+        (Outcome::Refused(_), Some(end)) => {
+            by_another(end, pid, &daemons::all(), begun, report);
+        }
         (outcome, _) => {
             let found = match outcome {
                 Outcome::Refused(refusal) => format!("refused: {}", refusal.name()),
@@ -167,26 +172,50 @@ fn end(child: &mut Child, watched: &Watched, report: &mut Teller<'_>) {
     }
 }
 
-/// The child was ended by somebody else: by an unjack that runs here, which
-/// proves the same in another way, or by nobody knows whom.
-fn by_another(end: End, pid: u32, begun: Instant, report: &mut Teller<'_>) {
+/// The child was ended by somebody else: by an unjack that runs here and kills,
+/// which proves the same in another way, or by nobody knows whom.
+fn by_another(end: End, pid: u32, daemons: &[Daemon], begun: Instant, report: &mut Teller<'_>) {
     const STEP: &str = "kill";
-    let daemons: Vec<String> = child::daemons().iter().map(u32::to_string).collect();
+    let all = pids(daemons.iter());
+    let killers = pids(daemons.iter().filter(|daemon| daemon.kills));
     match end {
-        End::Signal(signal @ (libc::SIGTERM | libc::SIGKILL)) if !daemons.is_empty() => {
+        End::Signal(signal @ (libc::SIGTERM | libc::SIGKILL)) if !killers.is_empty() => {
             let found = format!(
-                "pid {pid} is gone: signal {signal}, which this test did not send. `unjack run` is \
-                 there (pid {}), and if it has --action kill, that was it: see its events",
-                daemons.join(", pid ")
+                "pid {pid} is gone: signal {signal}, which this test did not send. `unjack run` \
+                 with --action kill is there ({killers}): see its events"
             );
             report.by_another(STEP, begun, found);
         }
         _ => {
+            let whose = match (daemons, killers.as_str()) {
+                ([], _) => "no `unjack run` is there".to_owned(),
+                (_, "") => format!("no `unjack run` that is there ({all}) has --action kill"),
+                _ => format!("not as `unjack run` ({killers}) ends anybody"),
+            };
             let remedy = "see the kernel's log: memory may have run out, or somebody ended it; \
                           then try again";
-            let found = format!("pid {pid} {end}, not by this test, and no `unjack run` is there");
+            let found = format!("pid {pid} {end}, not by this test; {whose}");
             report.fail(STEP, begun, found, remedy);
         }
+    }
+}
+
+fn pids<'d>(daemons: impl Iterator<Item = &'d Daemon>) -> String {
+    let pids: Vec<_> = daemons.map(|it| format!("pid {}", it.pid)).collect();
+    pids.join(", ")
+}
+
+/// Lets go of the child: nothing is told of one that goes.
+fn leave(child: Child, report: &mut Teller<'_>) {
+    let begun = Instant::now();
+    let pid = child.pid();
+    if !child.leave() {
+        let found = format!("pid {pid} is there still, SIGKILL or not: it goes once it runs again");
+        let remedy = format!(
+            "a freezer may hold it: see /proc/{pid}/cgroup; if an unjack did that, `unjack \
+             release {pid}` lets it go"
+        );
+        report.fail("end", begun, found, remedy);
     }
 }
 
@@ -211,5 +240,38 @@ fn detach(probes: Probes, programs: &[u32], report: &mut Teller<'_>) {
                 return report.skip(STEP, begun, found, "run as root, with CAP_SYS_ADMIN");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(end: End, daemons: &[Daemon]) -> Step {
+        let mut ignore = |_: &Step| {};
+        let mut teller = Teller::new(&mut ignore);
+        by_another(end, 77, daemons, Instant::now(), &mut teller);
+        teller.finish().steps.remove(0)
+    }
+
+    #[test]
+    fn only_an_unjack_that_kills_proves_the_same() {
+        let daemon = |pid, kills| Daemon { pid, kills };
+        let (observes, kills) = (daemon(5, false), daemon(6, true));
+        let check = |end, daemons: &[Daemon], status, text: &str| {
+            let step = told(end, daemons);
+            assert_eq!((step.name, step.status), ("kill", status), "{step}");
+            assert!(step.found.contains(text), "{step}");
+        };
+        for signal in [libc::SIGTERM, libc::SIGKILL] {
+            let end = End::Signal(signal);
+            check(end, &[], Status::Fail, "no `unjack run` is there");
+            check(end, &[observes], Status::Fail, "is there (pid 5) has");
+            check(end, &[observes, kills], Status::Other, "is there (pid 6):");
+        }
+        // Not a signal that unjack sends, and none at all.
+        let end = End::Signal(libc::SIGSEGV);
+        check(end, &[kills], Status::Fail, "not as `unjack run` (pid 6)");
+        check(End::Exit(Some(1)), &[kills], Status::Fail, "exit code 1");
     }
 }

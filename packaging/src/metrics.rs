@@ -8,7 +8,7 @@ use monitor::metrics::Metrics;
 const HEAD: &str = "\
 # Metrics
 
-<!-- Written by `cargo run -p packaging --bin manuals`; a test holds it to the code. -->
+<!-- Written by `cargo run -p packaging --bin manuals -- target/manuals`; a test holds it to the code. -->
 
 Every metric that `unjack run` serves, from the registry itself. They are served under `--web.telemetry-path`, in Prometheus'
 text format, or as OpenMetrics for who asks for it. No label is a pid. A label's values are listed where they are fixed words:

@@ -91,6 +91,22 @@ fn every_link_leads_somewhere() {
     assert!(found >= 20, "only {found} links");
 }
 
+/// A line of capitals alone stands for something that somebody meant to paste.
+#[test]
+fn no_placeholder_is_left() {
+    for (path, text) in pages() {
+        for (number, line) in (1..).zip(text.lines()) {
+            let line = line.trim();
+            let shouted = line.len() > 1
+                && line
+                    .chars()
+                    .all(|c| c.is_ascii_uppercase() || " _-".contains(c))
+                && line.starts_with(|c: char| c.is_ascii_uppercase());
+            assert!(!shouted, "{}:{number}: {line}", path.display());
+        }
+    }
+}
+
 /// Flags of any subcommand, and of unjack itself.
 fn flags() -> BTreeSet<String> {
     fn of(command: &clap::Command, all: &mut BTreeSet<String>) {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -34,17 +36,44 @@ fn statuses(report: &Value) -> BTreeMap<&str, &str> {
     pairs.collect()
 }
 
-/// Nobody executes what only the test executes any more.
-fn assert_no_child() {
+/// Who executes what only the test executes.
+fn children() -> Vec<String> {
     let processes = fs::read_dir("/proc").expect("/proc").flatten();
-    let left: Vec<_> = processes
+    processes
         .filter(|process| {
             let image = fs::read_link(process.path().join("exe"));
             image.is_ok_and(|image| image.to_string_lossy().contains("memfd:unjack-selftest"))
         })
-        .map(|process| process.file_name())
-        .collect();
+        .map(|process| process.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+fn assert_no_child() {
+    let left = children();
     assert!(left.is_empty(), "left: {left:?}");
+}
+
+fn starting() -> Child {
+    let mut command = command(&unjack());
+    command.args(["selftest", "--json"]).stdout(Stdio::piped());
+    command.spawn().expect("it runs")
+}
+
+/// The pid of the child that was started, once it has burned so many ticks of CPU
+/// time.
+fn child(ticks: u64) -> String {
+    let until = Instant::now() + LIMIT;
+    loop {
+        assert!(Instant::now() < until, "no child burns");
+        thread::sleep(Duration::from_millis(20));
+        let [pid] = &children()[..] else { continue };
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let after_name = stat.rsplit(')').next().unwrap_or_default();
+        let user = after_name.split_whitespace().nth(11);
+        if user.and_then(|text| text.parse().ok()) >= Some(ticks) {
+            return pid.clone();
+        }
+    }
 }
 
 #[test]
@@ -118,6 +147,87 @@ fn a_daemon_that_kills_proves_the_same() {
     let text = String::from_utf8_lossy(&again.stdout);
     assert_eq!(again.status.code(), Some(0), "{text}");
     assert!(text.contains("which this test did not send"), "{text}");
+    assert_no_child();
+}
+
+#[test]
+fn a_daemon_that_observes_ended_nobody() {
+    let _turn = take_turn();
+    let daemon = Daemon::start(&["--action", "observe"]);
+    let running = starting();
+    let child = child(1);
+    assert!(
+        output(Command::new("kill").args(["-KILL", &child]))
+            .status
+            .success()
+    );
+    let answer = running.wait_with_output().expect("it ends");
+    let report = report(&answer);
+    assert_eq!(answer.status.code(), Some(1), "{report:#}");
+    assert_eq!(statuses(&report)["kill"], "fail", "{report:#}");
+    let text = report.to_string();
+    assert!(
+        text.contains(&format!("is there (pid {}) has", daemon.pid())),
+        "{text}"
+    );
+}
+
+/// A freezer of version 1 holds its own even after SIGKILL.
+struct Freezer(PathBuf);
+
+impl Freezer {
+    /// `None` where there is none of version 1.
+    fn around(pid: &str) -> Option<Self> {
+        let root = Path::new("/sys/fs/cgroup/freezer");
+        if !root.join("tasks").exists() {
+            return None;
+        }
+        let folder = root.join(format!("unjack-test-{}", std::process::id()));
+        fs::create_dir(&folder).expect("a cgroup");
+        let freezer = Self(folder);
+        freezer.write("cgroup.procs", pid);
+        freezer.write("freezer.state", "FROZEN");
+        Some(freezer)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.join(name), text).expect("a file of the cgroup");
+    }
+}
+
+impl Drop for Freezer {
+    fn drop(&mut self) {
+        self.write("freezer.state", "THAWED");
+        let until = Instant::now() + Duration::from_secs(5);
+        while fs::remove_dir(&self.0).is_err() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn a_child_that_is_held_is_not_waited_for_without_end() {
+    let _turn = take_turn();
+    let begun = Instant::now();
+    // Enough for a verdict, most likely; if not, that is waited for.
+    let mut running = starting();
+    let Some(freezer) = Freezer::around(&child(430)) else {
+        eprintln!("left out: no freezer of version 1 here");
+        running.kill().expect("it is ours");
+        running.wait().expect("it is ours");
+        return;
+    };
+    let answer = running.wait_with_output().expect("it ends");
+    assert!(begun.elapsed() < LIMIT, "{:?}", begun.elapsed());
+    let report = report(&answer);
+    assert_eq!(answer.status.code(), Some(1), "{report:#}");
+    let statuses = statuses(&report);
+    assert_eq!(
+        (statuses["end"], statuses["detach"]),
+        ("fail", "pass"),
+        "{report:#}"
+    );
+    drop(freezer);
     assert_no_child();
 }
 

@@ -33,8 +33,8 @@ pub struct ExtrasArgs {
     /// hash: incident.json (the verdict, its profile, who it is, arguments, names
     /// in its environment, cgroups, ancestors, sockets), code.txt (hot code,
     /// disassembled), maps.txt and image, the program itself, even if its file
-    /// was deleted. With --action kill the process is stopped meanwhile, for a
-    /// quarter of a second at the most. The directory is made if it is not
+    /// was deleted. The process is stopped meanwhile, for a quarter
+    /// of a second at the most, but not with --action observe. The directory is made if it is not
     /// there, and must be closed to all others.
     #[arg(long, env = "UNJACK_EVIDENCE_DIR", value_name = "DIR")]
     pub evidence_dir: Option<PathBuf>,

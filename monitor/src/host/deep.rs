@@ -187,6 +187,13 @@ impl Seen {
         Ok(cut_at_bound(words(&bytes, variable_name), cut))
     }
 
+    /// The value of one variable in its environment, if it has that.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> Option<String> {
+        let (bytes, _) = self.read_up_to("environ", TEXT_BYTES).ok()?;
+        value_of(name, &bytes).map(|value| clean(value, CHARS))
+    }
+
     /// Its places in the hierarchies of cgroups, `id:controllers:path`.
     ///
     /// # Errors
@@ -295,6 +302,13 @@ fn variable_name(word: &[u8]) -> Option<&[u8]> {
     (!name.is_empty() && name.len() <= LONGEST && name.iter().all(is_name)).then_some(name)
 }
 
+/// What a variable is set to in an environment. Of two the first counts, as for
+/// getenv.
+fn value_of<'a>(name: &str, environment: &'a [u8]) -> Option<&'a [u8]> {
+    let mut words = environment.split(|byte| *byte == 0);
+    words.find_map(|word| word.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,6 +330,15 @@ mod tests {
             variable_name,
         );
         assert_eq!(list.kept, ["PATH", "TOKEN", "A"]);
+    }
+
+    #[test]
+    fn a_variable_is_found_by_its_whole_name() {
+        let environment = b"ACTION_X=1\0MY_ACTION=2\0ACTION=kill\0ACTION=no\0EMPTY=\0";
+        let value = |name| value_of(name, environment);
+        assert_eq!(value("ACTION"), Some(&b"kill"[..]));
+        assert_eq!(value("EMPTY"), Some(&b""[..]));
+        assert_eq!(value("ACT"), None);
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Traffic {
             )?)?,
             packets: new.mirror(
                 "unjack_stratum_packets_total",
-                "Packets with a payload on these connections.",
+                "Packets with a payload that they send on these connections.",
             )?,
             dropped: new.mirror(
                 "unjack_stratum_packets_dropped_total",

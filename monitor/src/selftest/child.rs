@@ -6,7 +6,6 @@
 //! by an unjack that runs here is a ban of nothing else.
 
 use std::{
-    ffi::OsStr,
     fmt,
     fs::File,
     io::{self, Read as _, Write as _},
@@ -21,16 +20,23 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{MemfdFlags, memfd_create},
+    process::{Pid, PidfdFlags, pidfd_open},
 };
 
 use crate::{
     daemon::monotonic_ns,
-    host::{self, Image, LookError, Seen},
+    host::{Image, LookError, Seen},
     journal::Quoted,
 };
 
 /// What the copy and the process are called: for who looks at `ps`.
 const NAME: &str = "unjack-selftest";
+/// How long it may take to go when it is let go of. A freezer of version 1 holds
+/// even who got SIGKILL.
+const LEAVE: Timespec = Timespec {
+    tv_sec: 5,
+    tv_nsec: 0,
+};
 
 /// The child could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -91,7 +97,7 @@ impl Child {
     /// Starts it; it waits for [`begin`](Self::begin).
     pub(super) fn start() -> Result<Self, StartError> {
         let copy = copy().map_err(StartError::Copy)?;
-        let mut running = Running(
+        let mut running = Running::of(
             Command::new(format!("/proc/self/fd/{}", copy.as_raw_fd()))
                 .arg0(NAME)
                 .args(["selftest", "hash"])
@@ -101,10 +107,10 @@ impl Child {
                 .spawn()
                 .map_err(StartError::Execute)?,
         );
-        let pipes = running.0.stdin.take().zip(running.0.stdout.take());
+        let pipes = (running.child.stdin.take()).zip(running.child.stdout.take());
         let (start, first) =
             pipes.ok_or_else(|| StartError::Execute(io::ErrorKind::Other.into()))?;
-        let seen = Seen::open_pid(running.0.id())?;
+        let seen = Seen::open_pid(running.child.id())?;
         Ok(Self {
             image: seen.image()?,
             cgroups: seen.cgroups()?.kept,
@@ -115,7 +121,7 @@ impl Child {
     }
 
     pub(super) fn pid(&self) -> u32 {
-        self.running.0.id()
+        self.running.child.id()
     }
 
     /// What it executes.
@@ -161,11 +167,16 @@ impl Child {
 
     /// How it ended, if it has.
     pub(super) fn ended(&mut self) -> Option<End> {
-        let status = self.running.0.try_wait().ok()??;
+        let status = self.running.child.try_wait().ok()??;
         Some(match status.signal() {
             Some(signal) => End::Signal(signal),
             None => End::Exit(status.code()),
         })
+    }
+
+    /// Ends it if it is there still. Whether it is gone.
+    pub(super) fn leave(mut self) -> bool {
+        self.running.end()
     }
 
     /// Why it may not get any CPU time, if somebody saw to that.
@@ -180,14 +191,51 @@ impl Child {
     }
 }
 
-/// A process that is ended and waited for when dropped.
-struct Running(process::Child);
+/// A process that is ended and waited for when dropped, but not for ever.
+struct Running {
+    child: process::Child,
+    /// Whether it was waited for in vain.
+    stays: bool,
+}
+
+impl Running {
+    fn of(child: process::Child) -> Self {
+        Self {
+            child,
+            stays: false,
+        }
+    }
+
+    fn is_gone(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Kills it and waits for its end, for [`LEAVE`] at the most. Whether it is
+    /// gone.
+    fn end(&mut self) -> bool {
+        // Who is gone was waited for, and his id may be another's.
+        if self.is_gone() {
+            return true;
+        }
+        if self.stays {
+            return false;
+        }
+        // Fails only if it was waited for already.
+        let _ended = self.child.kill();
+        if let Ok(held) = pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()) {
+            let mut ready = [PollFd::new(&held, PollFlags::IN)];
+            // What came of it is asked next.
+            let _waited = rustix::io::retry_on_intr(|| poll(&mut ready, Some(&LEAVE)));
+        }
+        self.stays = !self.is_gone();
+        !self.stays
+    }
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Both fail only if it was waited for already.
-        let _ended = self.0.kill();
-        let _waited = self.0.wait();
+        // Whoever stays, with SIGKILL pending, was told of as far as anybody could.
+        let _gone = self.end();
     }
 }
 
@@ -206,14 +254,33 @@ fn copy() -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// The `unjack run` there are on this host.
-pub(super) fn daemons() -> Vec<u32> {
-    let is_one = |pid: &u32| {
-        let seen = Seen::open_pid(*pid).ok()?;
-        let named = seen.exe().ok()?.file_name() == Some(OsStr::new("unjack"));
-        let runs = seen.arguments().ok()?.kept.get(1)? == "run";
-        (named && runs).then_some(())
-    };
-    let living = host::living().into_iter().map(|member| member.pid);
-    living.filter(|pid| is_one(pid).is_some()).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sleeping() -> Running {
+        Running::of(Command::new("sleep").arg("60").spawn().unwrap())
+    }
+
+    #[test]
+    fn who_runs_is_ended_and_waited_for() {
+        let mut running = sleeping();
+        assert!(!running.is_gone());
+        assert!(running.end());
+        assert_eq!(
+            running.child.try_wait().unwrap().unwrap().signal(),
+            Some(libc::SIGKILL)
+        );
+        // Once more is no harm.
+        assert!(running.end());
+    }
+
+    #[test]
+    fn who_stays_is_waited_for_once() {
+        let mut running = sleeping();
+        running.stays = true;
+        assert!(!running.end());
+        assert!(!running.is_gone());
+        running.stays = false;
+    }
 }
