@@ -130,7 +130,7 @@ fn watch(args: &TopArgs) -> Result<(), TopError> {
         if std::mem::take(&mut redraw) {
             screen.draw(|frame| list::draw(frame, &mut state, theme))?;
         }
-        match Screen::input(DRAIN.saturating_sub(drained.elapsed()))? {
+        match screen.input(DRAIN.saturating_sub(drained.elapsed()))? {
             Input::Key(key) => {
                 let before = state.chosen();
                 state.press(key);
