@@ -47,7 +47,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, theme: Theme) {
 }
 
 fn header(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
-    let view = &state.shot.view;
+    let view = &state.view;
     let width = usize::from(area.width);
     let lines: Vec<Line<'_>> = vec![
         title(state, width, theme),
@@ -74,7 +74,7 @@ fn fit<'a>(parts: impl IntoIterator<Item = Span<'a>>, width: usize) -> Line<'a> 
 }
 
 fn title<'a>(state: &State, width: usize, theme: Theme) -> Line<'a> {
-    let view = &state.shot.view;
+    let view = &state.view;
     let host = &view.host;
     let parts = [
         Span::styled(format!("unjack {}", view.version), theme.heading()),
@@ -357,7 +357,7 @@ pub(super) fn tone(row: &Row) -> Tone {
 }
 
 fn table(frame: &mut Frame<'_>, area: Rect, state: &mut State, theme: Theme) {
-    let rows = &state.shot.view.processes;
+    let rows = &state.view.processes;
     if rows.is_empty() {
         let text = "nobody burns any CPU time yet";
         return frame.render_widget(Paragraph::new(text).style(Theme::quiet()), area);
