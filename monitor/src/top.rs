@@ -7,10 +7,11 @@
 //! |---|---|
 //! | `observer` | the probes, and one moment of them |
 //! | `state` | what is on the screen, and what keys do; pure |
-//! | `list`, `detail`, `glyphs` | how that looks; pure |
+//! | `list`, `columns`, `detail`, `glyphs` | how that looks; pure |
 //! | `plain` | the same as one table |
 //! | `screen` | the terminal, and giving it back |
 
+mod columns;
 mod detail;
 mod glyphs;
 mod list;

@@ -8,8 +8,8 @@ use ratatui::{
 };
 
 use super::{
+    columns::{standing, tone},
     glyphs::{self, Theme},
-    list::{WIDE, standing, tone},
     observer::Detail,
     state::State,
 };
@@ -26,6 +26,9 @@ const INDENT: usize = 2;
 const MIX_TEXT: u16 = 24;
 /// Columns of the longest bar.
 const LONGEST_BAR: u16 = 40;
+
+/// A screen of so many columns is wide.
+const WIDE: u16 = 120;
 
 /// Draws the chosen process: on a wide screen in two columns.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &mut State, theme: Theme) {

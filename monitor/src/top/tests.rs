@@ -318,6 +318,22 @@ fn every_size_is_drawn() {
 }
 
 #[test]
+fn every_width_tells_the_program() {
+    let mut before = 0;
+    for width in 40..=200 {
+        let lines = listed(two(), width, 24);
+        assert!(lines[3].contains("PROGRAM"), "{width}: {}", lines[3]);
+        assert!(lines[4].contains("/tmp/nginx"), "{width}: {}", lines[4]);
+        assert!(lines[5].ends_with("/to/a/program"), "{width}: {}", lines[5]);
+        assert!(lines[4].contains("miner"), "{width}: {}", lines[4]);
+        // A wider screen never tells less.
+        let titles = lines[3].split_whitespace().count();
+        assert!(titles >= before, "{width}: {}", lines[3]);
+        before = titles;
+    }
+}
+
+#[test]
 fn a_hundred_cores_fit() {
     let lines = listed(vec![row(1, "/a", 12_800.0, 0.0)], 80, 24);
     assert!(lines[4].starts_with("      1 12800 "), "{}", lines[4]);
