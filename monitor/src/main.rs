@@ -1,6 +1,7 @@
 //! The `unjack` binary: parse, log, run.
 
 use std::{
+    fmt,
     io::{self, Write as _},
     process::ExitCode,
 };
@@ -37,9 +38,15 @@ fn main() -> ExitCode {
         Command::Release(args) => release(&args),
     };
     result.unwrap_or_else(|failure| {
-        eprintln!("unjack: {failure}");
+        tell(&failure);
         failure.code()
     })
+}
+
+/// Tells on standard error; nobody may be there to read it, and the exit code
+/// tells still.
+fn tell(what: &impl fmt::Display) {
+    let _told = writeln!(io::stderr(), "unjack: {what}");
 }
 
 fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
@@ -101,7 +108,7 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
         command,
     };
     let recorded = record::record(wish, Thresholds::DEFAULT)?;
-    eprintln!("unjack: {recorded} in {}", file.display());
+    tell(&format_args!("{recorded} in {}", file.display()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -122,7 +129,7 @@ fn replay(args: &ReplayArgs) -> Result<ExitCode, Failure> {
 fn release(args: &ReleaseArgs) -> Result<ExitCode, Failure> {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
     let released = release::release(args)?;
-    eprintln!("unjack: {released} let go");
+    tell(&format_args!("{released} let go"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,12 +5,13 @@
 //!
 //! | part | owns |
 //! |---|---|
-//! | `observer` | the probes, and one moment of them, a `Shot` |
+//! | `observer` | the probes, and one moment of them |
 //! | `state` | what is on the screen, and what keys do; pure |
-//! | `list`, `detail`, `glyphs` | how that looks; pure |
+//! | `list`, `columns`, `detail`, `glyphs` | how that looks; pure |
 //! | `plain` | the same as one table |
 //! | `screen` | the terminal, and giving it back |
 
+mod columns;
 mod detail;
 mod glyphs;
 mod list;
@@ -83,7 +84,7 @@ fn once(args: &TopArgs) -> Result<(), TopError> {
             observer.tick();
         }
     }
-    let mut view = observer.shot(None).view;
+    let mut view = observer.view();
     state::sort_rows(&mut view.processes, args.sort, args.reverse);
     let text = if args.json {
         serde_json::to_string(&view).map_err(io::Error::from)? + "\n"
@@ -124,19 +125,19 @@ fn watch(args: &TopArgs) -> Result<(), TopError> {
         let due = shown.is_none_or(|at| at.elapsed() >= args.delay);
         if due && !state.paused {
             shown = Some(Instant::now());
-            state.take(observer.shot(state.chosen()));
+            state.take(observer.view());
             redraw = true;
         }
         if std::mem::take(&mut redraw) {
+            // Also while paused: who was chosen since is shown with what is his.
+            if let Some(process) = state.lacking() {
+                state.take_more(observer.detail(process));
+            }
             screen.draw(|frame| list::draw(frame, &mut state, theme))?;
         }
-        match Screen::input(DRAIN.saturating_sub(drained.elapsed()))? {
+        match screen.input(DRAIN.saturating_sub(drained.elapsed()))? {
             Input::Key(key) => {
-                let before = state.chosen();
                 state.press(key);
-                if state.chosen() != before && !state.paused {
-                    state.take(observer.shot(state.chosen()));
-                }
                 redraw = true;
             }
             Input::Resize => redraw = true,

@@ -1,12 +1,15 @@
 //! The machine the suites run on: root, one test at a time, the kernel's own
 //! accounts, and what must not be printed on a terminal.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 static TURN: Mutex<()> = Mutex::new(());
 
@@ -147,6 +150,28 @@ pub fn output(command: &mut Command) -> Output {
     command
         .output()
         .unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
+}
+
+/// Ids of everything of this kind ("prog", "map", "link") that is loaded into the
+/// kernel.
+///
+/// # Panics
+///
+/// When bpftool does not tell.
+#[must_use]
+pub fn loaded(kind: &str) -> BTreeSet<u64> {
+    let answer = output(Command::new("bpftool").args([kind, "list", "-j"]));
+    assert!(
+        answer.status.success(),
+        "bpftool: {}",
+        answer.stderr.escape_ascii()
+    );
+    let list: Value = serde_json::from_slice(&answer.stdout).expect("bpftool prints JSON");
+    list.as_array()
+        .expect("a list")
+        .iter()
+        .map(|entry| entry["id"].as_u64().expect("every entry has an id"))
+        .collect()
 }
 
 /// Checks that text is fit for a terminal: valid UTF-8 without any control

@@ -9,10 +9,12 @@ use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, ioctl_tiocsctty, kill_process, setsid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -23,11 +25,13 @@ use crate::host::eventually;
 /// A program and its terminal. It is killed when dropped.
 pub struct Terminal {
     child: Child,
-    /// The side of the keyboard and the screen.
-    ours: File,
+    /// The side of the keyboard and the screen, until it is closed.
+    ours: Option<File>,
     /// The program's side, held so that its settings can be read to the end.
     theirs: OwnedFd,
     seen: Arc<Mutex<Seen>>,
+    reader: Option<JoinHandle<()>>,
+    closed: Arc<AtomicBool>,
 }
 
 struct Seen {
@@ -62,7 +66,9 @@ impl Terminal {
     /// When there is no terminal to be had, or the program cannot be started.
     #[must_use]
     pub fn start(command: &mut Command, columns: u16, rows: u16) -> Self {
-        let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
+        // Whoever inherited our side would keep it from hanging up.
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let ours = openpt(flags).expect("a pseudo-terminal");
         grantpt(&ours).expect("it is ours");
         unlockpt(&ours).expect("it is ours");
         let name = ptsname(&ours, Vec::new()).expect("it has a name");
@@ -86,10 +92,18 @@ impl Terminal {
             bytes: Vec::new(),
             screen: emulator(columns, rows),
         }));
-        let (mut reader, writer) = (ours.try_clone().expect("descriptors"), Arc::clone(&seen));
-        thread::spawn(move || {
+        let closed = Arc::new(AtomicBool::new(false));
+        let mut screen = ours.try_clone().expect("descriptors");
+        let (writer, is_closed) = (Arc::clone(&seen), Arc::clone(&closed));
+        let reader = thread::spawn(move || {
             let mut piece = [0; 4096];
-            while let Ok(read @ 1..) = reader.read(&mut piece) {
+            while !is_closed.load(Ordering::Relaxed) {
+                if !is_readable(&screen) {
+                    continue;
+                }
+                let Ok(read @ 1..) = screen.read(&mut piece) else {
+                    return;
+                };
                 let mut seen = writer.lock().unwrap_or_else(PoisonError::into_inner);
                 seen.bytes.extend_from_slice(&piece[..read]);
                 seen.screen.process(&piece[..read]);
@@ -97,9 +111,11 @@ impl Terminal {
         });
         Self {
             child,
-            ours,
+            ours: Some(ours),
             theirs,
             seen,
+            reader: Some(reader),
+            closed,
         }
     }
 
@@ -166,7 +182,21 @@ impl Terminal {
     ///
     /// When the terminal is gone.
     pub fn press(&mut self, keys: &str) {
-        self.ours.write_all(keys.as_bytes()).expect("a terminal");
+        let mut ours = self.ours.as_ref().expect("it was not closed");
+        ours.write_all(keys.as_bytes()).expect("a terminal");
+    }
+
+    /// Closes the window: the program's side hangs up.
+    ///
+    /// # Panics
+    ///
+    /// When what was written could not be read.
+    pub fn close(&mut self) {
+        self.closed.store(true, Ordering::Relaxed);
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("it only reads");
+        }
+        self.ours = None;
     }
 
     /// Gives it another size.
@@ -178,7 +208,8 @@ impl Terminal {
         let mut seen = self.seen();
         (seen.screen.screen_mut()).set_size(positive(rows), positive(columns));
         drop(seen);
-        tcsetwinsize(&self.ours, size(columns, rows)).expect("a terminal");
+        let ours = self.ours.as_ref().expect("it was not closed");
+        tcsetwinsize(ours, size(columns, rows)).expect("a terminal");
     }
 
     /// Sends the program a signal.
@@ -202,6 +233,16 @@ impl Terminal {
         thread::sleep(Duration::from_millis(200));
         status
     }
+}
+
+/// Waits a moment for something to read.
+fn is_readable(screen: &File) -> bool {
+    let moment = Timespec {
+        tv_sec: 0,
+        tv_nsec: 50_000_000,
+    };
+    let mut polled = [PollFd::new(screen, PollFlags::IN)];
+    poll(&mut polled, Some(&moment)).is_ok_and(|ready| ready > 0)
 }
 
 fn emulator(columns: u16, rows: u16) -> vt100::Parser {

@@ -1,33 +1,14 @@
 //! The daemon leaves nothing behind.
 
-use std::collections::BTreeSet;
 use std::net::TcpListener;
-use std::process::Command;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use serde_json::Value;
 use tests::Daemon;
-use tests::host::{eventually, output, take_turn};
+use tests::host::{eventually, loaded, take_turn};
 
 /// The kernel frees programs and maps a moment after the last user let go.
 const FREED: Duration = Duration::from_secs(10);
-
-/// Ids of everything of this kind ("prog", "map", "link") that is loaded.
-fn loaded(kind: &str) -> BTreeSet<u64> {
-    let answer = output(Command::new("bpftool").args([kind, "list", "-j"]));
-    assert!(
-        answer.status.success(),
-        "bpftool: {}",
-        answer.stderr.escape_ascii()
-    );
-    let list: Value = serde_json::from_slice(&answer.stdout).expect("bpftool prints JSON");
-    list.as_array()
-        .expect("a list")
-        .iter()
-        .map(|entry| entry["id"].as_u64().expect("every entry has an id"))
-        .collect()
-}
 
 fn check_leaves_nothing(signal: Signal) {
     let _turn = take_turn();

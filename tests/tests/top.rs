@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 use tests::daemon::command;
-use tests::host::{assert_clean, output, take_turn, unjack};
+use tests::host::{assert_clean, eventually, loaded, output, take_turn, unjack};
 use tests::terminal::Terminal;
 use tests::{Daemon, Workload};
 
@@ -53,7 +53,7 @@ fn once_lists_a_miner_and_leaves_a_daemon_alone() {
         .find(|cells| cells[0] == pid)
         .unwrap_or_else(|| panic!("no {pid} in:\n{text}"));
     assert_eq!((row[4], row[5]), ("sha256d", "miner"), "{text}");
-    assert!(row[7].ends_with("workload"), "{text}");
+    assert!(row[7].contains("workload"), "{text}");
 
     // The daemon saw the same, and goes on.
     let verdict = daemon.event_about("verdict", miner.pid(), VERDICT);
@@ -147,20 +147,70 @@ fn sigterm_leaves_the_terminal_as_it_was() {
     visit(|terminal| terminal.signal(Signal::TERM));
 }
 
-#[test]
-fn it_ends_by_itself_and_without_colours() {
-    let _turn = take_turn();
+/// Everything that is written until it ends by itself.
+fn written(command: &mut Command) -> String {
     let begun = Instant::now();
-    let mut plain = top(&["--for", "3s"]);
-    plain.env("NO_COLOR", "1").env("LANG", "C");
-    let mut terminal = Terminal::start(&mut plain, 80, 24);
+    let mut terminal = Terminal::start(command.args(["--for", "3s"]), 80, 24);
     let _ = terminal.wait_for("observing", KEY);
     assert_eq!(terminal.wait_end(END).code(), Some(0));
     assert!(begun.elapsed() >= Duration::from_secs(3));
-    let text = String::from_utf8(terminal.bytes()).expect("UTF-8");
-    // Colours are 30 to 37 and 90 to 97, or 38 with what follows.
-    for colour in ["\x1b[31m", "\x1b[36m", "\x1b[38;5;1m", "\x1b[38;5;6m"] {
-        assert!(!text.contains(colour), "{text:?}");
+    String::from_utf8(terminal.bytes()).expect("UTF-8")
+}
+
+#[test]
+fn it_ends_by_itself_and_without_colours() {
+    let _turn = take_turn();
+    // How a colour of the palette is asked for.
+    let colour = "38;5;";
+    let coloured = written(&mut top(&[]));
+    assert!(coloured.contains(colour), "{coloured:?}");
+    let plain = written(top(&[]).env("NO_COLOR", "1").env("LANG", "C"));
+    assert!(!plain.contains(colour), "{plain:?}");
+}
+
+#[test]
+fn a_terminal_that_is_gone_ends_it() {
+    let _turn = take_turn();
+    // Also within what may become a key, and while nothing new is drawn.
+    for keys in ["", "\x1b[", " "] {
+        let mut terminal = Terminal::start(&mut top(&[]), 80, 24);
+        let _ = terminal.wait_for("observing", KEY);
+        terminal.press(keys);
+        terminal.close();
+        let status = terminal.wait_end(END);
+        assert_eq!(status.code(), Some(0), "{keys:?}: {status}");
+    }
+}
+
+#[test]
+fn sigterm_ends_it_also_within_a_key() {
+    let _turn = take_turn();
+    let mut terminal = Terminal::start(&mut top(&[]), 80, 24);
+    let before = terminal.settings();
+    let _ = terminal.wait_for("observing", KEY);
+    terminal.press("\x1b[");
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.wait_end(END).code(), Some(0));
+    assert_eq!(terminal.settings(), before);
+}
+
+#[test]
+fn sigkill_leaves_no_probe_behind() {
+    let _turn = take_turn();
+    let kinds = ["prog", "map", "link"];
+    let before = kinds.map(loaded);
+    let mut terminal = Terminal::start(&mut top(&[]), 80, 24);
+    let _ = terminal.wait_for("observing", KEY);
+    for (kind, before) in kinds.iter().zip(&before) {
+        assert_ne!(&loaded(kind), before, "bpftool sees its {kind}s");
+    }
+    terminal.signal(Signal::KILL);
+    let _ = terminal.wait_end(END);
+    for (kind, before) in kinds.iter().zip(&before) {
+        eventually("everything is detached", END, || {
+            let left: Vec<_> = loaded(kind).difference(before).copied().collect();
+            (left.is_empty().then_some(())).ok_or(format!("still loaded: {kind} {left:?}"))
+        });
     }
 }
 

@@ -8,8 +8,8 @@ use ratatui::{
 };
 
 use super::{
+    columns::{standing, tone},
     glyphs::{self, Theme},
-    list::{WIDE, standing, tone},
     observer::Detail,
     state::State,
 };
@@ -27,14 +27,16 @@ const MIX_TEXT: u16 = 24;
 /// Columns of the longest bar.
 const LONGEST_BAR: u16 = 40;
 
+/// A screen of so many columns is wide.
+const WIDE: u16 = 120;
+
 /// Draws the chosen process: on a wide screen in two columns.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &mut State, theme: Theme) {
     let Some(row) = state.chosen_row() else {
         let text = "it is gone, or burns nothing any more; Esc goes back";
         return frame.render_widget(Paragraph::new(text).style(Theme::quiet()), area);
     };
-    let none = Detail::default();
-    let more = state.shot.detail.as_ref().unwrap_or(&none);
+    let more = state.more();
     let [top, below] = Layout::vertical([Constraint::Length(5), Constraint::Min(0)]).areas(area);
     frame.render_widget(
         Paragraph::new(head(row, usize::from(top.width), theme)),
@@ -204,8 +206,8 @@ fn mix(row: &Row, width: u16, theme: Theme) -> Vec<Line<'static>> {
     lines
 }
 
-fn code(detail: &Detail, width: u16, theme: Theme) -> Vec<Line<'static>> {
-    let Some(code) = &detail.hot_code else {
+fn code(detail: Option<&Detail>, width: u16, theme: Theme) -> Vec<Line<'static>> {
+    let Some(code) = detail.and_then(|detail| detail.hot_code.as_ref()) else {
         return Vec::new();
     };
     let HotCode { instructions, .. } = code;
@@ -221,10 +223,10 @@ fn code(detail: &Detail, width: u16, theme: Theme) -> Vec<Line<'static>> {
     lines
 }
 
-fn threads(detail: &Detail, theme: Theme) -> Vec<Line<'static>> {
-    if detail.threads.is_empty() {
+fn threads(detail: Option<&Detail>, theme: Theme) -> Vec<Line<'static>> {
+    let Some(detail) = detail.filter(|detail| !detail.threads.is_empty()) else {
         return Vec::new();
-    }
+    };
     let mut lines = vec![
         section("THREADS", theme),
         Line::styled("  id        samples  hashing", Theme::quiet()),

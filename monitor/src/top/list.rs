@@ -9,12 +9,12 @@ use ratatui::{
 };
 
 use super::{
+    columns::{self, Column, Context, program, tone},
     detail,
     glyphs::{self, Theme, Tone},
     state::{KEYS, State},
 };
 use crate::{
-    cli::Sort,
     profile::total,
     view::{Counts, Row, View},
 };
@@ -47,7 +47,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, state: &mut State, theme: Theme) {
 }
 
 fn header(frame: &mut Frame<'_>, area: Rect, state: &State, theme: Theme) {
-    let view = &state.shot.view;
+    let view = &state.view;
     let width = usize::from(area.width);
     let lines: Vec<Line<'_>> = vec![
         title(state, width, theme),
@@ -74,7 +74,7 @@ fn fit<'a>(parts: impl IntoIterator<Item = Span<'a>>, width: usize) -> Line<'a> 
 }
 
 fn title<'a>(state: &State, width: usize, theme: Theme) -> Line<'a> {
-    let view = &state.shot.view;
+    let view = &state.view;
     let host = &view.host;
     let parts = [
         Span::styled(format!("unjack {}", view.version), theme.heading()),
@@ -211,165 +211,14 @@ fn keys<'a>(state: &State, width: usize) -> Line<'a> {
     fit(first.into_iter().chain(sorts).chain(last), width)
 }
 
-/// A column: how wide it is, and from which width of the screen on it is there.
-#[derive(Clone, Copy)]
-struct Column {
-    title: &'static str,
-    sort: Option<Sort>,
-    right: bool,
-    /// On a narrow and on a wide screen; 0 for not at all.
-    widths: [u16; 2],
-    cell: fn(&Row, usize, &Context) -> Line<'static>,
-}
-
-/// What a cell is drawn with.
-struct Context {
-    theme: Theme,
-    /// The height of a sparkline, in percent of one core.
-    most: f32,
-}
-
-/// A screen of so many columns is wide.
-pub(super) const WIDE: u16 = 120;
-
-const COLUMNS: [Column; 9] = [
-    Column {
-        title: "PID",
-        sort: Some(Sort::Pid),
-        right: true,
-        widths: [7, 7],
-        cell: |row, _, _| Line::raw(row.pid.to_string()),
-    },
-    Column {
-        title: "CPU%",
-        sort: Some(Sort::Cpu),
-        right: true,
-        widths: [5, 6],
-        cell: |row, _, _| {
-            // Of ten cores and more nobody needs the tenth of a percent.
-            let digits = usize::from(row.cpu_percent < 999.95);
-            Line::raw(format!("{:.digits$}", row.cpu_percent))
-        },
-    },
-    Column {
-        title: "CPU s",
-        sort: Some(Sort::Time),
-        right: true,
-        widths: [0, 9],
-        cell: |row, _, _| Line::raw(format!("{:.1}", row.cpu_seconds)),
-    },
-    Column {
-        title: "HISTORY",
-        sort: None,
-        right: false,
-        widths: [8, 30],
-        cell: |row, width, context| {
-            Line::raw(context.theme.sparkline(&row.history, context.most, width))
-        },
-    },
-    Column {
-        title: "SCORE",
-        sort: Some(Sort::Score),
-        right: false,
-        widths: [9, 15],
-        cell: score,
-    },
-    Column {
-        title: "FAMILY",
-        sort: Some(Sort::Family),
-        right: false,
-        widths: [11, 11],
-        cell: |row, width, _| Line::raw(glyphs::begin(&row.family, width)),
-    },
-    Column {
-        title: "VERDICT",
-        sort: Some(Sort::Verdict),
-        right: false,
-        widths: [9, 9],
-        cell: |row, _, _| Line::raw(standing(row).to_owned()),
-    },
-    Column {
-        title: "MIX",
-        sort: None,
-        right: false,
-        widths: [8, 20],
-        cell: |row, width, context| {
-            let classes = glyphs::stacked(&row.mix, width);
-            let spans = classes.into_iter().map(|class| {
-                let style = context.theme.class(class);
-                Span::styled(glyphs::letter(class).to_string(), style)
-            });
-            Line::from(spans.collect::<Vec<_>>())
-        },
-    },
-    Column {
-        title: "WHERE",
-        sort: None,
-        right: false,
-        widths: [0, 28],
-        cell: |row, width, _| Line::raw(glyphs::begin(&place(row), width)),
-    },
-];
-
-fn score(row: &Row, width: usize, context: &Context) -> Line<'static> {
-    if row.samples == 0 {
-        return Line::raw("");
-    }
-    let bar = context.theme.bar(row.score, width.saturating_sub(5));
-    Line::raw(format!("{:.2} {bar}", row.score))
-}
-
-/// What it is taken for.
-pub(super) fn standing(row: &Row) -> &str {
-    match row.verdict.as_str() {
-        "none" if row.suspected => "suspected",
-        "none" if !row.enough => "too few",
-        "none" => "-",
-        verdict => verdict,
-    }
-}
-
-/// Where it belongs, shortly.
-pub(super) fn place(row: &Row) -> String {
-    let container = row.container.as_ref();
-    let container = container.map(|id| id.chars().take(12).collect());
-    container
-        .or_else(|| row.unit.clone())
-        .unwrap_or_else(|| "-".to_owned())
-}
-
-/// What it executes, or what it calls itself if that cannot be read.
-pub(super) fn program(row: &Row) -> &str {
-    if row.exe.is_empty() {
-        &row.comm
-    } else {
-        &row.exe
-    }
-}
-
-pub(super) fn tone(row: &Row) -> Tone {
-    match row.verdict.as_str() {
-        "miner" => Tone::Miner,
-        "hashing" => Tone::Hashing,
-        _ if row.suspected => Tone::Suspected,
-        _ => Tone::Plain,
-    }
-}
-
 fn table(frame: &mut Frame<'_>, area: Rect, state: &mut State, theme: Theme) {
-    let rows = &state.shot.view.processes;
+    let rows = &state.view.processes;
     if rows.is_empty() {
         let text = "nobody burns any CPU time yet";
         return frame.render_widget(Paragraph::new(text).style(Theme::quiet()), area);
     }
-    let wide = usize::from(area.width >= WIDE);
-    let columns = COLUMNS.map(|column| (column, column.widths[wide]));
-    let columns: Vec<_> = columns
-        .into_iter()
-        .filter(|(_, width)| *width > 0)
-        .collect();
-    let taken: u16 = columns.iter().map(|(_, width)| width + 1).sum();
-    let rest = usize::from(area.width.saturating_sub(taken));
+    let columns = columns::fitting(area.width);
+    let rest = usize::from(columns::left(&columns, area.width));
     let context = Context {
         theme,
         most: most(rows),

@@ -12,7 +12,7 @@ use crate::{
     daemon::monotonic_ns,
     event::{self, Event},
     explain::ThreadMix,
-    host::{self, Member},
+    host::Member,
     isa::Arch,
     probe::{Probes, Settings},
     profile::seconds,
@@ -30,18 +30,11 @@ const MAX_THREADS: usize = 16;
 /// From this on hashing makes a process suspected.
 const SUSPECT_FROM: f64 = 0.5;
 
-/// What is shown of one moment.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Shot {
-    /// What the page shows, too. There is no policy and there are no findings.
-    pub(super) view: View,
-    /// More of the chosen process.
-    pub(super) detail: Option<Detail>,
-}
-
 /// What is shown of one process only.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Detail {
+    /// Whose it is.
+    pub(super) process: Member,
     pub(super) hot_code: Option<HotCode>,
     pub(super) threads: Vec<ThreadMix>,
 }
@@ -108,8 +101,9 @@ impl Observer {
         let _unsampled = self.probes.follow_processors();
     }
 
-    /// This moment, with more of one process.
-    pub(super) fn shot(&mut self, chosen: Option<Member>) -> Shot {
+    /// This moment, as the page shows it, too. There is no policy and there are no
+    /// findings.
+    pub(super) fn view(&mut self) -> View {
         let now_ns = monotonic_ns();
         let (processes, processes_left_out) = rows(
             &mut self.collector,
@@ -124,7 +118,7 @@ impl Observer {
             allowed_seconds: 0.0,
         });
         let since_boot = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        let view = View {
+        View {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             time: since_boot.unwrap_or_default().as_secs_f64(),
             host: Host::this(self.begun.elapsed()),
@@ -134,21 +128,21 @@ impl Observer {
             // Counters that cannot be read show as a sampler without a name.
             probes: Probed::of(&self.probes, &self.collector).unwrap_or_default(),
             ..View::default()
-        };
-        let detail = chosen.and_then(|chosen| self.detail(chosen));
-        Shot { view, detail }
+        }
     }
 
-    fn detail(&mut self, chosen: Member) -> Option<Detail> {
+    /// More of one process, unless it is gone.
+    pub(super) fn detail(&mut self, chosen: Member) -> Option<Detail> {
         let (model, arch) = (&self.model, self.collector.arch());
-        let subject = self.collector.subjects().find(|subject| {
-            let process = subject.profile.process;
-            (process.tgid, host::ticks(process.start_ns)) == (chosen.pid, chosen.start_time)
-        })?;
+        let subject = self
+            .collector
+            .subjects()
+            .find(|subject| Member::from(subject.profile.process) == chosen)?;
         let summary = subject.summary(0);
         let threads = subject.profile.threads(0, 1);
         let threads = threads.iter().take(MAX_THREADS);
         Some(Detail {
+            process: chosen,
             hot_code: (subject.hot_code(arch, &summary)).or_else(|| subject.kept_code(arch)),
             threads: threads
                 .map(|(tid, summary)| ThreadMix::of(*tid, summary, model))

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::list::{place, program, standing};
+use super::columns::{place, program, standing};
 use crate::view::{Row, View};
 
 const TITLES: [&str; 8] = [

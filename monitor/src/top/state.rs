@@ -5,8 +5,12 @@ use ratatui::{
     widgets::TableState,
 };
 
-use super::observer::Shot;
-use crate::{cli::Sort, host::Member, view::Row};
+use super::observer::Detail;
+use crate::{
+    cli::Sort,
+    host::Member,
+    view::{Row, View},
+};
 
 /// Rows, or lines, that a page key moves by.
 const PAGE: i32 = 10;
@@ -18,7 +22,8 @@ const PAGE: i32 = 10;
     reason = "each is a key's own, and any go together"
 )]
 pub(super) struct State {
-    pub(super) shot: Shot,
+    /// The moment that is shown.
+    pub(super) view: View,
     pub(super) sort: Sort,
     pub(super) reversed: bool,
     /// Nothing new is shown.
@@ -33,6 +38,8 @@ pub(super) struct State {
     pub(super) quit: bool,
     /// The chosen process, wherever it stands now.
     chosen: Option<Member>,
+    /// More of one process; not of the chosen one if that changed since.
+    more: Option<Detail>,
     /// Where the list's rows begin.
     pub(super) table: TableState,
 }
@@ -55,19 +62,33 @@ impl State {
     }
 
     /// Shows this moment.
-    pub(super) fn take(&mut self, shot: Shot) {
-        self.shot = shot;
+    pub(super) fn take(&mut self, view: View) {
+        self.view = view;
+        // It was of the moment before.
+        self.more = None;
         self.arrange();
     }
 
-    /// The process whose details are wanted, or may be soon.
-    pub(super) fn chosen(&self) -> Option<Member> {
-        self.chosen
+    /// Takes more of one process.
+    pub(super) fn take_more(&mut self, more: Option<Detail>) {
+        self.more = more;
+    }
+
+    /// More of the chosen process, if that is what there is.
+    pub(super) fn more(&self) -> Option<&Detail> {
+        let more = self.more.as_ref();
+        more.filter(|more| Some(more.process) == self.chosen)
+    }
+
+    /// The process that more is to be shown of than there is.
+    pub(super) fn lacking(&self) -> Option<Member> {
+        let lacks = self.detail && self.more().is_none();
+        self.chosen.filter(|_| lacks)
     }
 
     /// Its row, unless it is gone.
     pub(super) fn chosen_row(&self) -> Option<&Row> {
-        let rows = &self.shot.view.processes;
+        let rows = &self.view.processes;
         rows.iter().find(|row| Some(member(row)) == self.chosen)
     }
 
@@ -115,16 +136,16 @@ impl State {
         if self.detail {
             self.scroll = moved(self.scroll.min(self.bottom));
         } else {
-            let last = self.shot.view.processes.len().saturating_sub(1);
+            let last = self.view.processes.len().saturating_sub(1);
             let at = moved(self.table.selected().unwrap_or(0)).min(last);
-            self.chosen = self.shot.view.processes.get(at).map(member);
+            self.chosen = self.view.processes.get(at).map(member);
         }
     }
 
     /// Sorts the rows, and keeps the choice on its process; if that is gone, on
     /// its place.
     fn arrange(&mut self) {
-        let rows = &mut self.shot.view.processes;
+        let rows = &mut self.view.processes;
         sort_rows(rows, self.sort, self.reversed);
         let place = self.table.selected().unwrap_or(0);
         let found = rows.iter().position(|row| Some(member(row)) == self.chosen);
@@ -184,8 +205,6 @@ fn suspicion(row: &Row) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::View;
-
     fn row(pid: u32, cpu: f64, score: f64, family: &str) -> Row {
         Row {
             pid,
@@ -199,14 +218,19 @@ mod tests {
         }
     }
 
-    fn shot(rows: &[Row]) -> Shot {
-        Shot {
-            view: View {
-                processes: rows.to_vec(),
-                ..View::default()
-            },
-            ..Shot::default()
+    fn view(rows: &[Row]) -> View {
+        View {
+            processes: rows.to_vec(),
+            ..View::default()
         }
+    }
+
+    fn more(process: Option<Member>) -> Option<Detail> {
+        process.map(|process| Detail {
+            process,
+            hot_code: None,
+            threads: Vec::new(),
+        })
     }
 
     fn rows() -> [Row; 4] {
@@ -220,7 +244,7 @@ mod tests {
 
     fn shown() -> State {
         let mut state = State::new(Sort::Verdict, false);
-        state.take(shot(&rows()));
+        state.take(view(&rows()));
         state
     }
 
@@ -231,7 +255,7 @@ mod tests {
     }
 
     fn pids(state: &State) -> Vec<u32> {
-        let rows = &state.shot.view.processes;
+        let rows = &state.view.processes;
         rows.iter().map(|row| row.pid).collect()
     }
 
@@ -256,23 +280,23 @@ mod tests {
     #[test]
     fn the_choice_stays_on_its_process() {
         let mut state = shown();
-        assert_eq!(state.chosen().map(|chosen| chosen.pid), Some(12));
+        assert_eq!(state.chosen.map(|chosen| chosen.pid), Some(12));
         press(&mut state, &[KeyCode::Down, KeyCode::Char('p')]);
-        assert_eq!(state.chosen().map(|chosen| chosen.pid), Some(11));
+        assert_eq!(state.chosen.map(|chosen| chosen.pid), Some(11));
         assert_eq!(state.table.selected(), Some(1));
         // It is gone: whoever stands in its place is chosen.
-        state.take(shot(&[rows()[0].clone(), rows()[3].clone()]));
-        assert_eq!(state.chosen().map(|chosen| chosen.pid), Some(13));
-        state.take(shot(&[]));
-        assert_eq!((state.chosen(), state.table.selected()), (None, None));
+        state.take(view(&[rows()[0].clone(), rows()[3].clone()]));
+        assert_eq!(state.chosen.map(|chosen| chosen.pid), Some(13));
+        state.take(view(&[]));
+        assert_eq!((state.chosen, state.table.selected()), (None, None));
         // A process of the same id is another.
-        state.take(shot(&rows()));
+        state.take(view(&rows()));
         let again = Row {
             start_time: 2,
             ..rows()[0].clone()
         };
-        state.take(shot(&[again]));
-        assert_eq!(state.chosen().map(|chosen| chosen.start_time), Some(2));
+        state.take(view(&[again]));
+        assert_eq!(state.chosen.map(|chosen| chosen.start_time), Some(2));
     }
 
     #[test]
@@ -296,11 +320,37 @@ mod tests {
         assert!(state.detail);
         assert_eq!(state.scroll, 2);
         assert_eq!(state.chosen_row().map(|row| row.pid), Some(12));
-        state.take(shot(&[rows()[0].clone()]));
+        state.take(view(&[rows()[0].clone()]));
         assert!(state.detail && state.chosen_row().is_none(), "it is gone");
         press(&mut state, &[KeyCode::Esc]);
         assert!(!state.detail && !state.quit);
         assert_eq!(state.chosen_row().map(|row| row.pid), Some(10));
+    }
+
+    #[test]
+    fn what_is_shown_of_one_process_is_never_anothers() {
+        let mut state = shown();
+        assert_eq!(state.lacking(), None, "the list needs none");
+        press(&mut state, &[KeyCode::Char(' '), KeyCode::Enter]);
+        let first = state.chosen;
+        assert_eq!(state.lacking(), first, "also while paused");
+        state.take_more(more(first));
+        assert!(state.more().is_some() && state.lacking().is_none());
+
+        press(&mut state, &[KeyCode::Esc, KeyCode::Down, KeyCode::Enter]);
+        assert_ne!(state.chosen, first);
+        assert!(state.more().is_none(), "it is of the one before");
+        assert_eq!(state.lacking(), state.chosen);
+        state.take_more(more(state.chosen));
+        state.take(view(&rows()));
+        assert_eq!(state.lacking(), state.chosen, "it is of the moment before");
+
+        // One of the same id that began later is another.
+        state.take_more(more(state.chosen.map(|chosen| Member {
+            start_time: 2,
+            ..chosen
+        })));
+        assert!(state.more().is_none());
     }
 
     #[test]

@@ -9,17 +9,12 @@ use ratatui::{
 };
 use unicode_width::UnicodeWidthStr;
 
-use super::{
-    glyphs::Theme,
-    list,
-    observer::{Detail, Shot},
-    plain,
-    state::State,
-};
+use super::{glyphs::Theme, list, observer::Detail, plain, state::State};
 use crate::{
     cli::Sort,
     collector::HotCode,
     explain::ThreadMix,
+    host::Member,
     text::clean,
     view::{Counts, Host, Part, Probed, Program, Row, Stolen, View},
 };
@@ -70,51 +65,53 @@ fn row(pid: u32, exe: &str, cpu: f32, score: f64) -> Row {
     }
 }
 
-fn shot(rows: Vec<Row>) -> Shot {
-    Shot {
-        view: View {
-            version: "0.1.0".to_owned(),
-            host: Host {
-                name: "host".to_owned(),
-                kernel: "6.18.44".to_owned(),
-                processors: 2,
-                running_seconds: 80.0,
-                uptime_seconds: 7_300.0,
-                ..Host::default()
-            },
-            stolen: vec![Stolen {
-                family: "randomx".to_owned(),
-                stolen_seconds: 12.34,
-                allowed_seconds: 0.0,
-            }],
-            processes: rows,
-            probes: Probed {
-                sampler: "cpu-clock".to_owned(),
-                programs: vec![Program::default(); 5],
-                counts: Counts {
-                    samples: 1234,
-                    ..Counts::default()
-                },
-            },
-            ..View::default()
+fn view(rows: Vec<Row>) -> View {
+    View {
+        version: "0.1.0".to_owned(),
+        host: Host {
+            name: "host".to_owned(),
+            kernel: "6.18.44".to_owned(),
+            processors: 2,
+            running_seconds: 80.0,
+            uptime_seconds: 7_300.0,
+            ..Host::default()
         },
-        detail: Some(Detail {
-            hot_code: Some(HotCode {
-                share: 0.09,
-                ip: 0x7f5f_76fe_fd3c,
-                file: None,
-                instructions: vec!["7f5f76fefd3c: imul r13,r11".to_owned(); 3],
-            }),
-            threads: vec![
-                ThreadMix {
-                    tid: 30417,
-                    samples: 321,
-                    hashing: 1.0,
-                    mix: serde_json::Map::new(),
-                };
-                2
-            ],
+        stolen: vec![Stolen {
+            family: "randomx".to_owned(),
+            stolen_seconds: 12.34,
+            allowed_seconds: 0.0,
+        }],
+        processes: rows,
+        probes: Probed {
+            sampler: "cpu-clock".to_owned(),
+            programs: vec![Program::default(); 5],
+            counts: Counts {
+                samples: 1234,
+                ..Counts::default()
+            },
+        },
+        ..View::default()
+    }
+}
+
+fn more(process: Member) -> Detail {
+    Detail {
+        process,
+        hot_code: Some(HotCode {
+            share: 0.09,
+            ip: 0x7f5f_76fe_fd3c,
+            file: None,
+            instructions: vec!["7f5f76fefd3c: imul r13,r11".to_owned(); 3],
         }),
+        threads: vec![
+            ThreadMix {
+                tid: 30417,
+                samples: 321,
+                hashing: 1.0,
+                mix: serde_json::Map::new(),
+            };
+            2
+        ],
     }
 }
 
@@ -154,15 +151,22 @@ fn lines(buffer: &Buffer) -> Vec<String> {
 
 fn listed(rows: Vec<Row>, width: u16, height: u16) -> Vec<String> {
     let mut state = State::new(Sort::Verdict, false);
-    state.take(shot(rows));
+    state.take(view(rows));
     lines(&draw(&mut state, UTF8, width, height))
 }
 
-fn detailed(width: u16, height: u16) -> Vec<String> {
+/// The first process, with all that is known of it.
+fn opened() -> State {
     let mut state = State::new(Sort::Verdict, false);
-    state.take(shot(two()));
+    state.take(view(two()));
     state.press(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE));
-    lines(&draw(&mut state, UTF8, width, height))
+    let process = state.lacking().unwrap();
+    state.take_more(Some(more(process)));
+    state
+}
+
+fn detailed(width: u16, height: u16) -> Vec<String> {
+    lines(&draw(&mut opened(), UTF8, width, height))
 }
 
 #[test]
@@ -252,11 +256,8 @@ fn details_at_80_by_24_scroll_to_the_last_line() {
     );
     assert!(at("HOTTEST CODE").is_some());
 
-    let mut state = State::new(Sort::Verdict, false);
-    state.take(shot(two()));
-    for key in [KeyCode::Enter, KeyCode::End] {
-        state.press(KeyEvent::new(key, KeyModifiers::NONE));
-    }
+    let mut state = opened();
+    state.press(KeyEvent::new(KeyCode::End, KeyModifiers::NONE));
     let end = self::lines(&draw(&mut state, UTF8, 80, 24));
     assert!(
         end[22].starts_with("  30417         321     1.00 ██████████"),
@@ -284,6 +285,19 @@ fn details_at_200_by_50_are_side_by_side() {
 }
 
 #[test]
+fn what_is_known_of_another_is_not_drawn() {
+    let mut state = opened();
+    for key in [KeyCode::Esc, KeyCode::Down, KeyCode::Enter] {
+        state.press(KeyEvent::new(key, KeyModifiers::NONE));
+    }
+    let all = lines(&draw(&mut state, UTF8, 200, 50)).join("\n");
+    assert!(all.contains("process 4194303 "), "{all}");
+    for text in ["HOTTEST CODE", "THREADS", "30417"] {
+        assert!(!all.contains(text), "{text}: {all}");
+    }
+}
+
+#[test]
 fn every_size_is_drawn() {
     for (width, height) in [
         (1, 1),
@@ -304,6 +318,22 @@ fn every_size_is_drawn() {
 }
 
 #[test]
+fn every_width_tells_the_program() {
+    let mut before = 0;
+    for width in 40..=200 {
+        let lines = listed(two(), width, 24);
+        assert!(lines[3].contains("PROGRAM"), "{width}: {}", lines[3]);
+        assert!(lines[4].contains("/tmp/nginx"), "{width}: {}", lines[4]);
+        assert!(lines[5].ends_with("/to/a/program"), "{width}: {}", lines[5]);
+        assert!(lines[4].contains("miner"), "{width}: {}", lines[4]);
+        // A wider screen never tells less.
+        let titles = lines[3].split_whitespace().count();
+        assert!(titles >= before, "{width}: {}", lines[3]);
+        before = titles;
+    }
+}
+
+#[test]
 fn a_hundred_cores_fit() {
     let lines = listed(vec![row(1, "/a", 12_800.0, 0.0)], 80, 24);
     assert!(lines[4].starts_with("      1 12800 "), "{}", lines[4]);
@@ -313,7 +343,7 @@ fn a_hundred_cores_fit() {
 fn a_long_list_scrolls_with_the_choice() {
     let rows = (1..=40).map(|pid| row(pid, "/a", 1.0, 0.0)).collect();
     let mut state = State::new(Sort::Pid, false);
-    state.take(shot(rows));
+    state.take(view(rows));
     state.press(KeyEvent::new(KeyCode::End, KeyModifiers::NONE));
     let lines = lines(&draw(&mut state, UTF8, 80, 24));
     assert!(lines[22].starts_with("     40 "), "{}", lines[22]);
@@ -322,10 +352,10 @@ fn a_long_list_scrolls_with_the_choice() {
 #[test]
 fn what_was_lost_is_told() {
     let mut state = State::new(Sort::Pid, false);
-    let mut shot = shot(two());
-    shot.view.probes.counts.samples_lost = 17;
-    shot.view.processes_left_out = 3;
-    state.take(shot);
+    let mut view = view(two());
+    view.probes.counts.samples_lost = 17;
+    view.processes_left_out = 3;
+    state.take(view);
     let lines = lines(&draw(&mut state, UTF8, 80, 24));
     assert!(
         lines[1].ends_with("1234 samples  17 samples lost"),
@@ -338,7 +368,7 @@ fn what_was_lost_is_told() {
 #[test]
 fn without_colours_nothing_is_coloured_and_all_is_said() {
     let mut state = State::new(Sort::Verdict, false);
-    state.take(shot(two()));
+    state.take(view(two()));
     let plain = Theme {
         color: false,
         unicode: false,
@@ -356,7 +386,7 @@ fn without_colours_nothing_is_coloured_and_all_is_said() {
         assert!(text.chars().all(|c| c.is_ascii() || c == '…'), "{text}");
     }
     let mut state = State::new(Sort::Verdict, false);
-    state.take(shot(two()));
+    state.take(view(two()));
     let buffer = draw(&mut state, UTF8, 80, 24);
     assert_eq!(buffer[(70, 4)].fg, Color::Red);
     assert!(
@@ -376,7 +406,7 @@ fn a_hostile_name_draws_nothing_of_its_own() {
         ..row(7, &name, 50.0, 0.99)
     };
     let mut state = State::new(Sort::Verdict, false);
-    state.take(shot(vec![hostile.clone()]));
+    state.take(view(vec![hostile.clone()]));
     for keys in [&[][..], &[KeyCode::Enter]] {
         for key in keys {
             state.press(KeyEvent::new(*key, KeyModifiers::NONE));
@@ -386,7 +416,7 @@ fn a_hostile_name_draws_nothing_of_its_own() {
         assert!(!text.contains('\u{202e}'), "{text:?}");
         assert!(text.contains(r"\xff"), "{text:?}");
     }
-    let view = shot(vec![hostile]).view;
+    let view = view(vec![hostile]);
     let text = plain::render(&view);
     assert_eq!(text.lines().count(), 2);
     assert!(
@@ -400,7 +430,7 @@ fn the_plain_table_is_aligned_and_cuts_nothing() {
     let mut rows = two();
     rows[1].unit = None;
     rows[1].container = Some("0123456789abcdef".to_owned());
-    let view = shot(rows).view;
+    let view = view(rows);
     let expected = "    PID  CPU%  CPU_S  SCORE  FAMILY   VERDICT  WHERE                            PROGRAM
   30417  98.7   12.3   0.99  randomx  miner    a-unit-with-a-long-name.service  /tmp/nginx
 4194303  12.0   12.3   0.01  -        -        0123456789ab                     /usr/lib/some/very/long/path/to/a/program

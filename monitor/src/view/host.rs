@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aya::util::online_cpus;
 use rustix::{
     system::uname,
     time::{ClockId, clock_gettime},
@@ -22,7 +23,7 @@ pub struct Host {
     pub kernel: String,
     /// Instruction set.
     pub machine: String,
-    /// Processors that are online.
+    /// Processors that are online, also those that are not for unjack itself.
     pub processors: usize,
     /// Seconds since it booted.
     pub uptime_seconds: f64,
@@ -41,7 +42,7 @@ impl Host {
             name: name(names.nodename()),
             kernel: name(names.release()),
             machine: name(names.machine()),
-            processors: std::thread::available_parallelism().map_or(1, Into::into),
+            processors: online_cpus().map_or(1, |online| online.len()),
             uptime_seconds: boot.tv_sec as f64,
             running_seconds: running.as_secs_f64(),
         }
