@@ -10,9 +10,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::COMM_BYTES;
 
 /// Changes with the layout or the meaning of anything in this module.
-pub const LAYOUT: u32 = 2;
+pub const LAYOUT: u32 = 3;
 /// Bans at a time. A miner and its copies are a handful; a hash map of 1,024 of
-/// them is 250 KiB.
+/// them is 260 KiB.
 pub const MAX_BANS: u32 = 1 << 10;
 /// Images that are known not to be banned. A host executes some hundred
 /// different ones; the one not executed for longest makes room.
@@ -48,6 +48,9 @@ pub const BAN_HASHED: u32 = 1;
 pub const BAN_COPY: u32 = 1 << 1;
 /// [`Ban::flags`]: a person asked for it.
 pub const BAN_BY_HAND: u32 = 1 << 2;
+
+/// [`Ban::owner`]: whose the file is cannot be believed. No user has this id.
+pub const NO_OWNER: u32 = u32::MAX;
 
 /// A file as the kernel tells files apart, at one state of its content: writing
 /// to it or exchanging it changes the time.
@@ -92,6 +95,11 @@ pub struct Ban {
     pub flags: u32,
     /// Bytes of `name` that are valid.
     pub name_len: u32,
+    /// User id of whom the file belonged to when it was banned, or [`NO_OWNER`]:
+    /// the ban is carried over to copies that are his alone.
+    pub owner: u32,
+    /// Always 0.
+    pub reserved: u32,
     /// Its path when it was banned, hostile.
     pub name: [u8; NAME_BYTES],
 }
@@ -183,7 +191,7 @@ pub struct BanRecord {
 
 const _: () = {
     assert!(size_of::<BanKey>() == 24 && align_of::<BanKey>() == 8);
-    assert!(size_of::<Ban>() == 56 + NAME_BYTES && align_of::<Ban>() == 8);
+    assert!(size_of::<Ban>() == 64 + NAME_BYTES && align_of::<Ban>() == 8);
     assert!(size_of::<BanCount>() == 16 && align_of::<BanCount>() == 8);
     assert!(size_of::<KnownImage>() == 16);
     assert!(size_of::<BanState>() == 16);

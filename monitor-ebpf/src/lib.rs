@@ -59,6 +59,9 @@ pub const PAYLOAD_BYTES: usize = 256;
 /// Packets copied of one watched socket in a second (2^30 ns) at the most.
 /// Mining takes a message every few seconds.
 pub const PAYLOADS_A_SECOND: u32 = 8;
+/// Seconds (2^30 ns) for which nothing is copied of a socket after something else than
+/// a message was sent on it: who uploads a file may send whatever is in it.
+pub const FOREIGN_SECONDS: u32 = 120;
 /// Sockets watched at the same time at the most.
 pub const WATCHED_SOCKETS: u32 = 256;
 
@@ -158,6 +161,12 @@ pub struct ExecRecord {
     pub start_ns: u64,
     /// When, nanoseconds of `CLOCK_MONOTONIC`.
     pub time_ns: u64,
+    /// Inode of the file it executes from now on.
+    pub image_inode: u64,
+    /// [`SampleRecord::image_device`].
+    pub image_device: u32,
+    /// Always 0.
+    pub reserved: u32,
     /// Its name, hostile.
     pub comm: [u8; COMM_BYTES],
 }
@@ -292,6 +301,8 @@ pub struct Watched {
     pub second: u32,
     /// Packets copied in it.
     pub copied: u32,
+    /// The last second in which something was sent that is no message; 0 for none.
+    pub foreign: u32,
 }
 
 /// The head of the payload of a packet that was sent on a watched socket.
@@ -348,7 +359,7 @@ const _: () = {
     // The probes change these two pairs with one 64-bit operation each.
     assert!(offset_of!(TaskSlot, tid) == 0 && offset_of!(TaskSlot, tgid) == 4);
     assert!(offset_of!(TaskSlot, flags) == 40 && offset_of!(TaskSlot, exiting) == 44);
-    assert!(size_of::<ExecRecord>() == 40 && align_of::<ExecRecord>() == 8);
+    assert!(size_of::<ExecRecord>() == 56 && align_of::<ExecRecord>() == 8);
     assert!(size_of::<ExitRecord>() == 56 && align_of::<ExitRecord>() == 8);
     assert!(size_of::<SampleRecord>() == 808 && align_of::<SampleRecord>() == 8);
     // The probes clear these two as one array of words.
@@ -356,7 +367,7 @@ const _: () = {
     assert!(size_of::<PoolPorts>() == 32 && align_of::<PoolPorts>() == 4);
     assert!(size_of::<ConnectRecord>() == 48 && align_of::<ConnectRecord>() == 8);
     assert!(size_of::<PoolStats>() == 32 && align_of::<PoolStats>() == 8);
-    assert!(size_of::<Watched>() == 8 && align_of::<Watched>() == 4);
+    assert!(size_of::<Watched>() == 12 && align_of::<Watched>() == 4);
     assert!(size_of::<PayloadRecord>() == 272 && align_of::<PayloadRecord>() == 8);
     assert!(size_of::<WatchStats>() == 16 && align_of::<WatchStats>() == 8);
     assert!(size_of::<ProbeStats>() == 64 && align_of::<ProbeStats>() == 8);

@@ -289,14 +289,19 @@ fn interrupted(ctx: &PerfEventContext) -> (u64, u32) {
     let regs = unsafe { &(*ctx.as_ptr().cast::<bpf_perf_event_data>()).regs };
     #[cfg(bpf_target_arch = "x86_64")]
     {
-        // The low bits of the code segment are the privilege level, and the
-        // segment of 64-bit user code is fixed: __USER_CS,
-        // arch/x86/include/asm/segment.h.
-        const USER_64: u64 = 0x33;
+        // The low bits of the code segment are the privilege level. The segment of
+        // 32-bit user code is fixed: __USER32_CS, arch/x86/include/asm/segment.h,
+        // or in a paravirtual guest Xen's, FLAT_USER_CS32; 64-bit user code has
+        // more than one. Of a process's own making (TABLE: in its LDT) it is
+        // never a segment of 64-bit code: fill_ldt, arch/x86/include/asm/desc.h.
+        const USER_32: u64 = 0x23;
+        const XEN_USER_32: u64 = 0xe023;
+        const TABLE: u64 = 4;
         let flags = match regs.cs {
-            USER_64 => 0,
             cs if cs % 4 == 0 => SAMPLE_KERNEL,
-            _ => SAMPLE_COMPAT,
+            USER_32 | XEN_USER_32 => SAMPLE_COMPAT,
+            cs if cs & TABLE != 0 => SAMPLE_COMPAT,
+            _ => 0,
         };
         (regs.rip, flags)
     }

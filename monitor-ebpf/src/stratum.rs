@@ -17,7 +17,8 @@ use aya_ebpf::{
     programs::SkBuffContext,
 };
 use monitor_ebpf::{
-    KIND_PAYLOAD, PAYLOAD_BYTES, PAYLOADS_A_SECOND, PayloadRecord, WatchStats, Watched,
+    FOREIGN_SECONDS, KIND_PAYLOAD, PAYLOAD_BYTES, PAYLOADS_A_SECOND, PayloadRecord, WatchStats,
+    Watched,
 };
 
 use crate::{
@@ -59,16 +60,34 @@ fn look(ctx: &SkBuffContext) {
         return;
     }
     count(|stats| stats.packets += 1);
-    // A message is an object of JSON, or one that is posted to an HTTP server.
-    // Nothing else leaves the kernel.
-    if !matches!(ctx.load::<u8>(start as usize), Ok(b'{' | b'P')) {
-        return;
-    }
     // SAFETY: pointers from the map are valid for the program's run. Two
     // processors may both take the last of a second's share, which is accepted.
-    if !unsafe { is_due(&mut *watched) } || !tell(ctx, cookie, start, bytes) {
+    let watched = unsafe { &mut *watched };
+    // A message is an object of JSON, and a connection of Stratum has nothing else.
+    // Where anything else is sent, a message is but a piece of somebody's data.
+    match ctx.load::<u8>(start as usize) {
+        Ok(b'{') => {}
+        // The end of a line, by itself.
+        Ok(b'\r' | b'\n' | b' ') => return,
+        _ => {
+            watched.foreign = second().max(1);
+            return;
+        }
+    }
+    if watched.foreign != 0 && second().wrapping_sub(watched.foreign) < FOREIGN_SECONDS {
+        return;
+    }
+    if !is_due(watched) || !tell(ctx, cookie, start, bytes) {
         count(|stats| stats.dropped += 1);
     }
+}
+
+/// Seconds (2^30 ns) since boot.
+#[inline(always)]
+fn second() -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "seconds since boot")]
+    let second = (task::now() >> 30) as u32;
+    second
 }
 
 /// Where a TCP segment's payload begins; nothing for other packets, and for
@@ -90,10 +109,10 @@ fn payload(ctx: &SkBuffContext) -> Option<u32> {
 
 #[inline(always)]
 fn is_due(watched: &mut Watched) -> bool {
-    #[expect(clippy::cast_possible_truncation, reason = "seconds since boot")]
-    let second = (task::now() >> 30) as u32;
+    let second = second();
     if watched.second != second {
-        *watched = Watched { second, copied: 0 };
+        watched.second = second;
+        watched.copied = 0;
     }
     watched.copied += 1;
     watched.copied <= PAYLOADS_A_SECOND

@@ -26,6 +26,7 @@ use crate::{
     event::{Event, ImageKey, Process},
     isa::Arch,
     profile::{Look, Reading},
+    verdict::Verdict,
 };
 
 /// Profiles kept at once.
@@ -55,15 +56,18 @@ pub struct Collector {
     subjects: BTreeMap<Process, Subject>,
     /// Everything is told, from a recording; this host is not looked at.
     told: bool,
-    ledger: Ledger,
+    /// None where nobody takes the charges.
+    ledger: Option<Ledger>,
     budget: Budget,
-    remains: Vec<Remains>,
+    /// None where nobody takes what is left.
+    remains: Option<Vec<Remains>>,
     /// How long samples are kept.
     patience_ns: u64,
     /// Samples forgotten because there were [`MAX_ALL_LOOKS`], and processes
     /// that left unseen because there were [`MAX_REMAINS`].
     pub forgotten: u64,
-    /// Profiles evicted because there were [`MAX_SUBJECTS`].
+    /// Profiles with samples that were evicted because there were
+    /// [`MAX_SUBJECTS`].
     pub dropped: u64,
     /// Records that were none of the ABI's.
     pub malformed: u64,
@@ -77,12 +81,12 @@ impl Collector {
             arch,
             subjects: BTreeMap::new(),
             told: false,
-            ledger: Ledger::default(),
+            ledger: None,
             budget: Budget {
                 maps: MAPS_A_TICK,
                 ..Budget::default()
             },
-            remains: Vec::new(),
+            remains: None,
             patience_ns,
             forgotten: 0,
             dropped: 0,
@@ -90,21 +94,33 @@ impl Collector {
         }
     }
 
-    /// An empty one for a recording: it asks this host's `/proc` nothing.
+    /// An empty one for a recording: it asks this host's `/proc` nothing, and
+    /// keeps remains.
     #[must_use]
     pub fn told(patience_ns: u64) -> Self {
         Self {
             told: true,
             // Samples were decoded when they were recorded.
-            ..Self::new(Arch::X86_64, patience_ns)
+            ..Self::new(Arch::X86_64, patience_ns).with_remains()
         }
     }
 
-    /// The same, with CPU time charged to other groups.
+    /// The same, with CPU time charged to groups: [`Self::charges`] must be called
+    /// every tick.
     #[must_use]
-    pub fn group_by(self, by: GroupBy) -> Self {
+    pub fn with_groups(self, by: GroupBy) -> Self {
         Self {
-            ledger: Ledger::by(by),
+            ledger: Some(Ledger::by(by)),
+            ..self
+        }
+    }
+
+    /// The same, which keeps what is left of those that exit, for
+    /// [`Self::take_remains`].
+    #[must_use]
+    pub fn with_remains(self) -> Self {
+        Self {
+            remains: Some(Vec::new()),
             ..self
         }
     }
@@ -116,12 +132,13 @@ impl Collector {
             Event::Exec {
                 process,
                 time_ns: _,
+                image,
             } => {
-                if !self.told {
-                    self.ledger.exec(*process);
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.exec(*process);
                 }
                 let subject = self.subjects.get_mut(process)?;
-                let remains = subject.executes();
+                let remains = subject.executes(*image);
                 self.bury(remains);
                 None
             }
@@ -131,8 +148,8 @@ impl Collector {
                 parent,
                 comm,
             } => {
-                if !self.told {
-                    self.ledger.exit(*process, *cpu_ns, *parent, comm);
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.exit(*process, *cpu_ns, *parent, comm);
                 }
                 let subject = self.subjects.remove(process)?;
                 self.bury(subject.remains());
@@ -146,7 +163,8 @@ impl Collector {
                     .subjects
                     .entry(sample.process)
                     .or_insert_with(|| Subject::new(sample.process));
-                subject.sample(self.arch, sample, &mut self.budget);
+                let remains = subject.sample(self.arch, sample, &mut self.budget);
+                self.bury(remains);
                 None
             }
         }
@@ -154,7 +172,8 @@ impl Collector {
 
     /// Takes in samples that were recorded.
     pub fn recall(&mut self, process: Process, image: ImageKey, cgroup: u64, looks: Vec<Look>) {
-        self.summon(process).recall(image, cgroup, looks);
+        let remains = self.summon(process).recall(image, cgroup, looks);
+        self.bury(remains);
     }
 
     /// Brings everybody's counters up to date with the task table, as `visit`
@@ -169,15 +188,17 @@ impl Collector {
                 *sum = sum.saturating_add(slot.voluntary);
             }
             if slot.tid == slot.tgid {
-                if !self.told {
-                    self.ledger.see(slot);
+                if let Some(ledger) = &mut self.ledger {
+                    ledger.see(slot);
                 }
                 if profiled.contains(&slot.tgid) {
                     leaders.push(*slot);
                 }
             }
         });
-        self.ledger.finish();
+        if let Some(ledger) = &mut self.ledger {
+            ledger.finish();
+        }
         self.budget.maps = MAPS_A_TICK;
         let mut present = HashSet::with_capacity(leaders.len());
         for slot in leaders {
@@ -191,7 +212,7 @@ impl Collector {
             present.insert(process);
             // An exec whose record was lost.
             if subject.profile.latest().is_some() && subject.execs != slot.execs {
-                let _unseen = subject.executes();
+                let _unseen = subject.executes(ImageKey::default());
             }
             subject.execs = slot.execs;
             subject.profile.read(Reading {
@@ -206,16 +227,19 @@ impl Collector {
     }
 
     /// Takes what is left of processes that exited, or executed another image,
-    /// since the last call.
+    /// since the last call; none without [`Self::with_remains`].
     pub fn take_remains(&mut self) -> Vec<Remains> {
-        std::mem::take(&mut self.remains)
+        self.remains
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     fn bury(&mut self, remains: Option<Remains>) {
-        match remains {
-            Some(_) if self.remains.len() == MAX_REMAINS => self.forgotten += 1,
-            Some(remains) => self.remains.push(remains),
-            None => {}
+        match (&mut self.remains, remains) {
+            (Some(all), Some(_)) if all.len() == MAX_REMAINS => self.forgotten += 1,
+            (Some(all), Some(remains)) => all.push(remains),
+            _ => {}
         }
     }
 
@@ -274,6 +298,12 @@ impl Collector {
         self.subjects.contains_key(&process)
     }
 
+    /// How often one turned to another image since it was first sampled, if it is.
+    #[must_use]
+    pub fn images(&self, process: Process) -> Option<u32> {
+        self.subjects.get(&process).map(|subject| subject.images)
+    }
+
     /// The instruction set code is decoded for.
     #[must_use]
     pub fn arch(&self) -> Arch {
@@ -291,30 +321,36 @@ impl Collector {
     /// made, as there were too many.
     #[must_use]
     pub fn looks_deferred(&self) -> u64 {
-        self.ledger.deferred()
+        self.ledger.as_ref().map_or(0, Ledger::deferred)
     }
 
-    /// Whether the probes accounted CPU time of anybody since the last call.
+    /// Whether the probes accounted CPU time of anybody since the last call; false
+    /// without [`Self::with_groups`].
     pub fn accounted(&mut self) -> bool {
-        self.ledger.accounted()
+        self.ledger.as_mut().is_some_and(Ledger::accounted)
     }
 
-    /// Takes the CPU time to be charged to groups since the last call.
+    /// Takes the CPU time to be charged to groups since the last call; none without
+    /// [`Self::with_groups`].
     pub fn charges(&mut self) -> Vec<Charge> {
-        self.ledger.take()
+        self.ledger.as_mut().map(Ledger::take).unwrap_or_default()
     }
 
     fn make_room(&mut self, process: Process) {
         if self.subjects.len() < MAX_SUBJECTS || self.subjects.contains_key(&process) {
             return;
         }
-        let oldest = self
-            .subjects
-            .values()
-            .min_by_key(|subject| subject.profile.last_sample_ns());
-        if let Some(process) = oldest.map(|subject| subject.profile.process) {
-            self.subjects.remove(&process);
-            self.dropped += 1;
+        // Who has a verdict stays as long as others do not: what he stole is known.
+        let oldest = self.subjects.values().min_by_key(|subject| {
+            let judged = subject.case.judgement.verdict() != Verdict::None;
+            (judged, subject.profile.last_sample_ns())
+        });
+        if let Some(subject) = oldest
+            .map(|subject| subject.profile.process)
+            .and_then(|process| self.subjects.remove(&process))
+        {
+            // One that has not burned for long had nothing to lose.
+            self.dropped += u64::from(!subject.profile.is_empty());
         }
     }
 }

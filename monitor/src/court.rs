@@ -137,6 +137,7 @@ impl Court {
             let mut nearly = false;
             if judgement.verdict() != Verdict::Miner {
                 if summary.threads > 1
+                    && summary.cores >= thresholds.min_cpu
                     && (!subject.case.threads.is_empty()
                         || (ticks.wrapping_add(process.tgid)).is_multiple_of(THREADS_EVERY))
                     && let Some(found) = judge_threads(now_ns, subject, &summary, model, thresholds)

@@ -221,8 +221,7 @@ pub async fn run(
         ..
     } = daemon;
     if let Some(recording) = recording {
-        let lost = probes.stats().map_or(0, |stats| stats.samples_lost);
-        recording.finish(lost + collector.forgotten);
+        recording.finish(crate::record::lost(&probes, &collector));
     }
     drop(probes);
     server.stop();
@@ -290,7 +289,8 @@ impl Daemon {
     ) -> Self {
         Self {
             collector: Collector::new(arch, nanoseconds(config.policy.patience))
-                .group_by(config.web.group_by),
+                .with_groups(config.web.group_by)
+                .with_remains(),
             court: Court::new(model, config.policy.thresholds(), config.sample_hz),
             orders: Orders::new(
                 Keeper::new(
@@ -354,17 +354,19 @@ impl Daemon {
         let (collector, metrics) = (&mut self.collector, &self.metrics);
         let (contacts, stratum) = (&mut self.contacts, &mut self.stratum);
         let (reputation, recording) = (&mut self.reputation, &mut self.recording);
+        let now_ns = monotonic_ns();
         self.probes
             .drain(DRAIN_LIMIT, |record| match event::decode(record) {
                 Ok(Event::Connect(process, contact)) => {
                     let forgotten = contacts.add(process, contact);
                     metrics.response.contacts_forgotten.inc_by(forgotten.into());
                 }
-                Ok(Event::Payload(payload)) => stratum.hear(&payload),
+                Ok(Event::Payload(payload)) => stratum.hear(&payload, now_ns),
                 Ok(event) => {
                     if let Event::Exec { process, .. } = event {
                         reputation.executes(process);
                         stratum.executes(process);
+                        contacts.executes(process);
                     }
                     let left = match recording {
                         Some(recording) => recording.tape.take_in(collector, &event),

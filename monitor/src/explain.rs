@@ -167,6 +167,7 @@ pub fn explain(
     if !seen.is_running() {
         return Err(ExplainError::NoProcess(pid));
     }
+    // Beyond eight minutes the oldest samples fall out of the profile.
     let settings = Settings::new(Some(pid), 99, duration);
     let mut probes = Probes::attach(settings)?;
     let mut collector = Collector::new(arch, u64::MAX);

@@ -84,16 +84,14 @@ const PROGRAMS: [&str; 42] = [
 
 /// Units of the same. A process in one is spared only if its image is also the
 /// host's own: whatever else is in there was started by it, or moved there.
-const UNITS: [&str; 22] = [
+///
+/// Not those that start what anybody tells them to (ssh, cron, at, a getty):
+/// without `pam_systemd` that stays in their units, and the host's own loader or
+/// Python is the miner. Their daemons are among [`PROGRAMS`].
+const UNITS: [&str; 16] = [
     "init.scope",
-    "ssh.service",
-    "sshd.service",
-    "dropbear.service",
     "dbus.service",
     "dbus-broker.service",
-    "cron.service",
-    "crond.service",
-    "atd.service",
     "docker.service",
     "containerd.service",
     "podman.service",
@@ -181,8 +179,9 @@ impl Guard {
 pub fn sacred(pid: u32, kernel_thread: bool, lineage: &[u32]) -> Result<(), Refusal> {
     match pid {
         1 => Err(Refusal::Init),
-        // The parent of all kernel threads, and every one that shows as such.
+        // The idle task and the parent of all kernel threads.
         0 | 2 => Err(Refusal::KernelThread),
+        // By the kernel's own flag (PF_KTHREAD): who only poses as one is acted on.
         _ if kernel_thread => Err(Refusal::KernelThread),
         pid if lineage.first() == Some(&pid) => Err(Refusal::Myself),
         pid if lineage.contains(&pid) => Err(Refusal::Ancestor),
@@ -208,7 +207,7 @@ pub fn is_listed(path: &str) -> bool {
 }
 
 fn is_listed_unit(unit: &str) -> bool {
-    UNITS.contains(&unit) || unit.starts_with("systemd-") || unit.starts_with("getty@")
+    UNITS.contains(&unit) || unit.starts_with("systemd-")
 }
 
 #[cfg(test)]

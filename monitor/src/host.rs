@@ -17,6 +17,7 @@ pub use self::facts::Facts;
 pub use self::looked::{Looked, Member, Wanted, living, parents};
 
 use std::{
+    cell::LazyCell,
     collections::BTreeMap,
     ffi::OsStr,
     fs::Metadata,
@@ -26,7 +27,10 @@ use std::{
 };
 
 use procfs::{ProcError, process::Process as ProcFolder};
-use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+use rustix::{
+    fd::AsFd,
+    fs::{AtFlags, CWD, StatxFlags, makedev, statx},
+};
 
 use crate::{event::Process, text::clean};
 
@@ -210,15 +214,33 @@ impl Seen {
         Some(io.rchar.saturating_add(io.wchar))
     }
 
-    /// The kinds of memory its code lies in.
+    /// The kinds of memory its code lies in, and the files: what executes as
+    /// `image` is told from others of its name.
     ///
     /// # Errors
     /// It is gone or may not be looked at.
-    pub fn maps(&self) -> Result<maps::CodeMap, LookError> {
-        let is_system =
-            |path: &[u8], inode| is_roots_own(Path::new(OsStr::from_bytes(path)), inode);
+    pub fn maps(&self, image: Option<Image>) -> Result<maps::CodeMap, LookError> {
+        // Most need neither.
+        let folder = LazyCell::new(|| self.folder.open_relative("map_files").ok());
+        let link = LazyCell::new(|| self.exe().map(|link| maps::written(&link)).ok());
+        let look = |mapping: &maps::Mapping<'_>| {
+            let host = roots_own(Path::new(OsStr::from_bytes(mapping.path)));
+            // Of another device it is another file, unless its file system shows
+            // another there than `stat` does (btrfs, overlayfs). Who has the path
+            // of one it is taken for is asked which it is.
+            let differs = |file: Image| file.device != mapping.file.device;
+            let asked = host.is_some_and(differs)
+                || image.is_some_and(differs) && (*link).as_deref() == Some(mapping.path);
+            let known = || {
+                // No leading zeros (`dname_to_vma_addr`, fs/proc/base.c).
+                let name = format!("{:x}-{:x}", mapping.start, mapping.end);
+                known_in((*folder).as_ref()?, Path::new(&name)).ok()
+            };
+            let file = asked.then(known).flatten().unwrap_or(mapping.file);
+            (file, host == Some(file))
+        };
         let file = self.folder.open_relative("maps")?;
-        Ok(maps::CodeMap::read(file, is_system)?)
+        Ok(maps::CodeMap::read(file, look)?)
     }
 
     /// Whether its image is the host's own: on the host its path leads to it,
@@ -226,7 +248,7 @@ impl Seen {
     #[must_use]
     pub fn is_system(&self, image: Image) -> bool {
         self.exe()
-            .is_ok_and(|path| is_systems_own(&path, image.inode) && self.host_exe(image).is_some())
+            .is_ok_and(|path| systems_own(&path) == Some(image))
     }
 
     fn bytes(&self, name: &str) -> Option<Vec<u8>> {
@@ -240,40 +262,47 @@ impl Seen {
 /// The file a path leads to, as the kernel has it in memory: a file system that
 /// does not answer, such as one of a process's own making (FUSE), is not asked.
 fn known(path: &Path) -> io::Result<Image> {
-    let file = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO)?;
+    known_in(CWD, path)
+}
+
+/// The same, of a path in a folder.
+fn known_in(folder: impl AsFd, path: &Path) -> io::Result<Image> {
+    let file = statx(folder, path, AtFlags::STATX_DONT_SYNC, StatxFlags::INO)?;
     Ok(Image {
         device: makedev(file.stx_dev_major, file.stx_dev_minor),
         inode: file.stx_ino,
     })
 }
 
-/// Whether on the host this path leads to the file with this inode, and only
-/// root can have put it there. A container's files are not on the host's paths.
-fn is_roots_own(path: &Path, inode: u64) -> bool {
+/// The file this path leads to on the host, if only root can have put it there. A
+/// container's files are not on the host's paths, and what a process has mounted
+/// for itself is another file: of another device, whatever its inode.
+fn roots_own(path: &Path) -> Option<Image> {
     // Only where the system keeps its own: a look at any path a process has
     // mapped could wake a network file system.
-    if !["/usr", "/lib", "/lib64"]
+    ["/usr", "/lib", "/lib64"]
         .iter()
         .any(|system| path.starts_with(system))
-    {
-        return false;
-    }
-    only_roots(path, inode)
+        .then(|| only_roots(path))
+        .flatten()
 }
 
 /// The same, or where programs lie that are not one with `/usr`.
-pub(crate) fn is_systems_own(path: &Path, inode: u64) -> bool {
+fn systems_own(path: &Path) -> Option<Image> {
     let older = || ["/bin", "/sbin"].iter().any(|dir| path.starts_with(dir));
-    is_roots_own(path, inode) || older() && only_roots(path, inode)
+    roots_own(path).or_else(|| older().then(|| only_roots(path)).flatten())
 }
 
-/// Whether the file there has this inode, is root's, and nobody else may write
-/// to it.
-fn only_roots(path: &Path, inode: u64) -> bool {
+/// Whether this is the system's own file at this path.
+pub(crate) fn is_systems_own(path: &Path, file: Image) -> bool {
+    systems_own(path) == Some(file)
+}
+
+/// The file there, if it is root's, and nobody else may write to it.
+fn only_roots(path: &Path) -> Option<Image> {
     const WRITABLE_BY_OTHERS: u32 = 0o022;
-    std::fs::metadata(path).is_ok_and(|file| {
-        file.ino() == inode && file.uid() == 0 && file.mode() & WRITABLE_BY_OTHERS == 0
-    })
+    let file = std::fs::metadata(path).ok()?;
+    (file.uid() == 0 && file.mode() & WRITABLE_BY_OTHERS == 0).then(|| Image::from(&file))
 }
 
 /// Nanoseconds since boot in the clock ticks `/proc/PID/stat` counts in: the

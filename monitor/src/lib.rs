@@ -21,7 +21,9 @@
 //! - [`journal`], [`metrics`] and [`view`] tell what happened and decide nothing;
 //!   [`web`] serves the metrics and the page, [`mod@notify`] tells systemd.
 //! - [`daemon`] is the event loop of `unjack run`, [`mod@explain`] that of
-//!   `unjack explain`, [`mod@record`] that of `unjack record`; [`mod@release`] undoes what was held; [`doctor`] checks the host, [`selftest`] all of it; [`mod@exit`] has the exit codes.
+//!   `unjack explain`, [`mod@record`] that of `unjack record`; [`mod@release`] undoes
+//!   what was held; [`doctor`] checks the host, [`selftest`] all of it; [`mod@exit`]
+//!   has the exit codes.
 //! - [`evidence`] keeps what is known of a miner before it is acted on,
 //!   [`mod@reputation`] has the operator's lists, [`mod@digest`] the hashing of
 //!   images for them, [`hook`] runs the operator's program.

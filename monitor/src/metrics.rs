@@ -9,52 +9,41 @@
 //! is `other`. There are no pids. Every error series exists from the
 //! start, at zero, so that its first error is seen as an increase.
 
+mod bans;
 mod exposition;
 mod groups;
+mod probes;
+mod process;
 mod registrar;
 mod response;
+mod stolen;
 mod traffic;
 mod web;
 
 use std::cell::RefCell;
 
-use monitor_ebpf::{ProbeStats, bans::BanStats};
-use procfs::process::Process;
+use monitor_ebpf::ProbeStats;
 use prometheus::{
-    Counter, CounterVec, Gauge, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
-    IntGaugeVec, Registry,
+    Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
     proto::{Metric, MetricFamily},
 };
 
 pub use self::{
+    bans::{BAN_RESULTS, BanMetrics},
     exposition::Format,
     groups::{GROUP_KERNEL, GROUP_OTHER, GroupLimits, MAX_GROUP_CHARS},
     registrar::{Described, Mirror},
     response::Response,
+    stolen::StolenMetrics,
     traffic::Traffic,
     web::{Cut, Login, WebMetrics},
 };
-use self::{groups::Groups, registrar::Registrar};
-use crate::action::{Refusal, ban::rule::Spared, keeper::Kept};
+use self::{groups::Groups, probes::Probed, process::OwnProcess, registrar::Registrar};
+use crate::action::{Refusal, keeper::Kept};
 use crate::journal::Outcome;
-use crate::profile::cost;
 use crate::record::writer::Ended;
 use crate::score::FAMILIES;
 use crate::verdict::Verdict;
-use crate::view::Stolen;
-
-/// What can come of hashing an image: it is none of those that are banned, it is
-/// one, it is one but may not be banned, it was too large, it could not be read
-/// (most were gone by then), or others were being hashed and it is asked about
-/// again.
-pub const BAN_RESULTS: [&str; 6] = [
-    "clean",
-    "banned",
-    "spared",
-    "too-large",
-    "unreadable",
-    "deferred",
-];
 
 /// Seconds. The default window is 5 s and a miner should be dead within 15 s,
 /// so the steps are finest there.
@@ -72,44 +61,22 @@ pub struct Metrics {
     verdicts: IntCounterVec,
     kills: IntCounterVec,
     kills_refused: IntCounterVec,
-    stolen_cpu_seconds: CounterVec,
-    allowed_cpu_seconds: CounterVec,
+    /// What miners took.
+    pub stolen: StolenMetrics,
     held: IntGaugeVec,
     moved_back: IntCounter,
     breaker_open: IntGauge,
     verdict_delay: Histogram,
     map_entries: IntGaugeVec,
     map_capacity: IntGaugeVec,
-    process_cpu_seconds: Counter,
-    process_resident: Gauge,
-    process_start: Gauge,
-    ban_images: IntCounterVec,
-    bans_refused: IntCounterVec,
-    /// Bans in force.
-    pub bans: IntGauge,
-    execs_refused: Mirror,
-    ban_events_lost: Mirror,
-    ban_signals_failed: Mirror,
-    /// Samples handed to the collector.
-    pub samples: Mirror,
-    /// Samples lost because the ring was full.
-    pub samples_lost: Mirror,
-    /// Samples not taken because a process reached its cap for the second.
-    pub samples_capped: Mirror,
-    /// User samples whose code could not be read.
-    pub sample_code_faults: Mirror,
-    /// Exec and exit records lost because the ring was full.
-    pub events_lost: Mirror,
-    /// Times a task could not be tracked because the tables were full.
-    pub tasks_untracked: Mirror,
+    process: OwnProcess,
+    probed: Probed,
     /// Profiles dropped because too many processes were profiled at once.
     pub profiles_dropped: Mirror,
     /// See [`crate::collector::Collector::forgotten`].
     pub samples_forgotten: Mirror,
     /// Events that could not be written to standard output.
     pub journal_errors: IntCounter,
-    /// Records of the probes that could not be decoded.
-    pub events_malformed: Mirror,
     /// See [`crate::collector::Collector::looks_deferred`].
     pub group_looks_deferred: Mirror,
     /// Looks at a process's mappings that were cut short.
@@ -117,13 +84,12 @@ pub struct Metrics {
     /// Miners that had to wait because enough were being ended.
     pub orders_deferred: IntCounter,
     recordings_ended: IntCounterVec,
-    /// What an hour of a core costs, and what miners cost so far.
-    stolen_cost: Option<(f64, CounterVec)>,
-    stolen_energy: Option<Counter>,
     /// Evidence, lists and hooks.
     pub response: Response,
     /// The traffic of suspects.
     pub traffic: Traffic,
+    /// Bans.
+    pub bans: BanMetrics,
     /// The endpoint.
     pub web: WebMetrics,
 }
@@ -133,7 +99,6 @@ impl Metrics {
     ///
     /// # Errors
     /// If two metrics have one name: a mistake in this module.
-    #[expect(clippy::too_many_lines, reason = "it is a list, one metric an entry")]
     pub fn new(version: &str) -> prometheus::Result<Self> {
         let new = Registrar::default();
         let build = new.int_gauges(
@@ -163,16 +128,7 @@ impl Metrics {
                 "Miners not acted on because it was not allowed or not safe.",
                 &["reason"],
             )?,
-            stolen_cpu_seconds: new.counters(
-                "unjack_stolen_cpu_seconds_total",
-                "CPU time burned by processes judged to be miners.",
-                "family",
-            )?,
-            allowed_cpu_seconds: new.counters(
-                "unjack_allowed_cpu_seconds_total",
-                "CPU time burned by miners that a rule allows.",
-                "family",
-            )?,
+            stolen: StolenMetrics::new(&new)?,
             held: new.int_gauges(
                 "unjack_held",
                 "Miners that are throttled or frozen now, with all in their scope.",
@@ -196,64 +152,8 @@ impl Metrics {
             map_entries: new.int_gauges("unjack_map_entries", "Entries in a BPF map.", &["map"])?,
             map_capacity: new.int_gauges(
                 "unjack_map_capacity",
-                "Entries a BPF map has room for; bytes for a ring.",
+                "Entries a BPF map has room for.",
                 &["map"],
-            )?,
-            process_cpu_seconds: new.add(Counter::new(
-                "process_cpu_seconds_total",
-                "CPU time of unjack itself, user and system.",
-            )?)?,
-            process_resident: new.add(Gauge::new(
-                "process_resident_memory_bytes",
-                "Resident memory of unjack itself.",
-            )?)?,
-            process_start: new.add(Gauge::new(
-                "process_start_time_seconds",
-                "When unjack started, in seconds since the Unix epoch.",
-            )?)?,
-            ban_images: new.int_counters(
-                "unjack_ban_images_total",
-                "Images that were new to the kernel while there were bans, by what came of it.",
-                &["result"],
-            )?,
-            bans_refused: new.int_counters(
-                "unjack_bans_refused_total",
-                "Images of miners that were not banned, or whose ban had to make room.",
-                &["reason"],
-            )?,
-            bans: new.add(IntGauge::new("unjack_bans", "Bans of images in force.")?)?,
-            execs_refused: new.mirror(
-                "unjack_execs_refused_total",
-                "Execs of banned images that were refused.",
-            )?,
-            ban_events_lost: new.mirror(
-                "unjack_ban_events_lost_total",
-                "Refused execs and questions about images that nobody was told of.",
-            )?,
-            ban_signals_failed: new.mirror(
-                "unjack_ban_signals_failed_total",
-                "Signals to processes of banned images that the kernel would not send.",
-            )?,
-            samples: new.mirror("unjack_samples_total", "Instruction samples received.")?,
-            samples_lost: new.mirror(
-                "unjack_samples_lost_total",
-                "Samples lost because the ring was full.",
-            )?,
-            samples_capped: new.mirror(
-                "unjack_samples_capped_total",
-                "Samples not taken because the process had enough in that second.",
-            )?,
-            sample_code_faults: new.mirror(
-                "unjack_sample_code_faults_total",
-                "Samples whose instruction bytes could not be read.",
-            )?,
-            events_lost: new.mirror(
-                "unjack_events_lost_total",
-                "Exec and exit events lost because the ring was full.",
-            )?,
-            tasks_untracked: new.mirror(
-                "unjack_tasks_untracked_total",
-                "Times a task could not be tracked because the tables were full.",
             )?,
             profiles_dropped: new.mirror(
                 "unjack_profiles_dropped_total",
@@ -262,10 +162,6 @@ impl Metrics {
             samples_forgotten: new.mirror(
                 "unjack_samples_forgotten_total",
                 "Samples forgotten early because there were too many to keep.",
-            )?,
-            events_malformed: new.mirror(
-                "unjack_events_malformed_total",
-                "Records of the probes that could not be decoded.",
             )?,
             group_looks_deferred: new.mirror(
                 "unjack_group_looks_deferred_total",
@@ -290,9 +186,10 @@ impl Metrics {
             )?,
             response: Response::new(&new)?,
             traffic: Traffic::new(&new)?,
+            bans: BanMetrics::new(&new)?,
+            process: OwnProcess::new(&new)?,
+            probed: Probed::new(&new)?,
             web: WebMetrics::new(&new)?,
-            stolen_cost: None,
-            stolen_energy: None,
             described: new.described.take(),
             registry: new.registry,
         };
@@ -306,15 +203,7 @@ impl Metrics {
     /// Two metrics have one name: a mistake in this module.
     pub fn with_cost(mut self, rate: f64) -> prometheus::Result<Self> {
         let new = self.registrar();
-        let cost = new.counters(
-            "unjack_stolen_cost_total",
-            "CPU time burned by miners, in the currency of --core-hour-cost.",
-            "family",
-        )?;
-        for family in FAMILIES {
-            cost.with_label_values(&[family]);
-        }
-        self.stolen_cost = Some((rate, cost));
+        self.stolen.price(&new, rate)?;
         self.described = new.described.take();
         Ok(self)
     }
@@ -325,10 +214,7 @@ impl Metrics {
     /// Two metrics have one name: a mistake in this module.
     pub fn with_energy(mut self) -> prometheus::Result<Self> {
         let new = self.registrar();
-        self.stolen_energy = Some(new.add(Counter::new(
-            "unjack_stolen_energy_joules_total",
-            "Estimate: the processors' energy while there were miners, times their share of all CPU time.",
-        )?)?);
+        self.stolen.estimate_energy(&new)?;
         self.described = new.described.take();
         Ok(self)
     }
@@ -355,18 +241,10 @@ impl Metrics {
             for outcome in outcomes {
                 self.kills.with_label_values(&[family, outcome.name()]);
             }
-            self.stolen_cpu_seconds.with_label_values(&[family]);
-            self.allowed_cpu_seconds.with_label_values(&[family]);
         }
         self.set_held(&Kept::default());
         for ended in Ended::ALL {
             self.recordings_ended.with_label_values(&[ended.name()]);
-        }
-        for result in BAN_RESULTS {
-            self.ban_images.with_label_values(&[result]);
-        }
-        for reason in Spared::ALL {
-            self.bans_refused.with_label_values(&[reason.name()]);
         }
         for reason in Refusal::ALL {
             self.kills_refused.with_label_values(&[reason.name()]);
@@ -376,23 +254,7 @@ impl Metrics {
     /// Takes over the probes' own counters, and the collector's of what it
     /// could not decode.
     pub fn mirror_probes(&self, stats: &ProbeStats, malformed: u64) {
-        let ProbeStats {
-            samples,
-            samples_lost,
-            samples_capped,
-            code_faults,
-            events_lost,
-            tasks_lost,
-            small_exit_ns: _,
-            small_exits: _,
-        } = stats;
-        self.samples.set_total(*samples);
-        self.samples_lost.set_total(*samples_lost);
-        self.samples_capped.set_total(*samples_capped);
-        self.sample_code_faults.set_total(*code_faults);
-        self.events_lost.set_total(*events_lost);
-        self.tasks_untracked.set_total(*tasks_lost);
-        self.events_malformed.set_total(malformed);
+        self.probed.mirror(stats, malformed);
     }
 
     /// The same metrics, with other limits of the groups. None that has a series
@@ -447,74 +309,9 @@ impl Metrics {
         }
     }
 
-    /// Takes over how many bans there are, and what their programs counted.
-    pub fn mirror_bans(&self, bans: usize, stats: &BanStats) {
-        let BanStats {
-            refused,
-            events_lost,
-            signals_failed,
-            checked: _,
-        } = stats;
-        self.bans.set(to_gauge(bans as u64));
-        self.execs_refused.set_total(*refused);
-        self.ban_events_lost.set_total(*events_lost);
-        self.ban_signals_failed.set_total(*signals_failed);
-    }
-
-    /// Counts an image that was hashed, or was to be: one of [`BAN_RESULTS`].
-    pub fn count_ban_image(&self, result: &'static str) {
-        self.ban_images.with_label_values(&[result]).inc();
-    }
-
-    /// Counts an image that was not banned.
-    pub fn count_spared(&self, reason: Spared) {
-        self.bans_refused.with_label_values(&[reason.name()]).inc();
-    }
-
     /// Counts a refused kill.
     pub fn count_refusal(&self, reason: Refusal) {
         self.kills_refused.with_label_values(&[reason.name()]).inc();
-    }
-
-    /// Adds CPU time burned by a miner of one of [`FAMILIES`].
-    pub fn add_stolen_cpu(&self, family: &'static str, seconds: f64) {
-        add(
-            &self.stolen_cpu_seconds.with_label_values(&[family]),
-            seconds,
-        );
-        if let Some((rate, stolen)) = &self.stolen_cost {
-            add(&stolen.with_label_values(&[family]), cost(seconds, *rate));
-        }
-    }
-
-    /// Adds an estimate of the energy that miners used.
-    pub fn add_stolen_energy(&self, joules: f64) {
-        if let Some(stolen) = &self.stolen_energy {
-            add(stolen, joules);
-        }
-    }
-
-    /// Adds CPU time burned by a miner of one of [`FAMILIES`] that a rule
-    /// allows.
-    pub fn add_allowed_cpu(&self, family: &'static str, seconds: f64) {
-        add(
-            &self.allowed_cpu_seconds.with_label_values(&[family]),
-            seconds,
-        );
-    }
-
-    /// CPU seconds that miners burned and that a rule allows, by family, where
-    /// there are any.
-    #[must_use]
-    pub fn stolen(&self) -> Vec<Stolen> {
-        let families = FAMILIES.into_iter().map(|family| Stolen {
-            family: family.to_owned(),
-            stolen_seconds: self.stolen_cpu_seconds.with_label_values(&[family]).get(),
-            allowed_seconds: self.allowed_cpu_seconds.with_label_values(&[family]).get(),
-        });
-        families
-            .filter(|taken| taken.stolen_seconds + taken.allowed_seconds > 0.0)
-            .collect()
     }
 
     /// Sets how many miners are held, and adds how many were moved back.
@@ -568,7 +365,7 @@ impl Metrics {
     /// If a metric cannot be encoded: a mistake in this module.
     pub fn render_as(&self, format: Format) -> prometheus::Result<String> {
         // A host that hides /proc/self still gets all other metrics.
-        if let Err(error) = self.refresh_process() {
+        if let Err(error) = self.process.refresh() {
             tracing::debug!(%error, "process metrics not refreshed: /proc/self cannot be read");
         }
         format.encode(&self.registry.gather())
@@ -591,21 +388,6 @@ impl Metrics {
             }
         }
         all
-    }
-
-    fn refresh_process(&self) -> procfs::ProcResult<()> {
-        let stat = Process::myself()?.stat()?;
-        let hz = procfs::ticks_per_second() as f64;
-        let cpu = (stat.utime + stat.stime) as f64 / hz;
-        add(
-            &self.process_cpu_seconds,
-            cpu - self.process_cpu_seconds.get(),
-        );
-        self.process_resident
-            .set((stat.rss * procfs::page_size()) as f64);
-        self.process_start
-            .set(procfs::boot_time_secs()? as f64 + stat.starttime as f64 / hz);
-        Ok(())
     }
 }
 

@@ -69,12 +69,15 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// At `sample_hz`, with a cap that lets a whole window fit a profile.
+    /// At `sample_hz`, with a cap that lets a whole window fit a profile. The least
+    /// cap is one sample in an eighth of a second: of a window of more than eight
+    /// minutes a profile loses the oldest.
     #[must_use]
     pub fn new(target: Option<u32>, sample_hz: u32, window: Duration) -> Self {
         let looks = u64::try_from(WINDOW_LOOKS).unwrap_or(u64::MAX);
         let fitting = looks / window.as_secs().max(1);
-        let sample_cap = sample_hz.min(u32::try_from(fitting).unwrap_or(u32::MAX));
+        let fitting = u32::try_from(fitting).unwrap_or(u32::MAX).max(1);
+        let sample_cap = sample_hz.min(fitting);
         Self {
             target,
             sample_hz,
@@ -440,4 +443,22 @@ fn map<M: TryFrom<Map, Error = MapError>>(
 ) -> Result<M, ProbeError> {
     let map = ebpf.take_map(name).ok_or(ProbeError::Mismatch(name))?;
     M::try_from(map).map_err(|source| ProbeError::Map { name, source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::MAX_LOOKS;
+
+    #[test]
+    fn a_window_of_any_length_is_sampled_and_fits_a_profile_if_that_is_possible() {
+        for seconds in 1..=3600_u32 {
+            let window = Duration::from_secs(seconds.into());
+            let cap = Settings::new(Some(1), 99, window).sample_cap;
+            assert!((1..=99).contains(&cap), "{seconds} s: {cap}");
+            let eighths = cap.div_ceil(8);
+            let looks = eighths * 8 * seconds;
+            assert!(eighths == 1 || looks as usize <= MAX_LOOKS, "{seconds} s");
+        }
+    }
 }

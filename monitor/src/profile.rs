@@ -261,7 +261,9 @@ impl Profile {
                 let ran_ns = last.counters.run_ns.saturating_sub(first.counters.run_ns);
                 let span_ns = last.time_ns.saturating_sub(first.time_ns);
                 let burn = Burn {
-                    cores: share(ran_ns as f64, span_ns as f64),
+                    // Of all the time that is looked at: a thread whose samples lie
+                    // close together may have idled before and after.
+                    cores: share(ran_ns as f64, span_ns.max(burn.span_ns) as f64),
                     voluntary: None,
                     io: None,
                     ..burn

@@ -9,8 +9,8 @@
 //! ended with the recording; without one the whole host is recorded.
 //!
 //! What suspects among those say on their own connections is listened to nearly as
-//! the daemon does (single threads suspect nobody), for [`Summary::stratum`]; nothing of it is kept but whether it was
-//! Stratum.
+//! the daemon does (single threads suspect nobody), for [`Summary::stratum`]; nothing
+//! of it is kept but whether it was Stratum.
 
 mod begin;
 mod command;
@@ -24,6 +24,7 @@ pub(crate) mod tape;
 pub(crate) mod writer;
 
 use std::{
+    collections::HashSet,
     ffi::OsString,
     fmt,
     fs::File,
@@ -52,7 +53,7 @@ use crate::{
     collector::{Collector, Subject},
     court::{Heard, SUSPECT_FROM},
     daemon::{monotonic_ns, stratum::Stratum},
-    event::{self, Event, ImageKey},
+    event::{self, Event, ImageKey, Process},
     isa::Arch,
     metrics::Metrics,
     probe::{ProbeError, Probes, Settings},
@@ -161,8 +162,8 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
         command,
     } = wish;
     let arch = Arch::HOST.ok_or(RecordError::Arch)?;
-    let out = create(path)?;
-    let samples = samples.map(Samples::create).transpose()?;
+    let out = begin::open(path)?;
+    let samples = samples.map(Samples::open).transpose()?;
     let settings = Settings::new(None, 99, Duration::from_nanos(thresholds.window_ns));
     let probes = Probes::attach(settings)?;
     let begun_ns = monotonic_ns();
@@ -181,7 +182,7 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
         windows: 0,
         ticks: 0,
     };
-    let mut command = Started::start(command)?;
+    let command = Started::start(command)?;
     if let Some(command) = &command {
         recorder.kin.founder = Some(command.pid());
     }
@@ -190,13 +191,14 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
+    recorder.begin()?;
     let begun = Instant::now();
     let mut progress = Progress::new();
     let mut steps = 0;
     let goes_on = || begun.elapsed() < duration && !stop.load(Ordering::Relaxed);
     while goes_on() && !recorder.tape.has_ended() {
         thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
-        let ended = command.as_mut().is_some_and(Started::has_ended);
+        let ended = command.as_ref().is_some_and(Started::has_ended);
         recorder.drain()?;
         steps += 1;
         if steps % STEPS_A_WINDOW == 0 || ended {
@@ -223,6 +225,12 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
     })
 }
 
+/// [`End::lost`](line::End::lost) so far.
+pub(crate) fn lost(probes: &Probes, collector: &Collector) -> u64 {
+    let lost = probes.stats().map_or(0, |stats| stats.samples_lost);
+    lost + collector.forgotten + collector.dropped
+}
+
 struct Recorder {
     out: File,
     samples: Option<Samples>,
@@ -239,22 +247,32 @@ struct Recorder {
 }
 
 impl Recorder {
+    /// Empties the files: all that could fail has started.
+    fn begin(&mut self) -> io::Result<()> {
+        begin::empty(&self.out)?;
+        self.samples.as_mut().map_or(Ok(()), Samples::begin)
+    }
+
     fn drain(&mut self) -> io::Result<()> {
         let mut left = Vec::new();
         let (collector, samples, tape) = (&mut self.collector, &mut self.samples, &mut self.tape);
         let stratum = &mut self.stratum;
-        let mut parents = Vec::new();
+        let mut met = HashSet::new();
+        let now_ns = monotonic_ns();
         self.probes.drain(DRAIN_LIMIT, |record| {
             let Ok(event) = event::decode(record) else {
                 return;
             };
             match event {
-                Event::Exit {
-                    process, parent, ..
-                } => parents.push((process.tgid, process.start_ns, parent)),
-                Event::Payload(payload) => return stratum.hear(&payload),
+                Event::Exit { process, .. } => {
+                    met.insert(process);
+                }
+                Event::Sample(ref sample) => {
+                    met.insert(sample.process);
+                }
+                Event::Payload(payload) => return stratum.hear(&payload, now_ns),
                 Event::Exec { process, .. } => stratum.executes(process),
-                _ => {}
+                Event::Connect(..) => {}
             }
             left.extend(tape.take_in(collector, &event));
             if let (Some(samples), Event::Sample(sample)) = (&mut *samples, &event)
@@ -265,8 +283,8 @@ impl Recorder {
             }
         });
         // Some came and went between two looks at the table.
-        self.kin.learn(parents);
-        let now_ns = monotonic_ns();
+        let probes = &self.probes;
+        self.kin.learn(met, |process| probes.parent(process));
         for (mut subject, cpu_ns) in left {
             if subject.profile.latest().is_none() {
                 subject.profile.read(Reading {
@@ -285,17 +303,18 @@ impl Recorder {
 
     fn tick(&mut self) -> io::Result<()> {
         let (probes, kin) = (&self.probes, &mut self.kin);
-        let mut parents = Vec::new();
+        let mut alive = Vec::new();
         let now_ns = monotonic_ns();
         self.collector.tick(now_ns, |visit| {
             probes.tasks(|_, slot| {
                 if slot.tid == slot.tgid {
-                    parents.push((slot.tgid, slot.start_ns, slot.parent));
+                    let (tgid, start_ns) = (slot.tgid, slot.start_ns);
+                    alive.push(Process { tgid, start_ns });
                 }
                 visit(slot);
             });
         });
-        kin.learn(parents);
+        kin.learn(alive, |process| probes.parent(process));
         if let Some(samples) = &mut self.samples {
             samples.tick(kin, &self.stratum, self.collector.subjects())?;
         }
@@ -304,6 +323,7 @@ impl Recorder {
             self.window(subject);
         }
         let (kin, stratum) = (&self.kin, &self.stratum);
+        self.tape.loses(lost(&self.probes, &collector));
         self.tape.tick(
             now_ns,
             collector.subjects(),
@@ -318,18 +338,19 @@ impl Recorder {
             },
         );
         self.collector = collector;
+        self.kin.forget();
         self.ticks += u64::from(!self.tape.has_ended());
         self.out.write_all(&self.tape.take())?;
         let collector = &self.collector;
-        let there = |process| collector.knows(process);
-        self.stratum.listen(now_ns, &mut self.probes, there);
+        let images = |process| collector.images(process);
+        self.stratum.listen(now_ns, &mut self.probes, images);
         Ok(())
     }
 
     /// Writes the last line, and what of the samples still waits.
     fn end(&mut self) -> io::Result<()> {
-        let lost = self.probes.stats().map_or(0, |stats| stats.samples_lost);
-        self.tape.end(Why::Done, lost + self.collector.forgotten);
+        self.tape.loses(lost(&self.probes, &self.collector));
+        self.tape.end(Why::Done);
         self.out.write_all(&self.tape.take())?;
         if let Some(samples) = &mut self.samples {
             samples.flush()?;

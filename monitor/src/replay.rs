@@ -180,7 +180,11 @@ impl Replay<'_> {
     }
 
     fn exec(&mut self, exec: &Exec) {
-        let Exec { process, file } = *exec;
+        let Exec {
+            process,
+            image: (device, inode),
+            file,
+        } = *exec;
         if let Some(subject) = self.collector.subject(process)
             && let Some(told) = subject.told_mut()
         {
@@ -189,6 +193,7 @@ impl Replay<'_> {
         self.collector.take(&Event::Exec {
             process,
             time_ns: 0,
+            image: ImageKey { device, inode },
         });
     }
 

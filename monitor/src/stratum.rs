@@ -3,7 +3,8 @@
 //! Three dialects are known, each an object of JSON on a line: Stratum version 1
 //! (`mining.…`), the one that `RandomX` and `CryptoNight` are mined with
 //! (`login`, `job`, `submit`, `keepalived`), and that of Ethereum and its like
-//! (`eth_submitLogin`, `eth_getWork`, …), which is also posted to HTTP servers.
+//! (`eth_submitLogin`, `eth_getWork`, …). What is posted to HTTP servers is not
+//! looked at: whatever is uploaded is.
 //!
 //! Only what a miner says counts, such as a share: a pool checks shares by hashing,
 //! and says the other half. What somebody is told proves nothing: a server could
@@ -22,7 +23,7 @@ const NONCE_DIGITS: [usize; 2] = [8, 16];
 /// The members of a call. Whatever has others, such as a log's line, is none.
 const MEMBERS: [&[u8]; 5] = [b"id", b"jsonrpc", b"method", b"params", b"worker"];
 
-/// What only a miner sends. The last four are also posted.
+/// What only a miner sends.
 const SENT: [&str; 11] = [
     "mining.subscribe",
     "mining.authorize",
@@ -36,15 +37,11 @@ const SENT: [&str; 11] = [
     "eth_submitWork",
     "eth_submitHashrate",
 ];
+
 /// The message of a miner's that the head of the payload of a packet that was sent
 /// is, if it is one.
 #[must_use]
 pub fn recognise(payload: &[u8]) -> Option<&'static str> {
-    if payload.starts_with(b"POST ") {
-        let body = payload.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
-        let name = message(&payload[body..])?;
-        return name.starts_with("eth_").then_some(name);
-    }
     payload
         .split(|byte| *byte == b'\n')
         .take_while(|line| line.starts_with(b"{"))

@@ -12,7 +12,9 @@ const HEAD: &str = "\
 Settings of unjack.service. Each is a flag of `unjack run`, which \
 unjack-run(1) explains; what stands here is what holds without it. Take the # \
 away to change one, then: systemctl restart unjack. Without any, unjack \
-observes and changes nothing.";
+observes and changes nothing. UNJACK_ALLOW, UNJACK_DENY and \
+UNJACK_WEB_LISTEN_ADDRESS take several values, joined by commas; any other that \
+is called repeatable takes one here.";
 
 const SANDBOX: &str = "\
 The service may write to /run/unjack, /var/lib/unjack, /sys/fs/cgroup and \

@@ -16,8 +16,8 @@ these series are there from the start, at zero, so that a first error is seen as
 from the host (`group`, by `--metrics.group-by`; at most `--metrics.max-groups` of them, and `other`) or a version.
 
 A histogram has `_bucket`, `_sum` and `_count` behind its name. A metric in seconds or bytes ends in that; all others are
-counts. What to alert on is in the rules under `deploy`; what a number means when it moves, in
-[troubleshooting.md](troubleshooting.md).
+counts. What to alert on is in the rules under `deploy`, and what each alert means in [alerts.md](alerts.md); what a number
+means when it moves, in [troubleshooting.md](troubleshooting.md).
 
 ";
 
@@ -25,6 +25,10 @@ counts. What to alert on is in the rules under `deploy`; what a number means whe
 pub(crate) fn page() -> Result<String> {
     // With those that are only there where they can be.
     let metrics = Metrics::new("VERSION")?.with_cost(1.0)?.with_energy()?;
+    // The daemon sets these at its first tick.
+    for map in ["tasks", "spill"] {
+        metrics.set_map(map, 0, 0);
+    }
     let mut text = HEAD.to_owned();
     text.push_str("| metric | type | unit | labels | what it is |\n|---|---|---|---|---|\n");
     let all = metrics.described();

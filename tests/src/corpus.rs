@@ -9,6 +9,7 @@
 //! | `setup` | `setup`, `inputs` | manifests | programs installed, inputs made |
 //! | `record` | `record`, `job` | programs | a recording each, by `unjack record` |
 //! | `pack` | `pack`, `refold`, `recording` | recordings | one small file, kept in the repository |
+//! | `replay` | `replay` | recordings | verdicts, as `unjack replay` has them |
 //!
 //! `pool` is what miners mine at while they are recorded.
 //!
@@ -26,9 +27,11 @@ mod pool;
 mod record;
 mod recording;
 mod refold;
+mod replay;
 mod setup;
 mod subject;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
@@ -64,16 +67,22 @@ fn run(cli: &Cli) -> Result<()> {
             record::run(&place, &programs, options)
         }
         Step::Pack { from, out, update } => {
-            let from = match from {
-                Some(dir) => dir.clone(),
-                None => place::corpus(cli.corpus.clone())?.join("recordings"),
-            };
+            let from = recordings(cli, from.as_ref())?;
             let out = out
                 .clone()
                 .unwrap_or_else(|| place::manifests().join("windows.jsonl"));
             pack::run(&programs, &from, &out, *update)
         }
+        Step::Replay { from } => replay::run(&programs, &recordings(cli, from.as_ref())?),
     }
+}
+
+/// Where the recordings are: as the command line says, else in the corpus.
+fn recordings(cli: &Cli, from: Option<&PathBuf>) -> Result<PathBuf> {
+    Ok(match from {
+        Some(dir) => dir.clone(),
+        None => place::corpus(cli.corpus.clone())?.join("recordings"),
+    })
 }
 
 /// The programs that the command line asks for.

@@ -75,14 +75,14 @@ enum Task {
     /// Measure the probes with the kernel's own statistics, or the time to a
     /// verdict, as root.
     Bench {
-        /// Arguments of the benchmark: `costs` (the default), `latency`, `help`.
+        /// Arguments of the benchmark: `costs` (the default), `latency`, `bans`, `help`.
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
     /// Install, record and pack the programs that the model is trained from.
     #[command(disable_help_flag = true)]
     Corpus {
-        /// Arguments of the corpus program: `setup`, `record`, `pack`, `help`.
+        /// Arguments of the corpus program: `setup`, `record`, `pack`, `replay`, `help`.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },

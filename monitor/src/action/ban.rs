@@ -12,8 +12,9 @@
 //! [`rule`] says which images may be banned at all. A ban is by device, inode and
 //! change time, which the kernel compares at exec, and by SHA-256, which is
 //! compared soon after the exec of an image that is not known: a copy runs for
-//! some milliseconds, once.
+//! some milliseconds, once. `content` says what is a copy: another owner's is not.
 
+mod content;
 mod image;
 mod keeper;
 pub mod list;
@@ -164,8 +165,8 @@ fn id(key: &BanKey, ban: &Ban) -> String {
     }
 }
 
-/// A ban of a file that lies under `path`, which is hostile.
-fn new_ban(path: &Path, ttl: Duration, flags: u32) -> Ban {
+/// A ban of a file of `owner`'s that lies under `path`, which is hostile.
+fn new_ban(path: &Path, owner: u32, ttl: Duration, flags: u32) -> Ban {
     let path = path.as_os_str().as_encoded_bytes();
     let kept = &path[path.len().saturating_sub(NAME_BYTES)..];
     let mut name = [0; NAME_BYTES];
@@ -178,6 +179,8 @@ fn new_ban(path: &Path, ttl: Duration, flags: u32) -> Ban {
         sha256: [0; 32],
         flags,
         name_len: u32::try_from(kept.len()).unwrap_or(0),
+        owner,
+        reserved: 0,
         name,
     }
 }
@@ -311,8 +314,8 @@ impl Note {
 }
 
 impl Bans {
-    /// Starts the keeper. `listed` is what `--allow-file` has. Bans that are pinned are adopted, or, if nothing may be
-    /// changed, watched.
+    /// Starts the keeper. `listed` is what `--allow-file` has. Bans that are pinned
+    /// are adopted, or, if nothing may be changed, watched.
     ///
     /// # Errors
     /// No thread can be started. That the kernel refuses is told in the log, and
@@ -426,7 +429,7 @@ mod tests {
     fn check(name: &str, flags: u32, expected: (&str, &str, &str)) {
         let ban = Ban {
             sha256: [0xab; 32],
-            ..new_ban(Path::new(name), Duration::from_mins(1), flags)
+            ..new_ban(Path::new(name), 0, Duration::from_mins(1), flags)
         };
         let listed = Listed::new(&KEY, &ban, &BanCount::default(), ban.since_ns);
         let shown = (listed.id.as_str(), listed.exe.as_str(), listed.reason);

@@ -7,7 +7,7 @@ use std::{
     sync::LazyLock,
 };
 
-use super::System;
+use super::{System, hold::is_gone};
 use crate::{
     cgroup::{Layout, Membership},
     host::Seen,
@@ -113,6 +113,13 @@ pub(super) fn ids(folders: &impl Folders, file: &Path) -> io::Result<Vec<u32>> {
     Ok(ids.filter(|id| *id != 0).collect())
 }
 
+/// Whether a cgroup has threads only: their processes are those of the nearest
+/// one above it that has not.
+pub(super) fn is_threaded(folders: &impl Folders, dir: &Path) -> bool {
+    let kind = folders.read(&dir.join("cgroup.type"));
+    kind.is_ok_and(|kind| kind.trim() == "threaded")
+}
+
 /// The processes in a cgroup and below it.
 pub(super) fn all_processes(folders: &impl Folders, dir: &Path) -> io::Result<Vec<u32>> {
     /// Cgroups below each other: the kernel's own files stop long before.
@@ -127,11 +134,11 @@ pub(super) fn all_processes(folders: &impl Folders, dir: &Path) -> io::Result<Ve
         }
         match ids(folders, &dir.join("cgroup.procs")) {
             Ok(found) => pids.extend(found),
-            // In a threaded cgroup, whose processes the one above lists; or it
-            // was just removed.
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENODEV)) => {
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // In a threaded cgroup, whose processes the one above lists, if that
+            // was asked.
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) && seen > 1 => {}
+            // It was just removed.
+            Err(error) if is_gone(&error) => {}
             Err(error) => return Err(error),
         }
         dirs.extend(folders.below(&dir).unwrap_or_default());

@@ -13,13 +13,17 @@
 //! | none | refused | SIGSTOP |
 //!
 //! With the scope `cgroup` the quota or the freezer of the container's, unit's
-//! or scope's own cgroup is set, and what it was is written down.
+//! or scope's own cgroup is set, and what it was is written down. What is set is
+//! put back once all are gone who were judged there: others live in it, too.
+//! Several holds on one cgroup count as one: what the first of them set stays
+//! until the last of them ends. What somebody else sets meanwhile is theirs.
 //!
 //! A cgroup takes process ids, not pidfds. So after a process was moved it is
 //! checked once more, with a pidfd held since before; if it is not the one that
 //! was judged, whoever was moved is moved back before there is any quota.
 
 mod files;
+mod shared;
 
 use std::{
     io,
@@ -28,8 +32,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use self::files::{dissolve, enable, list_of, make, place, quota, site_of, whole};
 pub(super) use self::files::{freeze_folder, is_gone};
+use self::{
+    files::{dissolve, enable, lacking, list_of, make, place, quota, site_of, whole},
+    shared::{is_running, is_set},
+};
 
 use super::{
     Deed, Order, Refusal, Signal, Signals, check,
@@ -259,23 +266,29 @@ impl Hold {
         Ok(())
     }
 
-    /// What another hold has set already is no state to go back to: that is what
-    /// was there before the first of them.
-    pub(super) fn share_with(&mut self, others: &[Self]) {
-        let set = others.iter().flat_map(|other| &other.means);
-        let known: Vec<(&PathBuf, &String)> = set
-            .filter_map(|means| match means {
-                Means::Set { file, before, .. } => Some((file, before)),
-                _ => None,
-            })
-            .collect();
-        for means in &mut self.means {
-            if let Means::Set { file, before, .. } = means
-                && let Some((_, first)) = known.iter().find(|(known, _)| *known == file)
-            {
-                before.clone_from(first);
+    /// The files in which the cpu controller is yet to be switched on for it.
+    pub(super) fn lacks(&self, host: &impl Folders) -> io::Result<Vec<PathBuf>> {
+        let mut files = Vec::new();
+        for means in &self.means {
+            let (mount, above) = match means {
+                Means::Moved {
+                    kind: Kind::Unified,
+                    mount,
+                    dir,
+                    ..
+                } if self.share.is_some() => (mount, dir.parent()),
+                Means::Set { mount, file, .. } if host.read(file).is_err() => {
+                    (mount, file.parent().and_then(Path::parent))
+                }
+                _ => continue,
+            };
+            for file in lacking(mount, above.unwrap_or(mount), host)? {
+                if !files.contains(&file) {
+                    files.push(file);
+                }
             }
         }
+        Ok(files)
     }
 
     /// The cgroups of ours that it takes.
@@ -286,20 +299,31 @@ impl Hold {
         })
     }
 
-    /// Undoes it, as much of it as was done; doing so again does no harm.
-    pub(super) fn undo<H: Signals + Folders>(&self, host: &H) -> io::Result<()> {
+    /// Undoes it, as much of it as was done; doing so again does no harm. What
+    /// one of `others` needs, which go on, stays.
+    pub(super) fn undo<H>(&self, others: &[Self], host: &H) -> io::Result<()>
+    where
+        H: Signals + Folders,
+    {
+        let mut stays = others.iter().any(|other| other.shares(self));
         let mut result = Ok(());
-        for means in &self.means {
+        // The last first: no quota is for a moment one of a shorter period.
+        for means in self.means.iter().rev() {
             let undone = match means {
                 Means::Moved { kind, dir, .. } => dissolve(*kind, dir, self.share, host),
+                Means::Set { .. } if stays => Ok(()),
                 Means::Set {
                     file, now, before, ..
                 } => match host.read(file) {
                     // The cgroup is gone, and all in it.
                     Err(error) if is_gone(&error) => Ok(()),
-                    // Somebody set another since, or made a cgroup of the same
-                    // name: that is theirs.
-                    Ok(text) if !is_set(now, text.trim()) => Ok(()),
+                    // It was not written yet, or is put back; or somebody set
+                    // another since, or made a cgroup of the same name. That is
+                    // theirs, and a quota's period with it.
+                    Ok(text) if !is_set(now, text.trim()) => {
+                        stays = text.trim() != before;
+                        Ok(())
+                    }
                     _ => host.write(file, before),
                 },
                 Means::Stopped { target } => resume(target.member, host),
@@ -310,8 +334,9 @@ impl Hold {
     }
 
     /// Moves back whoever left our cgroup for another, as root in a container
-    /// can: how many. None if nobody it is about is there any more. Who is in
-    /// another of `ours`, of a hold of its own, stays there.
+    /// can: how many. None if nobody it is about is there any more, or somebody
+    /// else has set what it set. Who is in another of `ours`, of a hold of its
+    /// own, stays there.
     pub(super) fn keep_up<H>(&self, ours: &[&Path], host: &H) -> Option<u32>
     where
         H: Signals + Looks + Folders,
@@ -336,7 +361,8 @@ impl Hold {
                         }
                     }
                 }
-                Means::Set { file, .. } => here |= host.read(file).is_ok(),
+                // Whoever else is in there was not judged.
+                Means::Set { .. } => here |= is_running(self.judged, host) && self.stands(host),
                 Means::Stopped { target } => {
                     here |= match host.start_ticks(target.member.pid) {
                         Ok(now) => now == target.member.start_time,
@@ -348,11 +374,6 @@ impl Hold {
         }
         here.then_some(moved)
     }
-}
-
-/// Whether a file of a cgroup reads as what was written to it.
-fn is_set(written: &str, text: &str) -> bool {
-    text == written || (written, text) == ("FROZEN", "FREEZING")
 }
 
 /// How many of these are not the judged one.

@@ -117,15 +117,16 @@ impl Keeper {
                 return Err(Refusal::Cancelled);
             }
             let judged = order.judged();
-            // By a daemon before this one, or by this one under another image.
-            let left = let_go(&mut locked, world.host, |hold| hold.judged == judged)
-                .map_err(|error| no_state(&error))?;
+            // By a daemon before this one, or by this one under another image; and
+            // what others have set anew is what is gone back to from now on.
+            let over = |hold: &Hold| hold.judged == judged || !hold.stands(world.host);
+            let left = let_go(&mut locked, world.host, over).map_err(|error| no_state(&error))?;
             if left >= MAX_HOLDS {
                 tracing::error!("{MAX_HOLDS} processes are held: no more can be");
                 return Err(Refusal::NoState);
             }
             let (mut hold, others) = Hold::plan(order, world)?;
-            hold.share_with(&locked.state.holds);
+            hold.share_with(&locked.state.holds, world.host);
             match attempt(&mut locked, &hold, world.host) {
                 Err(Fault::Kernel(error)) if hold.share.is_none() && hold.targets().count() > 0 => {
                     tracing::debug!("no freezer for {judged:?} ({error}): it is stopped instead");
@@ -258,6 +259,10 @@ pub fn release<H: Signals + Folders>(
             (Some(_), _) => false,
         };
         let moments = end_moments(&mut locked, host, momentary)?;
+        // What holds a cgroup for several is let go for all of them.
+        let named = locked.state.holds.iter().filter(|hold| about(hold));
+        let named: Vec<Hold> = named.cloned().collect();
+        let about = |hold: &Hold| named.iter().any(|one| one == hold || one.shares(hold));
         let found = locked.state.holds.iter().filter(|hold| about(hold)).count() + moments;
         let_go(&mut locked, host, about)?;
         let left = locked.state.holds.iter().filter(|hold| about(hold)).count();
@@ -265,15 +270,21 @@ pub fn release<H: Signals + Folders>(
     })?
 }
 
-/// Writes a hold down and does it; what fails is undone.
+/// Writes a hold down, and what is switched on for it, and does it; what fails
+/// is undone.
 fn attempt<H>(locked: &mut Locked<'_>, hold: &Hold, host: &H) -> Result<(), Fault>
 where
     H: Signals + Looks + Folders,
 {
+    let lacks = hold.lacks(host).map_err(Fault::Kernel)?;
     locked.state.holds.push(hold.clone());
+    let known = locked.state.enabled.len();
+    locked.state.enabled.extend(lacks);
     locked.save().map_err(|error| no_state(&error))?;
     let mut enabled = Vec::new();
     let applied = hold.apply(host, &mut enabled);
+    // What it did not come to is not ours to switch off.
+    locked.state.enabled.truncate(known);
     locked.state.enabled.extend(enabled);
     let done = applied.and_then(|()| locked.save().map_err(|error| no_state(&error).into()));
     if done.is_err() {
@@ -291,12 +302,12 @@ fn let_go<H: Signals + Folders>(
     which: impl Fn(&Hold) -> bool,
 ) -> Result<usize, StoreError> {
     let before = locked.state.holds.len();
-    locked.state.holds.retain(|hold| {
-        if !which(hold) {
-            return true;
-        }
+    let (mut leaving, staying) = std::mem::take(&mut locked.state.holds)
+        .into_iter()
+        .partition::<Vec<_>, _>(|hold| which(hold));
+    leaving.retain(|hold| {
         let pid = hold.judged.pid;
-        match hold.undo(host) {
+        match hold.undo(&staying, host) {
             Ok(()) => {
                 tracing::info!("process {pid} is let go");
                 false
@@ -309,6 +320,8 @@ fn let_go<H: Signals + Folders>(
             }
         }
     });
+    locked.state.holds = staying;
+    locked.state.holds.append(&mut leaving);
     if locked.state.holds.is_empty() {
         // The last that was switched on first: it is below the others.
         for file in std::mem::take(&mut locked.state.enabled).iter().rev() {

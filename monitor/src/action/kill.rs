@@ -240,11 +240,14 @@ where
         .flatten();
     let frozen = noted.is_some() && freeze_folder(&site.dir, true, world.host).is_ok();
     let ended = end_all(&site, world);
-    if frozen {
+    if let Some(noted) = noted {
         // Gone with the cgroup, if whoever made it removed it.
-        let _thawed = freeze_folder(&site.dir, false, world.host);
+        noted.over(if frozen {
+            freeze_folder(&site.dir, false, world.host)
+        } else {
+            Ok(())
+        });
     }
-    drop(noted);
     ended?;
     let deadline = Instant::now() + KILL_WAIT;
     retain_living(&mut held, deadline, judged, &mut done, world.host)?;

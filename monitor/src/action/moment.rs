@@ -38,16 +38,26 @@ impl Moment {
     }
 }
 
-/// A moment that is written down, as long as this lives. Whoever has it lets go
-/// before it is dropped.
+/// A moment that is written down until it is said to be over.
 #[derive(Debug)]
+#[must_use]
 pub struct Noted<'a> {
     pub(super) keeper: &'a Keeper,
     pub(super) moment: Moment,
 }
 
-impl Drop for Noted<'_> {
-    fn drop(&mut self) {
-        self.keeper.forget(&self.moment);
+impl Noted<'_> {
+    /// It is forgotten once whoever it was runs again, or is gone; else it stays
+    /// written down for whoever tries next.
+    pub(super) fn over(&self, undone: io::Result<()>) {
+        match undone {
+            Err(error) if !is_gone(&error) && error.raw_os_error() != Some(libc::ESRCH) => {
+                tracing::error!(
+                    "{:?} cannot be let go: {error}; `unjack release --all` tries again",
+                    self.moment
+                );
+            }
+            _ => self.keeper.forget(&self.moment),
+        }
     }
 }

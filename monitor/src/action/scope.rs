@@ -4,7 +4,7 @@ use std::io;
 
 use super::{
     Deed, Order, Refusal, Signals, System, check,
-    folders::{Folders, all_processes},
+    folders::{Folders, all_processes, is_threaded},
 };
 use crate::{
     cgroup::{Site, identity::boundary},
@@ -112,13 +112,28 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
         if sites.is_empty() {
             return Err(Refusal::NoCgroup);
         }
-        let whole = |site: &Site| site.above(boundary(site.path.to_str()?)?);
-        let site = sites.iter().find_map(whole).ok_or(Refusal::SharedCgroup)?;
+        let site = sites.iter().find_map(|site| self.whole(site));
+        let site = site.ok_or(Refusal::SharedCgroup)?;
         let targets = self.within(&site)?;
         if targets.contains(&judged) {
             Ok((site, targets))
         } else {
             Err(Refusal::Vanished)
+        }
+    }
+
+    /// The smallest container, service or scope round a cgroup that has processes
+    /// of its own: whoever may make cgroups, as a user may below his manager, can
+    /// make a scope that is but some threads of what is above it.
+    fn whole(&self, site: &Site) -> Option<Site> {
+        let mut path = site.path.to_str()?;
+        loop {
+            let end = boundary(path)?;
+            let whole = site.above(end)?;
+            if !is_threaded(self.host, &whole.dir) {
+                return Some(whole);
+            }
+            path = &end[..end.rfind('/')?];
         }
     }
 

@@ -15,14 +15,15 @@ use crate::guard::sacred;
 pub struct Still<'a, S: Signals> {
     signals: &'a S,
     held: S::Held,
-    /// Forgotten once it goes on.
-    _noted: Noted<'a>,
+    /// Over once it goes on.
+    noted: Noted<'a>,
 }
 
 impl<S: Signals> Drop for Still<'_, S> {
     fn drop(&mut self) {
         // It may be gone; then there is nobody to go on.
-        let _sent = self.signals.send(&self.held, Signal::Continue);
+        self.noted
+            .over(self.signals.send(&self.held, Signal::Continue));
     }
 }
 
@@ -50,10 +51,14 @@ pub fn still<'a, S: Signals>(
     let Some(noted) = keeper.note(Moment::Stopped(order.judged())) else {
         return Ok(None);
     };
-    kill::send(&held, Signal::Stop, signals)?;
+    if let Err(refusal) = kill::send(&held, Signal::Stop, signals) {
+        // It was never stopped.
+        noted.over(Ok(()));
+        return Err(refusal);
+    }
     Ok(Some(Still {
         signals,
         held,
-        _noted: noted,
+        noted,
     }))
 }

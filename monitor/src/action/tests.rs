@@ -28,6 +28,8 @@ struct Fake {
     hold_error: Option<i32>,
     /// Signals after which the order is called off.
     cancelled_after: usize,
+    /// The signal that the kernel does not send, and why.
+    unsent: Option<(Signal, i32)>,
     gone: bool,
     stopped: bool,
 }
@@ -40,6 +42,7 @@ impl Fake {
             sent: RefCell::default(),
             hold_error: None,
             cancelled_after: usize::MAX,
+            unsent: None,
             gone: false,
             stopped: false,
         }
@@ -82,6 +85,11 @@ impl Signals for Fake {
     }
 
     fn send(&self, (): &(), signal: Signal) -> io::Result<()> {
+        if let Some((unsent, errno)) = self.unsent
+            && unsent == signal
+        {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
         self.sent.borrow_mut().push(signal);
         Ok(())
     }
@@ -333,6 +341,36 @@ fn who_is_stopped_is_written_down_until_it_goes_on() {
     assert_eq!(noted(), [Moment::Stopped(order(PID, 0).judged())]);
     drop(still);
     assert_eq!(noted(), []);
+}
+
+#[test]
+fn who_could_not_be_let_go_on_stays_written_down() {
+    use Signal::{Continue, Stop};
+    let stopped = order(PID, 0).judged();
+    for (signal, errno, held, left) in [
+        (
+            Continue,
+            libc::EPERM,
+            Ok(true),
+            vec![Moment::Stopped(stopped)],
+        ),
+        // It was killed meanwhile.
+        (Continue, libc::ESRCH, Ok(true), vec![]),
+        // It was never stopped.
+        (Stop, libc::EPERM, Err(Refusal::NoPermission), vec![]),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let store = || store::Store::new(home.path().join("state"));
+        let keeper = keeper::Keeper::new(store(), false);
+        let fake = Fake {
+            unsent: Some((signal, errno)),
+            ..Fake::new(9)
+        };
+        let still = still(&order(PID, 0), &LINEAGE, &fake, &keeper);
+        assert_eq!(still.map(|still| still.is_some()), held, "{signal:?}");
+        let noted = store().with(|locked| locked.state.moments).unwrap();
+        assert_eq!(noted, left, "{signal:?}: {errno}");
+    }
 }
 
 #[test]

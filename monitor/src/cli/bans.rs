@@ -36,7 +36,7 @@ pub enum BansCommand {
         #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
         json: bool,
     },
-    /// Ban a file, and while `unjack run` is there all copies of it
+    /// Ban a file, and while `unjack run` is there all copies its owner has
     ///
     /// The rules that protect the system's own files and runtimes hold here too.
     Add {

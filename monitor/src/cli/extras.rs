@@ -84,9 +84,10 @@ pub struct ExtrasArgs {
 
     /// Refuse connections to --pools, in the kernel, whoever connects
     ///
-    /// The call fails with EPERM. It takes BPF LSM (lsm=…,bpf on the kernel's
-    /// command line). What is open already stays so, and data that is sent along
-    /// with a connection, by TCP Fast Open, is not refused.
+    /// The call fails with EPERM, whatever --action is: with observe, too. It takes
+    /// BPF LSM (lsm=…,bpf on the kernel's command line). What is open already stays
+    /// so, and data that is sent along with a connection, by TCP Fast Open, is not
+    /// refused.
     #[arg(long, env = "UNJACK_BLOCK_POOLS", value_parser = FalseyValueParser::new())]
     pub block_pools: bool,
 

@@ -7,6 +7,18 @@ use clap::{Args, builder::FalseyValueParser};
 use super::{PolicyArgs, percent};
 use crate::config::Action;
 
+/// What it cannot know.
+pub(super) const UNKNOWN: &str = "\
+What a recording does not know:
+  Of `unjack record`: which processes connected to a pool, and the SHA-256 of
+  images, so that sha256= rules and lists match nothing. One of `unjack run
+  --record` knows these as far as that unjack did. Of either that had
+  --no-stratum: which processes spoke Stratum.
+  Of any: who descends from whom, so that only the process itself is acted on, as
+  with --scope process; what was lost or not sampled; what would have come back.
+  Kills are taken to succeed at once, throttles to hold. Where more than 512
+  processes were sampled at once, others may be forgotten than the daemon forgot.";
+
 /// Flags of `unjack replay`.
 #[derive(Args, Clone, Debug)]
 pub struct ReplayArgs {

@@ -149,6 +149,8 @@ pub struct Subject {
     image: Option<Image>,
     /// The same, as the probes tell it.
     image_key: ImageKey,
+    /// How often it turned to another image since it was first sampled.
+    pub(super) images: u32,
     /// Its cgroup in the unified hierarchy.
     pub cgroup: u64,
     /// Images it executed since it was tracked, as of the last tick.
@@ -183,6 +185,7 @@ impl Subject {
             signalled: false,
             image: None,
             image_key: ImageKey::default(),
+            images: 0,
             cgroup: 0,
             execs: 0,
             seen: None,
@@ -303,18 +306,17 @@ impl Subject {
 
     /// Where the code of its samples lies, seen from its image.
     pub fn homes(&mut self) -> Homes {
-        let exe = self
-            .facts()
-            .map_or_else(String::new, |facts| facts.exe.clone());
+        let image = self.image();
         let mut homes = Homes::default();
         for look in self.profile.looks(0) {
             let Some(line) = look.code_line() else {
                 continue;
             };
-            match (look.place(), self.code.name(line)) {
+            match (look.place(), self.code.image(line)) {
                 (Place::Anonymous, _) => homes.generated += 1,
                 (Place::Unknown, _) => {}
-                (_, Some(name)) if name == exe => homes.image += 1,
+                // By its name it may be any file, mounted over the image.
+                (_, file @ Some(_)) if file == image => homes.image += 1,
                 _ => homes.elsewhere += 1,
             }
         }
@@ -400,7 +402,8 @@ impl Subject {
         }
         budget.maps -= 1;
         self.code_read_ns = Some(now_ns);
-        if let Some(Ok(code)) = self.seen.as_ref().map(Seen::maps) {
+        let image = self.image();
+        if let Some(Ok(code)) = self.seen.as_ref().map(|seen| seen.maps(image)) {
             budget.maps_truncated += u64::from(code.truncated);
             self.code = code;
         }
@@ -411,17 +414,47 @@ impl Subject {
     /// the same image again: a miner that does so every few seconds would never
     /// be judged.
     /// Returns what is left of the image before, if it was another.
-    pub(super) fn executes(&mut self) -> Option<Remains> {
-        let before = self.image.take();
+    pub(super) fn executes(&mut self, image: ImageKey) -> Option<Remains> {
+        let before = self.forget_image();
+        // `/proc` was asked some time after the samples were taken, maybe after
+        // this exec: of which image they are, only they can tell.
+        let same = if self.image_key.inode == 0 || image.inode == 0 {
+            before.is_some() && self.image() == before
+        } else {
+            self.image_key == image
+        };
+        if same {
+            return None;
+        }
+        let remains = self.begins_anew();
+        self.image_key = image;
+        remains
+    }
+
+    /// A sample is of this image: another one means an exec of which nothing was
+    /// told, or not yet.
+    fn turns_to(&mut self, image: ImageKey) -> Option<Remains> {
+        let known = self.image_key.inode != 0 && image.inode != 0;
+        if !known || self.image_key == image {
+            return None;
+        }
+        self.forget_image();
+        self.begins_anew()
+    }
+
+    fn forget_image(&mut self) -> Option<Image> {
         self.facts = None;
         self.code = CodeMap::default();
         self.code_read_ns = None;
-        if before.is_some() && self.image() == before {
-            return None;
-        }
+        self.image.take()
+    }
+
+    /// Returns what is left of the image before.
+    fn begins_anew(&mut self) -> Option<Remains> {
         let remains = self.remains();
         let burned_ns = self.profile.latest().map_or(0, |reading| reading.cpu_ns);
         self.profile.reset();
+        self.images = self.images.wrapping_add(1);
         // What the image before it burned was not stolen by this one.
         self.case = Case {
             stolen_ns: burned_ns,
@@ -441,7 +474,15 @@ impl Subject {
         })
     }
 
-    pub(super) fn sample(&mut self, arch: Arch, sample: &Sample, budget: &mut Budget) {
+    /// Takes in a sample. Returns what is left of the image before, if it is of
+    /// another.
+    pub(super) fn sample(
+        &mut self,
+        arch: Arch,
+        sample: &Sample,
+        budget: &mut Budget,
+    ) -> Option<Remains> {
+        let remains = self.turns_to(sample.image);
         let place = if sample.kernel || sample.ip == 0 {
             Place::Unknown
         } else {
@@ -450,15 +491,24 @@ impl Subject {
         self.image_key = sample.image;
         self.cgroup = sample.cgroup;
         self.profile.add(arch, sample, place);
+        remains
     }
 
-    /// Takes in samples that were recorded.
-    pub(super) fn recall(&mut self, image: ImageKey, cgroup: u64, looks: Vec<Look>) {
+    /// Takes in samples that were recorded. Returns what is left of the image
+    /// before, if they are of another.
+    pub(super) fn recall(
+        &mut self,
+        image: ImageKey,
+        cgroup: u64,
+        looks: Vec<Look>,
+    ) -> Option<Remains> {
+        let remains = self.turns_to(image);
         self.image_key = image;
         self.cgroup = cgroup;
         for look in looks {
             self.profile.recall(look);
         }
+        remains
     }
 }
 

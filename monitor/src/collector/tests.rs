@@ -71,12 +71,33 @@ fn an_exit_returns_the_subject() {
 }
 
 #[test]
+fn only_who_takes_what_is_left_has_it_kept_and_bounded() {
+    let ends = |mut collector: Collector| {
+        for start_ns in 1..=MAX_REMAINS as u64 + 9 {
+            collector.take(&sample(start_ns));
+            collector.take(&Event::Exit {
+                process: process(start_ns),
+                cpu_ns: 9,
+                parent: 0,
+                comm: [0; 16],
+            });
+        }
+        (collector.take_remains().len(), collector.forgotten)
+    };
+    let collector = Collector::new(Arch::X86_64, 60 * SECOND);
+    assert_eq!(ends(collector), (0, 0));
+    let collector = Collector::new(Arch::X86_64, 60 * SECOND).with_remains();
+    assert_eq!(ends(collector), (MAX_REMAINS, 9));
+}
+
+#[test]
 fn an_exec_makes_the_profile_stale() {
     let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     collector.take(&sample(1));
     collector.take(&Event::Exec {
         process: process(1),
         time_ns: 2,
+        image: ImageKey::default(),
     });
     assert_eq!(
         collector
@@ -87,6 +108,43 @@ fn an_exec_makes_the_profile_stale() {
             .samples,
         0
     );
+}
+
+#[test]
+fn samples_are_never_booked_to_an_image_they_are_not_of() {
+    let key = |inode| ImageKey { device: 1, inode };
+    let sample_of = |inode| {
+        let mut event = sample(1);
+        if let Event::Sample(sample) = &mut event {
+            sample.image = key(inode);
+        }
+        event
+    };
+    let exec_of = |inode| Event::Exec {
+        process: process(1),
+        time_ns: 2,
+        image: key(inode),
+    };
+    let mut collector = Collector::new(Arch::X86_64, 60 * SECOND).with_remains();
+    let mut take = |event| {
+        collector.take(&event);
+        let remains = collector
+            .take_remains()
+            .iter()
+            .map(|of| of.image.inode)
+            .sum();
+        let subject = collector.subject(process(1)).expect("it was sampled");
+        let of: u64 = subject.image_key().inode;
+        (subject.profile.summary(0).samples, of, remains)
+    };
+    // Taken in late, when `/proc` says 8 for all of them.
+    assert_eq!(take(sample_of(7)), (1, 7, 0_u64));
+    assert_eq!(take(exec_of(8)), (0, 8, 7));
+    assert_eq!(take(sample_of(8)), (1, 8, 0));
+    // The same again.
+    assert_eq!(take(exec_of(8)), (1, 8, 0));
+    // An exec whose record was lost.
+    assert_eq!(take(sample_of(9)), (1, 9, 8));
 }
 
 #[test]

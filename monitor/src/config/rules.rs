@@ -141,7 +141,7 @@ impl Rule {
             "family" => (RuleKey::Family, Pattern::Family(find_family(value)?)),
             "comm" => {
                 return Err("a process chooses its own name, so no rule can trust it; \
-                            use exe=, user= or cgroup="
+                            use exe=, sha256=, unit= or another key"
                     .to_owned());
             }
             _ => return Err(format!("unknown key; {KEYS}")),

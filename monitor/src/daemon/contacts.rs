@@ -38,6 +38,13 @@ impl Contacts {
         true
     }
 
+    /// A process executes another image, which has connected to nobody yet.
+    pub(super) fn executes(&mut self, process: Process) {
+        if self.latest.remove(&process).is_some() {
+            self.order.retain(|known| *known != process);
+        }
+    }
+
     /// The last contact of a process.
     pub(super) fn get(&self, process: Process) -> Option<&Contact> {
         self.latest.get(&process)

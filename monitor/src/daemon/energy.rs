@@ -62,6 +62,6 @@ impl Daemon {
             .map(|subject| subject.profile.latest_burn_ns())
             .sum();
         let joules = meter.tick(seconds(mined_ns), all, || rapl.read());
-        self.metrics.add_stolen_energy(joules);
+        self.metrics.stolen.add_energy(joules);
     }
 }

@@ -122,8 +122,8 @@ pub(super) fn count_stolen(metrics: &Metrics, subject: &mut Subject, cpu_ns: u64
     let case = &mut subject.case;
     let (family, new) = (family_label(case.family), seconds(case.burned(cpu_ns)));
     if case.allowed {
-        metrics.add_allowed_cpu(family, new);
+        metrics.stolen.add_allowed(family, new);
     } else {
-        metrics.add_stolen_cpu(family, new);
+        metrics.stolen.add(family, new);
     }
 }

@@ -15,6 +15,7 @@ impl Daemon {
             stratum,
             recording,
             metrics,
+            probes,
             ..
         } = self;
         let Some(writer) = recording else { return };
@@ -22,6 +23,7 @@ impl Daemon {
         let by_path =
             (policy.allow.iter().chain(&policy.deny)).any(|rule| rule.key == RuleKey::Exe);
         let everybody = |_: Process| true;
+        writer.tape.loses(crate::record::lost(probes, collector));
         writer
             .tape
             .tick(now_ns, collector.subjects(), everybody, |subject| {

@@ -65,7 +65,7 @@ impl Daemon {
             time: epoch(SystemTime::now()),
             host: Host::this(self.show.begun.elapsed()),
             health: self.health.shown(now_ns),
-            stolen: self.metrics.stolen(),
+            stolen: self.metrics.stolen.by_family(),
             core_hour_cost: self.config.policy.core_hour_cost,
             processes,
             processes_left_out,

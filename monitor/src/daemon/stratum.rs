@@ -5,8 +5,12 @@
 //! to: a proxy or a broker says what its clients say. Suspects are asked for their
 //! connections, those that hash before those that nearly do, those that burn most
 //! first and then in turn; when there are more sockets than [`WATCHED_SOCKETS`],
-//! those that were watched longest make room. What was heard is remembered while
-//! the process lives and executes the same image.
+//! those that were watched longest make room.
+//!
+//! Somebody speaks Stratum who says two messages on one connection, a second apart or
+//! more, and nothing else meanwhile, which the kernel sees to: one message may be a
+//! piece of a file that is sent, or a line of somebody's log. What was heard is
+//! remembered while the process lives and executes the same image.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -44,6 +48,8 @@ const HOLD_NS: u64 = 10_000_000_000;
 /// How long a socket is watched before it may have to make room: miners send a
 /// share or a sign of life a minute, or oftener.
 const TURN_NS: u64 = 90_000_000_000;
+/// Least time between the two messages: what is sent in one go lies closer.
+const APART_NS: u64 = 1_000_000_000;
 /// Time until it is tried again after the kernel refused.
 const RETRY_NS: u64 = 600_000_000_000;
 /// `ino` of the root of the unified tree: no other cgroup has it
@@ -55,6 +61,8 @@ const ROOT_INODE: u64 = 1;
 struct Heard {
     message: &'static str,
     peer: SocketAddr,
+    /// [`Suspect::image`].
+    image: Option<u32>,
 }
 
 /// A suspect.
@@ -65,6 +73,8 @@ struct Suspect {
     /// When it was last asked for its connections; 0 if it was not.
     looked_ns: u64,
     cores: f64,
+    /// Which of its images that is, counted, as soon as that was looked at.
+    image: Option<u32>,
     /// It hashes, or has a verdict; the others nearly do.
     hashes: bool,
 }
@@ -74,6 +84,8 @@ struct Suspect {
 struct Socket {
     peer: SocketAddr,
     since_ns: u64,
+    /// When the first message was heard, nanoseconds.
+    first_ns: Option<u64>,
     /// Suspects that hold it: a process shares its sockets with those it forks.
     holders: Vec<Process>,
 }
@@ -126,21 +138,31 @@ impl Stratum {
     pub(crate) fn executes(&mut self, process: Process) {
         self.heard.remove(&process);
         self.suspects.remove(&process);
+        for socket in self.sockets.values_mut() {
+            socket.holders.retain(|holder| *holder != process);
+        }
     }
 
-    /// Takes what a packet holds that was sent on a watched socket.
-    pub(crate) fn hear(&mut self, payload: &Payload) {
-        let Some(socket) = self.sockets.get(&payload.cookie) else {
+    /// Takes what a packet holds that was sent on a watched socket, at this moment or
+    /// somewhat earlier.
+    pub(crate) fn hear(&mut self, payload: &Payload, now_ns: u64) {
+        let Some(socket) = self.sockets.get_mut(&payload.cookie) else {
             return;
         };
         let Some(message) = recognise(payload.bytes()) else {
             return;
         };
-        let heard = Heard {
-            message,
-            peer: socket.peer,
-        };
+        let first_ns = *socket.first_ns.get_or_insert(now_ns);
+        if now_ns.saturating_sub(first_ns) < APART_NS {
+            return;
+        }
         for process in &socket.holders {
+            let suspect = self.suspects.get(process);
+            let heard = Heard {
+                message,
+                peer: socket.peer,
+                image: suspect.and_then(|suspect| suspect.image),
+            };
             if self.heard.insert(*process, heard).is_none() {
                 self.metrics.heard.inc();
             }
@@ -149,7 +171,7 @@ impl Stratum {
 
     /// Says in a ruling what was heard, where it would say that something was.
     pub(super) fn explain(&self, process: Process, ruling: &mut Ruling) {
-        let Some(Heard { message, peer }) = self.heard.get(&process) else {
+        let Some(Heard { message, peer, .. }) = self.heard.get(&process) else {
             return;
         };
         let text = format!("speaks Stratum on a socket of its own: {message} to {peer}");
@@ -158,18 +180,24 @@ impl Stratum {
     }
 
     /// Forgets who is gone, and who is no suspect any more; asks those whose
-    /// turn it is for their connections. `look` is nothing for who is gone.
+    /// turn it is for their connections. `images` is which of its images somebody
+    /// executes, counted, and `look` his connections: nothing for who is gone.
     fn turn(
         &mut self,
         now_ns: u64,
-        there: impl Fn(Process) -> bool,
+        images: impl Fn(Process) -> Option<u32>,
         mut look: impl FnMut(Process) -> Option<Connections>,
     ) {
-        self.heard.retain(|process, _| there(*process));
+        // An exec whose record was lost is known by the count of images alone.
+        let same = |process, before: Option<u32>| {
+            images(process).is_some_and(|now| before.is_none_or(|before| before == now))
+        };
+        (self.heard).retain(|process, heard| same(*process, heard.image));
         let heard = &self.heard;
         self.suspects.retain(|process, suspect| {
-            there(*process)
-                && !heard.contains_key(process)
+            let same = same(*process, suspect.image);
+            suspect.image = images(*process);
+            same && !heard.contains_key(process)
                 && now_ns.saturating_sub(suspect.suspected_ns) < HOLD_NS
         });
         let suspects = &self.suspects;
@@ -232,6 +260,7 @@ impl Stratum {
             let socket = Socket {
                 peer: *peer,
                 since_ns: now_ns,
+                first_ns: None,
                 holders: vec![process],
             };
             self.sockets.insert(*cookie, socket);
@@ -273,15 +302,15 @@ impl Stratum {
 
 impl Stratum {
     /// Looks at the traffic of whoever is suspected now, and of nobody else.
-    /// `there` says whether somebody still is.
+    /// `images` says how many images somebody has executed, if he is still there.
     pub(crate) fn listen(
         &mut self,
         now_ns: u64,
         probes: &mut Probes,
-        there: impl Fn(Process) -> bool,
+        images: impl Fn(Process) -> Option<u32>,
     ) {
         let refused = now_ns < self.again_ns;
-        self.turn(now_ns, there, |process| {
+        self.turn(now_ns, images, |process| {
             let seen = (!refused)
                 .then(|| Seen::open(process))
                 .and_then(Result::ok)?;
@@ -307,8 +336,9 @@ impl Daemon {
     /// Listens to the suspects.
     pub(super) fn listen(&mut self, now_ns: u64) {
         let collector = &self.collector;
-        self.stratum
-            .listen(now_ns, &mut self.probes, |process| collector.knows(process));
+        self.stratum.listen(now_ns, &mut self.probes, |process| {
+            collector.images(process)
+        });
     }
 }
 

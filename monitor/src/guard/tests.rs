@@ -77,6 +77,31 @@ fn in_their_units_the_hosts_own_programs_are_guarded_too() {
     check(Some("/usr/bin/x"), Some("web.service"), true, Ok(()));
 }
 
+/// A crontab's line stays in cron's unit, a login without `pam_systemd` in ssh's.
+#[test]
+fn who_starts_other_peoples_programs_is_guarded_and_they_are_not() {
+    for (daemon, unit) in [
+        ("/usr/sbin/cron", "cron.service"),
+        ("/usr/sbin/crond", "crond.service"),
+        ("/usr/sbin/atd", "atd.service"),
+        ("/usr/sbin/sshd", "ssh.service"),
+        ("/usr/lib/openssh/sshd-session", "sshd.service"),
+        ("/usr/sbin/dropbear", "dropbear.service"),
+        ("/usr/sbin/agetty", "getty@tty1.service"),
+        ("/usr/bin/login", "getty@tty1.service"),
+    ] {
+        let unit = Some(unit);
+        check(Some(daemon), unit, true, Err(Refusal::Guarded));
+        for program in [
+            "/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+            "/usr/bin/python3.11",
+            "/usr/bin/dash",
+        ] {
+            check(Some(program), unit, true, Ok(()));
+        }
+    }
+}
+
 #[test]
 fn some_are_sacred_whatever_the_flags() {
     for (pid, refusal) in [

@@ -2,13 +2,30 @@
 //! other socket of this kernel has or will have, in whatever namespace.
 //!
 //! Only the socket itself tells its cookie. So its descriptor is duplicated
-//! (`pidfd_getfd`), asked, and closed at once; if the process closes its own in
-//! these microseconds, the connection ends as much later. What is no socket is
-//! not touched.
+//! (`pidfd_getfd`), asked, and closed when the look ends, milliseconds later; if
+//! the process closes its own meanwhile, the connection ends then. What is no
+//! socket is not touched.
+//!
+//! A process can make both last: who asks a socket for its peer waits for its lock
+//! (`inet_getname`, `net/ipv4/af_inet.c`), which a send holds while its data is read
+//! from memory that the process fills when it likes; and who closes the last
+//! descriptor waits as long as the process said (`SO_LINGER`), unless it is by
+//! exiting (`PF_EXITING` in `inet_release`, the same file). So every look has a
+//! thread, with descriptors of its own that only its exit closes, and is waited for
+//! for so long.
 //!
 //! Whoever also serves others passes on what they say: its words are not its own.
 
-use std::{fs, net::SocketAddr, ops::RangeInclusive};
+use std::{
+    collections::BTreeSet,
+    fs, io,
+    net::SocketAddr,
+    ops::RangeInclusive,
+    os::fd::IntoRawFd,
+    sync::{Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+    time::Duration,
+};
 
 use procfs::process::FDTarget;
 use rustix::{
@@ -16,6 +33,7 @@ use rustix::{
     io::Errno,
     net::{SocketType, getpeername, getsockname, sockopt},
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
+    thread::{UnshareFlags, unshare_unsafe},
 };
 
 use super::{LookError, Seen};
@@ -24,6 +42,12 @@ use super::{LookError, Seen};
 const MAX_DESCRIPTORS: usize = 1024;
 /// Connections that are kept: a miner has one, or one a thread.
 pub const MAX_CONNECTIONS: usize = 16;
+/// How long a look is waited for: it takes a few milliseconds, on a busy host some
+/// more until its thread runs.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Looks under way, each at another process: those that nobody waits for any more
+/// are the fault of who is looked at.
+const MAX_LOOKS: usize = 16;
 
 /// Where the kernel says which ports it gives to who connects.
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -52,8 +76,26 @@ impl Seen {
     /// The TCP connections it holds.
     ///
     /// # Errors
-    /// It is gone or may not be looked at.
+    /// It is gone or may not be looked at, or keeps us waiting.
     pub fn connections(&self) -> Result<Connections, LookError> {
+        self.connections_within(PATIENCE)
+    }
+
+    fn connections_within(&self, patience: Duration) -> Result<Connections, LookError> {
+        let (pid, start) = (self.folder.pid(), self.start_ticks()?);
+        aside(pid, patience, move || {
+            // Opened again: this thread's descriptors are its own.
+            let seen = Self::open_pid(pid.unsigned_abs())?;
+            if seen.start_ticks()? == start {
+                seen.ask_sockets()
+            } else {
+                Err(LookError::Gone)
+            }
+        })
+    }
+
+    /// The same, on a thread whose descriptors are closed by its exit alone.
+    fn ask_sockets(&self) -> Result<Connections, LookError> {
         let pid = Pid::from_raw(self.folder.pid()).ok_or(LookError::Gone)?;
         let held = pidfd_open(pid, PidfdFlags::empty()).map_err(std::io::Error::from)?;
         // The pidfd is by id. If this process is still there, it is that one.
@@ -76,9 +118,16 @@ impl Seen {
                 Ok(socket) => {
                     found.kept.extend(connection(&socket));
                     found.serves |= serves(&socket, ephemeral.as_ref());
+                    // Not closed: see above.
+                    let _ = socket.into_raw_fd();
                 }
                 // Closed meanwhile.
                 Err(Errno::BADF) => {}
+                // More than we may have ourselves.
+                Err(Errno::MFILE) => {
+                    found.serves = true;
+                    break;
+                }
                 Err(error) => return Err(std::io::Error::from(error).into()),
             }
         }
@@ -89,6 +138,61 @@ impl Seen {
         found.kept.dedup();
         Ok(found)
     }
+}
+
+/// The processes that are looked at now.
+static UNDER_WAY: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn under_way() -> MutexGuard<'static, BTreeSet<i32>> {
+    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A look at a process, until it is dropped.
+struct Turn(i32);
+
+impl Turn {
+    /// `None` if there is one at this process already, or there are too many.
+    fn take(pid: i32) -> Option<Self> {
+        let mut under_way = under_way();
+        let taken = under_way.len() < MAX_LOOKS && under_way.insert(pid);
+        // Not `then_some`: one that is not taken must not be dropped, either.
+        taken.then(|| Self(pid))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        under_way().remove(&self.0);
+    }
+}
+
+/// Looks at a process on a thread with descriptors of its own, and waits for it
+/// only so long. One that keeps us waiting is not looked at again until it is done.
+fn aside<T: Send + 'static>(
+    pid: i32,
+    patience: Duration,
+    look: impl FnOnce() -> Result<T, LookError> + Send + 'static,
+) -> Result<T, LookError> {
+    let late = || LookError::Other("it keeps who looks at its sockets waiting".to_owned());
+    let turn = Turn::take(pid).ok_or_else(late)?;
+    let (answer, answered) = mpsc::sync_channel(1);
+    thread::Builder::new()
+        .name("sockets".to_owned())
+        .spawn(move || {
+            // SAFETY: this thread uses what it opens itself, and what the rest of
+            // the process opened for good before it; nothing that holds a
+            // descriptor goes into it or comes out of it.
+            let own = unsafe { unshare_unsafe(UnshareFlags::FILES) };
+            let found = own
+                .map_err(|error| LookError::from(io::Error::from(error)))
+                .and_then(|()| look());
+            drop(turn);
+            // Nobody may wait any more.
+            let _ = answer.send(found);
+        })?;
+    answered
+        .recv_timeout(patience)
+        .unwrap_or_else(|_| Err(late()))
 }
 
 /// What a socket says of itself, if it is of a TCP connection.
@@ -131,7 +235,49 @@ fn range(text: &str) -> Option<RangeInclusive<u16>> {
 mod tests {
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
+    use rustix::fs::{MemfdFlags, memfd_create};
+
     use super::*;
+
+    /// Ids that no process has: looks at them are in nobody's way.
+    const NOBODY: [i32; 2] = [-1, -2];
+    /// Longer than any test takes.
+    const LONG: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn who_keeps_us_waiting_is_given_up_until_it_is_done() {
+        let (go_on, wait) = mpsc::sync_channel::<()>(1);
+        let (done, finished) = mpsc::sync_channel(1);
+        let slow = move || {
+            let _ = wait.recv();
+            done.send(()).map_err(|_| LookError::Gone)
+        };
+        assert!(aside(NOBODY[0], Duration::ZERO, slow).is_err());
+        assert!(aside(NOBODY[0], LONG, || Ok(())).is_err());
+        go_on.send(()).unwrap();
+        finished.recv().unwrap();
+        // Its turn ends right after.
+        while aside(NOBODY[0], LONG, || Ok(())).is_err() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn what_is_opened_aside_is_not_ours() {
+        const NAME: &str = "unjack-aside";
+        let held = |pid: &str| {
+            let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+            let mut links = links.filter_map(|link| fs::read_link(link.path()).ok());
+            links.any(|link| link.to_string_lossy().contains(NAME))
+        };
+        let there = aside(NOBODY[1], LONG, move || {
+            let file = memfd_create(NAME, MemfdFlags::CLOEXEC).map_err(io::Error::from)?;
+            let _ = file.into_raw_fd();
+            Ok(held("thread-self"))
+        });
+        assert!(there.unwrap());
+        assert!(!held("self"));
+    }
 
     #[test]
     fn both_ends_of_a_connection_and_nothing_else() {
@@ -142,7 +288,7 @@ mod tests {
         let _twice = client.try_clone().unwrap();
         let found = Seen::open_pid(std::process::id())
             .unwrap()
-            .connections()
+            .connections_within(LONG)
             .unwrap();
         let peers = [
             (&client, client.peer_addr().unwrap()),

@@ -3,15 +3,24 @@
 //! The process chooses how many mappings it has and what their files are
 //! called. Only executable ones are kept, at most [`MAX_RANGES`] of them, from
 //! at most [`MAX_BYTES`] of text; what lies beyond is [`Place::Unknown`]. Of
-//! the files' names [`MAX_NAMES`] are kept, cleaned.
+//! the files [`MAX_NAMES`] are kept, each by its name, cleaned, with its device
+//! and inode: in a mount namespace of its own a process can have any file under
+//! any name, and inodes of its choice on a file system of its own.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::{
+    io::{self, BufRead, BufReader, Read},
+    os::unix::ffi::OsStrExt,
+    path::Path,
+};
 
+use rustix::fs::makedev;
+
+use super::Image;
 use crate::{profile::Place, text::clean};
 
 /// Executable ranges kept.
 pub const MAX_RANGES: usize = 4096;
-/// Names of files kept: a program's own and its libraries'.
+/// Files kept: a program's own and its libraries.
 pub const MAX_NAMES: usize = 64;
 /// Characters of a name.
 const NAME_CHARS: usize = 256;
@@ -23,27 +32,40 @@ struct Range {
     start: u64,
     end: u64,
     place: Place,
-    /// Index into the names.
-    name: Option<usize>,
+    /// Index into the files.
+    file: Option<usize>,
+}
+
+/// A mapped file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct File {
+    name: String,
+    image: Image,
+    /// It is one of the host's own libraries.
+    system: bool,
 }
 
 /// The executable ranges of one process, in order of address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CodeMap {
     ranges: Vec<Range>,
-    /// Files' names, and whether each is one of the host's own libraries.
-    names: Vec<(String, bool)>,
+    files: Vec<File>,
     /// A bound was hit: there is more than was kept.
     pub truncated: bool,
 }
 
 impl CodeMap {
-    /// Reads the file's text. `is_system` is asked, once for each name, whether
-    /// the file with this path and inode is one of the host's own libraries.
+    /// Reads the file's text. `look` is asked, once for each file, which it is,
+    /// and whether it is one of the host's own libraries. One that is another than
+    /// the text says is asked about with every mapping: there the text does not
+    /// tell files apart.
     ///
     /// # Errors
     /// Those of the reader.
-    pub fn read(file: impl Read, is_system: impl Fn(&[u8], u64) -> bool) -> io::Result<Self> {
+    pub fn read(
+        file: impl Read,
+        mut look: impl FnMut(&Mapping<'_>) -> (Image, bool),
+    ) -> io::Result<Self> {
         let mut map = Self::default();
         let mut reader = BufReader::new(file.take(MAX_BYTES));
         let mut line = Vec::new();
@@ -62,7 +84,8 @@ impl CodeMap {
                 map.truncated = true;
                 break;
             }
-            let (name, system) = map.keep(mapping.path, mapping.inode, &is_system);
+            let file = map.keep(&mapping, &mut look);
+            let system = file.is_some_and(|file| map.files[file].system);
             map.ranges.push(Range {
                 start: mapping.start,
                 end: mapping.end,
@@ -70,7 +93,7 @@ impl CodeMap {
                     Place::File if system => Place::System,
                     place => place,
                 },
-                name,
+                file,
             });
         }
         map.truncated |= bytes >= MAX_BYTES;
@@ -83,12 +106,21 @@ impl CodeMap {
         self.find(ip).map_or(Place::Unknown, |range| range.place)
     }
 
-    /// The file mapped at an address, cleaned; `None` if there is none, or its
-    /// name was not kept.
+    /// The name of the file mapped at an address, cleaned; `None` if there is none,
+    /// or it was not kept.
     #[must_use]
     pub fn name(&self, ip: u64) -> Option<&str> {
-        let name = self.find(ip)?.name?;
-        self.names.get(name).map(|(name, _)| name.as_str())
+        self.file(ip).map(|file| file.name.as_str())
+    }
+
+    /// The file mapped at an address, whatever it is called; `None` as above.
+    #[must_use]
+    pub fn image(&self, ip: u64) -> Option<Image> {
+        self.file(ip).map(|file| file.image)
+    }
+
+    fn file(&self, ip: u64) -> Option<&File> {
+        self.files.get(self.find(ip)?.file?)
     }
 
     fn find(&self, ip: u64) -> Option<&Range> {
@@ -96,37 +128,58 @@ impl CodeMap {
         self.ranges[..after].last().filter(|range| ip < range.end)
     }
 
-    /// The index of a file's name, kept if there is room, and whether it is
-    /// one of the host's own libraries; without room it is not.
+    /// The index of a mapping's file, kept if there is room.
     fn keep(
         &mut self,
-        path: &[u8],
-        inode: u64,
-        is_system: impl Fn(&[u8], u64) -> bool,
-    ) -> (Option<usize>, bool) {
-        if path.is_empty() {
-            return (None, false);
+        mapping: &Mapping<'_>,
+        mut look: impl FnMut(&Mapping<'_>) -> (Image, bool),
+    ) -> Option<usize> {
+        if mapping.path.is_empty() {
+            return None;
         }
-        let name = clean(path, NAME_CHARS);
-        if let Some(known) = self.names.iter().position(|(known, _)| *known == name) {
-            return (Some(known), self.names[known].1);
+        let name = clean(mapping.path, NAME_CHARS);
+        let known =
+            (self.files.iter()).position(|known| known.image == mapping.file && known.name == name);
+        if known.is_some() || self.files.len() == MAX_NAMES {
+            return known;
         }
-        if self.names.len() == MAX_NAMES {
-            return (None, false);
-        }
-        let system = path.starts_with(b"/") && is_system(path, inode);
-        self.names.push((name, system));
-        (Some(self.names.len() - 1), system)
+        let (image, system) = if mapping.path.starts_with(b"/") {
+            look(mapping)
+        } else {
+            (mapping.file, false)
+        };
+        self.files.push(File {
+            name,
+            image,
+            system,
+        });
+        Some(self.files.len() - 1)
     }
 }
 
 /// An executable mapping.
-struct Mapping<'a> {
-    start: u64,
-    end: u64,
-    place: Place,
-    inode: u64,
-    path: &'a [u8],
+#[derive(Clone, Copy, Debug)]
+pub struct Mapping<'a> {
+    /// Its first address.
+    pub start: u64,
+    /// The one after its last.
+    pub end: u64,
+    /// The kind of memory.
+    pub place: Place,
+    /// Its file, as the text has it: of btrfs and overlayfs `stat` shows another
+    /// device, and of the latter perhaps another inode.
+    pub file: Image,
+    /// The file's path: hostile.
+    pub path: &'a [u8],
+}
+
+/// A path as a [`Mapping`] has it: of all characters line breaks alone are escaped
+/// (`show_map_vma`, `fs/proc/task_mmu.c`), and spaces at its end are lost.
+#[must_use]
+pub fn written(path: &Path) -> Vec<u8> {
+    let lines: Vec<_> = path.as_os_str().as_bytes().split(|b| *b == b'\n').collect();
+    let path = lines.join(&br"\012"[..]);
+    path.trim_ascii_end().to_vec()
 }
 
 /// One line, if it is of an executable mapping:
@@ -139,7 +192,7 @@ fn parse(line: &[u8]) -> Option<Mapping<'_>> {
         return None;
     }
     let (_offset, rest) = cut(rest)?;
-    let (_device, rest) = cut(rest)?;
+    let (device, rest) = cut(rest)?;
     let (inode, path) = cut(rest).unwrap_or((rest, b""));
     let path = path.trim_ascii_start();
     let dash = range.iter().position(|byte| *byte == b'-')?;
@@ -157,9 +210,19 @@ fn parse(line: &[u8]) -> Option<Mapping<'_>> {
         start: hex(&range[..dash])?,
         end: hex(&range[dash + 1..])?,
         place,
-        inode: str::from_utf8(inode).ok()?.parse().ok()?,
+        file: Image {
+            device: parse_device(device)?,
+            inode: str::from_utf8(inode).ok()?.parse().ok()?,
+        },
         path,
     })
+}
+
+/// `major:minor`, in hexadecimal.
+fn parse_device(text: &[u8]) -> Option<u64> {
+    let (major, minor) = str::from_utf8(text).ok()?.split_once(':')?;
+    let hex = |digits| u32::from_str_radix(digits, 16).ok();
+    Some(makedev(hex(major)?, hex(minor)?))
 }
 
 /// The text up to the next space, and what follows it.
@@ -173,21 +236,79 @@ mod tests {
     use super::*;
 
     /// A host without libraries.
-    fn nothing(_: &[u8], _: u64) -> bool {
-        false
+    fn nothing(mapping: &Mapping<'_>) -> (Image, bool) {
+        (mapping.file, false)
+    }
+
+    fn image(major: u32, minor: u32, inode: u64) -> Image {
+        Image {
+            device: makedev(major, minor),
+            inode,
+        }
     }
 
     #[test]
     fn the_hosts_own_libraries_are_told_apart() {
-        let text = "1000-2000 r-xp 0 0:0 7 /usr/bin/a\n3000-4000 r-xp 0 0:0 8 /usr/lib/b.so\n\
-                    5000-6000 r-xp 0 0:0 9 /usr/lib/b.so (deleted)\n7000-8000 r-xp 0 0:0 0 [vdso]\n";
-        let system = |path: &[u8], inode| path.starts_with(b"/usr/lib") && inode == 8;
-        let map = CodeMap::read(text.as_bytes(), system).unwrap();
+        let text = "1000-2000 r-xp 0 8:1 7 /usr/bin/a\n3000-4000 r-xp 0 8:1 8 /usr/lib/b.so\n\
+                    5000-6000 r-xp 0 8:1 8 /usr/lib/b.so (deleted)\n7000-8000 r-xp 0 0:0 0 [vdso]\n";
+        let look = |mapping: &Mapping<'_>| {
+            let system = mapping.path.starts_with(b"/usr/lib") && mapping.file == image(8, 1, 8);
+            (mapping.file, system)
+        };
+        let map = CodeMap::read(text.as_bytes(), look).unwrap();
         let places = [0x1000, 0x3000, 0x5000, 0x7000].map(|ip| map.place(ip));
         assert_eq!(
             places,
             [Place::File, Place::System, Place::Deleted, Place::File]
         );
+    }
+
+    #[test]
+    fn a_file_mounted_over_a_library_is_another() {
+        let text = "1000-2000 r-xp 0 fd:0a 8 /usr/lib/b.so\n\
+                    3000-4000 r-xp 0 0:2d 8 /usr/lib/b.so\n\
+                    5000-6000 r-xp 0 fd:0a 9 /usr/lib/b.so\n";
+        let own = image(0xfd, 10, 8);
+        let map = CodeMap::read(text.as_bytes(), |mapping| {
+            (mapping.file, mapping.file == own)
+        })
+        .unwrap();
+        let places = [0x1000, 0x3000, 0x5000].map(|ip| map.place(ip));
+        assert_eq!(places, [Place::System, Place::File, Place::File]);
+        let images = [0x1000, 0x3000, 0x5000].map(|ip| map.image(ip));
+        let expected = [own, image(0, 0x2d, 8), image(0xfd, 10, 9)];
+        assert_eq!(images, expected.map(Some));
+    }
+
+    #[test]
+    fn a_file_is_asked_about_once() {
+        let text = "1000-2000 r-xp 0 8:1 8 /b\n3000-4000 r-xp 0 8:1 8 /b\n";
+        let mut asked = 0;
+        let map = CodeMap::read(text.as_bytes(), |mapping| {
+            asked += 1;
+            (mapping.file, false)
+        });
+        assert_eq!((asked, map.unwrap().files.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_file_that_the_text_does_not_tell_is_asked_about_each_time() {
+        let text = "1000-2000 r-xp 0 0:20 8 /b\n3000-4000 r-xp 0 0:20 8 /b\n";
+        let map = CodeMap::read(text.as_bytes(), |mapping| {
+            (image(0, 0x30, mapping.start), mapping.start == 0x1000)
+        });
+        let map = map.unwrap();
+        let places = [0x1000, 0x3000].map(|ip| map.place(ip));
+        assert_eq!(places, [Place::System, Place::File]);
+        assert_eq!(map.image(0x3000), Some(image(0, 0x30, 0x3000)));
+    }
+
+    #[test]
+    fn paths_are_compared_as_they_are_written() {
+        let check = |path: &str, expected: &[u8]| assert_eq!(written(Path::new(path)), expected);
+        check("/usr/bin/a b\\", b"/usr/bin/a b\\");
+        check("/tmp/a\nb\n", br"/tmp/a\012b\012");
+        check("/tmp/a ", b"/tmp/a");
     }
 
     #[track_caller]
@@ -256,6 +377,7 @@ mod tests {
         check(b"", None);
         check(b"zz-yy r-xp 0 0 0 /x", None);
         check(b"400000 r-xp 0 0 0 /x", None);
+        check(b"400000-401000 r-xp 0 0 0 /x", None);
     }
 
     #[test]
@@ -283,10 +405,11 @@ mod tests {
         assert_eq!(map.name(0x1000), Some("/a"));
         assert_eq!(map.name(0x3000), Some("/b\\x1b[2J"));
         assert_eq!((map.name(0x5000), map.name(0x9000)), (None, None));
+        assert_eq!((map.image(0x5000), map.image(0x9000)), (None, None));
 
         let lines = (0..=MAX_NAMES).map(|n| format!("{n:x}000-{n:x}fff r-xp 0 0:0 0 /{n}"));
         let map = CodeMap::read(lines.collect::<Vec<_>>().join("\n").as_bytes(), nothing).unwrap();
-        assert_eq!(map.names.len(), MAX_NAMES);
+        assert_eq!(map.files.len(), MAX_NAMES);
         assert_eq!(map.name((MAX_NAMES as u64) << 12), None);
     }
 

@@ -61,3 +61,39 @@ fn an_ordinary_process_is_not_hidden_and_does_not_pose() {
     let facts = Seen::open(myself()).unwrap().facts().unwrap();
     assert!(!facts.hidden && !facts.poses);
 }
+
+#[test]
+fn own_code_is_in_the_own_image() {
+    let seen = Seen::open(myself()).unwrap();
+    let image = seen.image().unwrap();
+    let map = seen.maps(Some(image)).unwrap();
+    let ip = own_facts as fn() as usize as u64;
+    let exe = std::env::current_exe().unwrap();
+    assert_eq!(map.name(ip), exe.to_str());
+    // Where it has to be asked which file is mapped, that takes root.
+    assert!(map.image(ip) == Some(image) || !rustix::process::geteuid().is_root());
+}
+
+#[test]
+fn a_file_of_this_inode_elsewhere_is_not_roots() {
+    let Some((path, own)) = ["/usr/bin/env", "/usr/bin/sh"]
+        .map(Path::new)
+        .into_iter()
+        .find_map(|path| Some((path, roots_own(path)?)))
+    else {
+        return;
+    };
+    assert_eq!(known(path).ok(), Some(own));
+    assert!(is_systems_own(path, own));
+    let next = Image {
+        inode: own.inode + 1,
+        ..own
+    };
+    assert!(!is_systems_own(path, next));
+    let other = Image {
+        device: own.device + 1,
+        ..own
+    };
+    assert_ne!(systems_own(path), Some(other));
+    assert_eq!(roots_own(&std::env::current_exe().unwrap()), None);
+}

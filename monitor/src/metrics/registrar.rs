@@ -29,12 +29,6 @@ impl Mirror {
     pub fn set_total(&self, total: u64) {
         self.0.inc_by(total.saturating_sub(self.0.get()));
     }
-
-    /// The total it was last set to.
-    #[must_use]
-    pub fn total(&self) -> u64 {
-        self.0.get()
-    }
 }
 
 /// Makes metrics and registers them.

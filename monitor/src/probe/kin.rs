@@ -3,7 +3,7 @@
 use aya::Ebpf;
 use monitor_ebpf::KinSlot;
 
-use super::{ProbeError, table::Table};
+use super::{ProbeError, Probes, table::Table};
 use crate::{
     event::Process,
     host::{self, Member},
@@ -25,6 +25,19 @@ impl Kin {
         Ok(Self {
             table: Table::map(ebpf, "KIN")?,
             before: host::parents(),
+        })
+    }
+}
+
+impl Probes {
+    /// Who forked a process, if that was since the probes were attached and
+    /// nobody else got its place in the table.
+    #[must_use]
+    pub fn parent(&self, of: Process) -> Option<Process> {
+        let slot = self.kin.table.get(of.tgid)?;
+        ((slot.tgid, slot.start_ns) == (of.tgid, of.start_ns)).then_some(Process {
+            tgid: slot.parent,
+            start_ns: slot.parent_start_ns,
         })
     }
 }

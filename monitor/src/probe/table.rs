@@ -69,21 +69,28 @@ impl<T: Slot> Table<T> {
     /// Visits every slot in use. One that changes hands under the look is left
     /// for the next.
     pub(super) fn each(&self, visit: &mut impl FnMut(&T)) {
-        for place in 0..TASK_SLOTS as usize {
-            // SAFETY: within the mapping. The kernel writes concurrently, hence
-            // volatile; each field is a word of its own and any bits are valid.
-            let (slot, again) = unsafe {
-                let slot = self.slots.add(place).as_ptr();
-                // The id is the first word of either.
-                if slot.cast::<u32>().read_volatile() == 0 {
-                    continue;
-                }
-                (slot.read_volatile(), slot.read_volatile())
-            };
-            if slot.tag().0 != 0 && slot.tag() == again.tag() {
+        for place in 0..TASK_SLOTS {
+            if let Some(slot) = self.get(place) {
                 visit(&slot);
             }
         }
+    }
+
+    /// The slot where this id has its place, unless nobody has it or it changes
+    /// hands under the look. Another id may have it.
+    pub(super) fn get(&self, id: u32) -> Option<T> {
+        let place = (id & (TASK_SLOTS - 1)) as usize;
+        // SAFETY: within the mapping. The kernel writes concurrently, hence
+        // volatile; each field is a word of its own and any bits are valid.
+        let (slot, again) = unsafe {
+            let slot = self.slots.add(place).as_ptr();
+            // The id is the first word of either.
+            if slot.cast::<u32>().read_volatile() == 0 {
+                return None;
+            }
+            (slot.read_volatile(), slot.read_volatile())
+        };
+        (slot.tag().0 != 0 && slot.tag() == again.tag()).then_some(slot)
     }
 }
 

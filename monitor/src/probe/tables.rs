@@ -152,6 +152,22 @@ impl Tables {
         Ok(found.into_iter().map(triple).collect())
     }
 
+    /// The ban of an image, if there is one, and how often it was hit.
+    ///
+    /// # Errors
+    /// A map cannot be read.
+    pub fn get(&self, key: &BanKey) -> Result<Option<(Ban, BanCount)>, ProbeError> {
+        let key = key.to_bytes();
+        let ban = match self.hash::<Ban>(BANS)?.get(&key, 0) {
+            Ok(ban) => Ban::of(ban),
+            Err(MapError::KeyNotFound) => return Ok(None),
+            Err(error) => return Err(failed(BANS)(error)),
+        };
+        let counted = self.hash::<BanCount>(COUNTS)?.get(&key, 0);
+        let count = counted.map(BanCount::of).unwrap_or_default();
+        Ok(Some((ban, count)))
+    }
+
     /// Bans an image, or changes its ban; its count goes on.
     ///
     /// # Errors

@@ -1,17 +1,21 @@
 //! How much data code works through, told from where its registers and the top of
 //! its stack point to in one sample after the other.
 
-use super::look::SLOTS;
+use super::look::{POINTER, SLOTS};
 
 /// A register or a word of the stack holds a pointer if it does in this part of
 /// the samples.
 const POINTER_SHARE: f64 = 0.5;
 /// Lines that can be told apart.
-const LINES_MAX: f64 = 4_294_967_296.0;
+const LINES_MAX: f64 = 2_147_483_648.0;
+/// What goes the same way in this part of its steps counts something, such as
+/// nonces: data is worked through again and again.
+const COUNTS_FROM: f64 = 0.9;
 
 /// See [`Summary::data_lines`](super::Summary::data_lines): of samples that each
-/// hold the line that every slot points to, 0 for none.
-pub(super) fn data_lines(samples: &[[u32; SLOTS]]) -> f64 {
+/// hold a thread and the line that every slot points to, 0 for none; in the
+/// thread's order.
+pub(super) fn data_lines(samples: &[(u32, [u32; SLOTS])]) -> f64 {
     let needed = (POINTER_SHARE * samples.len() as f64).max(2.0);
     let mut held: Vec<u32> = Vec::with_capacity(samples.len());
     let mut most = 0.0_f64;
@@ -20,15 +24,28 @@ pub(super) fn data_lines(samples: &[[u32; SLOTS]]) -> f64 {
         held.extend(
             samples
                 .iter()
-                .map(|data| data[slot])
+                .map(|(_, data)| data[slot])
                 .filter(|line| *line != 0),
         );
-        if held.len() as f64 >= needed {
+        if held.len() as f64 >= needed && !is_counter(&held) {
             // Some are elsewhere for a moment: the middle part tells the reach.
             most = most.max(working_set(&mut held));
         }
     }
     most
+}
+
+/// Whether offsets only grow, or only shrink: a number that is none.
+fn is_counter(seen: &[u32]) -> bool {
+    if seen.iter().any(|line| line & POINTER != 0) {
+        return false;
+    }
+    let (mut up, mut steps) = (0.0, 0.0);
+    for pair in seen.windows(2).filter(|pair| pair[0] != pair[1]) {
+        steps += 1.0;
+        up += f64::from(u8::from(pair[0] < pair[1]));
+    }
+    steps > 0.0 && !(1.0 - COUNTS_FROM..=COUNTS_FROM).contains(&(up / steps))
 }
 
 /// Into how many lines a pointer points that was seen at these: as many as would

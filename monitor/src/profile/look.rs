@@ -1,5 +1,7 @@
 //! One sample, decoded and cut down to what a summary needs.
 
+use std::ops::Range;
+
 use monitor_ebpf::{REGISTERS, STACK_WORDS};
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +17,16 @@ pub(super) const LINE: u64 = 64;
 /// all there. Heaps, stacks and libraries of a position-independent program lie
 /// above.
 const POINTERS_FROM: u64 = 1 << 32;
+/// The same of generated code, whose engines have their memory mapped far above: two
+/// numbers of 32 bits side by side, the upper one small, would look like a pointer.
+const GENERATED_POINTERS_FROM: u64 = 1 << 40;
 /// The end of user space with four-level page tables.
 const POINTERS_TO: u64 = 1 << 47;
+/// What generated code may use as a pointer instead: an offset into `WebAssembly`'s
+/// memory. What is smaller counts something, and a compiler puts no data there.
+const OFFSETS: Range<u64> = 1 << 10..1 << 26;
+/// Set in a line that is no offset's.
+pub(super) const POINTER: u32 = 1 << 31;
 
 /// Instructions after which rubbish is not held against a window: whoever puts
 /// it behind a branch that is always taken must not look like no code at all.
@@ -47,8 +57,8 @@ pub struct Look {
     /// It is of mixing code.
     pub(super) mixing: bool,
     /// The cache line each register, and then each word of the stack, points
-    /// to, cut to 32 bits, which is enough to tell lines apart; 0 where it holds
-    /// no pointer.
+    /// to: cut to 31 bits, which is enough to tell lines apart, and [`POINTER`] is
+    /// set; an offset's as it is; 0 where it holds no pointer.
     pub(super) data: [u32; SLOTS],
     pub(super) counters: Counters,
 }
@@ -76,10 +86,11 @@ impl Look {
             mix: Class::ALL.map(|class| u8::try_from(decoded.mix.count(class)).unwrap_or(u8::MAX)),
             mixing: is_mixing(&decoded.mix),
             data: std::array::from_fn(|slot| {
-                data_line(match slot.checked_sub(REGISTERS) {
+                let word = match slot.checked_sub(REGISTERS) {
                     None => sample.registers[slot],
                     Some(word) => sample.stack[word],
-                })
+                };
+                data_line(word, place == Place::Anonymous)
             }),
             counters: sample.counters,
         }
@@ -243,14 +254,23 @@ fn is_mixing(mix: &Mix) -> bool {
     mixing >= MIXING && mix.share(Class::Branch) <= MIXING_BRANCHES
 }
 
-/// The cache line a word points to, 0 if it does not look like a pointer.
-fn data_line(word: u64) -> u32 {
-    if !(POINTERS_FROM..POINTERS_TO).contains(&word) {
-        return 0;
-    }
+/// The cache line a word of code points to that is `generated` or not, 0 if it does
+/// not look like a pointer.
+fn data_line(word: u64, generated: bool) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "see Look::data")]
     let line = (word / LINE) as u32;
-    line.max(1)
+    let from = if generated {
+        GENERATED_POINTERS_FROM
+    } else {
+        POINTERS_FROM
+    };
+    if (from..POINTERS_TO).contains(&word) {
+        line | POINTER
+    } else if generated && OFFSETS.contains(&word) {
+        line
+    } else {
+        0
+    }
 }
 
 #[cfg(test)]
@@ -317,11 +337,22 @@ mod tests {
 
     #[test]
     fn pointers_are_told_from_hash_state() {
-        assert_eq!(data_line(0xdead_beef), 0);
-        assert_eq!(data_line(0xdead_beef_dead_beef), 0);
-        let (a, b) = (data_line(0x7fff_1234_5600), data_line(0x7fff_1234_563f));
-        assert!(a == b && a != 0);
-        assert_ne!(a, data_line(0x7fff_1234_5640));
+        for generated in [false, true] {
+            let line = |word| data_line(word, generated);
+            assert_eq!(line(0xdead_beef), 0);
+            assert_eq!(line(0xdead_beef_dead_beef), 0);
+            let (a, b) = (line(0x7fff_1234_5600), line(0x7fff_1234_563f));
+            assert!(a == b && a & POINTER != 0);
+            assert_ne!(a, line(0x7fff_1234_5640));
+            assert_eq!(line(0x7f00_0000_0000), POINTER);
+        }
+        // Where the first megabytes are nobody's, and where they are the engine's.
+        let both = |word| [data_line(word, false), data_line(word, true)];
+        assert_eq!(both(0x10_0040), [0, 0x4001]);
+        assert_eq!(both(64), [0, 0]);
+        assert_eq!(both(OFFSETS.end), [0, 0]);
+        // A round's number beside a word of the state.
+        assert_eq!(both(0x17_dead_beef)[1], 0);
     }
 
     #[test]

@@ -172,9 +172,9 @@ struct Sums {
     places: BTreeMap<Place, f64>,
     mixing_places: BTreeMap<Place, f64>,
     lines: Vec<u64>,
-    /// Of code that mixes, and of all other.
-    mixing: Vec<[u32; SLOTS]>,
-    other: Vec<[u32; SLOTS]>,
+    /// By thread, of code that mixes, and of all other.
+    mixing: Vec<(u32, [u32; SLOTS])>,
+    other: Vec<(u32, [u32; SLOTS])>,
     times: Vec<u64>,
     threads: BTreeMap<u32, Thread>,
 }
@@ -209,13 +209,13 @@ impl Sums {
             *sum += u32::from(count);
         }
         if look.mixing {
-            self.mixing.push(look.data);
+            self.mixing.push((look.tid, look.data));
             *self.mixing_places.entry(look.place).or_default() += 1.0;
             for (sum, count) in self.mixing_counts.iter_mut().zip(look.mix) {
                 *sum += u32::from(count);
             }
         } else {
-            self.other.push(look.data);
+            self.other.push((look.tid, look.data));
         }
     }
 
@@ -233,6 +233,9 @@ impl Sums {
         let mixing_share = share(self.mixing.len() as f64, user);
         if self.mixing.len() < DATA_SAMPLES {
             self.mixing.append(&mut self.other);
+        }
+        if self.threads.len() > 1 {
+            self.mixing.sort_by_key(|(tid, _)| *tid);
         }
         let data_lines = data_lines(&self.mixing);
         let rates = Rates::of(self.threads.values());

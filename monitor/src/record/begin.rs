@@ -11,17 +11,33 @@ use std::{
 use super::line::{Header, VERSION};
 use crate::{host, profile::seconds, verdict::Thresholds};
 
-/// Makes a recording's file, or empties it. It tells of everybody's processes: it
-/// is its owner's alone.
+/// Makes a recording's file, or empties it.
 pub(crate) fn create(path: &Path) -> io::Result<File> {
+    let file = open(path)?;
+    empty(&file)?;
+    Ok(file)
+}
+
+/// Makes a recording's file, or opens it: what is in it stays until it is
+/// [emptied](empty). It tells of everybody's processes: it is its owner's alone.
+pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
-    let file = options.write(true).create(true).mode(0o600).open(path)?;
-    // One that is no file, such as a pipe, has no mode or length to change.
+    options
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Empties a recording's file. One that is no file, such as a pipe, has no mode or
+/// length to change.
+pub(super) fn empty(file: &File) -> io::Result<()> {
     if file.metadata()?.is_file() {
         file.set_permissions(Permissions::from_mode(0o600))?;
         file.set_len(0)?;
     }
-    Ok(file)
+    Ok(())
 }
 
 /// The first line of a recording that begins now.
@@ -49,4 +65,23 @@ fn processor() -> String {
         .map_or_else(String::new, |name| {
             name.trim_start_matches([' ', '\t', ':']).to_owned()
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_recorded_before_stays_until_all_has_started() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("recording");
+        std::fs::write(&path, "of yesterday").unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        let file = open(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"of yesterday");
+        empty(&file).unwrap();
+        let meta = file.metadata().unwrap();
+        assert_eq!((meta.len(), meta.permissions().mode() & 0o777), (0, 0o600));
+        assert!(open(&home.path().join("none/recording")).is_err());
+    }
 }

@@ -7,7 +7,11 @@ use std::{
     path::Path,
 };
 
-use super::{begin::create, kin::Kin, samples};
+use super::{
+    begin::{empty, open},
+    kin::Kin,
+    samples,
+};
 use crate::{collector::Subject, daemon::stratum::Stratum, event::Process, profile::Place};
 
 /// The file of samples, and those of which it is not known yet whether they are
@@ -20,14 +24,19 @@ pub(super) struct Samples {
 }
 
 impl Samples {
-    pub(super) fn create(path: &Path) -> io::Result<Self> {
-        let mut out = BufWriter::new(create(path)?);
-        samples::begin(&mut out)?;
+    /// To a file, in which nothing changes before [`Self::begin`].
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
         Ok(Self {
-            out,
+            out: BufWriter::new(open(path)?),
             waiting: Vec::new(),
             heard: HashSet::new(),
         })
+    }
+
+    /// Empties the file, and writes its beginning.
+    pub(super) fn begin(&mut self) -> io::Result<()> {
+        empty(self.out.get_ref())?;
+        samples::begin(&mut self.out)
     }
 
     /// Writes what waited, and then what the counters say now.
@@ -99,5 +108,23 @@ impl Samples {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_before_stay_until_all_has_started() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("samples");
+        std::fs::write(&path, "of yesterday").unwrap();
+        drop(Samples::open(&path).unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"of yesterday");
+        let mut file = Samples::open(&path).unwrap();
+        file.begin().unwrap();
+        drop(file);
+        assert_eq!(std::fs::read(&path).unwrap(), samples::MAGIC);
     }
 }

@@ -103,6 +103,9 @@ pub struct Samples {
 pub struct Exec {
     /// Whose.
     pub process: Process,
+    /// [`Samples::image`]; inode 0 where it is not known.
+    #[serde(default)]
+    pub image: (u32, u64),
     /// The image.
     pub file: Option<Image>,
 }
@@ -167,7 +170,9 @@ pub struct Tick {
 pub struct End {
     /// Why.
     pub why: Why,
-    /// Samples that were lost on the way, by the probes or for want of room.
+    /// Samples that the probes lost, or the collector forgot for want of room
+    /// ([`Collector::forgotten`](crate::collector::Collector::forgotten)), and
+    /// profiles it dropped ([`Collector::dropped`](crate::collector::Collector::dropped)).
     pub lost: u64,
 }
 

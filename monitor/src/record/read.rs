@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use serde::Deserialize;
 
 use super::line::{Header, Line, MAX_LINE, VERSION};
+use crate::text::clean;
 
 /// Bytes of the longest line that is not of samples: a path has 4096 at the most,
 /// each of which takes up to six.
@@ -16,6 +17,8 @@ const MAX_TEXT: usize = 64 << 10;
 const MAX_SAMPLES: usize = 200_000;
 /// The latest moment there is: all that is added to one fits.
 const MAX_NS: u64 = 1 << 62;
+/// Characters of an error that are shown: it may quote the line.
+const ERROR_CHARS: usize = 256;
 
 /// A file that cannot be replayed.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +68,11 @@ fn remedy(found: u32) -> &'static str {
     }
 }
 
+/// What is wrong with a text, on one line of visible characters.
+fn shown(error: &serde_json::Error) -> String {
+    clean(error.to_string().as_bytes(), ERROR_CHARS)
+}
+
 /// A recording that is being read.
 #[derive(Debug)]
 pub struct Reader<R> {
@@ -102,12 +110,12 @@ impl<R: Read> Reader<R> {
                 "it is empty or has no whole line".to_owned(),
             ));
         }
-        let other = |error: serde_json::Error| ReadError::Other(error.to_string());
+        let other = |error: serde_json::Error| ReadError::Other(shown(&error));
         let versioned: Versioned = serde_json::from_slice(&reader.text).map_err(other)?;
         if versioned.unjack_recording != VERSION {
             return Err(ReadError::Version {
                 found: versioned.unjack_recording,
-                unjack: crate::text::clean(versioned.unjack.as_bytes(), 32),
+                unjack: clean(versioned.unjack.as_bytes(), 32),
             });
         }
         let header: Header = serde_json::from_slice(&reader.text).map_err(other)?;
@@ -128,7 +136,7 @@ impl<R: Read> Reader<R> {
         }
         let line = match Line::parse(&self.text) {
             Ok(line) => line,
-            Err(error) => return Err(self.bad(error.to_string())),
+            Err(error) => return Err(self.bad(shown(&error))),
         };
         match &line {
             Line::Samples(samples) => {

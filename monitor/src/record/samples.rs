@@ -3,8 +3,9 @@
 //!
 //! A file is [`MAGIC`], then frames: a head of sixteen bytes, and as many bytes as
 //! that says. A sample's are the probes' own record, a reading's are a process's
-//! counters, and who was heard to speak Stratum is named by the other kind. They come in the order in which a profile takes them in. Unlike a recording's
-//! windows they hold code, registers and stack of what was recorded.
+//! counters, and who was heard to speak Stratum is named by the other kind. They come
+//! in the order in which a profile takes them in. Unlike a recording's windows they
+//! hold code, registers and stack of what was recorded.
 
 use std::io::{self, Read, Write};
 

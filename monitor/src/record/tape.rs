@@ -58,6 +58,8 @@ pub(crate) struct Tape {
     max_size: u64,
     /// Bytes so far.
     size: u64,
+    /// What [`End::lost`] says so far.
+    lost: u64,
     ended: bool,
 }
 
@@ -71,6 +73,7 @@ impl Tape {
             text: Vec::new(),
             max_size,
             size: 0,
+            lost: 0,
             ended: false,
         };
         write(&mut tape.text, header);
@@ -137,7 +140,12 @@ impl Tape {
     fn exec(&mut self, subject: &mut Subject) {
         let (process, file) = (subject.profile.process, subject.image());
         self.open.remove(&process);
-        let exec = Exec { process, file };
+        let ImageKey { device, inode } = subject.image_key();
+        let exec = Exec {
+            process,
+            image: (device, inode),
+            file,
+        };
         self.waiting.push((process, Line::Exec(exec)));
     }
 
@@ -194,10 +202,17 @@ impl Tape {
         self.add(&text);
     }
 
+    /// So much was lost so far: the end, whenever it comes, tells. To be said
+    /// before each tick, after which its size may end it.
+    pub(crate) fn loses(&mut self, lost: u64) {
+        self.lost = self.lost.max(lost);
+    }
+
     /// It is over, unless it was before.
-    pub(crate) fn end(&mut self, why: Why, lost: u64) {
+    pub(crate) fn end(&mut self, why: Why) {
         if !self.ended {
             self.ended = true;
+            let lost = self.lost;
             write(&mut self.text, &Line::End(End { why, lost }));
         }
     }
@@ -223,7 +238,7 @@ impl Tape {
         }
         let size = self.size.saturating_add(text.len() as u64);
         if size.saturating_add(END_BYTES) > self.max_size {
-            return self.end(Why::Size, 0);
+            return self.end(Why::Size);
         }
         self.size = size;
         self.text.extend_from_slice(text);
@@ -282,4 +297,27 @@ fn write(text: &mut Vec<u8>, line: &impl serde::Serialize) {
     // Numbers, texts and lists always have a form in JSON, and memory takes it.
     let _written = serde_json::to_writer(&mut *text, line);
     text.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{record::header, verdict::Thresholds};
+
+    #[test]
+    fn one_that_its_size_ends_says_what_was_lost() {
+        let mut tape = Tape::new(&header(99, &Thresholds::DEFAULT, 0), 1);
+        tape.loses(7);
+        // A number that lags behind takes nothing back.
+        tape.loses(3);
+        let nobody = std::iter::empty();
+        tape.tick(1, nobody, |_| true, |_| Known::default());
+        let text = tape.take();
+        let line = text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
+        let expected = End {
+            why: Why::Size,
+            lost: 7,
+        };
+        assert_eq!(Line::parse(line.unwrap()).unwrap(), Line::End(expected));
+    }
 }

@@ -2,15 +2,17 @@
 //!
 //! A slow disk must not be the loop's. [`MAX_WAITING`] seconds may wait to be
 //! written; when there is no room, the recording ends, as a gap would be replayed
-//! wrongly. Why it ended is logged and counted.
+//! wrongly. Why it ended is logged and counted, and written after all that waits
+//! if the disk comes back.
 
 use std::{
     io::{self, Write},
+    iter,
     path::Path,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
-        mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+        mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel},
     },
     thread,
     time::Duration,
@@ -32,6 +34,8 @@ pub(crate) struct Writer {
     /// What is to be in it.
     pub(crate) tape: Tape,
     sender: Option<SyncSender<Vec<u8>>>,
+    /// The last line, if there was no room for it among what waits.
+    last: Arc<OnceLock<Vec<u8>>>,
     /// Its sender is dropped when the thread is done.
     done: Receiver<()>,
     failed: Arc<AtomicBool>,
@@ -81,10 +85,13 @@ impl Writer {
         let (finished, done) = sync_channel(0);
         let failed = Arc::new(AtomicBool::new(false));
         let fails = Arc::clone(&failed);
+        let last = Arc::new(OnceLock::new());
+        let ends = Arc::clone(&last);
         thread::Builder::new()
             .name("recording".to_owned())
             .spawn(move || {
-                for text in receiver {
+                let end = || ends.get().cloned().unwrap_or_default();
+                for text in receiver.into_iter().chain(iter::once_with(end)) {
                     if let Err(error) = out.write_all(&text) {
                         tracing::error!(
                             "the recording cannot be written: {error}; it ends here, and \
@@ -99,6 +106,7 @@ impl Writer {
         Ok(Self {
             tape: Tape::new(header, max_size),
             sender: Some(sender),
+            last,
             done,
             failed,
         })
@@ -107,13 +115,21 @@ impl Writer {
     /// Has what is on the tape written. Never blocks. Says if it ended, once.
     pub(crate) fn write(&mut self) -> Option<Ended> {
         let sender = self.sender.as_ref()?;
-        let ended = if self.failed.load(Ordering::Relaxed) {
-            Some(Ended::Error)
-        } else if sender.try_send(self.tape.take()).is_err() {
-            let failed = self.failed.load(Ordering::Relaxed);
-            Some(if failed { Ended::Error } else { Ended::Slow })
-        } else {
-            self.tape.has_ended().then_some(Ended::Size)
+        let unsent = sender.try_send(self.tape.take()).err();
+        let ended = match unsent {
+            _ if self.failed.load(Ordering::Relaxed) => Some(Ended::Error),
+            Some(TrySendError::Disconnected(_)) => Some(Ended::Error),
+            // A second for which there is no room is not recorded, the end is.
+            Some(TrySendError::Full(_)) if !self.tape.has_ended() => {
+                self.tape.end(Why::Slow);
+                let _first = self.last.set(self.tape.take());
+                Some(Ended::Slow)
+            }
+            Some(TrySendError::Full(end)) => {
+                let _first = self.last.set(end);
+                Some(Ended::Size)
+            }
+            None => self.tape.has_ended().then_some(Ended::Size),
         };
         if ended.is_some() {
             // What waits is still written.
@@ -122,9 +138,11 @@ impl Writer {
         ended
     }
 
-    /// Ends it, and waits a moment for what is still to be written.
+    /// Ends it, after so much was lost, and waits a moment for what is still to be
+    /// written.
     pub(crate) fn finish(mut self, lost: u64) {
-        self.tape.end(Why::Done, lost);
+        self.tape.loses(lost);
+        self.tape.end(Why::Done);
         let _ended = self.write();
         self.sender = None;
         if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
@@ -135,11 +153,15 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::sync::{Mutex, mpsc::channel};
 
     use super::*;
     use crate::{
-        record::{header, tape::Known},
+        record::{
+            header,
+            line::{End, Line},
+            tape::Known,
+        },
         verdict::Thresholds,
     };
 
@@ -160,14 +182,14 @@ mod tests {
             .expect("it ends")
     }
 
-    /// An output that takes nothing until told to.
-    struct Blocked(Receiver<()>);
+    /// An output that takes nothing until told to, and then all there is.
+    struct Blocked(Receiver<()>, Arc<Mutex<Vec<u8>>>);
 
     impl Write for Blocked {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             // An error means that it may go on.
             let _go_on = self.0.recv();
-            Ok(bytes.len())
+            self.1.lock().unwrap().write(bytes)
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -189,14 +211,26 @@ mod tests {
 
     #[test]
     fn a_disk_that_does_not_keep_up_ends_it() {
-        let (go_on, blocked) = channel();
-        let mut writer = begin(Blocked(blocked), 1 << 20);
+        let ((go_on, blocked), written) = (channel(), Arc::default());
+        let out = Blocked(blocked, Arc::clone(&written));
+        let mut writer = begin(out, 1 << 20);
+        writer.tape.loses(7);
         let (why, ticks) = ended(&mut writer);
         assert_eq!(why, Ended::Slow);
         // One is being written, the others wait.
         assert!(ticks <= MAX_WAITING as u64 + 2, "{ticks}");
         assert_eq!(tick(&mut writer, 0), None, "it is told once");
         drop(go_on);
+        // It is all written once the disk comes back, and says why it ended.
+        assert!(writer.done.recv().is_err());
+        let written = written.lock().unwrap();
+        let text = String::from_utf8_lossy(&written);
+        let lines: Vec<&str> = text.lines().skip(1).collect();
+        let (end, before) = lines.split_last().unwrap();
+        let (why, lost) = (Why::Slow, 7);
+        let end = Line::parse(end.as_bytes()).unwrap();
+        assert_eq!(end, Line::End(End { why, lost }));
+        assert_eq!(before.len() as u64, ticks - 1);
     }
 
     #[test]

@@ -21,6 +21,8 @@ use crate::{
     verdict::{Ruling, Verdict},
 };
 
+/// What the daemon could not read of somebody it tries again after this.
+const RETRY_NS: u64 = 30_000_000_000;
 /// Characters of a name that are shown.
 const NAME_CHARS: usize = 256;
 
@@ -207,6 +209,9 @@ impl<'a> Acts<'a> {
         let entry = self.told.get(&process).copied();
         let act = match self.may(subject) {
             Err(refusal) => {
+                if refusal == Refusal::Unreadable {
+                    subject.case.standing = Standing::Again(self.now_ns + RETRY_NS);
+                }
                 *self.total.refused.entry(refusal.name()).or_default() += 1;
                 Act {
                     outcome: Outcome::Refused,

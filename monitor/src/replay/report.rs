@@ -62,7 +62,7 @@ pub struct Recording {
     pub unjack: String,
     /// Why it ended: `done`, `size`, `slow`, or `cut` for one that does not say.
     pub ended: &'static str,
-    /// Samples that were lost while it was recorded.
+    /// Samples, and whole profiles, that were lost while it was recorded.
     pub lost_samples: u64,
 }
 
@@ -159,7 +159,7 @@ impl Report {
         }
         if recording.lost_samples > 0 {
             unknown.push(format!(
-                "{} samples were lost while it was recorded",
+                "{} samples or profiles were lost while it was recorded",
                 recording.lost_samples
             ));
         }

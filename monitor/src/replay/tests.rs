@@ -312,6 +312,30 @@ fn the_breaker_opens_as_it_would_have() {
 }
 
 #[test]
+fn who_could_not_be_read_is_acted_on_once_it_can() {
+    let life = life(1, 0..60, 1, 0);
+    let lives = std::slice::from_ref(&life);
+    let text = String::from_utf8(recording(lives, 60)).unwrap();
+    let unread = text.replace("\"uid\":1,", "\"uid\":null,");
+    assert_ne!(unread, text);
+    // Twenty seconds later its user is known.
+    let tick = format!("{{\"unit\":\"tick\",\"time_ns\":{}}}", BEGUN + 20 * SECOND);
+    let known = serde_json::to_string(&Line::Who(Box::new(who(&life)))).unwrap();
+    let read = unread.replace(&tick, &format!("{known}\n{tick}"));
+    assert_ne!(read, unread);
+    let flags = ["--allow", "user=5"];
+    let report = judged(read.as_bytes(), &flags);
+    let done = |report: &Report| {
+        let refused = report.total.refused.get("unreadable").copied();
+        (report.total.acted_on, refused)
+    };
+    assert_eq!(done(&report), (1, Some(1)));
+    // It is tried again every half minute.
+    let report = judged(unread.as_bytes(), &flags);
+    assert_eq!(done(&report), (0, Some(2)));
+}
+
+#[test]
 fn who_recorded_is_not_acted_on() {
     let mut lines = recording(&[life(1, 0..20, 1, 0)], 20);
     let header = crate::record::line::Header {
@@ -330,7 +354,8 @@ fn live_and_replayed(lives: &[Life], seconds: u64, flags: &[&str]) -> [Vec<Strin
     let config = config(flags);
     let thresholds = config.policy.thresholds();
     let lists = Lists::default();
-    let mut collector = Collector::new(crate::isa::Arch::X86_64, thresholds.patience_ns);
+    let mut collector =
+        Collector::new(crate::isa::Arch::X86_64, thresholds.patience_ns).with_remains();
     let mut court = Court::new(Model::shipped().unwrap(), thresholds, 99);
     let mut clerk = Policy {
         config: &config,
@@ -360,6 +385,7 @@ fn live_and_replayed(lives: &[Life], seconds: u64, flags: &[&str]) -> [Vec<Strin
                     let exec = Event::Exec {
                         process,
                         time_ns: sample.time_ns,
+                        image: sample.image,
                     };
                     tape.take_in(&mut collector, &exec);
                 }
@@ -385,7 +411,7 @@ fn live_and_replayed(lives: &[Life], seconds: u64, flags: &[&str]) -> [Vec<Strin
         live.extend(rulings.iter().map(told));
         tape.tick(now_ns, collector.subjects(), |_| true, |_| Known::default());
     }
-    tape.end(Why::Done, 0);
+    tape.end(Why::Done);
     let recording = tape.take();
     let (header, mut reader) = Reader::new(&recording[..]).unwrap();
     let mut again = Vec::new();
@@ -567,6 +593,17 @@ fn what_cannot_be_replayed_is_told_with_its_line_and_what_to_do() {
     let third = good.replacen("\"unit\":\"reading\"", "\"unit\":\"writing\"", 1);
     check_refused(third.as_bytes(), "line 4: unknown variant `writing`");
     check_refused(third.as_bytes(), "cut it with `head -n 3`");
+    let hostile = good.replacen("\"unit\":\"reading\"", r#""unit":"\u001b[2J\nline 9""#, 1);
+    check_refused(
+        hostile.as_bytes(),
+        r"line 4: unknown variant `\x1b[2J\x0aline 9`",
+    );
+    let long = good.replacen(
+        "\"unit\":\"reading\"",
+        &format!("\"unit\":\"{}\"", "x".repeat(9000)),
+        1,
+    );
+    check_refused(long.as_bytes(), "xxx…; the file is damaged");
     let long = good.replacen(
         "{\"unit\":\"tick\"",
         &format!("{}{{\"unit\":\"tick\"", " ".repeat(2 << 20)),

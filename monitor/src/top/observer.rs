@@ -90,8 +90,6 @@ impl Observer {
         self.collector.tick(now_ns, |visit| {
             probes.tasks(|_, slot| visit(slot));
         });
-        // Nobody sums them up here.
-        drop((self.collector.charges(), self.collector.take_remains()));
         for subject in self.collector.subjects() {
             judge(now_ns, subject, &self.model, &self.thresholds);
             let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);

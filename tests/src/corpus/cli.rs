@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use super::manifest::Label;
 
-/// Installs, records and packs the programs that the model is trained from.
+/// Installs, records, packs and judges the programs that the model is trained from.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask corpus")]
 pub(super) struct Cli {
@@ -41,6 +41,13 @@ pub(super) enum Step {
         /// Leave in the file what it has of programs that are not recorded here.
         #[arg(long)]
         update: bool,
+    },
+    /// Judge all recordings as `unjack run` would, threads and groups included,
+    /// by the shipped model; fails if an honest program is taken for a miner.
+    Replay {
+        /// The recordings; default: `recordings` in the corpus's directory.
+        #[arg(long = "in")]
+        from: Option<PathBuf>,
     },
 }
 

@@ -158,13 +158,14 @@ impl Job<'_> {
         fs::rename(&scratch.samples, samples_of(&self.file))?;
         fs::rename(&scratch.part, &self.file)?;
         let (windows, processes) = (recording.windows(), recording.processes.len());
+        let cpu = recording.cpu.as_secs_f64();
         // One may have been cut off by the end.
         let but = match failed {
             0 | 1 => String::new(),
             _ => format!(", {failed} runs failed (exit code {code})"),
         };
         Ok(End::Recorded(format!(
-            "{windows} windows, {processes} processes{but}"
+            "{windows} windows, {processes} processes, {cpu:.0} CPU s{but}"
         )))
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use monitor::event::{self, ImageKey};
@@ -19,6 +20,8 @@ pub(super) struct Recording {
     pub(super) header: Map<String, Value>,
     /// The windows of each process, in time.
     pub(super) processes: BTreeMap<Process, Vec<Window>>,
+    /// CPU time that all processes burned.
+    pub(super) cpu: Duration,
 }
 
 /// One life of a process with one image: an exec makes it another.
@@ -57,6 +60,20 @@ struct Tagged {
     unit: String,
 }
 
+/// What a process has burned so far.
+#[derive(Deserialize)]
+struct Burned {
+    process: Named,
+    cpu_ns: u64,
+}
+
+/// A process, as lines that are for `unjack replay` name it.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Named {
+    pid: u32,
+    start_ns: u64,
+}
+
 /// A window. What a later recorder adds is not looked at.
 #[derive(Deserialize)]
 struct Line {
@@ -93,13 +110,22 @@ impl Recording {
             "its first line says neither of `\"unjack_recording\":` {FORMATS:?}"
         );
         let mut processes: BTreeMap<Process, Vec<Window>> = BTreeMap::new();
+        let mut burned: BTreeMap<Named, u64> = BTreeMap::new();
         for (number, line) in lines.enumerate() {
             let at = || format!("line {}", number + 2);
             let text = line?;
             let Tagged { unit } = serde_json::from_str(&text).with_context(at)?;
-            // The others are for `unjack replay`.
-            if unit != "process" {
-                continue;
+            match unit.as_str() {
+                "process" => {}
+                "reading" | "exit" => {
+                    let Burned { process, cpu_ns } =
+                        serde_json::from_str(&text).with_context(at)?;
+                    let most = burned.entry(process).or_default();
+                    *most = cpu_ns.max(*most);
+                    continue;
+                }
+                // The others are for `unjack replay`.
+                _ => continue,
             }
             let line: Line = serde_json::from_str(&text).with_context(at)?;
             let samples = line.summary.get("samples").and_then(Value::as_f64);
@@ -117,11 +143,39 @@ impl Recording {
         for windows in processes.values_mut() {
             windows.sort_by(|a, b| a.t.total_cmp(&b.t));
         }
-        Ok(Self { header, processes })
+        let cpu = Duration::from_nanos(burned.values().sum());
+        Ok(Self {
+            header,
+            processes,
+            cpu,
+        })
     }
 
     /// How many windows there are.
     pub(super) fn windows(&self) -> usize {
         self.processes.values().map(Vec::len).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_process_burned_is_the_most_that_is_said_of_it() {
+        let said = |unit: &str, pid: u32, cpu_ns: u64| {
+            format!(
+                r#"{{"unit":"{unit}","process":{{"pid":{pid},"start_ns":{pid}00}},"cpu_ns":{cpu_ns}}}"#
+            )
+        };
+        let lines = [
+            r#"{"unjack_recording":2}"#.to_owned(),
+            said("reading", 7, 1_000_000_000),
+            said("reading", 8, 250_000_000),
+            r#"{"unit":"tick","time_ns":1}"#.to_owned(),
+            said("exit", 7, 1_500_000_000),
+        ];
+        let recording = Recording::parse(lines.join("\n").as_bytes()).unwrap();
+        assert_eq!(recording.cpu, Duration::from_millis(1750));
     }
 }

@@ -20,11 +20,11 @@ const PYTHON: &str = "/usr/bin/python3";
 /// Hashes headers as Bitcoin does if the second word says so, else computes. If
 /// there is an address, it is connected to it all the time, says what the third
 /// word says every second, and reads what it is told. The last word has it serve
-/// others besides.
+/// others besides, or say it as what it uploads.
 const PROGRAM: &str = r#"
 import hashlib, json, socket, sys, time
-work, say, host, port, serves = sys.argv[1:6]
-listener = socket.create_server(("127.0.0.1", 0)) if serves else None
+work, say, host, port, besides = sys.argv[1:6]
+listener = socket.create_server(("127.0.0.1", 0)) if besides == "serves" else None
 peer = socket.create_connection((host, int(port))) if host else None
 if peer:
     peer.setblocking(False)
@@ -40,6 +40,9 @@ while True:
             (nonce * 1.000001) ** 0.5
     if peer and time.monotonic() - spoken > 1:
         spoken = time.monotonic()
+        if besides == "uploads":
+            peer.send(b"PUT /share HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(say))
+            time.sleep(0.1)
         peer.send(say.encode() + b"\n")
         try:
             peer.recv(65536)
@@ -94,6 +97,11 @@ fn client(work: &str, says: &Value, server: Option<SocketAddr>) -> Workload {
 /// The same, as a proxy would be: it listens, too.
 fn proxy(work: &str, says: &Value, server: SocketAddr) -> Workload {
     start(work, says, Some(server), "serves")
+}
+
+/// The same, as one that sends what somebody else wrote, a file after another.
+fn uploader(work: &str, says: &Value, server: SocketAddr) -> Workload {
+    start(work, says, Some(server), "uploads")
 }
 
 fn start(work: &str, says: &Value, server: Option<SocketAddr>, besides: &str) -> Workload {
@@ -182,18 +190,21 @@ fn who_hashes_without_or_speaks_without_hashing_does_not() {
     let caller = client("hash", &question(), Some(node));
     // Who serves others may say what they say.
     let serving = proxy("hash", &share(), pool);
-    for process in [&told, &caller, &checker, &serving] {
+    let sending = uploader("hash", &share(), pool);
+    for process in [&told, &caller, &checker, &serving, &sending] {
         verdict(&daemon, process, "hashing");
     }
     wait_seeing(&before, 1);
     daemon.wait_metrics("packets are looked at", NOTICE, |metrics| {
         let packets = metrics.sum("unjack_stratum_packets_total", &[]);
         let sockets = metrics.sum("unjack_stratum_sockets", &[]);
-        (packets >= 9.0 && (sockets - 3.0).abs() < 0.5)
+        (packets >= 12.0 && (sockets - 4.0).abs() < 0.5)
             .then_some(())
             .ok_or_else(|| format!("{packets} packets, {sockets} sockets"))
     });
-    for process in [&talker, &alone, &checker, &told, &serving, &caller] {
+    for process in [
+        &talker, &alone, &checker, &told, &serving, &caller, &sending,
+    ] {
         assert!(!mines(&daemon, process), "{:?}", daemon.events());
     }
     let heard = daemon.metrics().sum("unjack_stratum_heard_total", &[]);

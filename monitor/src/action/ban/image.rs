@@ -12,6 +12,7 @@ use std::{
 use monitor_ebpf::bans::BanKey;
 
 use super::{
+    content::owner,
     key as key_of,
     rule::{self, Spared},
     runtime,
@@ -38,6 +39,8 @@ pub(super) struct Held {
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) digest: Digest,
+    /// Whose it is, or `NO_OWNER`.
+    pub(super) owner: u32,
     pub(super) image: Image,
     pub(super) path: PathBuf,
     /// It may not be banned.
@@ -69,7 +72,7 @@ pub(super) fn file_rule(path: &Path, meta: &Metadata) -> Result<(), Spared> {
     let own = std::fs::metadata("/proc/self/exe");
     rule::by_file(&rule::Facts {
         path,
-        system: host::is_systems_own(path, meta.ino()),
+        system: host::is_systems_own(path, Image::from(meta)),
         roots: meta.uid() == 0 && meta.mode() & WRITABLE_BY_OTHERS == 0,
         myself: own.is_ok_and(|own| Image::from(&own) == Image::from(meta)),
     })
@@ -138,6 +141,7 @@ pub(super) fn look(
     };
     Ok(Found {
         digest,
+        owner: owner(&file, &meta),
         image: Image::from(&meta),
         path,
         spared,

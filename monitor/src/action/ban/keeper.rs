@@ -32,8 +32,8 @@ use self::{
     room::{Room, make_room},
 };
 use super::{
-    Allowed, Listed, Policy, Report, Request, boottime_ns, key, origin::Origin, rule::Spared,
-    sha256, warn,
+    Allowed, Listed, Policy, Report, Request, boottime_ns, content::Content, key, origin::Origin,
+    rule::Spared, sha256, warn,
 };
 use crate::{
     config::{Rule, RuleKey, Subject},
@@ -54,6 +54,14 @@ const RETRY: Duration = Duration::from_mins(1);
 const MAX_CONDEMNED: usize = 64;
 /// Records taken before requests are looked at again.
 const MAX_RECORDS: usize = 256;
+/// Time for that: a fifth of what the end of a process is put off for its image
+/// to be held.
+const DRAIN: Duration = Duration::from_millis(10);
+/// Refused execs told between two ticks, of all images. The kernel tells four a
+/// second of each, and whoever has a thousand copies banned executes them all;
+/// each costs a look at eight ancestors, and a line. Sixteen images at full rate
+/// are more than a miner's supervisors start.
+const MAX_TOLD: u32 = 64;
 
 /// The keeper's own way to be reached.
 pub(super) struct Own {
@@ -82,17 +90,21 @@ pub(super) struct Keeper {
     watched: Option<Tables>,
     ring: Option<Records>,
     generation: u32,
-    /// The hash of images the kernel does not ask about any more, and whether
-    /// they may be banned.
-    known: HashMap<BanKey, (Digest, bool)>,
-    /// What is banned, by its hash.
-    hashes: HashMap<Digest, Ban>,
+    /// Images the kernel does not ask about any more, and what they hold; nothing
+    /// of one that may not be banned.
+    known: HashMap<BanKey, Option<Content>>,
+    /// What is banned, by what its copies hold.
+    hashes: HashMap<Content, Ban>,
     hashing: usize,
     condemned: VecDeque<Process>,
     /// Those whose order is under way, and whose images are examined.
     noted: VecDeque<Noted>,
     /// When the kernel refused the programs.
     failed: Option<Instant>,
+    /// Refused execs told since the last tick.
+    told: u32,
+    /// Refused execs that were not told, of all.
+    untold: u64,
 }
 
 impl Keeper {
@@ -119,6 +131,8 @@ impl Keeper {
             condemned: VecDeque::new(),
             noted: VecDeque::new(),
             failed: None,
+            told: 0,
+            untold: 0,
         }
     }
 
@@ -183,13 +197,14 @@ impl Keeper {
     /// Looks at the bans: adopts, lifts what is over, tells the kernel and the
     /// metrics.
     fn tick(&mut self) {
+        self.told = 0;
         if let Err(error) = self.follow() {
             warn("bans cannot be kept", &error);
         }
         let now_ns = boottime_ns();
         let enforce = self.policy.enforce;
         let Some(tables) = self.tables() else {
-            self.metrics.bans.set(0);
+            self.metrics.bans.clear();
             self.hashes.clear();
             return;
         };
@@ -217,7 +232,7 @@ impl Keeper {
             return;
         };
         match tables.stats() {
-            Ok(stats) => self.metrics.mirror_bans(live.len(), &stats),
+            Ok(stats) => self.metrics.bans.mirror(live.len(), &stats, self.untold),
             Err(error) => warn("the bans' counters cannot be read", &error),
         }
         self.learn(&live);
@@ -375,8 +390,13 @@ impl Keeper {
         }
     }
 
+    /// Takes the kernel's records; what is left is taken after the next requests.
     fn drain(&mut self) {
+        let begun = Instant::now();
         for _ in 0..MAX_RECORDS {
+            if begun.elapsed() >= DRAIN {
+                return;
+            }
             let record = self.ring.as_mut().and_then(|ring| {
                 ring.next()
                     .map(|bytes| BanRecord::read_from_bytes(&bytes).ok())
@@ -390,7 +410,13 @@ impl Keeper {
         }
     }
 
+    /// Tells of a refused exec, unless enough was told. All are counted.
     fn tell_refused(&mut self, record: &BanRecord) {
+        if self.told >= MAX_TOLD {
+            self.untold += 1;
+            return;
+        }
+        self.told += 1;
         let Some(listed) = self.listed(&record.key) else {
             return; // lifted meanwhile
         };
@@ -400,14 +426,15 @@ impl Keeper {
             ban: listed,
             origin: Origin::of(&record.lineage),
         };
-        self.report(report);
+        // A daemon that has its hands full is not waited for: orders would wait too.
+        if self.reports.try_send(report).is_err() {
+            self.untold += 1;
+        }
     }
 
     fn listed(&mut self, key: &BanKey) -> Option<Listed> {
-        let all = self.tables()?.all().ok()?;
-        all.iter()
-            .find(|(known, _, _)| known == key)
-            .map(|(key, ban, count)| Listed::new(key, ban, count, boottime_ns()))
+        let (ban, count) = self.tables()?.get(key).ok()??;
+        Some(Listed::new(key, &ban, &count, boottime_ns()))
     }
 
     fn report(&self, report: Report) {
@@ -428,7 +455,7 @@ impl Keeper {
         }) {
             Ok(Room::Free) => true,
             Ok(Room::Made) => {
-                self.metrics.count_spared(Spared::Full);
+                self.metrics.bans.count_spared(Spared::Full);
                 true
             }
             Ok(Room::None) => false,

@@ -7,7 +7,9 @@ use std::{fmt::Write as _, fs::File, io, os::unix::fs::MetadataExt, path::Path, 
 
 use monitor_ebpf::bans::{BAN_BY_HAND, BAN_HASHED, Ban, BanCount, BanKey};
 
-use super::{Listed, boottime_ns, id, image::file_rule, key, new_ban, rule::Spared, sha256};
+use super::{
+    Listed, boottime_ns, content::owner, id, image::file_rule, key, new_ban, rule::Spared, sha256,
+};
 use crate::{
     cli::{BansArgs, BansCommand},
     digest::{self, Digest, Unknown},
@@ -197,7 +199,7 @@ fn add(dir: &Path, path: &Path, ttl: Duration, with: With) -> Result<String, Ban
         source,
     })?;
     let key = key(device(&meta), &meta);
-    let mut ban = new_ban(&full, ttl, BAN_BY_HAND);
+    let mut ban = new_ban(&full, owner(&file, &meta), ttl, BAN_BY_HAND);
     if let Some(sha256) = found {
         ban.sha256 = sha256.0;
         ban.flags |= BAN_HASHED;

@@ -1,12 +1,13 @@
 //! Which images may be banned.
 //!
-//! A ban is about a file, and through its hash about all its copies: everybody
-//! who executes it is refused, whatever for. Banning `/usr/bin/python3` because
+//! A ban is about a file, and through its hash about all copies its owner has:
+//! everybody who executes one is refused, whatever for. Banning `/usr/bin/python3` because
 //! somebody mined with it would stop half of the host. So an image is only
 //! banned if it is a miner *itself*: what hashed was its own code, it is
 //! none of the system's files, it is no runtime that runs other people's programs,
-//! nobody else is executing it, and no rule or list allows it. Who is spared here is stopped all the same,
-//! each time it is found.
+//! nobody else is executing it, it is his who did or root did, and no rule or list
+//! allows it. Who is spared here is
+//! stopped all the same, each time it is found.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -28,6 +29,8 @@ pub enum Spared {
     Generated,
     /// Others execute it, of whom nothing is known.
     InUse,
+    /// It belongs to somebody else than who mined with it.
+    Foreign,
     /// It is unjack.
     Myself,
     /// A `--deny` rule condemned it, not what it executes.
@@ -51,12 +54,13 @@ pub enum Spared {
 
 impl Spared {
     /// Every reason there is.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::System,
         Self::Runtime,
         Self::Elsewhere,
         Self::Generated,
         Self::InUse,
+        Self::Foreign,
         Self::Myself,
         Self::Denied,
         Self::Allowed,
@@ -77,6 +81,7 @@ impl Spared {
             Self::Elsewhere => "code-elsewhere",
             Self::Generated => "code-generated",
             Self::InUse => "in-use",
+            Self::Foreign => "others-file",
             Self::Myself => "self",
             Self::Denied => "denied-by-rule",
             Self::Allowed => "allowed",
@@ -149,6 +154,19 @@ pub fn by_file(facts: &Facts<'_>) -> Result<(), Spared> {
     }
 }
 
+/// Whether the file is of the user who executed it, or that is root: who mines with
+/// a file that is not his may have made it do so, in memory that he can write to.
+///
+/// # Errors
+/// [`Spared::Foreign`] if not.
+pub fn by_owner(user: Option<u32>, owner: u32) -> Result<(), Spared> {
+    if user.is_some_and(|user| user == 0 || user == owner) {
+        Ok(())
+    } else {
+        Err(Spared::Foreign)
+    }
+}
+
 /// Whether all who execute the image belong together. `executing` has everybody
 /// who does, with the parent of each; who descends from one of them, through such
 /// alone, belongs to it. `condemned` are known to be miners.
@@ -190,6 +208,20 @@ mod tests {
             generated,
         };
         assert_eq!(by_code(family, homes).err(), expected);
+    }
+
+    #[test]
+    fn a_file_is_banned_for_its_owner_and_for_root() {
+        for (user, owner, expected) in [
+            (Some(1000), 1000, Ok(())),
+            (Some(0), 1000, Ok(())),
+            (Some(0), 0, Ok(())),
+            (Some(1000), 0, Err(Spared::Foreign)),
+            (Some(1000), 1001, Err(Spared::Foreign)),
+            (None, 1000, Err(Spared::Foreign)),
+        ] {
+            assert_eq!(by_owner(user, owner), expected, "{user:?} {owner}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{Fault, Means, PREFIX};
 use crate::{
     action::{
         Refusal, Signals, check,
-        folders::{Folders, ids},
+        folders::{Folders, ids, is_threaded},
         kill,
         scope::{Looks, Target},
     },
@@ -20,6 +20,8 @@ use crate::{
 
 /// Microseconds over which a quota counts: the kernel's default.
 const PERIOD: u64 = 100_000;
+/// Where version 1 has them apart from the quota.
+const PERIOD_FILE: &str = "cpu.cfs_period_us";
 /// How long a cgroup may take to be frozen: something in it may be deep in the
 /// kernel.
 const FREEZE_WAIT: Duration = Duration::from_secs(1);
@@ -74,21 +76,30 @@ pub(super) fn enable(
     enabled: &mut Vec<PathBuf>,
     folders: &impl Folders,
 ) -> io::Result<()> {
-    let mut files: Vec<PathBuf> = above
-        .ancestors()
-        .take_while(|dir| dir.starts_with(mount))
-        .map(|dir| dir.join("cgroup.subtree_control"))
-        .collect();
-    // From the top: a controller can only be handed on where it is.
-    files.reverse();
-    for file in files {
-        let has = folders.read(&file)?;
-        if !has.split_ascii_whitespace().any(|name| name == "cpu") {
-            folders.write(&file, "+cpu")?;
-            enabled.push(file);
-        }
+    for file in lacking(mount, above, folders)? {
+        folders.write(&file, "+cpu")?;
+        enabled.push(file);
     }
     Ok(())
+}
+
+/// The files in which that takes a word of ours, from the top: a controller can
+/// only be handed on where it is.
+pub(super) fn lacking(
+    mount: &Path,
+    above: &Path,
+    folders: &impl Folders,
+) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for dir in above.ancestors().take_while(|dir| dir.starts_with(mount)) {
+        let file = dir.join("cgroup.subtree_control");
+        let has = folders.read(&file)?;
+        if !has.split_ascii_whitespace().any(|name| name == "cpu") {
+            files.push(file);
+        }
+    }
+    files.reverse();
+    Ok(files)
 }
 
 /// Moves a process to our cgroup, and makes sure that it was this one.
@@ -127,45 +138,61 @@ where
 
 /// Limits our cgroup to this share of a core.
 pub(super) fn quota(kind: Kind, dir: &Path, share: f64, folders: &impl Folders) -> io::Result<()> {
-    let (file, text) = quota_text(kind, share);
+    let (file, text) = (dir.join(quota_file(kind)), quota_text(kind, share, PERIOD));
     if kind == Kind::Unified {
-        return folders.write(&dir.join(file), &text);
+        return folders.write(&file, &text);
     }
-    folders.write(&dir.join("cpu.cfs_period_us"), &PERIOD.to_string())?;
-    match folders.write(&dir.join(file), &text) {
-        // In version 1 none may have more than the one above it.
+    folders.write(&dir.join(PERIOD_FILE), &PERIOD.to_string())?;
+    match folders.write(&file, &text) {
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            let least = dir
-                .ancestors()
-                .skip(1)
-                .filter_map(|dir| ratio(dir, folders));
-            let share = least.fold(share, f64::min);
-            let (file, text) = quota_text(kind, share);
-            folders.write(&dir.join(file), &text)
+            let share = least_above(dir, share, folders);
+            folders.write(&file, &quota_text(kind, share, PERIOD))
         }
         written => written,
     }
 }
 
-/// The quota of a version-1 cgroup, as a fraction of a core, if it has one.
-fn ratio(dir: &Path, folders: &impl Folders) -> Option<f64> {
-    let number =
-        |file: &str| -> Option<f64> { folders.read(&dir.join(file)).ok()?.trim().parse().ok() };
-    let (quota, period) = (number("cpu.cfs_quota_us")?, number("cpu.cfs_period_us")?);
+/// The least of `share` and what those above a version-1 cgroup have: none may
+/// have more than the one above it.
+fn least_above(dir: &Path, share: f64, folders: &impl Folders) -> f64 {
+    let above = dir.ancestors().skip(1);
+    let has = above.filter_map(|dir| ratio(Kind::Cpu, dir, folders));
+    has.fold(share, f64::min)
+}
+
+/// The quota of a cgroup, as a fraction of a core, if it has one.
+fn ratio(kind: Kind, dir: &Path, folders: &impl Folders) -> Option<f64> {
+    let read = |file: &str| folders.read(&dir.join(file)).ok();
+    let mut text = read(quota_file(kind))?;
+    if kind != Kind::Unified {
+        text.push(' ');
+        text += &read(PERIOD_FILE)?;
+    }
+    let mut numbers = text.split_ascii_whitespace().map(str::parse::<f64>);
+    // "max" and -1 are none.
+    let (quota, period) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     (quota > 0.0 && period > 0.0).then_some(quota / period)
 }
 
-fn quota_text(kind: Kind, share: f64) -> (&'static str, String) {
+fn quota_file(kind: Kind) -> &'static str {
+    if kind == Kind::Unified {
+        "cpu.max"
+    } else {
+        "cpu.cfs_quota_us"
+    }
+}
+
+fn quota_text(kind: Kind, share: f64, period: u64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "the share is from 0.01 to 10"
     )]
-    let micros = (share * PERIOD as f64) as u64;
+    let micros = (share * period as f64) as u64;
     if kind == Kind::Unified {
-        ("cpu.max", format!("{micros} {PERIOD}"))
+        format!("{micros} {period}")
     } else {
-        ("cpu.cfs_quota_us", micros.to_string())
+        micros.to_string()
     }
 }
 
@@ -195,13 +222,14 @@ pub(in crate::action) fn freeze_folder(
     Ok(())
 }
 
-/// What it takes to hold a whole cgroup, and what was there before.
+/// What it takes to hold a whole cgroup, and what was there before. One that has
+/// less than the share already keeps that.
 pub(super) fn whole(
     site: &Site,
     share: Option<f64>,
     folders: &impl Folders,
 ) -> io::Result<Vec<Means>> {
-    let set = |file: &str, now: String| -> io::Result<Means> {
+    let set = |file: &str, now: Option<String>| -> io::Result<Means> {
         let file = site.dir.join(file);
         let before = match folders.read(&file) {
             // There is no quota yet, as there is no cpu controller.
@@ -213,7 +241,7 @@ pub(super) fn whole(
         Ok(Means::Set {
             mount: site.mount.clone(),
             file,
-            now,
+            now: now.unwrap_or_else(|| before.clone()),
             before,
         })
     };
@@ -222,22 +250,30 @@ pub(super) fn whole(
             Kind::Unified => ("cgroup.freeze", "1"),
             _ => ("freezer.state", "FROZEN"),
         };
-        return Ok(vec![set(file, now.to_owned())?]);
+        return Ok(vec![set(file, Some(now.to_owned()))?]);
     };
-    let (file, now) = quota_text(site.kind, share);
-    let mut means = Vec::new();
-    if site.kind == Kind::Cpu {
-        means.push(set("cpu.cfs_period_us", PERIOD.to_string())?);
+    let file = quota_file(site.kind);
+    if ratio(site.kind, &site.dir, folders).is_some_and(|has| has <= share) {
+        return Ok(vec![set(file, None)?]);
     }
-    means.push(set(file, now)?);
-    Ok(means)
+    if site.kind == Kind::Unified {
+        return Ok(vec![set(file, Some(quota_text(site.kind, share, PERIOD)))?]);
+    }
+    let share = least_above(&site.dir, share, folders);
+    let before = folders.read(&site.dir.join(PERIOD_FILE))?;
+    // A longer one stays: with a shorter one the old quota would be more, for a
+    // moment, than it was.
+    let period = before.trim().parse().unwrap_or(PERIOD).max(PERIOD);
+    Ok(vec![
+        set(PERIOD_FILE, Some(period.to_string()))?,
+        set(file, Some(quota_text(site.kind, share, period)))?,
+    ])
 }
 
 /// The file that lists who is in a cgroup of ours: of a threaded one only the
 /// threads can be read.
 pub(super) fn list_of(dir: &Path, folders: &impl Folders) -> PathBuf {
-    let kind = folders.read(&dir.join("cgroup.type")).unwrap_or_default();
-    let threaded = kind.trim() == "threaded";
+    let threaded = is_threaded(folders, dir);
     dir.join(if threaded {
         "cgroup.threads"
     } else {

@@ -1,6 +1,8 @@
 //! A host in memory: processes with images and ancestry, a unified tree and one
 //! of the cpu controller, whose files do what the kernel's do.
 
+mod whole;
+
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -40,6 +42,12 @@ struct Host {
     places: RefCell<BTreeMap<(PathBuf, u32), PathBuf>>,
     /// The cgroup files that the kernel refuses to write.
     broken: Option<&'static str>,
+    /// What the kernel refuses to have written to which cgroup file.
+    stuck: Option<(&'static str, &'static str)>,
+    /// The cgroup file at which the daemon dies before it is written.
+    deadly: Option<&'static str>,
+    /// Has ended, and its parent has not noticed.
+    zombie: Option<u32>,
     /// Executes another image as soon as it is moved.
     slippery: Option<u32>,
     forks: Forks,
@@ -83,6 +91,9 @@ impl Host {
             files: RefCell::default(),
             places: RefCell::new(places),
             broken: None,
+            stuck: None,
+            deadly: None,
+            zombie: None,
             slippery: None,
             forks,
             cancelled: false,
@@ -93,6 +104,13 @@ impl Host {
         let places = self.places.borrow();
         let place = &places[&(PathBuf::from(mount), pid)];
         place.to_string_lossy().into_owned()
+    }
+
+    fn is_threaded(&self, dir: &Path) -> bool {
+        let files = self.files.borrow();
+        files
+            .get(&dir.join("cgroup.type"))
+            .is_some_and(|kind| kind == "threaded")
     }
 
     fn file(&self, path: &str) -> Option<String> {
@@ -170,7 +188,7 @@ impl Looks for Host {
             },
             exe: Some(proc.exe.to_owned()),
             system: proc.exe.starts_with("/usr/"),
-            running: true,
+            running: self.zombie != Some(pid),
             ..Looked::default()
         })
     }
@@ -208,9 +226,16 @@ impl Folders for Host {
         if !self.dirs.borrow().contains(&dir) && !["/v2", "/cpu"].map(Path::new).contains(&&*dir) {
             return Err(errno(libc::ENOENT));
         }
-        if name == "cgroup.procs" {
+        if name == "cgroup.procs" && self.is_threaded(&dir) {
+            return Err(errno(libc::EOPNOTSUPP));
+        }
+        if ["cgroup.procs", "cgroup.threads"].contains(&name) {
             let places = self.places.borrow();
-            let inside = places.iter().filter(|(_, place)| **place == dir);
+            let is_in = |place: &Path| {
+                let mut below = place.ancestors().take_while(|at| *at != dir);
+                place.starts_with(&dir) && below.all(|at| self.is_threaded(at))
+            };
+            let inside = places.iter().filter(|(_, place)| is_in(place));
             let pids: Vec<_> = inside.map(|((_, pid), _)| pid.to_string()).collect();
             return Ok(pids.join("\n"));
         }
@@ -232,10 +257,11 @@ impl Folders for Host {
     fn write(&self, file: &Path, text: &str) -> io::Result<()> {
         let dir = file.parent().unwrap().to_owned();
         let name = file.file_name().unwrap().to_str().unwrap();
-        if self.broken == Some(name) {
+        assert_ne!(self.deadly, Some(name), "the daemon dies");
+        if self.broken == Some(name) || self.stuck == Some((name, text)) {
             return Err(errno(libc::EBUSY));
         }
-        if name == "cgroup.procs" {
+        if ["cgroup.procs", "cgroup.threads"].contains(&name) {
             let pid: u32 = text.parse().unwrap();
             let mount = if dir.starts_with("/v2") {
                 "/v2"
@@ -510,7 +536,7 @@ fn what_was_done_for_a_moment_ends_with_the_next_daemon_or_by_hand() {
         let state = State::new(keep);
         for moment in moments() {
             // As a daemon that is killed leaves it.
-            std::mem::forget(state.keeper.note(moment).unwrap());
+            let _left = state.keeper.note(moment).unwrap();
         }
         if by_hand {
             assert_eq!(release(&state.store(), None, &host).unwrap(), (2, 0));

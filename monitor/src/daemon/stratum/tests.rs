@@ -26,6 +26,8 @@ fn connection(cookie: u64) -> Connection {
 struct World {
     stratum: Stratum,
     second: u64,
+    /// How many images everybody has executed.
+    images: u32,
     metrics: Metrics,
 }
 
@@ -35,6 +37,7 @@ impl World {
         Self {
             stratum: Stratum::new(true, metrics.traffic.clone()),
             second: 1000,
+            images: 0,
             metrics,
         }
     }
@@ -49,9 +52,10 @@ impl World {
                 .suspect(process(*tgid), 1.0 / (n + 1) as f64, *tgid < NEARLY, now_ns);
         }
         let mut looked = Vec::new();
+        let images = self.images;
         self.stratum.turn(
             now_ns,
-            |_| true,
+            |_| Some(images),
             |process| {
                 looked.push(process.tgid);
                 Some(Connections {
@@ -61,6 +65,17 @@ impl World {
             },
         );
         looked
+    }
+
+    /// A packet is sent, so many seconds after the last.
+    fn hear(&mut self, later: u64, cookie: u64, bytes: &[u8]) {
+        self.second += later;
+        let payload = Payload::new(cookie, bytes);
+        self.stratum.hear(&payload, self.second * SECOND);
+    }
+
+    fn heard(&self, tgid: u32) -> bool {
+        self.stratum.was_heard(process(tgid))
     }
 
     fn watched(&self) -> Vec<u64> {
@@ -106,20 +121,21 @@ fn nothing_is_watched_when_nobody_is_suspected_any_more() {
 fn who_was_heard_is_remembered_and_watched_no_more() {
     let mut world = World::new();
     world.tick(&[1], |_| vec![connection(7)]);
-    world.stratum.hear(&Payload::new(8, SHARE));
-    world.stratum.hear(&Payload::new(7, JOB));
-    world.stratum.hear(&Payload::new(7, b"{}"));
-    assert!(!world.stratum.was_heard(process(1)));
-    world.stratum.hear(&Payload::new(7, SHARE));
-    world.stratum.hear(&Payload::new(7, SHARE));
-    assert!(world.stratum.was_heard(process(1)));
-    assert!(!world.stratum.was_heard(process(2)));
+    for bytes in [JOB, b"{}", JOB] {
+        world.hear(1, 7, bytes);
+    }
+    world.hear(1, 8, SHARE);
+    world.hear(0, 7, SHARE);
+    assert!(!world.heard(1));
+    world.hear(1, 7, SHARE);
+    world.hear(0, 7, SHARE);
+    assert!(world.heard(1) && !world.heard(2));
     assert_eq!(world.metrics.traffic.heard.get(), 1);
     assert_eq!(world.tick(&[1], |_| vec![connection(7)]), [0_u32; 0]);
     assert_eq!(world.watched(), [0_u64; 0]);
-    assert!(world.stratum.was_heard(process(1)));
-    world.stratum.turn(0, |_| false, |_| None);
-    assert!(!world.stratum.was_heard(process(1)));
+    assert!(world.heard(1));
+    world.stratum.turn(0, |_| None, |_| None);
+    assert!(!world.heard(1));
 }
 
 #[test]
@@ -128,8 +144,9 @@ fn a_shared_socket_is_each_suspects_that_holds_it() {
     world.tick(&[1, 2, 3], |tgid| {
         vec![connection(if tgid == 3 { 8 } else { 7 })]
     });
-    world.stratum.hear(&Payload::new(7, SHARE));
-    let heard = [1, 2, 3].map(|tgid| world.stratum.was_heard(process(tgid)));
+    world.hear(1, 7, SHARE);
+    world.hear(1, 7, SHARE);
+    let heard = [1, 2, 3].map(|tgid| world.heard(tgid));
     assert_eq!(heard, [true, true, false]);
 }
 
@@ -172,9 +189,36 @@ fn who_serves_others_is_not_listened_to() {
 fn who_executes_another_image_has_said_nothing() {
     let mut world = World::new();
     world.tick(&[1], |_| vec![connection(7)]);
-    world.stratum.hear(&Payload::new(7, SHARE));
+    world.hear(1, 7, SHARE);
+    world.hear(1, 7, SHARE);
+    assert!(world.heard(1));
     world.stratum.executes(process(1));
-    assert!(!world.stratum.was_heard(process(1)));
+    assert!(!world.heard(1));
+    // What it had sent may still be on its way.
+    world.hear(1, 7, SHARE);
+    assert!(!world.heard(1));
+}
+
+#[test]
+fn an_exec_of_which_nothing_was_told_is_one_too() {
+    let mut world = World::new();
+    world.tick(&[1], |_| vec![connection(7)]);
+    world.hear(1, 7, SHARE);
+    world.hear(1, 7, SHARE);
+    assert!(world.heard(1));
+    world.images = 1;
+    world.tick(&[1], |_| vec![connection(7)]);
+    assert!(!world.heard(1));
+}
+
+#[test]
+fn one_message_is_not_enough_nor_are_many_at_once() {
+    let mut world = World::new();
+    world.tick(&[1], |_| vec![connection(7)]);
+    for _ in 0..9 {
+        world.hear(0, 7, SHARE);
+    }
+    assert!(!world.heard(1));
 }
 
 #[test]

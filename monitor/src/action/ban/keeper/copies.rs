@@ -2,10 +2,10 @@
 //! banned.
 //!
 //! The kernel asks about each once. What is known of an image is kept beside its
-//! key, so that a ban that comes later finds the copies that came before it.
+//! key, so that a ban that comes later finds the copies that came before it. What
+//! is another owner's is no copy: see [`content`].
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -17,16 +17,17 @@ use monitor_ebpf::bans::{
 use super::{
     super::{
         Listed, MAX_HASHING, Report, Request, boottime_ns,
+        content::{self, Content},
         image::{Found, Held, hold_same, look, open},
         new_ban,
         origin::Origin,
         rule::Spared,
-        sha256, warn,
+        warn,
     },
     Keeper,
 };
 use crate::{
-    digest::{self, Digest, Unknown},
+    digest::{self, Unknown},
     event::Process,
 };
 
@@ -40,35 +41,28 @@ pub(in super::super) struct Hashed {
 }
 
 impl Keeper {
-    /// Takes note of which hashes are banned. Images that were known before one
+    /// Takes note of which contents are banned. Images that were known before one
     /// was are banned if they have it.
     pub(super) fn learn(&mut self, live: &[(BanKey, Ban, BanCount)]) {
-        let mut hashes: HashMap<Digest, Ban> = HashMap::new();
-        for (_, ban, _) in live {
-            if let Some(sha256) = sha256(ban) {
-                let known = hashes.entry(sha256).or_insert(*ban);
-                if ban.expires_ns > known.expires_ns {
-                    *known = *ban;
-                }
-            }
-        }
-        let new: Vec<(Digest, Ban)> = hashes
+        let hashes = content::banned(live);
+        let new: Vec<(Content, Ban)> = hashes
             .iter()
-            .filter(|(sha256, _)| !self.hashes.contains_key(*sha256))
-            .map(|(sha256, ban)| (*sha256, *ban))
+            .filter(|(content, _)| !self.hashes.contains_key(*content))
+            .map(|(content, ban)| (*content, *ban))
             .collect();
         self.hashes = hashes;
-        for (sha256, ban) in new {
-            self.spread(sha256, &ban);
+        for (content, ban) in new {
+            self.spread(content, &ban);
         }
     }
 
-    /// Bans the images that are known to be the same as one that is banned.
-    pub(super) fn spread(&mut self, sha256: Digest, ban: &Ban) {
+    /// Bans the images that are known to be the same as one that is banned, and its
+    /// owner's.
+    pub(super) fn spread(&mut self, content: Content, ban: &Ban) {
         let same: Vec<BanKey> = self
             .known
             .iter()
-            .filter(|(_, (known, may))| *known == sha256 && *may)
+            .filter(|(_, known)| **known == Some(content))
             .map(|(key, _)| *key)
             .collect();
         for key in same {
@@ -89,7 +83,7 @@ impl Keeper {
             return;
         }
         if self.hashing >= MAX_HASHING {
-            self.metrics.count_ban_image("deferred");
+            self.metrics.bans.count_image("deferred");
             return;
         }
         let process = Process {
@@ -130,7 +124,7 @@ impl Keeper {
         if asked {
             self.hashing += 1;
         } else {
-            self.metrics.count_ban_image("deferred");
+            self.metrics.bans.count_image("deferred");
         }
     }
 
@@ -145,11 +139,11 @@ impl Keeper {
         match found {
             Ok(found) => self.recognise(&key, process, &found, &lineage),
             Err(Spared::TooLarge) => {
-                self.metrics.count_ban_image("too-large");
+                self.metrics.bans.count_image("too-large");
                 self.mark_known(&key);
             }
             Err(reason) => {
-                self.metrics.count_ban_image("unreadable");
+                self.metrics.bans.count_image("unreadable");
                 tracing::debug!("an image was not hashed: {}", reason.name());
             }
         }
@@ -164,29 +158,38 @@ impl Keeper {
         lineage: &[Ancestor; ANCESTORS],
     ) {
         let sha256 = found.digest;
-        let Some(ban) = self.banned(sha256) else {
-            self.metrics.count_ban_image("clean");
-            self.remember(key, sha256, found.spared.is_none());
+        let content = Content::new(sha256, found.owner);
+        let Some(ban) = content.and_then(|content| self.banned(content)) else {
+            let anothers = self.hashes.keys().any(|banned| banned.holds(sha256));
+            if anothers {
+                tracing::info!(
+                    "another owner's copy of a banned image is not refused: {}",
+                    crate::text::clean(found.path.as_os_str().as_encoded_bytes(), 256)
+                );
+            }
+            let result = if anothers { "spared" } else { "clean" };
+            self.metrics.bans.count_image(result);
+            self.remember(key, content.filter(|_| found.spared.is_none()));
             return;
         };
         let runners = || self.allows_runners().then_some(Spared::Runners);
         let allowed = || self.allows_digest(sha256).then_some(Spared::Allowed);
         if let Some(reason) = found.spared.or_else(allowed).or_else(runners) {
-            self.metrics.count_ban_image("spared");
+            self.metrics.bans.count_image("spared");
             tracing::warn!(
                 "a copy of a banned image is spared ({}): {}",
                 reason.name(),
                 crate::text::clean(found.path.as_os_str().as_encoded_bytes(), 256)
             );
-            self.remember(key, sha256, false);
+            self.remember(key, None);
             return;
         }
-        self.metrics.count_ban_image("banned");
+        self.metrics.bans.count_image("banned");
         let copy = Ban {
             expires_ns: ban.expires_ns,
             sha256: sha256.0,
             flags: BAN_HASHED | BAN_COPY,
-            ..new_ban(&found.path, Duration::ZERO, 0)
+            ..new_ban(&found.path, found.owner, Duration::ZERO, 0)
         };
         self.put(key, copy);
         let listed = Listed::new(key, &copy, &BanCount::default(), boottime_ns());
@@ -199,23 +202,24 @@ impl Keeper {
         self.report(report);
     }
 
-    /// The ban of a hash. `unjack bans` may have lifted it since the last tick.
-    fn banned(&mut self, digest: Digest) -> Option<Ban> {
-        let ban = self.hashes.get(&digest).copied()?;
+    /// The ban of a content. `unjack bans` may have lifted it since the last tick.
+    fn banned(&mut self, content: Content) -> Option<Ban> {
+        let ban = self.hashes.get(&content).copied()?;
         let all = self.tables().and_then(|tables| tables.all().ok());
         let now_ns = boottime_ns();
         let lives = |(_, ban, _): &(BanKey, Ban, BanCount)| {
-            sha256(ban) == Some(digest) && ban.expires_ns > now_ns
+            Content::of(ban) == Some(content) && ban.expires_ns > now_ns
         };
         if all.iter().flatten().any(lives) {
             return Some(ban);
         }
-        self.hashes.remove(&digest);
+        self.hashes.remove(&content);
         None
     }
 
-    /// The kernel need not ask about this image again.
-    fn remember(&mut self, key: &BanKey, sha256: Digest, may_be_banned: bool) {
+    /// The kernel need not ask about this image again. It is banned when its content
+    /// is, if it has one.
+    fn remember(&mut self, key: &BanKey, content: Option<Content>) {
         if self.known.len() >= KNOWN_IMAGES as usize {
             // Begin anew: the kernel then asks about all of them again.
             self.known.clear();
@@ -227,7 +231,7 @@ impl Keeper {
                 return warn("the kernel cannot be told", &error);
             }
         }
-        self.known.insert(*key, (sha256, may_be_banned));
+        self.known.insert(*key, content);
         self.mark_known(key);
     }
 

@@ -1,13 +1,14 @@
 //! Images of processes that are being ended: held and examined while their
 //! orders are under way, banned when they are gone.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _, sync::Arc};
 
 use monitor_ebpf::bans::{BAN_HASHED, Ban, BanCount, BanKey};
 
 use super::{
     super::{
         Condemned, Listed, Report, Request, boottime_ns,
+        content::Content,
         image::{self, Found, Held, examine, file_rule},
         key, new_ban,
         origin::Origin,
@@ -103,6 +104,10 @@ impl Keeper {
             return Err(Spared::Gone);
         }
         file_rule(&held.path, meta)?;
+        if !*listed {
+            let facts = seen.facts().map_err(|_| Spared::Gone)?;
+            rule::by_owner(facts.uid, meta.uid())?;
+        }
         let executing = host::executing(*image);
         there.extend(executing.keys());
         rule::by_use(process.tgid, &executing, |pid| {
@@ -167,7 +172,7 @@ impl Keeper {
     }
 
     fn spare(&self, process: Process, reason: Spared) {
-        self.metrics.count_spared(reason);
+        self.metrics.bans.count_spared(reason);
         self.report(Report::Spared { process, reason });
     }
 
@@ -187,13 +192,15 @@ impl Keeper {
                 })?;
             let ban = Ban {
                 sha256: found.digest.0,
-                ..new_ban(&found.path, self.policy.ttl, BAN_HASHED)
+                ..new_ban(&found.path, found.owner, self.policy.ttl, BAN_HASHED)
             };
             if !self.put(&key, ban) {
                 return Err(Spared::Full);
             }
-            self.hashes.insert(found.digest, ban);
-            self.spread(found.digest, &ban);
+            if let Some(content) = Content::of(&ban) {
+                self.hashes.insert(content, ban);
+                self.spread(content, &ban);
+            }
             let listed = Listed::new(&key, &ban, &BanCount::default(), boottime_ns());
             self.report(Report::Banned(listed));
         }

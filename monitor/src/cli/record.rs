@@ -1,0 +1,53 @@
+//! The flags of `unjack record`.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args, builder::FalseyValueParser};
+
+use super::{explain_duration, extras};
+
+/// Flags of `unjack record`.
+#[derive(Args, Clone, Debug)]
+pub struct RecordArgs {
+    /// File to write; one that is there is overwritten
+    pub file: PathBuf,
+
+    /// Size at which the recording ends before its time
+    ///
+    /// Such as 512MiB or 2G (of 1024s), 64KiB to 1TiB. A core that is busy is some
+    /// 40 KB a second.
+    #[arg(long, env = "UNJACK_MAX_SIZE", value_name = "SIZE", default_value = "512MiB", value_parser = recording_size)]
+    pub max_size: u64,
+
+    /// How long to record, 1s to 1h
+    #[arg(long = "for", env = "UNJACK_FOR", value_name = "DUR", default_value = "60s", value_parser = explain_duration)]
+    pub duration: Duration,
+
+    /// Also write every sample to this file, for development
+    ///
+    /// Unlike the recording itself, this holds the code, registers and stack
+    /// words that were sampled.
+    #[arg(long, env = "UNJACK_SAMPLES", value_name = "FILE")]
+    pub samples: Option<PathBuf>,
+
+    /// Do not look at what suspects say on their own TCP connections
+    ///
+    /// Else it is looked at as `unjack run` does, and nothing of it is recorded but
+    /// whether it was Stratum, the pools' protocol.
+    #[arg(long, env = "UNJACK_NO_STRATUM", value_parser = FalseyValueParser::new())]
+    pub no_stratum: bool,
+
+    /// Command to record, with its arguments; without one the whole host
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+/// A recording's size: room for its first line and its last, and some between.
+pub(super) fn recording_size(text: &str) -> Result<u64, String> {
+    let size = extras::size(text)?;
+    if (64 << 10..=1 << 40).contains(&size) {
+        Ok(size)
+    } else {
+        Err("must be from 64KiB to 1TiB".to_owned())
+    }
+}
