@@ -17,9 +17,6 @@ pub(super) const LINE: u64 = 64;
 /// all there. Heaps, stacks and libraries of a position-independent program lie
 /// above.
 const POINTERS_FROM: u64 = 1 << 32;
-/// The same of generated code, whose engines have their memory mapped far above: two
-/// numbers of 32 bits side by side, the upper one small, would look like a pointer.
-const GENERATED_POINTERS_FROM: u64 = 1 << 40;
 /// The end of user space with four-level page tables.
 const POINTERS_TO: u64 = 1 << 47;
 /// What generated code may use as a pointer instead: an offset into `WebAssembly`'s
@@ -259,12 +256,7 @@ fn is_mixing(mix: &Mix) -> bool {
 fn data_line(word: u64, generated: bool) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "see Look::data")]
     let line = (word / LINE) as u32;
-    let from = if generated {
-        GENERATED_POINTERS_FROM
-    } else {
-        POINTERS_FROM
-    };
-    if (from..POINTERS_TO).contains(&word) {
+    if (POINTERS_FROM..POINTERS_TO).contains(&word) {
         line | POINTER
     } else if generated && OFFSETS.contains(&word) {
         line
@@ -351,8 +343,6 @@ mod tests {
         assert_eq!(both(0x10_0040), [0, 0x4001]);
         assert_eq!(both(64), [0, 0]);
         assert_eq!(both(OFFSETS.end), [0, 0]);
-        // A round's number beside a word of the state.
-        assert_eq!(both(0x17_dead_beef)[1], 0);
     }
 
     #[test]

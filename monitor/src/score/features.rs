@@ -25,8 +25,8 @@ const STILL_LINES: f64 = 512.0;
 const STREAM_DOUBLINGS: f64 = 5.0;
 /// The same for generated code: scripts hash what they are given in pieces of some
 /// 16 KiB, and have no lanes.
-const SCRIPT_STILL_LINES: f64 = 128.0;
-const SCRIPT_STREAM_DOUBLINGS: f64 = 3.0;
+const SCRIPT_STILL_LINES: f64 = 64.0;
+const SCRIPT_STREAM_DOUBLINGS: f64 = 2.0;
 /// Bytes per CPU second below which no buffer is refilled as it is hashed: a
 /// hundredth of what the slowest checksums take in.
 const QUIET_IO: f64 = 1e6;

@@ -45,10 +45,12 @@ const MINING_ONLY_DISTANCE: f64 = 0.08;
 
 /// Distance up to which generated code is taken for `WebAssembly`'s: what Java
 /// makes of a hash is some 0.12 from it.
-const WASM_DISTANCE: f64 = 0.1;
+const WASM_DISTANCE: f64 = 0.08;
 
 /// Mixes so close to each other are not told apart.
 const AS_GOOD: f64 = 0.05;
+/// The same of generated code, of which more is known: what its offsets point to.
+const AS_GOOD_GENERATED: f64 = 0.02;
 
 /// Share of the code that lies in memory without a file from which it may be
 /// `WebAssembly`: engines compile it there.
@@ -199,7 +201,12 @@ impl Model {
     /// Whether a memory-hard miner is as good as the closest, at `distance`.
     fn memory_hard(&self, summary: &Summary, distance: f64) -> bool {
         let shares = shares(summary.essence());
-        let up_to = distance.min(self.family_distance) + AS_GOOD;
+        let as_good = if summary.essence_place(Place::Anonymous) < GENERATED {
+            AS_GOOD
+        } else {
+            AS_GOOD_GENERATED
+        };
+        let up_to = distance.min(self.family_distance) + as_good;
         self.prototypes
             .iter()
             .any(|prototype| prototype.memory_hard && prototype.distance(&shares) <= up_to)
