@@ -366,7 +366,6 @@ impl Daemon {
                     if let Event::Exec { process, .. } = event {
                         reputation.executes(process);
                         stratum.executes(process);
-                        contacts.executes(process);
                     }
                     let left = match recording {
                         Some(recording) => recording.tape.take_in(collector, &event),

@@ -1,7 +1,8 @@
 //! Who connected to a listed pool.
 //!
 //! A miner connects first and burns then, so this is remembered of processes
-//! that are not sampled yet. The kernel tells of one process once a second at
+//! that are not sampled yet, and whatever they execute later: it keeps the
+//! connection. The kernel tells of one process once a second at
 //! the most; [`MAX_CONTACTS`] are remembered, of which the oldest makes room.
 
 use std::collections::{HashMap, VecDeque};
@@ -36,13 +37,6 @@ impl Contacts {
             self.latest.remove(&oldest);
         }
         true
-    }
-
-    /// A process executes another image, which has connected to nobody yet.
-    pub(super) fn executes(&mut self, process: Process) {
-        if self.latest.remove(&process).is_some() {
-            self.order.retain(|known| *known != process);
-        }
     }
 
     /// The last contact of a process.

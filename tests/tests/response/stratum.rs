@@ -209,7 +209,7 @@ fn who_hashes_without_or_speaks_without_hashing_does_not() {
     }
     let heard = daemon.metrics().sum("unjack_stratum_heard_total", &[]);
     assert!(heard < 0.5, "{heard} were heard");
-    drop((checker, told, serving, caller));
+    drop((checker, told, serving, caller, sending));
     wait_seeing(&before, 0);
     let sockets = daemon.metrics().sum("unjack_stratum_sockets", &[]);
     assert!(sockets < 0.5, "{sockets} sockets");
