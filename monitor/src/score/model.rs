@@ -46,6 +46,8 @@ const MINING_ONLY_DISTANCE: f64 = 0.08;
 /// Distance up to which generated code is taken for `WebAssembly`'s: what Java
 /// makes of a hash is some 0.12 from it.
 const WASM_DISTANCE: f64 = 0.08;
+/// The same of what is memory-hard: nothing honest that generates code is near it.
+const WASM_HARD_DISTANCE: f64 = 0.12;
 
 /// Mixes so close to each other are not told apart.
 const AS_GOOD: f64 = 0.05;
@@ -232,7 +234,14 @@ impl Model {
         }
         // The same algorithm is much the same in both: generated code is rather
         // WebAssembly's, unless it is an algorithm that generates code itself.
-        let wasm = closest(true).filter(|(_, distance)| *distance <= WASM_DISTANCE);
+        let wasm = closest(true).filter(|(prototype, distance)| {
+            *distance
+                <= if prototype.memory_hard {
+                    WASM_HARD_DISTANCE
+                } else {
+                    WASM_DISTANCE
+                }
+        });
         match (native, wasm) {
             (Some((native, distance)), _)
                 if native.mining_only && distance <= MINING_ONLY_DISTANCE =>
