@@ -113,3 +113,14 @@ pub(crate) const PF_EXITING: u32 = 0x4;
 /// `TASK_DEAD`, include/linux/sched.h, unchanged from 5.10 to 6.18: set for a
 /// task's very last switch.
 pub(crate) const TASK_DEAD: u32 = 0x80;
+
+/// Device, in the kernel's own encoding, and inode of the file a task executes; 0 if
+/// it executes none.
+#[inline(always)]
+pub(crate) fn image(task: Object) -> (u32, u64) {
+    let inode = task.follow(&TASK_MM).follow(&MM_EXE).follow(&FILE_INODE);
+    (
+        inode.follow(&INODE_SUPER).read(&SUPER_DEVICE),
+        inode.read(&INODE_NUMBER),
+    )
+}

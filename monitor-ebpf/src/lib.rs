@@ -59,9 +59,6 @@ pub const PAYLOAD_BYTES: usize = 256;
 /// Packets copied of one watched socket in a second (2^30 ns) at the most.
 /// Mining takes a message every few seconds.
 pub const PAYLOADS_A_SECOND: u32 = 8;
-/// Seconds (2^30 ns) for which nothing is copied of a socket after something else than
-/// a message was sent on it: who uploads a file may send whatever is in it.
-pub const FOREIGN_SECONDS: u32 = 120;
 /// Sockets watched at the same time at the most.
 pub const WATCHED_SOCKETS: u32 = 256;
 
@@ -301,7 +298,8 @@ pub struct Watched {
     pub second: u32,
     /// Packets copied in it.
     pub copied: u32,
-    /// The last second in which something was sent that is no message; 0 for none.
+    /// Packets so far that are no message, or were not copied: who uploads a file
+    /// sends whatever is in it.
     pub foreign: u32,
 }
 
@@ -315,6 +313,10 @@ pub struct PayloadRecord {
     pub len: u32,
     /// The socket: its cookie, which no other has or will have.
     pub cookie: u64,
+    /// [`Watched::foreign`] by then.
+    pub foreign: u32,
+    /// Always 0.
+    pub reserved: u32,
     /// The bytes, hostile.
     pub payload: [u8; PAYLOAD_BYTES],
 }
@@ -368,7 +370,7 @@ const _: () = {
     assert!(size_of::<ConnectRecord>() == 48 && align_of::<ConnectRecord>() == 8);
     assert!(size_of::<PoolStats>() == 32 && align_of::<PoolStats>() == 8);
     assert!(size_of::<Watched>() == 12 && align_of::<Watched>() == 4);
-    assert!(size_of::<PayloadRecord>() == 272 && align_of::<PayloadRecord>() == 8);
+    assert!(size_of::<PayloadRecord>() == 280 && align_of::<PayloadRecord>() == 8);
     assert!(size_of::<WatchStats>() == 16 && align_of::<WatchStats>() == 8);
     assert!(size_of::<ProbeStats>() == 64 && align_of::<ProbeStats>() == 8);
     assert!(TASK_SLOTS.is_power_of_two());

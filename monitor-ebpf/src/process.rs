@@ -8,8 +8,8 @@ use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, KinSlot, TASK_SLOTS};
 
 use crate::{
     kernel::{
-        FILE_INODE, INODE_NUMBER, INODE_SUPER, MM_EXE, Object, SIGNAL_LIVE, SUPER_DEVICE,
-        TASK_LEADER, TASK_MM, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_START, TASK_TGID,
+        Object, SIGNAL_LIVE, TASK_LEADER, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_START,
+        TASK_TGID, image,
     },
     maps::{EVENTS, KIN, count},
     task::{self, NO_WAKEUP},
@@ -87,14 +87,14 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
         leader.flags = 0;
         leader.start_ns
     };
-    let inode = task.follow(&TASK_MM).follow(&MM_EXE).follow(&FILE_INODE);
+    let (image_device, image_inode) = image(task);
     let record = ExecRecord {
         kind: KIND_EXEC,
         tgid: tid,
         start_ns,
         time_ns: task::now(),
-        image_inode: inode.read(&INODE_NUMBER),
-        image_device: inode.follow(&INODE_SUPER).read(&SUPER_DEVICE),
+        image_inode,
+        image_device,
         reserved: 0,
         comm: bpf_get_current_comm().unwrap_or([0; COMM_BYTES]),
     };

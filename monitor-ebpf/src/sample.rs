@@ -20,10 +20,9 @@ use monitor_ebpf::{
 
 use crate::{
     kernel::{
-        FILE_INODE, INODE_NUMBER, INODE_SUPER, MIN_BURN_NS, MM_EXE, Object, ROUNDING_IN_STATE,
-        SAMPLE_CAP, SELF_TGID, SUPER_DEVICE, TARGET_TGID, TASK_DEAD, TASK_MAJ_FLT, TASK_MIN_FLT,
-        TASK_MM, TASK_NIVCSW, TASK_NVCSW, TASK_PID, TASK_RCHAR, TASK_ROUNDING, TASK_RUNTIME,
-        TASK_STATE, TASK_WCHAR,
+        MIN_BURN_NS, Object, ROUNDING_IN_STATE, SAMPLE_CAP, SELF_TGID, TARGET_TGID, TASK_DEAD,
+        TASK_MAJ_FLT, TASK_MIN_FLT, TASK_NIVCSW, TASK_NVCSW, TASK_PID, TASK_RCHAR, TASK_ROUNDING,
+        TASK_RUNTIME, TASK_STATE, TASK_WCHAR, image,
     },
     maps::{EVENTS, count},
     task::{self, NO_WAKEUP},
@@ -140,9 +139,7 @@ fn emit(ctx: &PerfEventContext, current: Object, leader: &TaskSlot, tid: u32, no
         (*record).involuntary = current.read(&TASK_NIVCSW);
         let (minor, major): (u64, u64) = (current.read(&TASK_MIN_FLT), current.read(&TASK_MAJ_FLT));
         (*record).faults = minor + major;
-        let inode = current.follow(&TASK_MM).follow(&MM_EXE).follow(&FILE_INODE);
-        (*record).image_inode = inode.read(&INODE_NUMBER);
-        (*record).image_device = inode.follow(&INODE_SUPER).read(&SUPER_DEVICE);
+        ((*record).image_device, (*record).image_inode) = image(current);
         (*record).cgroup = bpf_get_current_cgroup_id();
         (*record).kind = KIND_SAMPLE;
         (*record).tgid = leader.tgid;

@@ -17,8 +17,7 @@ use aya_ebpf::{
     programs::SkBuffContext,
 };
 use monitor_ebpf::{
-    FOREIGN_SECONDS, KIND_PAYLOAD, PAYLOAD_BYTES, PAYLOADS_A_SECOND, PayloadRecord, WatchStats,
-    Watched,
+    KIND_PAYLOAD, PAYLOAD_BYTES, PAYLOADS_A_SECOND, PayloadRecord, WatchStats, Watched,
 };
 
 use crate::{
@@ -64,30 +63,22 @@ fn look(ctx: &SkBuffContext) {
     // processors may both take the last of a second's share, which is accepted.
     let watched = unsafe { &mut *watched };
     // A message is an object of JSON, and a connection of Stratum has nothing else.
-    // Where anything else is sent, a message is but a piece of somebody's data.
+    // Where anything else is sent, a message is but a piece of somebody's data: of
+    // that only how often leaves the kernel.
     match ctx.load::<u8>(start as usize) {
         Ok(b'{') => {}
         // The end of a line, by itself.
         Ok(b'\r' | b'\n' | b' ') => return,
         _ => {
-            watched.foreign = second().max(1);
+            watched.foreign = watched.foreign.wrapping_add(1);
             return;
         }
     }
-    if watched.foreign != 0 && second().wrapping_sub(watched.foreign) < FOREIGN_SECONDS {
-        return;
-    }
-    if !is_due(watched) || !tell(ctx, cookie, start, bytes) {
+    if !is_due(watched) || !tell(ctx, cookie, watched.foreign, start, bytes) {
+        // Nobody knows what it was.
+        watched.foreign = watched.foreign.wrapping_add(1);
         count(|stats| stats.dropped += 1);
     }
-}
-
-/// Seconds (2^30 ns) since boot.
-#[inline(always)]
-fn second() -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "seconds since boot")]
-    let second = (task::now() >> 30) as u32;
-    second
 }
 
 /// Where a TCP segment's payload begins; nothing for other packets, and for
@@ -109,7 +100,8 @@ fn payload(ctx: &SkBuffContext) -> Option<u32> {
 
 #[inline(always)]
 fn is_due(watched: &mut Watched) -> bool {
-    let second = second();
+    #[expect(clippy::cast_possible_truncation, reason = "seconds since boot")]
+    let second = (task::now() >> 30) as u32;
     if watched.second != second {
         watched.second = second;
         watched.copied = 0;
@@ -120,7 +112,7 @@ fn is_due(watched: &mut Watched) -> bool {
 
 /// Copies the head of the payload for the collector; whether that was possible.
 #[inline(always)]
-fn tell(ctx: &SkBuffContext, cookie: u64, start: u32, bytes: u32) -> bool {
+fn tell(ctx: &SkBuffContext, cookie: u64, foreign: u32, start: u32, bytes: u32) -> bool {
     let Some(mut entry) = EVENTS.reserve_untyped::<PayloadRecord>(0) else {
         return false;
     };
@@ -135,6 +127,8 @@ fn tell(ctx: &SkBuffContext, cookie: u64, start: u32, bytes: u32) -> bool {
             kind: KIND_PAYLOAD,
             len,
             cookie,
+            foreign,
+            reserved: 0,
             payload: [0; PAYLOAD_BYTES],
         });
         let to = (&raw mut (*record).payload).cast();

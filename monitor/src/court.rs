@@ -31,6 +31,9 @@ const THREADS_REACH_NS: u64 = 60_000_000_000;
 const MAX_THREADS: usize = 16;
 /// From this on hashing is worth a second look.
 pub(crate) const SUSPECT_FROM: f64 = 0.5;
+/// Until somebody who could not be acted on, for a reason that may pass, is acted on
+/// again: by the daemon, and in a replay.
+pub(crate) const RETRY_NS: u64 = 30_000_000_000;
 
 /// What was learned of a process by other ways than by its samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -452,7 +452,10 @@ impl Subject {
     /// Returns what is left of the image before.
     fn begins_anew(&mut self) -> Option<Remains> {
         let remains = self.remains();
-        let burned_ns = self.profile.latest().map_or(0, |reading| reading.cpu_ns);
+        // Two in one second: nothing was read since the first.
+        let before_ns = self.case.stolen_ns;
+        let latest = self.profile.latest();
+        let burned_ns = latest.map_or(before_ns, |reading| reading.cpu_ns);
         self.profile.reset();
         self.images = self.images.wrapping_add(1);
         // What the image before it burned was not stolen by this one.

@@ -148,6 +148,22 @@ fn samples_are_never_booked_to_an_image_they_are_not_of() {
 }
 
 #[test]
+fn what_was_burned_before_two_execs_in_a_second_is_not_the_last_ones() {
+    let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
+    collector.take(&sample(1));
+    tick(&mut collector, SECOND, &[slot(NOBODY, 1, 7, 0)]);
+    for time_ns in [2, 3] {
+        collector.take(&Event::Exec {
+            process: process(1),
+            time_ns,
+            image: ImageKey::default(),
+        });
+    }
+    let subject = collector.subject(process(1)).expect("it was sampled");
+    assert_eq!(subject.case.stolen_ns, 7);
+}
+
+#[test]
 fn an_exec_whose_record_was_lost_is_noticed() {
     let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     collector.take(&sample(1));

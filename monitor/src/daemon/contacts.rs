@@ -2,8 +2,8 @@
 //!
 //! A miner connects first and burns then, so this is remembered of processes
 //! that are not sampled yet, and whatever they execute later: it keeps the
-//! connection. The kernel tells of one process once a second at
-//! the most; [`MAX_CONTACTS`] are remembered, of which the oldest makes room.
+//! connection. The kernel tells of one process once a second at the most;
+//! [`MAX_CONTACTS`] are remembered, of which the oldest makes room.
 
 use std::collections::{HashMap, VecDeque};
 

@@ -14,14 +14,12 @@ use super::{MAX_ORDERS, incidents::Wanted};
 use crate::{
     action::{self, Done, Order, Outcome, Refusal, System, ban::Note, keeper::Keeper},
     collector::Standing,
+    court::RETRY_NS,
     event::Process,
     guard::Guard,
     host::Image,
     kin::Record,
 };
-
-/// After a failure that may pass, an order is given again.
-const RETRY_NS: u64 = 30_000_000_000;
 
 /// The digest of somebody in the scope is known soon, or is waited for no more.
 const UNDECIDED_NS: u64 = 5_000_000_000;

@@ -8,9 +8,9 @@
 //! those that were watched longest make room.
 //!
 //! Somebody speaks Stratum who says two messages on one connection, a second apart or
-//! more, and nothing else meanwhile, which the kernel sees to: one message may be a
-//! piece of a file that is sent, or a line of somebody's log. What was heard is
-//! remembered while the process lives and executes the same image.
+//! more, and nothing else in between: one message may be a piece of a file that is
+//! sent, or a line of somebody's log. What was heard is remembered while the process
+//! lives and executes the same image.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,7 +27,7 @@ use crate::{
     cgroup::Layout,
     event::{Payload, Process},
     host::{
-        Seen,
+        LookError, Seen,
         connections::{Connection, Connections},
     },
     metrics::Traffic,
@@ -79,13 +79,22 @@ struct Suspect {
     hashes: bool,
 }
 
+/// A message after which nothing else has been sent so far.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    /// When it was heard, nanoseconds.
+    time_ns: u64,
+    /// [`Payload::foreign`].
+    foreign: u32,
+}
+
 /// A socket that is watched.
 #[derive(Clone, Debug)]
 struct Socket {
     peer: SocketAddr,
     since_ns: u64,
-    /// When the first message was heard, nanoseconds.
-    first_ns: Option<u64>,
+    /// The first message in a row.
+    first: Option<First>,
     /// Suspects that hold it: a process shares its sockets with those it forks.
     holders: Vec<Process>,
 }
@@ -137,9 +146,11 @@ impl Stratum {
     /// A process executes another image, which has said nothing yet.
     pub(crate) fn executes(&mut self, process: Process) {
         self.heard.remove(&process);
-        self.suspects.remove(&process);
-        for socket in self.sockets.values_mut() {
-            socket.holders.retain(|holder| *holder != process);
+        // Nobody else holds a socket here; most who execute something are none.
+        if self.suspects.remove(&process).is_some() {
+            for socket in self.sockets.values_mut() {
+                socket.holders.retain(|holder| *holder != process);
+            }
         }
     }
 
@@ -150,10 +161,18 @@ impl Stratum {
             return;
         };
         let Some(message) = recognise(payload.bytes()) else {
+            socket.first = None;
             return;
         };
-        let first_ns = *socket.first_ns.get_or_insert(now_ns);
-        if now_ns.saturating_sub(first_ns) < APART_NS {
+        let foreign = payload.foreign;
+        let begins = First {
+            time_ns: now_ns,
+            foreign,
+        };
+        let goes_on = socket.first.filter(|first| first.foreign == foreign);
+        let first = goes_on.unwrap_or(begins);
+        socket.first = Some(first);
+        if now_ns.saturating_sub(first.time_ns) < APART_NS {
             return;
         }
         for process in &socket.holders {
@@ -192,7 +211,11 @@ impl Stratum {
         let same = |process, before: Option<u32>| {
             images(process).is_some_and(|now| before.is_none_or(|before| before == now))
         };
-        (self.heard).retain(|process, heard| same(*process, heard.image));
+        self.heard.retain(|process, heard| {
+            let same = same(*process, heard.image);
+            heard.image = images(*process);
+            same
+        });
         let heard = &self.heard;
         self.suspects.retain(|process, suspect| {
             let same = same(*process, suspect.image);
@@ -260,7 +283,7 @@ impl Stratum {
             let socket = Socket {
                 peer: *peer,
                 since_ns: now_ns,
-                first_ns: None,
+                first: None,
                 holders: vec![process],
             };
             self.sockets.insert(*cookie, socket);
@@ -310,11 +333,16 @@ impl Stratum {
         images: impl Fn(Process) -> Option<u32>,
     ) {
         let refused = now_ns < self.again_ns;
+        let unwatched = self.metrics.unwatched.clone();
         self.turn(now_ns, images, |process| {
             let seen = (!refused)
                 .then(|| Seen::open(process))
                 .and_then(Result::ok)?;
-            seen.connections().ok()
+            let found = seen.connections();
+            if matches!(found, Err(LookError::Other(_))) {
+                unwatched.inc();
+            }
+            found.ok()
         });
         let cookies = self.cookies();
         let root = if cookies.is_empty() {

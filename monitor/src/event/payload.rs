@@ -8,18 +8,25 @@ use zerocopy::FromBytes;
 pub struct Payload {
     /// The socket.
     pub cookie: u64,
+    /// How many packets that are no message were sent on it before.
+    pub foreign: u32,
     bytes: [u8; PAYLOAD_BYTES],
     len: usize,
 }
 
 impl Payload {
-    /// A packet. Takes at most [`PAYLOAD_BYTES`] of `text`.
+    /// A packet, before which nothing else was sent. Takes at most [`PAYLOAD_BYTES`] of `text`.
     #[must_use]
     pub fn new(cookie: u64, text: &[u8]) -> Self {
         let mut bytes = [0; PAYLOAD_BYTES];
         let len = text.len().min(PAYLOAD_BYTES);
         bytes[..len].copy_from_slice(&text[..len]);
-        Self { cookie, bytes, len }
+        Self {
+            cookie,
+            foreign: 0,
+            bytes,
+            len,
+        }
     }
 
     /// The bytes, hostile.
@@ -35,10 +42,15 @@ impl Payload {
             kind: _,
             len,
             cookie,
+            foreign,
+            reserved: _,
             payload,
         } = record;
         let len = (len as usize).min(PAYLOAD_BYTES);
-        Some(Self::new(cookie, &payload[..len]))
+        Some(Self {
+            foreign,
+            ..Self::new(cookie, &payload[..len])
+        })
     }
 }
 
@@ -57,12 +69,18 @@ mod tests {
             kind: KIND_PAYLOAD,
             len,
             cookie: 7,
+            foreign: 3,
+            reserved: 0,
             payload,
         };
         let Ok(Event::Payload(payload)) = decode(record.as_bytes()) else {
             panic!("not a payload")
         };
-        assert_eq!(payload, Payload::new(7, expected));
+        let expected = Payload {
+            foreign: 3,
+            ..Payload::new(7, expected)
+        };
+        assert_eq!(payload, expected);
     }
 
     #[test]

@@ -11,8 +11,9 @@
 //! from memory that the process fills when it likes; and who closes the last
 //! descriptor waits as long as the process said (`SO_LINGER`), unless it is by
 //! exiting (`PF_EXITING` in `inet_release`, the same file). So every look has a
-//! thread, with descriptors of its own that only its exit closes, and is waited for
-//! for so long.
+//! thread, with descriptors of its own that only its exit closes, and none of ours
+//! beside them: one that hangs keeps nobody's connection to us open. It is waited
+//! for for so long.
 //!
 //! Whoever also serves others passes on what they say: its words are not its own.
 
@@ -33,7 +34,6 @@ use rustix::{
     io::Errno,
     net::{SocketType, getpeername, getsockname, sockopt},
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
-    thread::{UnshareFlags, unshare_unsafe},
 };
 
 use super::{LookError, Seen};
@@ -179,13 +179,7 @@ fn aside<T: Send + 'static>(
     thread::Builder::new()
         .name("sockets".to_owned())
         .spawn(move || {
-            // SAFETY: this thread uses what it opens itself, and what the rest of
-            // the process opened for good before it; nothing that holds a
-            // descriptor goes into it or comes out of it.
-            let own = unsafe { unshare_unsafe(UnshareFlags::FILES) };
-            let found = own
-                .map_err(|error| LookError::from(io::Error::from(error)))
-                .and_then(|()| look());
+            let found = alone().map_err(LookError::from).and_then(|()| look());
             drop(turn);
             // Nobody may wait any more.
             let _ = answer.send(found);
@@ -193,6 +187,18 @@ fn aside<T: Send + 'static>(
     answered
         .recv_timeout(patience)
         .unwrap_or_else(|_| Err(late()))
+}
+
+/// Leaves this thread no descriptors but the standard ones, and those it opens from
+/// now on. (`/proc/self/fd` is still the process's.)
+fn alone() -> io::Result<()> {
+    const UNSHARE: libc::c_int = libc::CLOSE_RANGE_UNSHARE.cast_signed();
+    // SAFETY: a new table of descriptors is this thread's alone, and nothing that
+    // holds one of the process's goes into what runs on it or comes out of it.
+    match unsafe { libc::close_range(3, libc::c_uint::MAX, UNSHARE) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// What a socket says of itself, if it is of a TCP connection.
@@ -277,6 +283,10 @@ mod tests {
         });
         assert!(there.unwrap());
         assert!(!held("self"));
+        let _ours = memfd_create(NAME, MemfdFlags::CLOEXEC).unwrap();
+        assert!(held("self"));
+        let there = aside(NOBODY[1], LONG, move || Ok(held("thread-self")));
+        assert!(!there.unwrap(), "a look has none of ours");
     }
 
     #[test]

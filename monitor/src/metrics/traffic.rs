@@ -39,7 +39,7 @@ impl Traffic {
             )?,
             unwatched: new.add(IntCounter::new(
                 "unjack_stratum_sockets_unwatched_total",
-                "Times a suspect's connection was not looked at because there were too many.",
+                "Times a suspect's connections were not looked at: there were too many, or it took too long.",
             )?)?,
             heard: new.add(IntCounter::new(
                 "unjack_stratum_heard_total",

@@ -1,6 +1,8 @@
 //! How much data code works through, told from where its registers and the top of
 //! its stack point to in one sample after the other.
 
+use std::collections::BTreeMap;
+
 use super::look::{POINTER, SLOTS};
 
 /// A register or a word of the stack holds a pointer if it does in this part of
@@ -12,45 +14,45 @@ const LINES_MAX: f64 = 2_147_483_648.0;
 /// nonces: data is worked through again and again.
 const COUNTS_FROM: f64 = 0.9;
 
-/// See [`Summary::data_lines`](super::Summary::data_lines): of samples that each
-/// hold a thread and the line that every slot points to, 0 for none; in the
-/// thread's order.
+/// See [`Summary::data_lines`](super::Summary::data_lines): of samples, in order of
+/// time, that each hold a thread and the line that every slot points to, 0 for none.
 pub(super) fn data_lines(samples: &[(u32, [u32; SLOTS])]) -> f64 {
     let needed = (POINTER_SHARE * samples.len() as f64).max(2.0);
-    let mut held: Vec<u32> = Vec::with_capacity(samples.len());
+    let mut held: Vec<(u32, u32)> = Vec::with_capacity(samples.len());
+    let mut lines: Vec<u32> = Vec::with_capacity(samples.len());
     let mut most = 0.0_f64;
     for slot in 0..SLOTS {
+        let slots = samples.iter().map(|(thread, data)| (*thread, data[slot]));
         held.clear();
-        held.extend(
-            samples
-                .iter()
-                .map(|(_, data)| data[slot])
-                .filter(|line| *line != 0),
-        );
+        held.extend(slots.filter(|(_, line)| *line != 0));
         if held.len() as f64 >= needed && !is_counter(&held) {
+            lines.clear();
+            lines.extend(held.iter().map(|(_, line)| *line));
             // Some are elsewhere for a moment: the middle part tells the reach.
-            most = most.max(working_set(&mut held));
+            most = most.max(working_set(&mut lines));
         }
     }
     most
 }
 
-/// Whether most are offsets that only grow, or only shrink: a number that is none.
-fn is_counter(seen: &[u32]) -> bool {
-    let (mut offsets, mut up, mut steps) = (0_usize, 0.0, 0.0);
-    let mut last = None;
-    for line in seen.iter().filter(|line| *line & POINTER == 0) {
-        offsets += 1;
-        if let Some(last) = last.replace(line)
+/// Whether most are offsets that, in each thread, only grow or only shrink: a number
+/// that is none.
+fn is_counter(seen: &[(u32, u32)]) -> bool {
+    let offsets = || seen.iter().filter(|(_, line)| line & POINTER == 0);
+    if 2 * offsets().count() <= seen.len() {
+        return false;
+    }
+    let (mut up, mut steps) = (0.0, 0.0);
+    let mut last = BTreeMap::new();
+    for (thread, line) in offsets() {
+        if let Some(last) = last.insert(thread, line)
             && last != line
         {
             steps += 1.0;
             up += f64::from(u8::from(last < line));
         }
     }
-    2 * offsets > seen.len()
-        && steps > 0.0
-        && !(1.0 - COUNTS_FROM..=COUNTS_FROM).contains(&(up / steps))
+    steps > 0.0 && !(1.0 - COUNTS_FROM..=COUNTS_FROM).contains(&(up / steps))
 }
 
 /// Into how many lines a pointer points that was seen at these: as many as would
@@ -113,6 +115,16 @@ mod tests {
             }
         };
         assert!(lines((0..200).map(other)) < 1.0);
+        // Two threads, each with nonces of its own.
+        let mut samples = Vec::new();
+        for n in 0..100 {
+            for (thread, from) in [(1, 9000), (2, 1000)] {
+                let mut data = [0; SLOTS];
+                data[40] = from + 7 * n;
+                samples.push((thread, data));
+            }
+        }
+        assert!(data_lines(&samples) < 1.0);
     }
 
     #[test]

@@ -172,7 +172,7 @@ struct Sums {
     places: BTreeMap<Place, f64>,
     mixing_places: BTreeMap<Place, f64>,
     lines: Vec<u64>,
-    /// By thread, of code that mixes, and of all other.
+    /// With their threads, of code that mixes, and of all other.
     mixing: Vec<(u32, [u32; SLOTS])>,
     other: Vec<(u32, [u32; SLOTS])>,
     times: Vec<u64>,
@@ -233,9 +233,6 @@ impl Sums {
         let mixing_share = share(self.mixing.len() as f64, user);
         if self.mixing.len() < DATA_SAMPLES {
             self.mixing.append(&mut self.other);
-        }
-        if self.threads.len() > 1 {
-            self.mixing.sort_by_key(|(tid, _)| *tid);
         }
         let data_lines = data_lines(&self.mixing);
         let rates = Rates::of(self.threads.values());

@@ -10,7 +10,7 @@ use crate::{
     action::{Refusal, breaker::Breaker},
     collector::{Collector, Standing, Subject},
     config::{self, Action},
-    court::{self, family_label},
+    court::{self, RETRY_NS, family_label},
     event::Process,
     guard::Guard,
     host::{self, Image, container::Home},
@@ -21,8 +21,6 @@ use crate::{
     verdict::{Ruling, Verdict},
 };
 
-/// What the daemon could not read of somebody it tries again after this.
-const RETRY_NS: u64 = 30_000_000_000;
 /// Characters of a name that are shown.
 const NAME_CHARS: usize = 256;
 

@@ -96,7 +96,7 @@ impl Tally {
     }
 }
 
-/// `unjack replay FILE`, as the command line alone says.
+/// `unjack replay FILE`, without any flag.
 fn judge(file: &Path) -> Result<Report> {
     let words = ["unjack".as_ref(), "replay".as_ref(), file.as_os_str()];
     let Command::Replay(args) = Cli::try_parse_from(words)?.command else {

@@ -212,6 +212,28 @@ fn an_exec_of_which_nothing_was_told_is_one_too() {
 }
 
 #[test]
+fn whatever_is_sent_in_between_makes_it_somebodys_data() {
+    let mut world = World::new();
+    world.tick(&[1], |_| vec![connection(7)]);
+    // What is no message at all is counted by the kernel.
+    for foreign in 1..5 {
+        let mut payload = Payload::new(7, SHARE);
+        payload.foreign = foreign;
+        world.second += 200;
+        world.stratum.hear(&payload, world.second * SECOND);
+        assert!(!world.heard(1));
+    }
+    for _ in 0..5 {
+        world.hear(1, 7, SHARE);
+        world.hear(1, 7, b"{\"time\":1,\"level\":\"info\"}");
+        assert!(!world.heard(1));
+    }
+    world.hear(1, 7, SHARE);
+    world.hear(1, 7, SHARE);
+    assert!(world.heard(1));
+}
+
+#[test]
 fn one_message_is_not_enough_nor_are_many_at_once() {
     let mut world = World::new();
     world.tick(&[1], |_| vec![connection(7)]);
