@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::host::{self, eventually};
 use crate::metrics::{self, Metrics};
 use crate::output::Output;
+use crate::pins::NONE;
 
 /// How long loading and attaching the probes may take.
 const READY: Duration = Duration::from_mins(1);
@@ -208,13 +209,19 @@ impl Drop for Daemon {
     }
 }
 
-/// Bans would hold for the test after this one: only a test that asks for them
-/// has them.
+/// Only a test that asks for bans has them, in a folder of its own
+/// ([`crate::pins::Pins`]): there they are nobody else's.
+///
+/// # Panics
+///
+/// When a test has bans where the host has its own.
 fn without_bans<S: AsRef<OsStr>>(args: &[S]) -> &'static [&'static str] {
-    if args.iter().any(|arg| arg.as_ref() == "--ban") {
+    let has = |flag: &str| args.iter().any(|arg| arg.as_ref() == flag);
+    if has("--ban") {
+        assert!(has("--pin-dir"), "this ban would outlive the test");
         &[]
     } else {
-        &["--ban", "0"]
+        &["--ban", "0", "--pin-dir", NONE]
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`output`] | what a child printed, byte for byte, and waiting for it |
 //! | [`https`] | TLS: an authority, what it signs, clients |
 //! | [`metrics`] | a scrape and the reading of it |
+//! | [`pins`] | a folder for the bans of one test |
 //! | [`prometheus`] | a real Prometheus, and what it answers |
 //! | [`webhook`] | a server that keeps the JSON it is sent |
 //! | [`spawn`] | the workloads and other programs to be judged |
@@ -35,6 +36,7 @@ pub mod host;
 pub mod https;
 pub mod metrics;
 pub mod output;
+pub mod pins;
 pub mod podman;
 pub mod prometheus;
 pub mod spawn;

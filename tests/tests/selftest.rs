@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tests::daemon::{Daemon, command, without_settings};
 use tests::host::{output, take_turn, unjack};
+use tests::pins::Pins;
 
 /// A minute of patience for the verdict, and the rest.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -129,8 +130,11 @@ fn it_passes_where_the_hosts_own_programs_lie() {
 #[test]
 fn a_daemon_that_kills_proves_the_same() {
     let _turn = take_turn();
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let pins = Pins::beside(&home);
     // It judges sooner than the test does.
-    let daemon = Daemon::start(&["--action", "kill", "--window", "2s", "--ban", "1h"]);
+    let sooner = ["--action", "kill", "--window", "2s"];
+    let daemon = Daemon::start(&[&sooner[..], &["--ban", "1h", "--pin-dir", pins.arg()]].concat());
     let answer = selftest(&["--json"]);
     let report = report(&answer);
     assert_eq!(answer.status.code(), Some(0), "{report:#}");

@@ -90,7 +90,7 @@ fn bans_outlive_the_daemon_and_a_new_one_adopts_them() {
         now if now.0 <= before.0 && now.1 <= before.1 => Ok(()),
         now => Err(format!("{now:?} instead of {before:?}")),
     });
-    assert!(!place.pins.exists());
+    assert!(!place.pins.path().exists());
     check_runs(&file);
 }
 
@@ -139,7 +139,7 @@ fn without_bans_nothing_stays_in_the_kernel() {
         now if now.0 <= before.0 && now.1 <= before.1 => Ok(()),
         now => Err(format!("{now:?} instead of {before:?}")),
     });
-    assert!(!place.pins.exists());
+    assert!(!place.pins.path().exists());
 }
 
 #[test]
@@ -176,7 +176,10 @@ fn a_ban_is_removed_by_id_and_by_file() {
     let id = place.list()[0]["id"].as_str().expect("an id").to_owned();
     let _ = place.bans(&["remove".as_ref(), id.as_ref()]);
     check_runs(&file);
-    assert!(!place.pins.exists(), "nothing is pinned without bans");
+    assert!(
+        !place.pins.path().exists(),
+        "nothing is pinned without bans"
+    );
     let _ = place.bans(&["add".as_ref(), file.as_ref()]);
     check_refused(&file);
     let _ = place.bans(&["remove".as_ref(), file.as_ref()]);
@@ -194,8 +197,7 @@ fn the_systems_own_files_cannot_be_banned() {
         command
             .args(["bans", "add"])
             .arg(file)
-            .arg("--pin-dir")
-            .arg(&place.pins);
+            .args(["--pin-dir", place.pins.arg()]);
         let answer = output(&mut command);
         assert_eq!(answer.status.code(), Some(1), "{answer:?}");
     }

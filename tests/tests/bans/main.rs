@@ -16,6 +16,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 use tests::host::{assert_clean, output, unjack, workload};
+use tests::pins::Pins;
 use tests::{Daemon, Workload, daemon};
 
 /// From a miner's first hash to its end, at most.
@@ -28,14 +29,13 @@ const ADOPTION: Duration = Duration::from_secs(30);
 /// A folder for files and one for pins, gone with the test.
 struct Place {
     home: tempfile::TempDir,
-    pins: PathBuf,
+    pins: Pins,
 }
 
 impl Place {
     fn new() -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
-        let name = home.path().file_name().expect("it has a name");
-        let pins = Path::new("/sys/fs/bpf").join(name.to_string_lossy().replace('.', "-"));
+        let pins = Pins::beside(&home);
         Self { home, pins }
     }
 
@@ -44,13 +44,12 @@ impl Place {
     }
 
     fn daemon(&self, args: &[&str]) -> Daemon {
-        let pins = self.pins.to_str().expect("plain ASCII");
         let kill: &[&str] = if args.contains(&"--action") {
             &[]
         } else {
             &["--action", "kill"]
         };
-        let all = ["--grace", "0s", "--ban", "1h", "--pin-dir", pins];
+        let all = ["--grace", "0s", "--ban", "1h", "--pin-dir", self.pins.arg()];
         Daemon::start(&[kill, &all[..], args].concat())
     }
 
@@ -60,8 +59,7 @@ impl Place {
         command
             .arg("bans")
             .args(args)
-            .arg("--pin-dir")
-            .arg(&self.pins);
+            .args(["--pin-dir", self.pins.arg()]);
         let answer = output(&mut command);
         let stderr = answer.stderr.escape_ascii();
         assert!(answer.status.success(), "{args:?}: {stderr}");
@@ -80,14 +78,6 @@ impl Place {
         let list = self.list();
         let of = list.iter().filter(|ban| ban["exe"] == file);
         of.filter_map(|ban| ban["refused"].as_u64()).sum()
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut command = daemon::command(&unjack());
-        command.args(["bans", "flush", "--pin-dir"]).arg(&self.pins);
-        let _ = output(&mut command);
     }
 }
 

@@ -169,6 +169,9 @@ fn what_is_not_killed_is_not_banned() {
         // A ban would be there with the next tick.
         std::thread::sleep(Duration::from_secs(2));
         assert!(daemon.events_of("ban").is_empty(), "{action}");
-        assert!(place.list().is_empty() && !place.pins.exists(), "{action}");
+        assert!(
+            place.list().is_empty() && !place.pins.path().exists(),
+            "{action}"
+        );
     }
 }

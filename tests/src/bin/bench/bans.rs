@@ -9,6 +9,7 @@
 use std::{path::Path, process::Command, thread, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
+use tests::pins::Pins;
 use tests::{Daemon, daemon, host};
 
 /// Each round of execs, in seconds.
@@ -31,7 +32,7 @@ struct Rates {
 /// Prints the loss.
 pub(crate) fn bans() -> Result<()> {
     let home = tempfile::tempdir()?;
-    let pins = format!("/sys/fs/bpf/unjack-bench-{}", std::process::id());
+    let pins = Pins::beside(&home);
     let (mut wall, mut cpu, mut hashed) = (Vec::new(), Vec::new(), 0.0);
     for pair in 0..PAIRS {
         eprintln!("bans: pair {} of {PAIRS}", pair + 1);
@@ -39,7 +40,7 @@ pub(crate) fn bans() -> Result<()> {
         // In turn, so that neither always comes second.
         for ban in [pair % 2 == 0, pair % 2 != 0] {
             if ban {
-                let (rates, images) = beside(home.path(), &pins)?;
+                let (rates, images) = beside(home.path(), pins.arg())?;
                 with = Some(rates);
                 hashed += images;
             } else {
