@@ -4,6 +4,7 @@
 //! every read is of that process or fails: its id may be used again, the
 //! folder not. All text is cleaned before it leaves here.
 
+pub mod aside;
 pub mod connections;
 pub mod container;
 pub mod deep;
@@ -13,6 +14,7 @@ pub mod maps;
 mod root;
 pub mod sockets;
 
+use self::aside::{What, aside};
 pub use self::facts::Facts;
 pub use self::looked::{Looked, Member, Wanted, living, parents};
 
@@ -24,6 +26,7 @@ use std::{
     io::{self, Read},
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use procfs::{ProcError, process::Process as ProcFolder};
@@ -68,6 +71,9 @@ pub enum LookError {
     /// It may not be looked at.
     #[error("not permitted: it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or root")]
     Denied,
+    /// It lasts longer than we wait.
+    #[error("it keeps who looks at it waiting")]
+    Late,
     /// Something else.
     #[error("cannot read its /proc entry: {0}")]
     Other(String),
@@ -91,9 +97,10 @@ impl From<io::Error> for LookError {
 }
 
 /// A process held by its `/proc` folder.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Seen {
-    folder: ProcFolder,
+    /// Shared with the looks at it that last.
+    folder: Arc<ProcFolder>,
 }
 
 impl Seen {
@@ -117,7 +124,7 @@ impl Seen {
     pub fn open_pid(pid: u32) -> Result<Self, LookError> {
         let pid = i32::try_from(pid).map_err(|_| LookError::Gone)?;
         Ok(Self {
-            folder: ProcFolder::new_with_root(root::folder(pid))?,
+            folder: Arc::new(ProcFolder::new_with_root(root::folder(pid))?),
         })
     }
 
@@ -218,8 +225,15 @@ impl Seen {
     /// `image` is told from others of its name.
     ///
     /// # Errors
-    /// It is gone or may not be looked at.
+    /// It is gone or may not be looked at, or keeps us waiting.
     pub fn maps(&self, image: Option<Image>) -> Result<maps::CodeMap, LookError> {
+        let seen = self.clone();
+        aside((self.folder.pid(), What::Mappings), move || {
+            seen.read_maps(image)
+        })
+    }
+
+    fn read_maps(&self, image: Option<Image>) -> Result<maps::CodeMap, LookError> {
         // Most need neither.
         let folder = LazyCell::new(|| self.folder.open_relative("map_files").ok());
         let link = LazyCell::new(|| self.exe().map(|link| maps::written(&link)).ok());
@@ -249,6 +263,15 @@ impl Seen {
     pub fn is_system(&self, image: Image) -> bool {
         self.exe()
             .is_ok_and(|path| systems_own(&path) == Some(image))
+    }
+
+    /// Its words on the command line, or as many as are read; none if they cannot be.
+    fn words(&self) -> Vec<u8> {
+        let seen = self.clone();
+        let words = aside((self.folder.pid(), What::Words), move || {
+            seen.bytes("cmdline").ok_or(LookError::Gone)
+        });
+        words.unwrap_or_default()
     }
 
     fn bytes(&self, name: &str) -> Option<Vec<u8>> {

@@ -81,6 +81,8 @@ pub struct Metrics {
     pub group_looks_deferred: Mirror,
     /// Looks at a process's mappings that were cut short.
     pub code_maps_cut: Mirror,
+    /// See [`crate::host::aside::late`].
+    pub looks_late: Mirror,
     /// Miners that had to wait because enough were being ended.
     pub orders_deferred: IntCounter,
     recordings_ended: IntCounterVec,
@@ -170,6 +172,11 @@ impl Metrics {
             code_maps_cut: new.mirror(
                 "unjack_code_maps_cut_total",
                 "Looks at a process's mappings that were put off or cut short.",
+            )?,
+            looks_late: new.mirror(
+                "unjack_looks_late_total",
+                "Looks at a process's words, mappings or sockets that were given up, or not begun, \
+                 as it kept us waiting.",
             )?,
             orders_deferred: new.add(IntCounter::new(
                 "unjack_orders_deferred_total",

@@ -12,6 +12,7 @@
 //! | [`cover`] | an empty directory lies over `/proc/PID` (T1564.013) |
 //! | [`pulse`] | the process is stopped most of the time |
 //! | [`quota`] | the process gets a few percent of a core |
+//! | [`silence`] | who looks at the process waits for a file system that does not answer |
 //! | [`scope`] | the process is in a cgroup of its own, with others |
 //! | [`relay`] | a new pid before the old one is noticed |
 //! | [`wasm`] | the hash is WebAssembly in node |
@@ -24,6 +25,7 @@ pub mod pulse;
 pub mod quota;
 pub mod relay;
 pub mod scope;
+pub mod silence;
 pub mod wasm;
 
 use std::fs;

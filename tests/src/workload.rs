@@ -20,6 +20,7 @@ mod pace;
 mod pool;
 mod randomx;
 mod run;
+mod stall;
 mod title;
 
 use anyhow::Result;
@@ -58,6 +59,9 @@ pub fn main() -> Result<()> {
     }
     if let Some(address) = &cli.pool {
         pool::connect(address)?;
+    }
+    if let Some(file) = &cli.stall {
+        stall::begin(file)?;
     }
     let pace = run::Pace {
         threads: cli.threads,

@@ -100,7 +100,7 @@ impl From<LookError> for Refusal {
         match error {
             LookError::Gone => Self::Vanished,
             LookError::Denied => Self::NoPermission,
-            LookError::Other(_) => Self::Unreadable,
+            LookError::Late | LookError::Other(_) => Self::Unreadable,
         }
     }
 }

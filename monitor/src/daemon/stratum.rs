@@ -339,7 +339,7 @@ impl Stratum {
                 .then(|| Seen::open(process))
                 .and_then(Result::ok)?;
             let found = seen.connections();
-            if matches!(found, Err(LookError::Other(_))) {
+            if matches!(found, Err(LookError::Late | LookError::Other(_))) {
                 unwatched.inc();
             }
             found.ok()

@@ -17,16 +17,7 @@
 //!
 //! Whoever also serves others passes on what they say: its words are not its own.
 
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    net::SocketAddr,
-    ops::RangeInclusive,
-    os::fd::IntoRawFd,
-    sync::{Mutex, MutexGuard, PoisonError, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{fs, io, net::SocketAddr, ops::RangeInclusive, os::fd::IntoRawFd, time::Duration};
 
 use procfs::process::FDTarget;
 use rustix::{
@@ -36,7 +27,10 @@ use rustix::{
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
 };
 
-use super::{LookError, Seen};
+use super::{
+    LookError, Seen,
+    aside::{What, alone},
+};
 
 /// Descriptors looked at, a microsecond or two each.
 const MAX_DESCRIPTORS: usize = 1024;
@@ -45,9 +39,6 @@ pub const MAX_CONNECTIONS: usize = 16;
 /// How long a look is waited for: it takes a few milliseconds, on a busy host some
 /// more until its thread runs.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Looks under way, each at another process: those that nobody waits for any more
-/// are the fault of who is looked at.
-const MAX_LOOKS: usize = 16;
 
 /// Where the kernel says which ports it gives to who connects.
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -83,7 +74,8 @@ impl Seen {
 
     fn connections_within(&self, patience: Duration) -> Result<Connections, LookError> {
         let (pid, start) = (self.folder.pid(), self.start_ticks()?);
-        aside(pid, patience, move || {
+        alone((pid, What::Sockets), patience, move || {
+            leave_descriptors()?;
             // Opened again: this thread's descriptors are its own.
             let seen = Self::open_pid(pid.unsigned_abs())?;
             if seen.start_ticks()? == start {
@@ -140,58 +132,9 @@ impl Seen {
     }
 }
 
-/// The processes that are looked at now.
-static UNDER_WAY: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
-
-fn under_way() -> MutexGuard<'static, BTreeSet<i32>> {
-    UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// A look at a process, until it is dropped.
-struct Turn(i32);
-
-impl Turn {
-    /// `None` if there is one at this process already, or there are too many.
-    fn take(pid: i32) -> Option<Self> {
-        let mut under_way = under_way();
-        let taken = under_way.len() < MAX_LOOKS && under_way.insert(pid);
-        // Not `then_some`: one that is not taken must not be dropped, either.
-        taken.then(|| Self(pid))
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        under_way().remove(&self.0);
-    }
-}
-
-/// Looks at a process on a thread with descriptors of its own, and waits for it
-/// only so long. One that keeps us waiting is not looked at again until it is done.
-fn aside<T: Send + 'static>(
-    pid: i32,
-    patience: Duration,
-    look: impl FnOnce() -> Result<T, LookError> + Send + 'static,
-) -> Result<T, LookError> {
-    let late = || LookError::Other("it keeps who looks at its sockets waiting".to_owned());
-    let turn = Turn::take(pid).ok_or_else(late)?;
-    let (answer, answered) = mpsc::sync_channel(1);
-    thread::Builder::new()
-        .name("sockets".to_owned())
-        .spawn(move || {
-            let found = alone().map_err(LookError::from).and_then(|()| look());
-            drop(turn);
-            // Nobody may wait any more.
-            let _ = answer.send(found);
-        })?;
-    answered
-        .recv_timeout(patience)
-        .unwrap_or_else(|_| Err(late()))
-}
-
 /// Leaves this thread no descriptors but the standard ones, and those it opens from
 /// now on. (`/proc/self/fd` is still the process's.)
-fn alone() -> io::Result<()> {
+fn leave_descriptors() -> io::Result<()> {
     const UNSHARE: libc::c_int = libc::CLOSE_RANGE_UNSHARE.cast_signed();
     // SAFETY: a new table of descriptors is this thread's alone, and nothing that
     // holds one of the process's goes into what runs on it or comes out of it.
@@ -245,28 +188,10 @@ mod tests {
 
     use super::*;
 
-    /// Ids that no process has: looks at them are in nobody's way.
-    const NOBODY: [i32; 2] = [-1, -2];
+    /// No process has such an id: looks at it are in nobody's way.
+    const NOBODY: (i32, What) = (-1, What::Sockets);
     /// Longer than any test takes.
     const LONG: Duration = Duration::from_mins(1);
-
-    #[test]
-    fn who_keeps_us_waiting_is_given_up_until_it_is_done() {
-        let (go_on, wait) = mpsc::sync_channel::<()>(1);
-        let (done, finished) = mpsc::sync_channel(1);
-        let slow = move || {
-            let _ = wait.recv();
-            done.send(()).map_err(|_| LookError::Gone)
-        };
-        assert!(aside(NOBODY[0], Duration::ZERO, slow).is_err());
-        assert!(aside(NOBODY[0], LONG, || Ok(())).is_err());
-        go_on.send(()).unwrap();
-        finished.recv().unwrap();
-        // Its turn ends right after.
-        while aside(NOBODY[0], LONG, || Ok(())).is_err() {
-            thread::yield_now();
-        }
-    }
 
     #[test]
     fn what_is_opened_aside_is_not_ours() {
@@ -276,7 +201,8 @@ mod tests {
             let mut links = links.filter_map(|link| fs::read_link(link.path()).ok());
             links.any(|link| link.to_string_lossy().contains(NAME))
         };
-        let there = aside(NOBODY[1], LONG, move || {
+        let there = alone(NOBODY, LONG, move || {
+            leave_descriptors()?;
             let file = memfd_create(NAME, MemfdFlags::CLOEXEC).map_err(io::Error::from)?;
             let _ = file.into_raw_fd();
             Ok(held("thread-self"))
@@ -285,7 +211,10 @@ mod tests {
         assert!(!held("self"));
         let _ours = memfd_create(NAME, MemfdFlags::CLOEXEC).unwrap();
         assert!(held("self"));
-        let there = aside(NOBODY[1], LONG, move || Ok(held("thread-self")));
+        let there = alone(NOBODY, LONG, move || {
+            leave_descriptors()?;
+            Ok(held("thread-self"))
+        });
         assert!(!there.unwrap(), "a look has none of ours");
     }
 

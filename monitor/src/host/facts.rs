@@ -50,7 +50,7 @@ impl Seen {
         let kernel_thread = stat.flags & KTHREAD != 0;
         let comm = self.comm().unwrap_or_default();
         Ok(Facts {
-            poses: !kernel_thread && poses(&comm, &self.bytes("cmdline").unwrap_or_default()),
+            poses: !kernel_thread && poses(&comm, &self.words()),
             hidden: root::hides(self.folder.pid(), stat.starttime),
             comm: clean(&comm, PATH_CHARS),
             exe: link.map_or_else(String::new, |path| {

@@ -213,7 +213,7 @@ fn the_series_of_an_agent_are_as_many_as_docs_say() {
 
 /// Metrics that neither a rule nor a panel asks for: details that one looks up
 /// when a panel gives cause to.
-const NOWHERE: [&str; 23] = [
+const NOWHERE: [&str; 24] = [
     "unjack_code_maps_cut_total",
     "unjack_containers_looked_up_total",
     "unjack_evidence_held_seconds_bucket",
@@ -225,6 +225,7 @@ const NOWHERE: [&str; 23] = [
     "unjack_held_moved_back_total",
     "unjack_images_hashed_total",
     "unjack_list_entries",
+    "unjack_looks_late_total",
     "unjack_pool_connections_untold_total",
     "unjack_pool_contacts_forgotten_total",
     "unjack_pool_refusals_total",

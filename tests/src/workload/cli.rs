@@ -1,6 +1,7 @@
 //! The command line of the workload program, and nothing else.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
@@ -38,6 +39,10 @@ pub(super) struct Cli {
     /// Read this many MiB a second, of zeroes, beside the work.
     #[arg(long, global = true, default_value_t = 0)]
     pub(super) fake_io: u64,
+    /// Map this file and read it, while another thread wants memory: if it never
+    /// answers, who looks at the process's memory waits.
+    #[arg(long, global = true)]
+    pub(super) stall: Option<PathBuf>,
     /// Mine at the pool at HOST:PORT, over Stratum: those that hash one header
     /// after the other get theirs from there.
     #[arg(long, global = true, env = "POOL")]

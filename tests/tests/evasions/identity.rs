@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::process::Command;
+use std::time::Instant;
 
 use tests::evade::cover::Cover;
 use tests::evade::memory::Image;
+use tests::evade::silence::Silence;
 use tests::host::take_turn;
 use tests::{Daemon, Workload};
 
-use super::{DEATH, Innocent, assert_killed, image};
+use super::{DEATH, Innocent, assert_killed, image, miner_verdict};
 
 /// Where a process's image is, as the kernel shows it.
 fn exe(pid: u32) -> String {
@@ -120,5 +122,35 @@ fn a_miner_by_any_other_name_is_the_same_miner() {
         .filter_map(|verdict| Some(verdict["comm"].as_str()?.chars().rev().collect()))
         .collect();
     assert_eq!(judged, names);
+    innocent.assert_spared(&daemon);
+}
+
+/// Who reads its mappings or its arguments waits until its own file system answers.
+#[test]
+fn a_miner_that_keeps_who_looks_at_it_waiting_is_killed() {
+    let _turn = take_turn();
+    let home = tempfile::tempdir().expect("a temporary directory");
+    // It cannot end before the file system is gone: that is dropped first.
+    let mut miner;
+    let silence = Silence::mount();
+    let file = silence.file();
+    let file = file.to_str().expect("plain ASCII");
+    miner = Workload::start_as(&home.path().join("still"), &["--stall", file, "sha256d"]);
+    let _ = miner.first_hash();
+    silence.wait_held(miner.pid());
+
+    // Whose first look at it waits.
+    let begun = Instant::now();
+    let daemon = Daemon::start(&["--action", "kill"]);
+    let innocent = Innocent::start(home.path());
+    let action = daemon.event_about("action", miner.pid(), DEATH);
+    // None of its threads works any more, and the one that waits cannot end yet.
+    assert_eq!(action["outcome"], "survived", "{action}");
+    let verdict = miner_verdict(&daemon, miner.pid());
+    assert_eq!(verdict["family"], "sha256d", "{verdict}");
+    drop(silence);
+    miner.wait_killed("the miner is dead", begun + DEATH);
+    let late = daemon.metrics().sum("unjack_looks_late_total", &[]);
+    assert!(late >= 1.0, "{late} looks were given up");
     innocent.assert_spared(&daemon);
 }

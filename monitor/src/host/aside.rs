@@ -1,0 +1,227 @@
+//! Looks that a process can make last, on a thread beside the one that wants them.
+//!
+//! To read the words or the mappings of a process takes the lock of its memory. A
+//! process can have the kernel hold that for as long as it likes, by a page of a file
+//! system that it serves itself (FUSE) and that never comes: `ps` hangs on it, too.
+//! What is asked of a socket can last as well ([`super::connections`]).
+//!
+//! So whoever wants such a look waits for it only so long, and the thread that looks
+//! is left to itself when that is over: the next look has a new one.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{self, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use super::LookError;
+
+/// How long a look is waited for while no other lasts: it takes less than a
+/// millisecond, and on a busy host some more until its thread runs.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The same while many last, which share [`PATIENCE`]: all that there may be
+/// together are waited for less long than the watchdog waits.
+const LEAST_PATIENCE: Duration = Duration::from_millis(200);
+/// Looks under way, each at another process or at something else of it: those that
+/// nobody waits for any more are the fault of who is looked at.
+const MAX_LOOKS: usize = 64;
+
+/// What of a process is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum What {
+    /// Its words on the command line.
+    Words,
+    /// Its mappings.
+    Mappings,
+    /// Its sockets.
+    Sockets,
+}
+
+/// A look at a process.
+type Look = (i32, What);
+type Job = Box<dyn FnOnce() + Send>;
+
+/// What is looked at now.
+static UNDER_WAY: Mutex<BTreeSet<Look>> = Mutex::new(BTreeSet::new());
+/// The thread that looks, while it has nothing to do.
+static IDLE: Mutex<Option<Sender<Job>>> = Mutex::new(None);
+/// See [`late`].
+static LATE: AtomicU64 = AtomicU64::new(0);
+
+/// Looks that were given up so far, or not begun because one like it lasts.
+#[must_use]
+pub fn late() -> u64 {
+    LATE.load(Ordering::Relaxed)
+}
+
+fn is_late() -> LookError {
+    LATE.fetch_add(1, Ordering::Relaxed);
+    LookError::Late
+}
+
+/// The same, and who is to blame.
+fn gives_up((pid, what): Look) -> LookError {
+    tracing::warn!(pid, ?what, "a process keeps who looks at it waiting");
+    is_late()
+}
+
+fn lock<T>(mutex: &'static Mutex<T>) -> MutexGuard<'static, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A look, until it is dropped.
+pub(super) struct Turn(Look);
+
+impl Turn {
+    /// `None` if there are too many.
+    ///
+    /// # Errors
+    /// One like it lasts.
+    fn take(look: Look) -> Result<Option<Self>, LookError> {
+        let mut under_way = lock(&UNDER_WAY);
+        if under_way.contains(&look) {
+            return Err(is_late());
+        }
+        let room = under_way.len() < MAX_LOOKS && under_way.insert(look);
+        // Not `then_some`: one that is not taken must not be dropped, either.
+        Ok(room.then(|| Self(look)))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        lock(&UNDER_WAY).remove(&self.0);
+    }
+}
+
+/// How long a look is waited for, with so many under way.
+fn patience(looks: usize) -> Duration {
+    let looks = u32::try_from(looks).unwrap_or(u32::MAX);
+    (PATIENCE / looks.max(1)).max(LEAST_PATIENCE)
+}
+
+/// Looks at a process without waiting for long. What keeps us waiting is not looked
+/// at again until that look is done.
+///
+/// # Errors
+/// Those of the look; or it lasts.
+pub(super) fn aside<T: Send + 'static>(
+    at: Look,
+    look: impl FnOnce() -> Result<T, LookError> + Send + 'static,
+) -> Result<T, LookError> {
+    let Some(turn) = Turn::take(at)? else {
+        // What all those do must not cost this one what may excuse it.
+        return look();
+    };
+    let idle = lock(&IDLE).take();
+    let looker = idle.map_or_else(start, Ok)?;
+    let patience = patience(lock(&UNDER_WAY).len());
+    let (answer, answered) = mpsc::sync_channel(1);
+    let job = move || {
+        let found = look();
+        drop(turn);
+        // Nobody may wait any more.
+        let _ = answer.send(found);
+    };
+    // One that is gone never answers.
+    let _ = looker.send(Box::new(job));
+    let found = answered.recv_timeout(patience).map_err(|_| gives_up(at))?;
+    *lock(&IDLE) = Some(looker);
+    found
+}
+
+/// A thread that looks, until nobody can have a job for it any more.
+fn start() -> io::Result<Sender<Job>> {
+    let (looker, jobs) = mpsc::channel::<Job>();
+    thread::Builder::new()
+        .name("looks".to_owned())
+        .spawn(move || jobs.into_iter().for_each(|job| job()))?;
+    Ok(looker)
+}
+
+/// The same on a thread of its own, that ends with the look.
+///
+/// # Errors
+/// Those of the look; or it lasts, or too many do.
+pub(super) fn alone<T: Send + 'static>(
+    at: Look,
+    patience: Duration,
+    look: impl FnOnce() -> Result<T, LookError> + Send + 'static,
+) -> Result<T, LookError> {
+    let turn = Turn::take(at)?.ok_or_else(is_late)?;
+    let (answer, answered) = mpsc::sync_channel(1);
+    thread::Builder::new()
+        .name("alone".to_owned())
+        .spawn(move || {
+            let found = look();
+            drop(turn);
+            let _ = answer.send(found);
+        })?;
+    answered.recv_timeout(patience).map_err(|_| gives_up(at))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// No process has such an id: looks at it are in nobody's way.
+    const NOBODY: i32 = -3;
+
+    #[test]
+    fn a_look_that_lasts_is_in_nobody_elses_way() {
+        let (go_on, wait) = mpsc::sync_channel::<()>(1);
+        let before = late();
+        let slow = move || wait.recv().map_err(|_| LookError::Gone);
+        let given_up = aside((NOBODY, What::Words), slow);
+        assert!(matches!(given_up, Err(LookError::Late)), "{given_up:?}");
+        // At something else, and at another, on another thread; at the same not.
+        let name = || Ok(thread::current().name().map(str::to_owned));
+        let looks = Some("looks".to_owned());
+        assert_eq!(aside((NOBODY, What::Mappings), name).unwrap(), looks);
+        assert_eq!(aside((NOBODY - 1, What::Words), name).unwrap(), looks);
+        assert!(aside((NOBODY, What::Words), || Ok(())).is_err());
+        assert!(late() >= before + 2);
+        go_on.send(()).unwrap();
+        wait_turn((NOBODY, What::Words));
+    }
+
+    /// A turn ends right after the answer.
+    fn wait_turn(look: Look) {
+        while aside(look, || Ok(())).is_err() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_look_that_panics_is_late_and_the_next_is_not() {
+        let look = (NOBODY - 2, What::Words);
+        let panicked: Result<(), _> = aside(look, || panic!("as this test wants it"));
+        assert!(matches!(panicked, Err(LookError::Late)));
+        wait_turn(look);
+    }
+
+    #[test]
+    fn who_keeps_a_thread_of_his_own_waiting_is_given_up_until_it_is_done() {
+        let look = (NOBODY - 3, What::Sockets);
+        let (go_on, wait) = mpsc::sync_channel::<()>(1);
+        let slow = move || wait.recv().map_err(|_| LookError::Gone);
+        assert!(alone(look, Duration::ZERO, slow).is_err());
+        assert!(alone(look, Duration::from_mins(1), || Ok(())).is_err());
+        go_on.send(()).unwrap();
+        while alone(look, Duration::from_mins(1), || Ok(())).is_err() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn all_that_last_are_waited_for_less_long_than_the_watchdog_waits() {
+        let all: Duration = (1..=MAX_LOOKS).map(patience).sum();
+        assert!(all < Duration::from_secs(20), "{all:?}");
+    }
+}

@@ -1,0 +1,188 @@
+//! A file system that does not answer: who waits for it while he holds the lock of
+//! a process's memory has everybody wait who reads its mappings or its arguments,
+//! `ps` among them.
+
+use std::ffi::OsStr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, UNIX_EPOCH};
+
+use fuser::{
+    BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, Generation,
+    INodeNo, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyEntry, Request, spawn_mount,
+};
+use rustix::mount::{UnmountFlags, unmount};
+use tempfile::TempDir;
+
+use crate::host;
+
+/// Longer than any test takes.
+const FOREVER: Duration = Duration::from_hours(1);
+const FILE: INodeNo = INodeNo(2);
+/// One page: what is mapped is read at once.
+const SIZE: u32 = 4096;
+
+/// Questions that are not answered.
+#[derive(Clone, Default)]
+struct Questions(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    kept: Vec<ReplyData>,
+    over: bool,
+}
+
+impl Questions {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ask(&self, reply: ReplyData) {
+        let mut state = self.state();
+        if state.over {
+            reply.error(Errno::EIO);
+        } else {
+            state.kept.push(reply);
+        }
+    }
+
+    /// That it cannot be read; returns to how many.
+    fn refuse(&self) -> usize {
+        let kept = std::mem::take(&mut self.state().kept);
+        kept.into_iter()
+            .map(|reply| reply.error(Errno::EIO))
+            .count()
+    }
+}
+
+fn attributes(ino: INodeNo) -> FileAttr {
+    let folder = ino == INodeNo::ROOT;
+    FileAttr {
+        ino,
+        size: SIZE.into(),
+        blocks: 1,
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind: if folder {
+            FileType::Directory
+        } else {
+            FileType::RegularFile
+        },
+        perm: if folder { 0o755 } else { 0o644 },
+        nlink: 1,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        blksize: SIZE,
+        flags: 0,
+    }
+}
+
+impl Filesystem for Questions {
+    fn lookup(&self, _: &Request, _: INodeNo, _: &OsStr, reply: ReplyEntry) {
+        reply.entry(&FOREVER, &attributes(FILE), Generation(0));
+    }
+
+    fn getattr(&self, _: &Request, ino: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
+        reply.attr(&FOREVER, &attributes(ino));
+    }
+
+    fn read(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: FileHandle,
+        _: u64,
+        _: u32,
+        _: OpenFlags,
+        _: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        self.ask(reply);
+    }
+}
+
+/// The file system, mounted until dropped: then every question is answered.
+pub struct Silence {
+    questions: Questions,
+    _session: BackgroundSession,
+    folder: TempDir,
+}
+
+impl Silence {
+    /// Mounts it.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be mounted.
+    #[must_use]
+    pub fn mount() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let questions = Questions::default();
+        let session = spawn_mount(questions.clone(), folder.path(), &Config::default())
+            .expect("root may mount FUSE");
+        Self {
+            questions,
+            _session: session,
+            folder,
+        }
+    }
+
+    /// The file that cannot be read.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("file")
+    }
+
+    /// Waits until a process that reads the file holds the lock of its memory: who
+    /// reads its arguments waits, too.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come to that.
+    pub fn wait_held(&self, pid: u32) {
+        host::eventually(
+            "the lock of its memory is held",
+            Duration::from_secs(30),
+            || {
+                if self.holds(pid) {
+                    return Ok(());
+                }
+                // Its fault lets go of the lock while it waits. Once that has failed, it
+                // tries again and does not (`filemap_fault`, mm/filemap.c).
+                Err(format!(
+                    "{} questions were answered",
+                    self.questions.refuse()
+                ))
+            },
+        );
+    }
+
+    /// Whether somebody who reads a process's arguments waits for longer than that
+    /// takes. He still does until this is dropped.
+    #[must_use]
+    pub fn holds(&self, pid: u32) -> bool {
+        let mut reader = reader(pid);
+        thread::sleep(Duration::from_secs(1));
+        matches!(reader.try_wait(), Ok(None))
+    }
+}
+
+fn reader(pid: u32) -> Child {
+    let mut command = Command::new("cat");
+    let command = command.arg(format!("/proc/{pid}/cmdline"));
+    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("cat runs")
+}
+
+impl Drop for Silence {
+    fn drop(&mut self) {
+        self.questions.state().over = true;
+        self.questions.refuse();
+        let _ = unmount(self.folder.path(), UnmountFlags::DETACH);
+    }
+}
