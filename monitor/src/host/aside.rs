@@ -37,6 +37,8 @@ const MAX_LOOKS: usize = 64;
 pub(super) enum What {
     /// Its words on the command line.
     Words,
+    /// The words it was given besides.
+    Environment,
     /// Its mappings.
     Mappings,
     /// Its sockets.

@@ -15,7 +15,11 @@ use procfs::process::FDTarget;
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
-use super::{LookError, Seen, root, sockets};
+use super::{
+    LookError, Seen,
+    aside::{What, aside},
+    root, sockets,
+};
 use crate::text::clean;
 
 /// Characters of one text: a path as long as the kernel takes.
@@ -174,7 +178,7 @@ impl Seen {
     /// # Errors
     /// It is gone or may not be looked at.
     pub fn arguments(&self) -> Result<Bounded<String>, LookError> {
-        let (bytes, cut) = self.read_up_to("cmdline", TEXT_BYTES)?;
+        let (bytes, cut) = self.read_aside(What::Words, "cmdline", TEXT_BYTES)?;
         Ok(cut_at_bound(words(&bytes, |word| Some(word)), cut))
     }
 
@@ -183,14 +187,16 @@ impl Seen {
     /// # Errors
     /// It is gone or may not be looked at.
     pub fn environment_names(&self) -> Result<Bounded<String>, LookError> {
-        let (bytes, cut) = self.read_up_to("environ", TEXT_BYTES)?;
+        let (bytes, cut) = self.read_aside(What::Environment, "environ", TEXT_BYTES)?;
         Ok(cut_at_bound(words(&bytes, variable_name), cut))
     }
 
     /// The value of one variable in its environment, if it has that.
     #[must_use]
     pub fn variable(&self, name: &str) -> Option<String> {
-        let (bytes, _) = self.read_up_to("environ", TEXT_BYTES).ok()?;
+        let (bytes, _) = self
+            .read_aside(What::Environment, "environ", TEXT_BYTES)
+            .ok()?;
         value_of(name, &bytes).map(|value| clean(value, CHARS))
     }
 
@@ -211,7 +217,7 @@ impl Seen {
     /// # Errors
     /// It is gone or may not be looked at.
     pub fn maps_text(&self) -> Result<MapsText, LookError> {
-        let (bytes, cut) = self.read_up_to("maps", MAPS_BYTES)?;
+        let (bytes, cut) = self.read_aside(What::Mappings, "maps", MAPS_BYTES)?;
         Ok(MapsText { bytes, cut })
     }
 
@@ -263,6 +269,19 @@ impl Seen {
             );
         }
         Ok(cut_at_bound(Bounded::of(found, MAX_SOCKETS), cut))
+    }
+
+    /// The same as [`Self::read_up_to`] of what it can make last.
+    fn read_aside(
+        &self,
+        what: What,
+        name: &'static str,
+        most: u64,
+    ) -> Result<(Vec<u8>, bool), LookError> {
+        let seen = self.clone();
+        aside((self.folder.pid(), what), move || {
+            seen.read_up_to(name, most)
+        })
     }
 
     /// A text of its folder, and whether there is more of it.

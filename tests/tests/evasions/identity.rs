@@ -6,13 +6,14 @@ use std::hash::{BuildHasher, RandomState};
 use std::process::Command;
 use std::time::Instant;
 
+use serde_json::Value;
 use tests::evade::cover::Cover;
 use tests::evade::memory::Image;
 use tests::evade::silence::Silence;
 use tests::host::take_turn;
 use tests::{Daemon, Workload};
 
-use super::{DEATH, Innocent, assert_killed, image, miner_verdict};
+use super::{DEATH, Innocent, NOTICE, assert_killed, image, miner_verdict};
 
 /// Where a process's image is, as the kernel shows it.
 fn exe(pid: u32) -> String {
@@ -141,13 +142,25 @@ fn a_miner_that_keeps_who_looks_at_it_waiting_is_killed() {
 
     // Whose first look at it waits.
     let begun = Instant::now();
-    let daemon = Daemon::start(&["--action", "kill"]);
+    let kept = home.path().join("kept");
+    let kept = kept.to_str().expect("plain ASCII");
+    let daemon = Daemon::start(&["--action", "kill", "--evidence-dir", kept]);
     let innocent = Innocent::start(home.path());
     let action = daemon.event_about("action", miner.pid(), DEATH);
     // None of its threads works any more, and the one that waits cannot end yet.
     assert_eq!(action["outcome"], "survived", "{action}");
     let verdict = miner_verdict(&daemon, miner.pid());
     assert_eq!(verdict["family"], "sha256d", "{verdict}");
+    // What could be read is evidence, and of what could not it says so.
+    let evidence = daemon.event_about("evidence", miner.pid(), NOTICE);
+    let folder = evidence["folder"].as_str().expect("a name");
+    let incident = fs::read(home.path().join("kept").join(folder).join("incident.json"));
+    let incident: Value = serde_json::from_slice(&incident.expect("it is kept")).expect("JSON");
+    let unreadable = incident["unreadable"].to_string();
+    assert!(
+        unreadable.contains("keeps who looks at it waiting"),
+        "{incident}"
+    );
     drop(silence);
     miner.wait_killed("the miner is dead", begun + DEATH);
     let late = daemon.metrics().sum("unjack_looks_late_total", &[]);
