@@ -3,9 +3,11 @@
 //! The process chooses how many mappings it has and what their files are
 //! called. Only executable ones are kept, at most [`MAX_RANGES`] of them, from
 //! at most [`MAX_BYTES`] of text; what lies beyond is [`Place::Unknown`]. Of
-//! the files [`MAX_NAMES`] are kept, each by its name, cleaned, with its device
+//! the files [`MAX_FILES`] are kept, each by its name, cleaned, with its device
 //! and inode: in a mount namespace of its own a process can have any file under
-//! any name, and inodes of its choice on a file system of its own.
+//! any name, and inodes of its choice on a file system of its own. Of what lies
+//! in a file beyond them nobody is asked whether it is the host's own, and of the
+//! names [`MAX_NAMES`] bytes are kept.
 
 use std::{
     io::{self, BufRead, BufReader, Read},
@@ -20,8 +22,10 @@ use crate::{profile::Place, text::clean};
 
 /// Executable ranges kept.
 pub const MAX_RANGES: usize = 4096;
-/// Files kept: a program's own and its libraries.
-pub const MAX_NAMES: usize = 64;
+/// Files kept: a program's own and its libraries. Debian's ffmpeg has 215.
+pub const MAX_FILES: usize = 512;
+/// Bytes of their names, all together.
+pub const MAX_NAMES: usize = 24 << 10;
 /// Characters of a name.
 const NAME_CHARS: usize = 256;
 /// Bytes of the file that are read.
@@ -39,7 +43,8 @@ struct Range {
 /// A mapped file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct File {
-    name: String,
+    /// None if there was no room for it.
+    name: Option<String>,
     image: Image,
     /// It is one of the host's own libraries.
     system: bool,
@@ -50,6 +55,8 @@ struct File {
 pub struct CodeMap {
     ranges: Vec<Range>,
     files: Vec<File>,
+    /// Bytes of the names.
+    names: usize,
     /// A bound was hit: there is more than was kept.
     pub truncated: bool,
 }
@@ -110,7 +117,7 @@ impl CodeMap {
     /// or it was not kept.
     #[must_use]
     pub fn name(&self, ip: u64) -> Option<&str> {
-        self.file(ip).map(|file| file.name.as_str())
+        self.file(ip)?.name.as_deref()
     }
 
     /// The file mapped at an address, whatever it is called; `None` as above.
@@ -137,17 +144,23 @@ impl CodeMap {
         if mapping.path.is_empty() {
             return None;
         }
-        let name = clean(mapping.path, NAME_CHARS);
+        let name = Some(clean(mapping.path, NAME_CHARS));
         let known =
             (self.files.iter()).position(|known| known.image == mapping.file && known.name == name);
-        if known.is_some() || self.files.len() == MAX_NAMES {
+        if known.is_some() {
             return known;
+        }
+        if self.files.len() == MAX_FILES {
+            self.truncated = true;
+            return None;
         }
         let (image, system) = if mapping.path.starts_with(b"/") {
             look(mapping)
         } else {
             (mapping.file, false)
         };
+        let name = name.filter(|name| self.names + name.len() <= MAX_NAMES);
+        self.names += name.as_ref().map_or(0, String::len);
         self.files.push(File {
             name,
             image,
@@ -407,10 +420,25 @@ mod tests {
         assert_eq!((map.name(0x5000), map.name(0x9000)), (None, None));
         assert_eq!((map.image(0x5000), map.image(0x9000)), (None, None));
 
-        let lines = (0..=MAX_NAMES).map(|n| format!("{n:x}000-{n:x}fff r-xp 0 0:0 0 /{n}"));
+        let lines = (0..=MAX_FILES).map(|n| format!("{n:x}000-{n:x}fff r-xp 0 0:0 0 /{n}"));
         let map = CodeMap::read(lines.collect::<Vec<_>>().join("\n").as_bytes(), nothing).unwrap();
-        assert_eq!(map.files.len(), MAX_NAMES);
-        assert_eq!(map.name((MAX_NAMES as u64) << 12), None);
+        assert_eq!((map.files.len(), map.truncated), (MAX_FILES, true));
+        assert_eq!(map.name((MAX_FILES as u64) << 12), None);
+    }
+
+    /// Debian's ffmpeg has 215 libraries, and what it encodes with is none of the
+    /// first.
+    #[test]
+    fn the_hosts_own_is_told_of_files_whose_names_are_not_kept() {
+        let long = "x".repeat(NAME_CHARS - 20);
+        let line = |n| format!("{n:x}000-{n:x}fff r-xp 0 0:0 0 /usr/lib/{long}{n}");
+        let lines: Vec<_> = (1..MAX_FILES).map(line).collect();
+        let own = |mapping: &Mapping<'_>| (mapping.file, true);
+        let map = CodeMap::read(lines.join("\n").as_bytes(), own).unwrap();
+        let last = (MAX_FILES as u64 - 1) << 12;
+        assert_eq!((map.place(last), map.name(last)), (Place::System, None));
+        assert!(map.name(0x1000).is_some() && map.names <= MAX_NAMES);
+        assert!(!map.truncated);
     }
 
     #[test]
