@@ -14,6 +14,8 @@ const LOOP_LINES: f64 = 2.5;
 /// Share of the samples from which mixing code is no accident: ordinary programs
 /// have it in a few percent.
 const MIXING_SHARE: f64 = 0.12;
+/// Share of the instructions from which ciphers are no accident.
+const CIPHER_SHARE: f64 = 0.01;
 /// Distance at which a mix is as unlike a known miner's as ordinary code.
 const UNLIKE: f64 = 0.25;
 /// Bytes of a cache line.
@@ -83,7 +85,7 @@ pub enum Sign {
 }
 
 /// Is it hashing? Besides the shares of all classes, in tenths.
-pub const HASHING: [Feature; 5] = [
+pub const HASHING: [Feature; 6] = [
     MIXING,
     Feature {
         name: "known",
@@ -101,6 +103,21 @@ pub const HASHING: [Feature; 5] = [
                 format!(
                     "its hot code is only {:.1} cache lines, a tiny loop",
                     view.summary.hot_lines
+                )
+            })
+        },
+        absence: |_| None,
+    },
+    Feature {
+        // Encoders move and add in wide registers as memory-hard hashes do.
+        name: "plain",
+        value: plain,
+        sign: Sign::Against,
+        text: |view| {
+            (plain(view) > 0.3).then(|| {
+                format!(
+                    "only {:.0} % of its samples are of code that mixes, and none is a cipher's",
+                    100.0 * view.summary.mixing_share
                 )
             })
         },
@@ -136,6 +153,19 @@ const MIXING: Feature = Feature {
     },
     absence: |_| None,
 };
+
+/// How much it lacks what hashes are made of: mixing code, or the processor's own
+/// instructions for ciphers and hashes (all of `CryptoNight` that is not loads and
+/// stores). `WebAssembly` has neither where its engine compiled in haste, and of who
+/// speaks Stratum it is known without.
+fn plain(view: &View<'_>) -> f64 {
+    if view.wasm || view.summary.stratum {
+        return 0.0;
+    }
+    let made = [Class::Aes, Class::Sha, Class::Clmul];
+    let ciphers: f64 = made.map(|class| view.summary.mix.share(class)).iter().sum();
+    (1.0 - (MIXING.value)(view)) * (1.0 - ciphers / CIPHER_SHARE).max(0.0)
+}
 
 /// `RandomX` changes the rounding mode all the time (its specification, 5.4.1,
 /// `CFROUND`); next to nothing else does.

@@ -547,3 +547,30 @@ fn who_speaks_stratum_hashes_if_its_mix_is_a_little_like_it() {
     assert!(without.hashing < 0.5, "{without:?}");
     assert!(with.hashing > 0.8, "{with:?}");
 }
+
+/// VP9 by libvpx, for a moment, as it was recorded: it moves and adds in wide
+/// registers as `CryptoNight` v4 does. This one is not the system's own.
+#[test]
+fn an_encoder_of_ones_own_is_no_miner() {
+    let mix = [0, 14, 0, 4, 0, 95, 29, 0, 0, 0, 50, 0, 0, 0, 51, 204, 45];
+    let mut encoder = Summary {
+        samples: 41,
+        mix: Mix::from_counts(mix),
+        mixing_share: 0.05,
+        places: BTreeMap::from([(Place::File, 1.0)]),
+        ..mixing(&SHA256_SCALAR)
+    };
+    encoder.mixing = Mix::default();
+    let judged = assess(&encoder);
+    assert!(judged.score < 0.5, "{judged:?}");
+    check_said(&encoder, "only 5 % of its samples", Some(false));
+    // A few of the processor's own instructions for ciphers among them are no
+    // accident.
+    for aes in [0, 10] {
+        let mut mix = mix;
+        (mix[Class::Aes as usize], mix[Class::Move as usize]) = (aes, 204 - aes);
+        encoder.mix = Mix::from_counts(mix);
+        let said = (aes == 0).then_some(false);
+        check_said(&encoder, "only 5 % of its samples", said);
+    }
+}

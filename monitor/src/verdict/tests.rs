@@ -32,12 +32,17 @@ fn summary(classes: &[(Class, u32)]) -> Summary {
 }
 
 fn miner() -> Summary {
-    summary(&[
+    let code = summary(&[
         (Class::Rotate, 20),
         (Class::Xor, 30),
         (Class::Add, 20),
         (Class::Move, 30),
-    ])
+    ]);
+    Summary {
+        mixing: code.mix,
+        mixing_share: 1.0,
+        ..code
+    }
 }
 
 fn ordinary() -> Summary {

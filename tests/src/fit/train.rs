@@ -58,6 +58,9 @@ const ROUNDING: f64 = 16.0;
 /// What a loop of a cache line or two weighs against hashing. Set: the corpus has
 /// few of them, and there is no end of such loops.
 const TINY_LOOP: f64 = -10.0;
+/// What code that does not mix weighs against hashing. Set: encoders that lie in a
+/// user's own directory are excused by nothing else, and the corpus has none.
+const PLAIN: f64 = -4.0;
 /// What a megabyte of data weighs against mining. Set: nearly all honest hashing
 /// of the corpus has its code in the system's directories as well, so that a fit
 /// leaves this witness next to nothing.
@@ -65,7 +68,7 @@ const STREAMS: f64 = -6.0;
 /// What a thousand page faults per CPU second weigh, set for the same reason.
 const FAULTS: f64 = -2.5;
 /// The features whose weights are set.
-const SET: [&str; 4] = ["rounding-mode", "tiny-loop", "streams", "faults"];
+const SET: [&str; 5] = ["rounding-mode", "tiny-loop", "plain", "streams", "faults"];
 /// What is added to the odds that it hashes: the fit asks which is likelier, and
 /// the second question stands behind the first.
 const LEANING: f64 = 1.5;
@@ -97,6 +100,7 @@ pub fn train(programs: &[Program]) -> Result<ModelData> {
     data.hashing.bias = rounded(data.hashing.bias + LEANING);
     set(&mut data.hashing, "rounding-mode", ROUNDING);
     set(&mut data.hashing, "tiny-loop", TINY_LOOP);
+    set(&mut data.hashing, "plain", PLAIN);
     data.mining = mining(programs, &data)?;
     data.mining.bias = rounded(data.mining.bias + LEANING_MINING);
     set(&mut data.mining, "rounding-mode", ROUNDING);
