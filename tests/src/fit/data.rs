@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
-use monitor::profile::Summary;
+use monitor::profile::{Place, Summary};
 use serde::Deserialize;
 
 /// What a program is.
@@ -59,6 +59,20 @@ impl Program {
         let mut program = self.clone();
         for (_, summary) in program.runs.values_mut().flatten() {
             summary.stratum = stratum;
+        }
+        program
+    }
+
+    /// The same program, had somebody else than root installed it.
+    #[must_use]
+    pub fn installed_by_a_user(&self) -> Self {
+        let mut program = self.clone();
+        for (_, summary) in program.runs.values_mut().flatten() {
+            for places in [&mut summary.places, &mut summary.mixing_places] {
+                if let Some(share) = places.remove(&Place::System) {
+                    *places.entry(Place::File).or_default() += share;
+                }
+            }
         }
         program
     }

@@ -45,6 +45,8 @@ pub struct Judged {
     pub unheard_score: f64,
     /// The gravest verdict by the same model, had it spoken Stratum all the time.
     pub speaking: Verdict,
+    /// The gravest verdict by the same model, had a user installed it.
+    pub users: Verdict,
     /// Runs with the verdict `miner`, and all runs.
     pub runs: (usize, usize),
     /// Seconds from the beginning of a run to the verdict `miner`, at best.
@@ -112,6 +114,7 @@ impl Judged {
             unheard: gravest(&unheard, &model).0,
             unheard_score: middle(assess(&unheard).1),
             speaking: gravest(&program.heard(true), &model).0,
+            users: gravest(&program.installed_by_a_user(), &model).0,
             runs: (miners, program.runs.len()),
             first,
             shipped: gravest(program, shipped).0,

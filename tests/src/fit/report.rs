@@ -55,6 +55,21 @@ pub(super) fn summary(evaluation: &Evaluation) -> String {
             .count(),
         honest.len()
     );
+    let users = |label| -> Vec<&str> {
+        let programs = honest.iter().filter(|p| p.label == label);
+        let taken = programs.filter(|p| p.users == Verdict::Miner);
+        taken.map(|p| p.name.as_str()).collect()
+    };
+    let (hashing, other) = (users(Label::Hashing), users(Label::Other));
+    let _ = writeln!(
+        text,
+        "Had users installed the honest programs, and not root, {} would be judged `miner`: {} \
+         that hash, and {} others ({}).",
+        hashing.len() + other.len(),
+        hashing.len(),
+        other.len(),
+        other.join(", ")
+    );
     let found = count(|p| p.unheard == Verdict::Miner);
     let _ = writeln!(
         text,
