@@ -70,7 +70,7 @@ const modes = {
       const db = new sql.Database();
       db.run('CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT)');
       for (let n = 0; n < 5000; n++) db.run('INSERT INTO t VALUES (?, ?)', [n, `value ${n * 7919}`]);
-      db.exec('SELECT count(*), max(b) FROM t JOIN t AS u ON u.a = t.a * 3 % 5000 ORDER BY 1');
+      db.exec('SELECT count(*), max(t.b) FROM t JOIN t AS u ON u.a = t.a * 3 % 5000 ORDER BY 1');
       db.close();
     };
   },
