@@ -116,7 +116,8 @@ pub const HASHING: [Feature; 6] = [
         text: |view| {
             (plain(view) > 0.3).then(|| {
                 format!(
-                    "only {:.0} % of its samples are of code that mixes, and none is a cipher's",
+                    "only {:.0} % of its samples are of code that mixes, and hardly an instruction \
+                     is a cipher's",
                     100.0 * view.summary.mixing_share
                 )
             })

@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
@@ -149,7 +149,7 @@ impl Silence {
             "the lock of its memory is held",
             Duration::from_secs(30),
             || {
-                if self.holds(pid) {
+                if Self::holds(pid) {
                     return Ok(());
                 }
                 // Its fault lets go of the lock while it waits. Once that has failed, it
@@ -163,20 +163,19 @@ impl Silence {
     }
 
     /// Whether somebody who reads a process's arguments waits for longer than that
-    /// takes. He still does until this is dropped.
-    #[must_use]
-    pub fn holds(&self, pid: u32) -> bool {
-        let mut reader = reader(pid);
+    /// takes.
+    fn holds(pid: u32) -> bool {
+        let mut command = Command::new("cat");
+        let command = command.arg(format!("/proc/{pid}/cmdline"));
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut reader = command.spawn().expect("cat runs");
         thread::sleep(Duration::from_secs(1));
-        matches!(reader.try_wait(), Ok(None))
+        let waits = matches!(reader.try_wait(), Ok(None));
+        // The kernel lets go of who waits for that lock and is killed.
+        let _ = reader.kill();
+        let _ = reader.wait();
+        waits
     }
-}
-
-fn reader(pid: u32) -> Child {
-    let mut command = Command::new("cat");
-    let command = command.arg(format!("/proc/{pid}/cmdline"));
-    let command = command.stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("cat runs")
 }
 
 impl Drop for Silence {

@@ -71,14 +71,14 @@ const FAULTS: f64 = -2.5;
 /// reason: as much as a fit gave them when fewer of the honest programs had been
 /// recorded at full speed.
 const IO: f64 = -3.7;
-/// The features whose weights are set.
-const SET: [&str; 6] = [
-    "rounding-mode",
-    "tiny-loop",
-    "plain",
-    "streams",
-    "faults",
-    "io",
+/// The features whose weights are set, in whichever question they are.
+const SET: [(&str, f64); 6] = [
+    ("rounding-mode", ROUNDING),
+    ("tiny-loop", TINY_LOOP),
+    ("plain", PLAIN),
+    ("streams", STREAMS),
+    ("faults", FAULTS),
+    ("io", IO),
 ];
 /// What is added to the odds that it hashes: the fit asks which is likelier, and
 /// the second question stands behind the first.
@@ -109,20 +109,15 @@ pub fn train(programs: &[Program]) -> Result<ModelData> {
     };
     data.hashing = hashing(programs, &data)?;
     data.hashing.bias = rounded(data.hashing.bias + LEANING);
-    set(&mut data.hashing, "rounding-mode", ROUNDING);
-    set(&mut data.hashing, "tiny-loop", TINY_LOOP);
-    set(&mut data.hashing, "plain", PLAIN);
     data.mining = mining(programs, &data)?;
     data.mining.bias = rounded(data.mining.bias + LEANING_MINING);
-    set(&mut data.mining, "rounding-mode", ROUNDING);
-    set(&mut data.mining, "streams", STREAMS);
-    set(&mut data.mining, "faults", FAULTS);
-    set(&mut data.mining, "io", IO);
     Ok(data)
 }
 
-fn set(linear: &mut Linear, feature: &str, weight: f64) {
-    linear.weights.insert(feature.to_owned(), weight);
+/// What a feature weighs, if that is set.
+fn set(feature: &str) -> Option<f64> {
+    let known = SET.into_iter().find(|(name, _)| *name == feature);
+    known.map(|(_, weight)| weight)
 }
 
 /// One row of a fit: features by name, and whether the answer is yes.
@@ -205,10 +200,10 @@ fn even(rows: &[Row]) -> Vec<&Row> {
 }
 
 /// Fits log-odds. A feature that comes out speaking the wrong way is left out,
-/// and the rest fitted anew.
+/// and the rest fitted anew. What is set is added to the result.
 fn fit(names: &[(&str, Sign)], rows: &[Row]) -> Result<Linear> {
     let rows = even(rows);
-    let fitted = |feature: &usize| !SET.contains(&names[*feature].0);
+    let fitted = |feature: &usize| set(names[*feature].0).is_none();
     let mut used: Vec<usize> = (0..names.len()).filter(fitted).collect();
     loop {
         let values = rows
@@ -241,12 +236,16 @@ fn fit(names: &[(&str, Sign)], rows: &[Row]) -> Result<Linear> {
             used.retain(|used| *used != feature);
             continue;
         }
+        let by_fit = used.iter().zip(weights);
+        let by_fit = by_fit.map(|(feature, weight)| (names[*feature].0, rounded(weight)));
+        let by_hand = names
+            .iter()
+            .filter_map(|(name, _)| Some((*name, set(name)?)));
         return Ok(Linear {
             bias: rounded(towards * fitted.intercept()),
-            weights: used
-                .iter()
-                .zip(weights)
-                .map(|(feature, weight)| (names[*feature].0.to_owned(), rounded(weight)))
+            weights: by_fit
+                .chain(by_hand)
+                .map(|(name, weight)| (name.to_owned(), weight))
                 .collect(),
         });
     }
