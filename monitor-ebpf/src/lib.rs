@@ -301,6 +301,10 @@ pub struct Watched {
     /// Packets so far that are no message, or were not copied: who uploads a file
     /// sends whatever is in it.
     pub foreign: u32,
+    /// The sequence number after the last byte seen, if any was.
+    pub next: u32,
+    /// Any was.
+    pub begun: u32,
 }
 
 /// The head of the payload of a packet that was sent on a watched socket.
@@ -313,6 +317,8 @@ pub struct PayloadRecord {
     pub len: u32,
     /// The socket: its cookie, which no other has or will have.
     pub cookie: u64,
+    /// When it was sent, nanoseconds of `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
     /// [`Watched::foreign`] by then.
     pub foreign: u32,
     /// Always 0.
@@ -369,8 +375,8 @@ const _: () = {
     assert!(size_of::<PoolPorts>() == 32 && align_of::<PoolPorts>() == 4);
     assert!(size_of::<ConnectRecord>() == 48 && align_of::<ConnectRecord>() == 8);
     assert!(size_of::<PoolStats>() == 32 && align_of::<PoolStats>() == 8);
-    assert!(size_of::<Watched>() == 12 && align_of::<Watched>() == 4);
-    assert!(size_of::<PayloadRecord>() == 280 && align_of::<PayloadRecord>() == 8);
+    assert!(size_of::<Watched>() == 20 && align_of::<Watched>() == 4);
+    assert!(size_of::<PayloadRecord>() == 288 && align_of::<PayloadRecord>() == 8);
     assert!(size_of::<WatchStats>() == 16 && align_of::<WatchStats>() == 8);
     assert!(size_of::<ProbeStats>() == 64 && align_of::<ProbeStats>() == 8);
     assert!(TASK_SLOTS.is_power_of_two());

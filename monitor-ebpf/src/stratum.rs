@@ -31,9 +31,13 @@ const PASS: i32 = 1;
 const TCP: u8 = 6;
 /// Bytes of an IPv6 header.
 const HEADER6: u32 = 40;
+/// Where in a TCP header the number of the payload's first byte is.
+const SEQUENCE: u32 = 4;
 /// Where in a TCP header its own length is, in words of four bytes, in the
 /// upper half.
 const DATA_OFFSET: u32 = 12;
+/// Bytes of the end of a line at the most.
+const LINE_END: u32 = 2;
 /// Bytes copied at the most.
 #[expect(clippy::cast_possible_truncation, reason = "it is a few hundred")]
 const MOST: u32 = PAYLOAD_BYTES as u32;
@@ -51,24 +55,27 @@ fn look(ctx: &SkBuffContext) {
     let Some(watched) = WATCHED.get_ptr_mut(cookie) else {
         return;
     };
-    let Some(start) = payload(ctx) else {
+    let Some(Segment { start, sequence }) = segment(ctx) else {
         return;
     };
     let bytes = ctx.len().wrapping_sub(start);
     if start >= ctx.len() {
         return;
     }
-    count(|stats| stats.packets += 1);
     // SAFETY: pointers from the map are valid for the program's run. Two
     // processors may both take the last of a second's share, which is accepted.
     let watched = unsafe { &mut *watched };
+    if is_again(watched, sequence, bytes) {
+        return;
+    }
+    count(|stats| stats.packets += 1);
     // A message is an object of JSON, and a connection of Stratum has nothing else.
     // Where anything else is sent, a message is but a piece of somebody's data: of
     // that only how often leaves the kernel.
     match ctx.load::<u8>(start as usize) {
         Ok(b'{') => {}
         // The end of a line, by itself.
-        Ok(b'\r' | b'\n' | b' ') => return,
+        Ok(b'\r' | b'\n' | b' ') if bytes <= LINE_END => return,
         _ => {
             watched.foreign = watched.foreign.wrapping_add(1);
             return;
@@ -81,10 +88,18 @@ fn look(ctx: &SkBuffContext) {
     }
 }
 
-/// Where a TCP segment's payload begins; nothing for other packets, and for
-/// version 6 with headers in between, which no ordinary connection has.
+/// What is to be known of a TCP segment.
+struct Segment {
+    /// Where in the packet its payload begins.
+    start: u32,
+    /// The number of the payload's first byte.
+    sequence: u32,
+}
+
+/// Nothing for other packets, and for version 6 with headers in between, which no
+/// ordinary connection has.
 #[inline(always)]
-fn payload(ctx: &SkBuffContext) -> Option<u32> {
+fn segment(ctx: &SkBuffContext) -> Option<Segment> {
     let first: u8 = ctx.load(0).ok()?;
     let (protocol, header) = match first >> 4 {
         4 => (ctx.load::<u8>(9).ok()?, u32::from(first & 0xf) * 4),
@@ -95,7 +110,25 @@ fn payload(ctx: &SkBuffContext) -> Option<u32> {
         return None;
     }
     let words: u8 = ctx.load((header + DATA_OFFSET) as usize).ok()?;
-    Some(header + u32::from(words >> 4) * 4)
+    let sequence: u32 = ctx.load((header + SEQUENCE) as usize).ok()?;
+    Some(Segment {
+        start: header + u32::from(words >> 4) * 4,
+        sequence: u32::from_be(sequence),
+    })
+}
+
+/// Whether all of this was sent before: the hook sees what TCP sends again, too, and
+/// one message is not two for that.
+#[inline(always)]
+fn is_again(watched: &mut Watched, sequence: u32, bytes: u32) -> bool {
+    let next = sequence.wrapping_add(bytes);
+    // Numbers go round: of two the one less than half of them ahead is the later.
+    let beyond = next.wrapping_sub(watched.next);
+    if watched.begun != 0 && (beyond == 0 || beyond > u32::MAX / 2) {
+        return true;
+    }
+    (watched.begun, watched.next) = (1, next);
+    false
 }
 
 #[inline(always)]
@@ -127,6 +160,7 @@ fn tell(ctx: &SkBuffContext, cookie: u64, foreign: u32, start: u32, bytes: u32) 
             kind: KIND_PAYLOAD,
             len,
             cookie,
+            time_ns: task::now(),
             foreign,
             reserved: 0,
             payload: [0; PAYLOAD_BYTES],

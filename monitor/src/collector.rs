@@ -11,6 +11,7 @@
 //! the last tick. What does not fit is counted. The burn ledger has an entry per live
 //! process the probes track, which is bounded there.
 
+mod code;
 mod ledger;
 mod subject;
 

@@ -354,14 +354,13 @@ impl Daemon {
         let (collector, metrics) = (&mut self.collector, &self.metrics);
         let (contacts, stratum) = (&mut self.contacts, &mut self.stratum);
         let (reputation, recording) = (&mut self.reputation, &mut self.recording);
-        let now_ns = monotonic_ns();
         self.probes
             .drain(DRAIN_LIMIT, |record| match event::decode(record) {
                 Ok(Event::Connect(process, contact)) => {
                     let forgotten = contacts.add(process, contact);
                     metrics.response.contacts_forgotten.inc_by(forgotten.into());
                 }
-                Ok(Event::Payload(payload)) => stratum.hear(&payload, now_ns),
+                Ok(Event::Payload(payload)) => stratum.hear(&payload),
                 Ok(event) => {
                     if let Event::Exec { process, .. } = event {
                         reputation.executes(process);

@@ -175,8 +175,8 @@ impl Metrics {
             )?,
             looks_late: new.mirror(
                 "unjack_looks_late_total",
-                "Looks at a process's words, mappings or sockets that were given up, or not begun, \
-                 as it kept us waiting.",
+                "Looks at a process's words, environment, mappings or sockets that were given up, or \
+                 not begun, as it kept us waiting.",
             )?,
             orders_deferred: new.add(IntCounter::new(
                 "unjack_orders_deferred_total",

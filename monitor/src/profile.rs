@@ -53,19 +53,22 @@ pub enum Place {
     Memfd,
     /// Memory without a file: generated or unpacked code.
     Anonymous,
-    /// Not looked up, or not found.
+    /// Looked up and not found.
     Unknown,
+    /// Not looked up yet: a look at it is still to come, or lasts.
+    Unread,
 }
 
 impl Place {
     /// Every one there is. Recordings have their numbers: add to the end.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::File,
         Self::System,
         Self::Deleted,
         Self::Memfd,
         Self::Anonymous,
         Self::Unknown,
+        Self::Unread,
     ];
 }
 

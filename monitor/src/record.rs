@@ -270,7 +270,7 @@ impl Recorder {
                 Event::Sample(ref sample) => {
                     met.insert(sample.process);
                 }
-                Event::Payload(payload) => return stratum.hear(&payload, now_ns),
+                Event::Payload(payload) => return stratum.hear(&payload),
                 Event::Exec { process, .. } => stratum.executes(process),
                 Event::Connect(..) => {}
             }

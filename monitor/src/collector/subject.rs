@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
 
-use super::Budget;
+use super::{Budget, code::Code};
 use crate::{
     digest::Digest,
     event::{ImageKey, Process, Sample},
     evidence::Piece,
-    host::{Facts, Image, Seen, maps::CodeMap},
+    host::{Facts, Image, LookError, Seen},
     isa::{self, Arch},
     journal::Quoted,
     profile::{Look, Place, Profile, Summary},
@@ -19,8 +19,6 @@ use crate::{
 
 /// Samples that are kept of a process that left.
 const REMAINS_LOOKS: usize = 200;
-/// Least time between two looks at one process's mappings.
-const MAPS_INTERVAL_NS: u64 = 2_000_000_000;
 
 /// Whether something is to be done about a process that mines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,8 +157,7 @@ pub struct Subject {
     /// Of a recording: nothing else is looked at.
     told: Option<Box<Told>>,
     facts: Option<Facts>,
-    code: CodeMap,
-    code_read_ns: Option<u64>,
+    code: Code,
 }
 
 impl Subject {
@@ -191,8 +188,7 @@ impl Subject {
             seen: None,
             told: Some(Box::default()),
             facts: None,
-            code: CodeMap::default(),
-            code_read_ns: None,
+            code: Code::default(),
         }
     }
 
@@ -314,7 +310,7 @@ impl Subject {
             };
             match (look.place(), self.code.image(line)) {
                 (Place::Anonymous, _) => homes.generated += 1,
-                (Place::Unknown, _) => {}
+                (Place::Unknown | Place::Unread, _) => {}
                 // By its name it may be any file, mounted over the image.
                 (_, file @ Some(_)) if file == image => homes.image += 1,
                 _ => homes.elsewhere += 1,
@@ -386,28 +382,14 @@ impl Subject {
         lines.into_iter().filter_map(piece).take(most).collect()
     }
 
-    /// The kind of memory at an address. Mappings that are not known yet are
-    /// looked up again, but not for every sample.
+    /// The kind of memory at an address; see [`Code::place`].
     fn place(&mut self, ip: u64, now_ns: u64, budget: &mut Budget) -> Place {
-        let known = self.code.place(ip);
-        let due = self
-            .code_read_ns
-            .is_none_or(|at| now_ns.saturating_sub(at) >= MAPS_INTERVAL_NS);
-        if known != Place::Unknown || !due {
-            return known;
-        }
-        if budget.maps == 0 {
-            budget.maps_deferred += 1;
-            return known;
-        }
-        budget.maps -= 1;
-        self.code_read_ns = Some(now_ns);
-        let image = self.image();
-        if let Some(Ok(code)) = self.seen.as_ref().map(|seen| seen.maps(image)) {
-            budget.maps_truncated += u64::from(code.truncated);
-            self.code = code;
-        }
-        self.code.place(ip)
+        let (seen, image) = (self.seen.as_ref(), &mut self.image);
+        self.code.place(ip, now_ns, budget, || {
+            let seen = seen.ok_or(LookError::Gone)?;
+            *image = image.or_else(|| seen.image().ok());
+            seen.maps(*image)
+        })
     }
 
     /// It called exec. What was known is no longer true, unless it executes
@@ -444,8 +426,7 @@ impl Subject {
 
     fn forget_image(&mut self) -> Option<Image> {
         self.facts = None;
-        self.code = CodeMap::default();
-        self.code_read_ns = None;
+        self.code = Code::default();
         self.image.take()
     }
 
@@ -469,7 +450,8 @@ impl Subject {
     /// What it leaves behind for others like it to be judged by.
     pub(super) fn remains(&self) -> Option<Remains> {
         let skipped = self.profile.len().saturating_sub(REMAINS_LOOKS);
-        let looks: Vec<Look> = self.profile.looks(0).skip(skipped).copied().collect();
+        let looks = self.profile.looks(0).skip(skipped);
+        let looks: Vec<Look> = looks.map(|look| look.left()).collect();
         (!looks.is_empty()).then_some(Remains {
             image: self.image_key,
             cgroup: self.cgroup,

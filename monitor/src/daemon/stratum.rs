@@ -82,7 +82,7 @@ struct Suspect {
 /// A message after which nothing else has been sent so far.
 #[derive(Clone, Copy, Debug)]
 struct First {
-    /// When it was heard, nanoseconds.
+    /// When it was sent, nanoseconds.
     time_ns: u64,
     /// [`Payload::foreign`].
     foreign: u32,
@@ -154,9 +154,8 @@ impl Stratum {
         }
     }
 
-    /// Takes what a packet holds that was sent on a watched socket, at this moment or
-    /// somewhat earlier.
-    pub(crate) fn hear(&mut self, payload: &Payload, now_ns: u64) {
+    /// Takes what a packet holds that was sent on a watched socket.
+    pub(crate) fn hear(&mut self, payload: &Payload) {
         let Some(socket) = self.sockets.get_mut(&payload.cookie) else {
             return;
         };
@@ -164,15 +163,14 @@ impl Stratum {
             socket.first = None;
             return;
         };
-        let foreign = payload.foreign;
-        let begins = First {
-            time_ns: now_ns,
-            foreign,
-        };
+        let Payload {
+            time_ns, foreign, ..
+        } = *payload;
+        let begins = First { time_ns, foreign };
         let goes_on = socket.first.filter(|first| first.foreign == foreign);
         let first = goes_on.unwrap_or(begins);
         socket.first = Some(first);
-        if now_ns.saturating_sub(first.time_ns) < APART_NS {
+        if time_ns.saturating_sub(first.time_ns) < APART_NS {
             return;
         }
         for process in &socket.holders {

@@ -8,6 +8,8 @@ use zerocopy::FromBytes;
 pub struct Payload {
     /// The socket.
     pub cookie: u64,
+    /// When it was sent, nanoseconds of `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
     /// How many packets that are no message were sent on it before.
     pub foreign: u32,
     bytes: [u8; PAYLOAD_BYTES],
@@ -15,14 +17,16 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// A packet, before which nothing else was sent. Takes at most [`PAYLOAD_BYTES`] of `text`.
+    /// A packet sent at this moment, before which nothing else was. Takes at most
+    /// [`PAYLOAD_BYTES`] of `text`.
     #[must_use]
-    pub fn new(cookie: u64, text: &[u8]) -> Self {
+    pub fn new(cookie: u64, time_ns: u64, text: &[u8]) -> Self {
         let mut bytes = [0; PAYLOAD_BYTES];
         let len = text.len().min(PAYLOAD_BYTES);
         bytes[..len].copy_from_slice(&text[..len]);
         Self {
             cookie,
+            time_ns,
             foreign: 0,
             bytes,
             len,
@@ -42,6 +46,7 @@ impl Payload {
             kind: _,
             len,
             cookie,
+            time_ns,
             foreign,
             reserved: _,
             payload,
@@ -49,7 +54,7 @@ impl Payload {
         let len = (len as usize).min(PAYLOAD_BYTES);
         Some(Self {
             foreign,
-            ..Self::new(cookie, &payload[..len])
+            ..Self::new(cookie, time_ns, &payload[..len])
         })
     }
 }
@@ -69,6 +74,7 @@ mod tests {
             kind: KIND_PAYLOAD,
             len,
             cookie: 7,
+            time_ns: 5,
             foreign: 3,
             reserved: 0,
             payload,
@@ -78,7 +84,7 @@ mod tests {
         };
         let expected = Payload {
             foreign: 3,
-            ..Payload::new(7, expected)
+            ..Payload::new(7, 5, expected)
         };
         assert_eq!(payload, expected);
     }

@@ -17,18 +17,23 @@ use std::{
         mpsc::{self, Sender},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use super::LookError;
 
-/// How long a look is waited for while no other lasts. One at the words takes some
+/// How long a look is waited for at the most. One at the words takes some
 /// 70 µs this way, where it is 3 µs without; on a busy host more, until its thread
 /// runs. It is made once of who burned 0.4 CPU seconds; mappings have a budget a second.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The same while many last, which share [`PATIENCE`]: all that there may be
-/// together are waited for less long than the watchdog waits.
-const LEAST_PATIENCE: Duration = Duration::from_millis(200);
+/// How long all looks together are waited for in a [`SPELL`]: the loop that judges
+/// waits here, and the watchdog for it.
+const ALLOWANCE: Duration = Duration::from_secs(4);
+/// Time after which there is patience again.
+const SPELL: Duration = Duration::from_secs(10);
+/// How long one is waited for when there is none left: a look at who does not keep
+/// us waiting is done by then.
+const LEAST_PATIENCE: Duration = Duration::from_millis(10);
 /// Looks under way, each at another process or at something else of it: those that
 /// nobody waits for any more are the fault of who is looked at.
 const MAX_LOOKS: usize = 64;
@@ -54,6 +59,11 @@ type Job = Box<dyn FnOnce() + Send>;
 static UNDER_WAY: Mutex<BTreeSet<Look>> = Mutex::new(BTreeSet::new());
 /// The thread that looks, while it has nothing to do.
 static IDLE: Mutex<Option<Sender<Job>>> = Mutex::new(None);
+/// What is left of our patience.
+static WAITED: Mutex<Waited> = Mutex::new(Waited {
+    since: None,
+    time: Duration::ZERO,
+});
 /// See [`late`].
 static LATE: AtomicU64 = AtomicU64::new(0);
 
@@ -97,10 +107,23 @@ impl Drop for Turn {
     }
 }
 
-/// How long a look is waited for, with so many under way.
-fn patience(looks: usize) -> Duration {
-    let looks = u32::try_from(looks).unwrap_or(u32::MAX);
-    (PATIENCE / looks.max(1)).max(LEAST_PATIENCE)
+/// How long looks were waited for.
+struct Waited {
+    /// When the spell began.
+    since: Option<Instant>,
+    /// In this spell.
+    time: Duration,
+}
+
+impl Waited {
+    /// How long a look is waited for, now.
+    fn patience(&mut self, now: Instant) -> Duration {
+        if (self.since).is_none_or(|since| now.saturating_duration_since(since) >= SPELL) {
+            (self.since, self.time) = (Some(now), Duration::ZERO);
+        }
+        let left = ALLOWANCE.saturating_sub(self.time);
+        left.clamp(LEAST_PATIENCE, PATIENCE)
+    }
 }
 
 /// Looks at a process without waiting for long. What keeps us waiting is not looked
@@ -118,8 +141,11 @@ pub(super) fn aside<T: Send + 'static>(
     };
     let idle = lock(&IDLE).take();
     let looker = idle.map_or_else(|| start("looks"), Ok)?;
-    let patience = patience(lock(&UNDER_WAY).len());
-    let found = ask(&looker, turn, patience, look)?;
+    let begun = Instant::now();
+    let patience = lock(&WAITED).patience(begun);
+    let found = ask(&looker, turn, patience, look);
+    lock(&WAITED).time += begun.elapsed();
+    let found = found?;
     *lock(&IDLE) = Some(looker);
     found
 }
@@ -227,7 +253,23 @@ mod tests {
 
     #[test]
     fn all_that_last_are_waited_for_less_long_than_the_watchdog_waits() {
-        let all: Duration = (1..=MAX_LOOKS).map(patience).sum();
+        // Whether they end just before they are given up or never. All that there
+        // may be in one go: mappings of a tick, and words and environments of all.
+        let looks = 32 + 2 * 512;
+        let mut waited = Waited {
+            since: None,
+            time: Duration::ZERO,
+        };
+        let begun = Instant::now();
+        let mut now = begun;
+        for _ in 0..looks {
+            let patience = waited.patience(now);
+            waited.time += patience;
+            now += patience;
+        }
+        let all = now - begun;
         assert!(all < Duration::from_secs(20), "{all:?}");
+        // There is patience again when that is over.
+        assert_eq!(waited.patience(now + SPELL), PATIENCE);
     }
 }

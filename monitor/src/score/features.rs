@@ -207,15 +207,29 @@ pub const MINING: [Feature; 7] = [
                 0.0
             } else {
                 // Everybody calls the C library: only most of the code is an excuse.
-                view.summary.essence_place(Place::System).powi(2)
+                // What was not looked up yet may be the host's own.
+                let places = [Place::System, Place::Unread];
+                let excused: f64 = places
+                    .map(|place| view.summary.essence_place(place))
+                    .iter()
+                    .sum();
+                excused.powi(2)
             }
         },
         sign: Sign::Against,
         text: |view| {
+            let place = |place| view.summary.essence_place(place);
             share(
-                view.summary.essence_place(Place::System),
-                "of the code that hashes is a program or library of the host's own, put there by root",
+                place(Place::Unread),
+                "of the code that hashes could not be looked up yet: it may be the host's own",
             )
+            .or_else(|| {
+                share(
+                    place(Place::System),
+                    "of the code that hashes is a program or library of the host's own, put there \
+                     by root",
+                )
+            })
         },
         absence: |_| None,
     },

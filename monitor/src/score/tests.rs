@@ -458,6 +458,24 @@ fn the_hosts_own_library_explains_hashing() {
     assert!(found.hashing > 0.9 && found.score < 0.5, "{found:?}");
 }
 
+#[test]
+fn nobody_is_condemned_for_want_of_a_look() {
+    let of = |places: &[(Place, f64)]| Summary {
+        mixing_places: places.iter().copied().collect(),
+        ..mixing(&SHA256_SCALAR)
+    };
+    let score = |places| assess(&of(places)).score;
+    assert!(score(&[(Place::Unknown, 1.0)]) > 0.9);
+    assert!(score(&[(Place::Unread, 1.0)]) < 0.5);
+    // The first seconds of who calls the host's own library.
+    assert!(score(&[(Place::Unread, 0.5), (Place::System, 0.5)]) < 0.5);
+    check_said(
+        &of(&[(Place::Unread, 1.0)]),
+        "not be looked up yet",
+        Some(false),
+    );
+}
+
 /// With and without a connection to a listed pool.
 fn with_pool(summary: Summary) -> (Assessment, Assessment) {
     let without = assess(&summary);

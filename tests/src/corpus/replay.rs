@@ -58,7 +58,7 @@ impl fmt::Display for Tally {
 /// than it should be. A miner that is not found is told; an honest program that is
 /// taken for one is an error.
 pub(super) fn run(programs: &[Program], from: &Path) -> Result<()> {
-    let mut wrong = 0;
+    let (mut wrong, mut judged) = (0, 0);
     for label in [Label::Miner, Label::Hashing, Label::Other] {
         let mut tally = Tally::default();
         let those = programs.iter().filter(|program| program.label == label);
@@ -76,7 +76,13 @@ pub(super) fn run(programs: &[Program], from: &Path) -> Result<()> {
             }
         }
         println!("{label:?}: {tally}");
+        judged += tally.recordings;
     }
+    ensure!(
+        judged > 0,
+        "there are no recordings in {}: `cargo xtask corpus record` makes them",
+        from.display()
+    );
     ensure!(
         wrong == 0,
         "{wrong} recordings of honest programs are judged `miner`"

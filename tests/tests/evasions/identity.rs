@@ -13,7 +13,7 @@ use tests::evade::silence::Silence;
 use tests::host::take_turn;
 use tests::{Daemon, Workload};
 
-use super::{DEATH, Innocent, NOTICE, assert_killed, image, miner_verdict};
+use super::{DEATH, Innocent, NOTICE, SLOW_DEATH, assert_killed, image, miner_verdict};
 
 /// Where a process's image is, as the kernel shows it.
 fn exe(pid: u32) -> String {
@@ -146,7 +146,8 @@ fn a_miner_that_keeps_who_looks_at_it_waiting_is_killed() {
     let kept = kept.to_str().expect("plain ASCII");
     let daemon = Daemon::start(&["--action", "kill", "--evidence-dir", kept]);
     let innocent = Innocent::start(home.path());
-    let action = daemon.event_about("action", miner.pid(), DEATH);
+    // For half a minute it may be innocent of that.
+    let action = daemon.event_about("action", miner.pid(), SLOW_DEATH);
     // None of its threads works any more, and the one that waits cannot end yet.
     assert_eq!(action["outcome"], "survived", "{action}");
     let verdict = miner_verdict(&daemon, miner.pid());
@@ -162,7 +163,7 @@ fn a_miner_that_keeps_who_looks_at_it_waiting_is_killed() {
         "{incident}"
     );
     drop(silence);
-    miner.wait_killed("the miner is dead", begun + DEATH);
+    miner.wait_killed("the miner is dead", begun + SLOW_DEATH + NOTICE);
     let late = daemon.metrics().sum("unjack_looks_late_total", &[]);
     assert!(late >= 1.0, "{late} looks were given up");
     innocent.assert_spared(&daemon);

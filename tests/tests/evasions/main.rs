@@ -18,7 +18,8 @@ use tests::{Daemon, Workload, host};
 
 /// From the first hash to the end, at most, of what burns a whole core.
 const DEATH: Duration = Duration::from_mins(1);
-/// The same of what gets a tenth of a core, or less among busy others.
+/// The same of what gets a tenth of a core, or less among busy others, or is excused
+/// for a while.
 const SLOW_DEATH: Duration = Duration::from_secs(90);
 /// For an event that belongs to something that has already happened.
 const NOTICE: Duration = Duration::from_secs(5);

@@ -2,13 +2,14 @@
 //! mining. And nothing of it in the kernel when nobody is suspected.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tests::host::{eventually, output, take_turn};
 use tests::{Daemon, Workload};
@@ -20,14 +21,16 @@ const PYTHON: &str = "/usr/bin/python3";
 /// Hashes headers as Bitcoin does if the second word says so, else computes. If
 /// there is an address, it is connected to it all the time, says what the third
 /// word says every second, and reads what it is told. The last word has it serve
-/// others besides, or say it as what it uploads.
+/// others besides, or say it as what it uploads, or only once, when signalled.
 const PROGRAM: &str = r#"
-import hashlib, json, socket, sys, time
+import hashlib, json, signal, socket, sys, time
 work, say, host, port, besides = sys.argv[1:6]
 listener = socket.create_server(("127.0.0.1", 0)) if besides == "serves" else None
 peer = socket.create_connection((host, int(port))) if host else None
 if peer:
     peer.setblocking(False)
+if besides == "once":
+    signal.signal(signal.SIGUSR1, lambda *_: peer.send(say.encode() + b"\n"))
 print(json.dumps({"event": "started"}), flush=True)
 nonce, spoken = 0, 0
 while True:
@@ -38,7 +41,7 @@ while True:
             hashlib.sha256(hashlib.sha256(header).digest()).digest()
         else:
             (nonce * 1.000001) ** 0.5
-    if peer and time.monotonic() - spoken > 1:
+    if peer and besides != "once" and time.monotonic() - spoken > 1:
         spoken = time.monotonic()
         if besides == "uploads":
             peer.send(b"PUT /share HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(say))
@@ -48,6 +51,20 @@ while True:
             peer.recv(65536)
         except BlockingIOError:
             pass
+"#;
+
+/// A server that is told nothing: what is sent to it is dropped, as by a bad link, so
+/// that TCP sends it again and again. Prints its port.
+const DEAF: &str = r#"
+import ctypes, socket, struct, time
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+peer, _ = listener.accept()
+# A socket filter of one instruction that lets nothing pass: BPF_RET | BPF_K, 0
+# (include/uapi/linux/filter.h); 26 is SO_ATTACH_FILTER.
+drop = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
+peer.setsockopt(socket.SOL_SOCKET, 26, struct.pack("HL", 1, ctypes.addressof(drop)))
+time.sleep(3600)
 "#;
 
 /// A share, as miners send them.
@@ -213,6 +230,63 @@ fn who_hashes_without_or_speaks_without_hashing_does_not() {
     wait_seeing(&before, 0);
     let sockets = daemon.metrics().sum("unjack_stratum_sockets", &[]);
     assert!(sockets < 0.5, "{sockets} sockets");
+}
+
+/// Segments that TCP has sent again on this host.
+fn sent_again() -> u64 {
+    let tables = fs::read_to_string("/proc/net/snmp").expect("every kernel has it");
+    let mut lines = tables.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let (names, values) = lines.next().zip(lines.next()).expect("names and values");
+    let found = names
+        .split(' ')
+        .zip(values.split(' '))
+        .find(|(name, _)| *name == "RetransSegs");
+    found.expect("it is counted").1.parse().expect("a number")
+}
+
+#[test]
+fn a_message_that_tcp_sends_again_is_one_message() {
+    let _turn = take_turn();
+    let mut deaf = Command::new(PYTHON)
+        .args(["-c", DEAF])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Python runs");
+    let mut port = String::new();
+    BufReader::new(deaf.stdout.take().expect("a pipe"))
+        .read_line(&mut port)
+        .expect("it prints its port");
+    let port: u16 = port.trim().parse().expect("a port");
+    let daemon = Daemon::start::<&str>(&[]);
+    let server = (Ipv4Addr::LOCALHOST, port).into();
+    let client = start("hash", &share(), Some(server), "once");
+    verdict(&daemon, &client, "hashing");
+    daemon.wait_metrics("its socket is watched", NOTICE, |metrics| {
+        let sockets = metrics.sum("unjack_stratum_sockets", &[]);
+        (sockets > 0.5)
+            .then_some(())
+            .ok_or_else(|| "it is not".to_owned())
+    });
+    let before = sent_again();
+    let pid = Pid::from_raw(client.pid().cast_signed()).expect("it has one");
+    kill_process(pid, Signal::USR1).expect("it lives");
+    // After 0.2, 0.6, 1.4 and 3 seconds: the first and the last are far apart.
+    eventually("TCP sends it again", NOTICE, || {
+        let again = sent_again() - before;
+        (again >= 4)
+            .then_some(())
+            .ok_or_else(|| format!("{again} times"))
+    });
+    // One more drain, and a tick.
+    thread::sleep(Duration::from_secs(2));
+    let metrics = daemon.metrics();
+    let packets = metrics.sum("unjack_stratum_packets_total", &[]);
+    assert!((packets - 1.0).abs() < 0.5, "{packets} packets");
+    let heard = metrics.sum("unjack_stratum_heard_total", &[]);
+    assert!(heard < 0.5, "{heard} were heard");
+    assert!(!mines(&daemon, &client), "{:?}", daemon.events());
+    let _ = deaf.kill();
+    let _ = deaf.wait();
 }
 
 fn check_the_end_leaves_nothing(signal: Signal) {

@@ -70,8 +70,8 @@ impl World {
     /// A packet is sent, so many seconds after the last.
     fn hear(&mut self, later: u64, cookie: u64, bytes: &[u8]) {
         self.second += later;
-        let payload = Payload::new(cookie, bytes);
-        self.stratum.hear(&payload, self.second * SECOND);
+        self.stratum
+            .hear(&Payload::new(cookie, self.second * SECOND, bytes));
     }
 
     fn heard(&self, tgid: u32) -> bool {
@@ -217,10 +217,10 @@ fn whatever_is_sent_in_between_makes_it_somebodys_data() {
     world.tick(&[1], |_| vec![connection(7)]);
     // What is no message at all is counted by the kernel.
     for foreign in 1..5 {
-        let mut payload = Payload::new(7, SHARE);
-        payload.foreign = foreign;
         world.second += 200;
-        world.stratum.hear(&payload, world.second * SECOND);
+        let mut payload = Payload::new(7, world.second * SECOND, SHARE);
+        payload.foreign = foreign;
+        world.stratum.hear(&payload);
         assert!(!world.heard(1));
     }
     for _ in 0..5 {
