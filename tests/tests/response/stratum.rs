@@ -18,7 +18,8 @@ use super::NOTICE;
 
 /// The host's own Python, which hashes with the host's own library.
 const PYTHON: &str = "/usr/bin/python3";
-/// Hashes headers as Bitcoin does if the second word says so, else computes. If
+/// Hashes headers if the second word says so, else computes: larger ones than Bitcoin's,
+/// of which an interpreter takes too much of the time to be sure that it hashes. If
 /// there is an address, it is connected to it all the time, says what the third
 /// word says every second, and reads what it is told. The last word has it serve
 /// others besides, or say it as what it uploads, or only once, when signalled.
@@ -37,7 +38,7 @@ while True:
     for _ in range(10000):
         nonce += 1
         if work == "hash":
-            header = nonce.to_bytes(80, "little")
+            header = nonce.to_bytes(80, "little") * 8
             hashlib.sha256(hashlib.sha256(header).digest()).digest()
         else:
             (nonce * 1.000001) ** 0.5
