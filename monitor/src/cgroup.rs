@@ -53,7 +53,8 @@ impl Place {
         // What is met, on the way down from each, before the next one is.
         let covers = |on: &Self, next: &Self| {
             all.iter().any(|over| {
-                over.parent == on.id && over.id != next.id && next.point.starts_with(&over.point)
+                let other = ![on.id, next.id].contains(&over.id);
+                other && over.parent == on.id && next.point.starts_with(&over.point)
             })
         };
         let on_top = |over: &Self| over.parent == self.id && over.point == self.point;

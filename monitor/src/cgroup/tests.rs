@@ -85,6 +85,16 @@ fn a_mount_under_another_shows_nothing() {
     check(&twice, "0::/system.slice\n", None, None);
 }
 
+/// A host that runs from its initramfs.
+#[test]
+fn the_first_mount_of_all_lies_on_itself_and_over_nothing() {
+    let mounts = "1 1 0:2 / / rw - rootfs none rw\n\
+        20 1 0:19 / /sys rw - sysfs sys rw\n\
+        23 20 0:22 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+    let at = Some((Kind::Unified, "/sys/fs/cgroup/x"));
+    check(mounts, "0::/x\n", at, at);
+}
+
 /// What a container without a namespace of its own sees.
 #[test]
 fn a_mount_of_a_part_shows_only_that_part() {
