@@ -24,9 +24,10 @@ use crate::workspace::Workspace;
 /// checks about thirty; emulation on a busy machine may be some times slower.
 const TIME_LIMIT: Duration = Duration::from_mins(5);
 /// What the guest must report, in the words of `vm/init.sh`.
-const CHECKS: [&str; 7] = [
+const CHECKS: [&str; 8] = [
     "doctor",
     "ready",
+    "stratum",
     "killed",
     "cpu-seconds",
     "samples",

@@ -37,6 +37,14 @@ event() { grep -q "\"event\":\"$1\"" /tmp/events; }
 
 gone() { grep '"event":"action"' /tmp/events | grep -q '"outcome":"gone"' && ! [ -d "/proc/$miner" ]; }
 
+# The program that sees suspects' connections was loaded, and sees one.
+listening() {
+    wget -q -O /tmp/metrics http://127.0.0.1:10066/metrics && above_zero unjack_stratum_sockets
+}
+
+# Not only until the kernel has refused the program.
+keeps_listening() { listening && sleep 2 && listening; }
+
 # The sum of the metric $1 over all its labels is above zero.
 above_zero() {
     awk -v name="$1" '$1 == name || index($1, name "{") == 1 { sum += $NF } END { exit !(sum > 0) }' \
@@ -59,8 +67,12 @@ daemon=$!
 check ready within 60 event ready
 # Not where the system keeps its own, nor a copy of it: those are never banned.
 mv /bin/workload /tmp/miner
-/tmp/miner sha256d >/tmp/work 2>&1 &
+# What it prints goes over a connection of its own.
+nc -l -p 3333 >/tmp/work &
+sleep 1
+nc 127.0.0.1 3333 -e /tmp/miner sha256d &
 miner=$!
+check stratum within 60 keeps_listening
 check killed within 90 gone
 wget -q -O /tmp/metrics http://127.0.0.1:10066/metrics
 check cpu-seconds above_zero unjack_cpu_seconds_total
