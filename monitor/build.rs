@@ -34,7 +34,7 @@ fn main() -> ExitCode {
             println!("cargo:rerun-if-changed={}", path.display());
         }
     }
-    found.compiler.enter(&found.linker);
+    found.compiler.enter(&found.linker, &found.shared);
 
     let probes = root.join("monitor-ebpf");
     let package = Package {
@@ -63,6 +63,9 @@ struct Tools {
     linker: PathBuf,
     /// The record the compiler's name came from, if it came from one.
     record: Option<PathBuf>,
+    /// Where every build of the monitor, of whichever profile, has what it makes
+    /// for the BPF target in between: `core` above all.
+    shared: PathBuf,
 }
 
 /// Looks for the tools; prints what is missing, all of it, and gives `None`.
@@ -103,10 +106,12 @@ fn find_tools() -> Option<Tools> {
         ));
     }
     if let (Ok(compiler), Some(linker)) = (compiler, linker) {
+        let home = dirs.iter().find(|dir| dir.is_dir()).unwrap_or(&dirs[0]);
         return Some(Tools {
             compiler,
             linker,
             record,
+            shared: home.join("probes"),
         });
     }
     eprintln!(
@@ -175,8 +180,9 @@ impl Compiler {
 
     /// Sets up this process's environment, which the build of the probes
     /// inherits.
-    fn enter(&self, linker: &Path) {
+    fn enter(&self, linker: &Path, shared: &Path) {
         let mut variables: Vec<(&str, OsString)> = vec![
+            ("CARGO_BUILD_BUILD_DIR", shared.into()),
             // By path, because rustup puts its own directory in front of PATH.
             ("CARGO_TARGET_BPFEL_UNKNOWN_NONE_LINKER", linker.into()),
             ("CARGO_TARGET_BPFEB_UNKNOWN_NONE_LINKER", linker.into()),

@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
@@ -32,7 +31,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         eprintln!("routes: {name}");
         let outcome = match setup::ensure(workspace, route, Extras::None) {
             Err(error) => Outcome::NotHere(format!("{error:#}")),
-            Ok(toolchain) => match build(workspace, name, &toolchain) {
+            Ok(toolchain) => match build(workspace, &toolchain) {
                 Ok(made) => Outcome::Built(made),
                 Err(error) => Outcome::Failed(format!("{error:#}")),
             },
@@ -65,10 +64,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 }
 
 /// Builds the probes the way every build does, through the monitor's build
-/// script, in a target directory of the route's own.
-fn build(workspace: &Workspace, route: &str, toolchain: &Toolchain) -> Result<String> {
+/// script. What that left for another route is removed, the rest is of all.
+fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<String> {
     // Directly in the target directory, where the build script looks for tools.
-    let target = workspace.target.join(format!("routes-{route}"));
+    let target = workspace.target.join("routes");
+    for folder in folders(&target) {
+        fs::remove_dir_all(folder)?;
+    }
     let mut cargo = workspace.cargo(&["check", "--package", "monitor", "--lib"]);
     cargo
         .env("CARGO_TARGET_DIR", &target)
@@ -76,7 +78,8 @@ fn build(workspace: &Workspace, route: &str, toolchain: &Toolchain) -> Result<St
     shell::run(&mut cargo)?;
     let mut made = Vec::new();
     for object in OBJECTS {
-        let path = newest_output(&target, object)
+        let path = (folders(&target).map(|folder| folder.join("out").join(object)))
+            .find(|path| path.is_file())
             .with_context(|| format!("the build left no {object} behind"))?;
         let bytes = fs::read(&path)?;
         ensure!(
@@ -92,20 +95,12 @@ fn build(workspace: &Workspace, route: &str, toolchain: &Toolchain) -> Result<St
     Ok(format!("{} with {tool}", made.join(" and ")))
 }
 
-/// The newest `object` in an `OUT_DIR` of the monitor's build script.
-fn newest_output(target: &Path, object: &str) -> Option<PathBuf> {
-    let outputs = fs::read_dir(target.join("debug/build"))
-        .ok()?
-        .filter_map(Result::ok);
-    outputs
+/// What the monitor's build script has and leaves.
+fn folders(target: &Path) -> impl Iterator<Item = PathBuf> {
+    let builds = fs::read_dir(target.join("debug/build"));
+    (builds.into_iter().flatten().flatten())
         .filter(|entry| entry.file_name().to_string_lossy().starts_with("monitor-"))
-        .map(|entry| entry.path().join("out").join(object))
-        .max_by_key(|path| {
-            path.metadata()
-                .and_then(|meta| meta.modified())
-                .unwrap_or(SystemTime::UNIX_EPOCH)
-        })
-        .filter(|path| path.is_file())
+        .map(|entry| entry.path())
 }
 
 fn toolchain_version(toolchain: &Toolchain) -> Option<String> {
