@@ -51,9 +51,6 @@ fn integration(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     let variables = [("UNJACK_BIN", &daemon), ("PATH", &path)];
 
     let mut tests = workspace.cargo(&["test", "--release", "--package", "tests", "--no-fail-fast"]);
-    // Each suite is a program of its own, and the daemon is built by now as it is
-    // shipped: linking the others that way would take as long as running them.
-    tests.args(["--config", "profile.release.lto=\"off\""]);
     if prefix.is_empty() {
         tests.envs(variables);
     } else {
