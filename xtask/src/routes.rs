@@ -5,9 +5,11 @@
 //! route that was fetched and does not build fails, and so does having none.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
 
 use crate::setup::{self, Extras, Route, Toolchain};
 use crate::shell;
@@ -64,24 +66,22 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 }
 
 /// Builds the probes the way every build does, through the monitor's build
-/// script. What that left for another route is removed, the rest is of all.
+/// script. What the monitor depends on is as `cargo xtask lint` left it.
 fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<String> {
-    // Directly in the target directory, where the build script looks for tools.
-    let target = workspace.target.join("routes");
-    for folder in folders(&target) {
-        fs::remove_dir_all(folder)?;
-    }
-    let mut cargo = workspace.cargo(&["check", "--package", "monitor", "--lib"]);
+    let mut cargo = workspace.cargo(&["check", "--workspace", "--lib"]);
     cargo
-        .env("CARGO_TARGET_DIR", &target)
-        .env("UNJACK_PROBE_TOOLCHAIN", toolchain.name());
-    shell::run(&mut cargo)?;
+        .arg("--message-format=json-render-diagnostics")
+        .env("UNJACK_PROBE_TOOLCHAIN", toolchain.name())
+        .stderr(Stdio::inherit());
+    eprintln!("  $ {}", shell::render(&cargo));
+    let told = cargo.output().context("cannot start cargo")?;
+    ensure!(told.status.success(), "its own messages are above");
+    let out = monitors_output(&told.stdout).context("cargo did not tell of the build script")?;
     let mut made = Vec::new();
     for object in OBJECTS {
-        let path = (folders(&target).map(|folder| folder.join("out").join(object)))
-            .find(|path| path.is_file())
-            .with_context(|| format!("the build left no {object} behind"))?;
-        let bytes = fs::read(&path)?;
+        let path = out.join(object);
+        let bytes = fs::read(&path)
+            .with_context(|| format!("the build left no {object} in {}", out.display()))?;
         ensure!(
             bytes.get(E_MACHINE) == Some(&EM_BPF),
             "{} is not a BPF object",
@@ -95,12 +95,18 @@ fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<String> {
     Ok(format!("{} with {tool}", made.join(" and ")))
 }
 
-/// What the monitor's build script has and leaves.
-fn folders(target: &Path) -> impl Iterator<Item = PathBuf> {
-    let builds = fs::read_dir(target.join("debug/build"));
-    (builds.into_iter().flatten().flatten())
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with("monitor-"))
-        .map(|entry| entry.path())
+/// The `OUT_DIR` of the monitor's build script, from what cargo tells in JSON:
+/// <https://doc.rust-lang.org/cargo/reference/external-tools.html>.
+fn monitors_output(told: &[u8]) -> Option<PathBuf> {
+    let messages = serde_json::Deserializer::from_slice(told).into_iter::<Value>();
+    messages
+        .map_while(Result::ok)
+        .filter(|message| message["reason"] == "build-script-executed")
+        .find(|message| {
+            let package = message["package_id"].as_str().unwrap_or_default();
+            package.contains("/monitor#")
+        })
+        .and_then(|message| Some(PathBuf::from(message["out_dir"].as_str()?)))
 }
 
 fn toolchain_version(toolchain: &Toolchain) -> Option<String> {
@@ -111,5 +117,22 @@ fn toolchain_version(toolchain: &Toolchain) -> Option<String> {
         Toolchain::Directory(dir) => {
             shell::output(shell::command(format!("{dir}/rustc")).arg("--version"))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monitors_build_script_is_told_from_others() {
+        let told = br#"{"reason":"build-script-executed","package_id":"path+file:///x/monitor-ebpf#0.1.0","out_dir":"/a"}
+{"reason":"compiler-artifact","package_id":"path+file:///x/monitor#0.1.0"}
+{"reason":"build-script-executed","package_id":"path+file:///x/monitor#0.1.0","out_dir":"/b"}
+{"reason":"build-finished","success":true}
+"#;
+        assert_eq!(monitors_output(told), Some(PathBuf::from("/b")));
+        assert_eq!(monitors_output(b"{\"reason\":\"build-finished\"}"), None);
+        assert_eq!(monitors_output(b"no JSON"), None);
     }
 }
