@@ -19,6 +19,7 @@ use crate::{
     host::Image,
     profile::Summary,
     score::{LISTEN_FROM, Model},
+    shape::Shape,
     verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Verdict},
 };
 
@@ -36,12 +37,14 @@ pub(crate) const SUSPECT_FROM: f64 = 0.5;
 pub(crate) const RETRY_NS: u64 = 30_000_000_000;
 
 /// What was learned of a process by other ways than by its samples.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Heard {
     /// It has connected to a pool on the list.
     pub(crate) pool: bool,
     /// It speaks Stratum.
     pub(crate) stratum: bool,
+    /// How its connections behave.
+    pub(crate) shape: Shape,
 }
 
 /// Whoever knows the policy, and what no sample tells.
@@ -116,10 +119,15 @@ impl Court {
                 thresholds.patience_ns,
                 MIN_SAMPLES,
             );
-            let Heard { pool, stratum } = clerk.heard(subject);
+            let Heard {
+                pool,
+                stratum,
+                shape,
+            } = clerk.heard(subject);
             let summary = Summary {
                 pool,
                 stratum,
+                shape,
                 ..subject.summary(since_ns)
             };
             if summary.cores >= thresholds.min_cpu {
@@ -271,6 +279,7 @@ fn judge_threads(
 fn share(thread: &mut Summary, whole: &Summary) {
     thread.pool = whole.pool;
     thread.stratum = whole.stratum;
+    thread.shape = whole.shape;
     if let Some(io) = whole.io_per_cpu_second
         && thread.cores > 0.0
     {

@@ -61,6 +61,7 @@ pub mod replay;
 pub mod reputation;
 pub mod score;
 pub mod selftest;
+pub mod shape;
 pub mod stratum;
 pub mod text;
 pub mod top;

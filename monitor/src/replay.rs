@@ -222,6 +222,7 @@ impl Replay<'_> {
                 told.io_bytes = counted.io_bytes;
                 told.pool = counted.pool;
                 told.stratum = counted.stratum;
+                told.shape = counted.shape;
             }
         }
         self.collector.tick(now_ns, |visit| {
@@ -279,6 +280,7 @@ impl Clerk for Policy<'_> {
         subject.told_ref().map_or(Heard::default(), |told| Heard {
             pool: told.pool,
             stratum: told.stratum,
+            shape: told.shape,
         })
     }
 

@@ -17,6 +17,8 @@ mod model;
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use self::features::{Sign, View};
 use self::model::ROUNDED_FROM;
 pub use self::model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData};
@@ -25,34 +27,32 @@ use crate::{
     profile::{Place, Summary},
 };
 
-/// Something that speaks for or against mining, in words.
-#[derive(Clone, Debug, PartialEq)]
+/// A reason for or against mining, with what it adds to the score.
+///
+/// All lines of a verdict add up to the log-odds of its score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// It speaks for mining.
-    pub supports: bool,
     /// What was found.
     pub text: String,
+    /// Log-odds (natural logarithm): above 0 it speaks for mining, below 0 against; 0
+    /// is told and not weighed.
+    pub log_odds: f64,
 }
 
 impl Evidence {
-    /// Something that speaks for mining.
+    /// Something that is told and not weighed.
     #[must_use]
-    pub fn supporting(text: String) -> Self {
+    pub fn told(text: String) -> Self {
         Self {
-            supports: true,
             text,
+            log_odds: 0.0,
         }
     }
 }
 
 impl fmt::Display for Evidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}: {}",
-            if self.supports { "for" } else { "against" },
-            self.text
-        )
+        write!(f, "{:+.1} {}", self.log_odds, self.text)
     }
 }
 
@@ -142,13 +142,14 @@ impl Model {
     pub fn evidence(&self, summary: &Summary) -> Vec<Evidence> {
         let (view, closest) = self.compare(summary);
         let hashes = logistic(self.hashing(&view)) >= NAMED_FROM;
+        let sign = |supports: bool| if supports { 1.0 } else { -1.0 };
         let mut evidence = vec![Evidence {
-            supports: hashes,
+            log_odds: sign(hashes),
             text: mix_text(summary),
         }];
         if let (true, Some(prototype)) = (hashes, closest) {
             evidence.push(Evidence {
-                supports: view.distance <= self.family_distance,
+                log_odds: sign(view.distance <= self.family_distance),
                 text: format!(
                     "the mix is {:.0} % like {} ({})",
                     100.0 * (1.0 - view.distance),
@@ -169,7 +170,10 @@ impl Model {
                 if let Some(text) = text
                     && evidence.iter().all(|said| said.text != text)
                 {
-                    evidence.push(Evidence { supports, text });
+                    evidence.push(Evidence {
+                        log_odds: sign(supports),
+                        text,
+                    });
                 }
             }
         };
@@ -248,7 +252,7 @@ fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
         .into_iter()
         .filter(|(is, _)| *is)
         .map(|(_, text)| text);
-    evidence.extend(places.chain(others).map(Evidence::supporting));
+    evidence.extend(places.chain(others).map(Evidence::told));
 }
 
 #[cfg(test)]

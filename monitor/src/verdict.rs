@@ -108,7 +108,7 @@ impl Ruling {
     /// The same, with what led to it said first.
     #[must_use]
     pub fn because(mut self, text: String) -> Self {
-        self.evidence.insert(0, Evidence::supporting(text));
+        self.evidence.insert(0, Evidence::told(text));
         self
     }
 
@@ -198,7 +198,7 @@ impl Judgement {
         let mut evidence = model.evidence(summary);
         if denied {
             let text = "it matches a --deny rule, or a list of --deny-file".to_owned();
-            evidence.insert(0, Evidence::supporting(text));
+            evidence.insert(0, Evidence::told(text));
         }
         Some(Ruling {
             verdict,

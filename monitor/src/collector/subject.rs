@@ -14,6 +14,7 @@ use crate::{
     isa::{self, Arch},
     journal::Quoted,
     profile::{Look, Place, Profile, Summary},
+    shape::Shape,
     verdict::{Judgement, MIN_SAMPLES, Verdict},
 };
 
@@ -132,6 +133,8 @@ pub struct Told {
     pub pool: bool,
     /// It had been heard to speak Stratum.
     pub stratum: bool,
+    /// How its connections had behaved.
+    pub shape: Shape,
 }
 
 /// A process that is sampled.

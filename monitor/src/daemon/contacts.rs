@@ -62,7 +62,7 @@ impl Contacts {
         };
         ruling.evidence.retain(|said| said.text != POOL_TEXT);
         let text = format!("{what}: {to}{name}");
-        ruling.evidence.insert(0, Evidence::supporting(text));
+        ruling.evidence.insert(0, Evidence::told(text));
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     host,
     metrics::Metrics,
     profile::seconds,
+    shape::Shape,
     verdict::Verdict,
 };
 
@@ -27,6 +28,7 @@ impl Clerk for Files<'_> {
         Heard {
             pool: self.contacts.get(process).is_some(),
             stratum: self.stratum.was_heard(process),
+            shape: Shape::default(),
         }
     }
 

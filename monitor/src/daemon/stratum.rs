@@ -193,7 +193,7 @@ impl Stratum {
         };
         let text = format!("speaks Stratum on a socket of its own: {message} to {peer}");
         ruling.evidence.retain(|said| said.text != STRATUM_TEXT);
-        ruling.evidence.insert(0, Evidence::supporting(text));
+        ruling.evidence.insert(0, Evidence::told(text));
     }
 
     /// Forgets who is gone, and who is no suspect any more; asks those whose

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Look, Place, data::data_lines, look::SLOTS, seconds};
-use crate::isa::{CLASSES, Mix};
+use crate::{
+    isa::{CLASSES, Mix},
+    shape::Shape,
+};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// Instructions a thread must have been seen at to be compared with others.
@@ -90,6 +93,9 @@ pub struct Summary {
     /// It spoke Stratum, as a miner does, on a connection of its own.
     #[serde(default)]
     pub stratum: bool,
+    /// How its connections behaved.
+    #[serde(default, skip_serializing_if = "Shape::is_unknown")]
+    pub shape: Shape,
 }
 
 /// On-CPU time and what goes with it, over a window; where something is not
@@ -272,6 +278,7 @@ impl Sums {
             poses: false,
             pool: false,
             stratum: false,
+            shape: Shape::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     event::Process,
     host::{Facts, Image},
     profile::{Row, Summary},
+    shape::Shape,
 };
 
 /// Version of the format. Of 1 there were windows only.
@@ -156,6 +157,9 @@ pub struct Counted {
     /// It was heard to speak Stratum.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stratum: bool,
+    /// How its connections behaved.
+    #[serde(default, skip_serializing_if = "Shape::is_unknown")]
+    pub shape: Shape,
 }
 
 /// A second is over.

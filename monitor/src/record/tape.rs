@@ -290,6 +290,7 @@ fn counted(subject: &mut Subject, now_ns: u64, heard: Heard) -> Option<Counted> 
         io_bytes: reading.io_bytes,
         pool: heard.pool,
         stratum: heard.stratum,
+        shape: heard.shape,
     })
 }
 

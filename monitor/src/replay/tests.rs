@@ -14,6 +14,7 @@ use crate::{
         line::{End, Tick, Why},
         tape::{Known, Tape},
     },
+    shape::Shape,
     verdict::Thresholds,
 };
 
@@ -157,6 +158,7 @@ fn recording(lives: &[Life], seconds: u64) -> Vec<u8> {
                 io_bytes: Some(0),
                 pool: false,
                 stratum: false,
+                shape: Shape::default(),
             }));
         }
         told.push(Line::Tick(Tick {
