@@ -128,6 +128,7 @@ impl Court {
                 pool,
                 stratum,
                 shape,
+                burning_seconds: subject.case.judgement.burning_seconds(now_ns),
                 ..subject.summary(since_ns)
             };
             if summary.cores >= thresholds.min_cpu {
@@ -280,6 +281,7 @@ fn share(thread: &mut Summary, whole: &Summary) {
     thread.pool = whole.pool;
     thread.stratum = whole.stratum;
     thread.shape = whole.shape;
+    thread.burning_seconds = whole.burning_seconds;
     if let Some(io) = whole.io_per_cpu_second
         && thread.cores > 0.0
     {

@@ -25,6 +25,12 @@ const ROUNDING: u32 = 0x6000;
 #[cfg(target_arch = "aarch64")]
 const ROUNDING: u32 = 0x00c0_0000;
 
+/// The rounding mode in such a register, 0 to 3.
+fn mode(register: u32) -> u8 {
+    let mode = (register & ROUNDING) >> ROUNDING.trailing_zeros();
+    u8::try_from(mode).unwrap_or(0)
+}
+
 /// A process, for good: its id may be used again, its start time not.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
@@ -127,9 +133,10 @@ pub struct Sample {
     pub cgroup: u64,
     /// The thread's counters.
     pub counters: Counters,
-    /// Whether its floating-point rounding mode was another than to nearest
-    /// when it was last switched out, if that could be read.
-    pub rounds: Option<bool>,
+    /// The floating-point rounding mode it had when it was last switched out, if that
+    /// could be read: 0 to nearest, and 1 to 3 for down, up and towards zero, in
+    /// the processor's own order.
+    pub rounding: Option<u8>,
     /// General registers; all 0 if the sample interrupted the kernel.
     pub registers: [u64; REGISTERS],
     /// The words from the stack pointer upwards; all 0 if they could not be had.
@@ -163,7 +170,7 @@ impl Sample {
             image: ImageKey::default(),
             cgroup: 0,
             counters: Counters::default(),
-            rounds: None,
+            rounding: None,
             registers: [0; REGISTERS],
             stack: [0; STACK_WORDS],
             code: bytes,
@@ -259,7 +266,7 @@ pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
                     io_bytes: (flags & SAMPLE_IO != 0).then_some(io_bytes),
                     faults,
                 },
-                rounds: (flags & SAMPLE_ROUNDING != 0).then_some(rounding & ROUNDING != 0),
+                rounding: (flags & SAMPLE_ROUNDING != 0).then_some(mode(rounding)),
                 registers,
                 stack,
                 code,

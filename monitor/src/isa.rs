@@ -19,9 +19,13 @@
 //! whether it was compiled for a general register or for AVX-512.
 
 mod aarch64;
+pub mod constants;
+pub mod marks;
 mod x86_64;
 
 use serde::{Deserialize, Serialize};
+
+use self::marks::Marks;
 
 #[cfg(test)]
 mod tests;
@@ -237,6 +241,8 @@ impl Arch {
 pub struct Decoded {
     /// The instructions that were read.
     pub mix: Mix,
+    /// The amounts and constants in them.
+    pub marks: Marks,
     /// Reading ended at bytes that are no instruction. What was read before
     /// them is in `mix`.
     pub undecodable: bool,

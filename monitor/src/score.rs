@@ -1,193 +1,194 @@
 //! From a profile to a score, a family and the evidence for them.
 //!
-//! Pure: the numbers are data (`monitor/model/`, fitted to recordings of real
-//! programs by `cargo xtask corpus train`), and everything that moved the score
-//! can be said in a sentence. Two questions are asked in turn, each answered by
-//! a weighted sum that is read as log-odds:
+//! Pure, and one sum: the score is the certainty that log-odds stand for, and every
+//! number in the sum is a line of [`Evidence`] that a person can check. Two things
+//! make a miner, and it takes both:
 //!
-//! 1. *Is it hashing?* From the mix of instructions, mostly.
-//! 2. *Is it mining?* From witnesses that do not depend on the mix: whether
-//!    data flows through it, whether it waits for anybody, whose code it is,
-//!    what it hashes.
-//!
-//! The score is the lesser of the two: mining takes both.
+//! 1. It hashes. That is what the code says: the mix of instructions, fitted to
+//!    recordings of real programs (`cargo xtask train`; the numbers are data in
+//!    `monitor/model/`), and the rotations and constants that algorithms sign their
+//!    code with ([`signature`]). It is bounded: code says at most that this is a hash.
+//! 2. It mines ([`mining`]): an algorithm that serves nothing else, or work that comes
+//!    from outside and results that leave.
 
+mod evidence;
 pub mod features;
+mod mining;
 mod model;
+pub mod signature;
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
-use self::features::{Sign, View};
-use self::model::ROUNDED_FROM;
-pub use self::model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData};
-use crate::{
-    isa::Class,
-    profile::{Place, Summary},
+use self::{
+    features::View,
+    mining::{CODE_LEAST, CODE_MOST},
+    model::Prototype,
 };
-
-/// A reason for or against mining, with what it adds to the score.
-///
-/// All lines of a verdict add up to the log-odds of its score.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// What was found.
-    pub text: String,
-    /// Log-odds (natural logarithm): above 0 it speaks for mining, below 0 against; 0
-    /// is told and not weighed.
-    pub log_odds: f64,
-}
-
-impl Evidence {
-    /// Something that is told and not weighed.
-    #[must_use]
-    pub fn told(text: String) -> Self {
-        Self {
-            text,
-            log_odds: 0.0,
-        }
-    }
-}
-
-impl fmt::Display for Evidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:+.1} {}", self.log_odds, self.text)
-    }
-}
+pub use self::{
+    evidence::{Evidence, EvidenceKind},
+    model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData},
+};
+use crate::{isa::Class, profile::Summary};
 
 /// What a profile amounts to; nothing at all by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Assessment {
-    /// How sure it is that this is hashing, 0 to 1.
+    /// How sure it is that this is hashing, 0 to 1, by its code alone.
     pub hashing: f64,
-    /// How sure it is that this is mining, 0 to 1; at most `hashing`.
+    /// How sure it is that this is mining, 0 to 1.
     pub score: f64,
-    /// The family of hash algorithm it is closest to; `unknown-pow` if it is
-    /// hashing and close to none, empty if it is not hashing.
+    /// The log-odds (natural logarithm) that the score stands for.
+    pub log_odds: f64,
+    /// The algorithm serves nothing but mining.
+    pub mining_only: bool,
+    /// The family of hash algorithm; `unknown-pow` if it is hashing and none that is
+    /// known, empty if it is not hashing.
     pub family: &'static str,
 }
 
 /// Hashing below this is not worth a family.
 const NAMED_FROM: f64 = 0.5;
-/// Log-odds that hiding takes from what excuses hashing.
-const HIDING: f64 = 3.0;
-/// Log-odds that a connection to a listed pool takes from it. Pools share
-/// addresses with others, so that alone it is nothing: what does not hash is
-/// never asked whether it mines.
-const POOL: f64 = 3.0;
-/// What is said of such a connection.
-pub const POOL_TEXT: &str = "it has connected to a pool on the list";
-/// Log-odds that speaking Stratum takes from it. Nothing but mining says a miner's
-/// half of it, and it is heard only of who serves nobody, so that it is no client's
-/// word: it outweighs any one witness against, and most pairs. Data that streams
-/// through the host's own library still explains hashing.
-const STRATUM: f64 = 10.0;
-/// Log-odds that it adds to those of hashing: whoever speaks to a pool is paid for
-/// nothing else. It is asked only of mixes from [`LISTEN_FROM`] on.
-const STRATUM_HASHES: f64 = 4.0;
-/// Hashing from which it is worth knowing whether a pool is spoken to. What is heard
-/// of others counts as little as what is not heard.
+/// Hashing from which it is worth knowing how its connections behave. What is known of
+/// others counts as little as what is not known.
 pub const LISTEN_FROM: f64 = 0.1;
-/// What is said of that.
-pub const STRATUM_TEXT: &str = "it speaks Stratum, as miners do with a pool";
+/// How well a signature must fit to name the algorithm.
+const SIGNED_FROM: f64 = 0.3;
+/// Share of the processor's own instructions for SHA-2 that names it.
+const SHA_FROM: f64 = 0.03;
+/// Share of multiplications that tells Argon2 from BLAKE2b and yescrypt from scrypt,
+/// whose rotations are the same.
+const MULTIPLIES_FROM: f64 = 0.02;
 
 impl Model {
     /// Assesses a profile.
     #[must_use]
     pub fn assess(&self, summary: &Summary) -> Assessment {
-        let (view, closest) = self.compare(summary);
         if summary.mix.total() == 0 {
-            return Assessment {
-                hashing: 0.0,
-                score: 0.0,
-                family: "",
-            };
+            return Assessment::default();
         }
-        let alone = logistic(self.hashing(&view));
-        let (hashes, mines) = if summary.stratum && alone >= LISTEN_FROM {
-            (STRATUM_HASHES, STRATUM)
-        } else {
-            (0.0, 0.0)
-        };
-        let hashing = logistic(self.hashing(&view) + hashes);
-        let hiding = if summary.hidden || summary.poses {
-            HIDING
-        } else {
-            0.0
-        };
-        let pool = if summary.pool { POOL } else { 0.0 };
-        let mining = logistic(self.mining(&view) + hiding + pool + mines);
-        // Both questions must be answered with yes, each by itself.
-        let score = hashing.min(mining);
-        let family = match closest {
-            _ if hashing < NAMED_FROM => "",
-            _ if summary.rounded >= ROUNDED_FROM && 2 * summary.rounded > summary.switches => {
-                "randomx"
-            }
-            Some(prototype) if alone >= NAMED_FROM && view.distance <= self.family_distance => {
-                prototype.family
-            }
-            _ => "unknown-pow",
-        };
+        let (view, closest) = self.compare(summary);
+        let mut log_odds = 0.0;
+        self.lines(&view, closest, &mut |value, _, _| log_odds += value);
+        let hashing = logistic(self.hashing(&view));
         Assessment {
             hashing,
-            score,
-            family,
+            score: logistic(log_odds),
+            log_odds,
+            mining_only: view.mining_only,
+            family: self.family(&view, closest, hashing),
         }
     }
 
-    /// Why a profile is assessed as it is, in sentences.
+    /// Why a profile is assessed as it is: lines that add up to the log-odds of its
+    /// score, and some that are only told.
     #[must_use]
     pub fn evidence(&self, summary: &Summary) -> Vec<Evidence> {
-        let (view, closest) = self.compare(summary);
-        let hashes = logistic(self.hashing(&view)) >= NAMED_FROM;
-        let sign = |supports: bool| if supports { 1.0 } else { -1.0 };
-        let mut evidence = vec![Evidence {
-            log_odds: sign(hashes),
-            text: mix_text(summary),
-        }];
-        if let (true, Some(prototype)) = (hashes, closest) {
-            evidence.push(Evidence {
-                log_odds: sign(view.distance <= self.family_distance),
-                text: format!(
-                    "the mix is {:.0} % like {} ({})",
-                    100.0 * (1.0 - view.distance),
-                    prototype.family,
-                    prototype.variant
-                ),
-            });
+        let mut evidence = Vec::new();
+        if summary.mix.total() == 0 {
+            return evidence;
         }
-        let mut say = |features: &[(features::Feature, f64)]| {
-            for (feature, weight) in features {
-                let supports = weight * (feature.value)(&view) > -NOTABLE;
-                // What a witness against has to say is never said for.
-                let text = if supports && feature.sign == Sign::Against {
-                    (feature.absence)(&view)
-                } else {
-                    (feature.text)(&view)
-                };
-                if let Some(text) = text
-                    && evidence.iter().all(|said| said.text != text)
-                {
-                    evidence.push(Evidence {
-                        log_odds: sign(supports),
-                        text,
+        let (view, closest) = self.compare(summary);
+        self.lines(&view, closest, &mut |value, kind, text| {
+            evidence.push(Evidence::new(kind, text(), value));
+        });
+        mining::told(&view, &mut |kind, text| {
+            evidence.push(Evidence::new(kind, text, 0.0));
+        });
+        evidence
+    }
+
+    /// Calls `line` with each reason, its log-odds and its words.
+    fn lines(
+        &self,
+        view: &View<'_>,
+        closest: Option<&Prototype>,
+        line: &mut dyn FnMut(f64, EvidenceKind, &dyn Fn() -> String),
+    ) {
+        let mut code = self.mix(view);
+        line(code, EvidenceKind::Mix, &|| mix_text(view.summary));
+        for (feature, weight) in self.hashing_features() {
+            let value = weight * (feature.value)(view);
+            if value == 0.0 {
+                continue;
+            }
+            code += value;
+            match closest {
+                Some(prototype) if feature.name == "known" => {
+                    line(value, EvidenceKind::Family, &|| {
+                        format!("{}: {}", (feature.text)(view), prototype.title())
                     });
                 }
+                _ => line(value, EvidenceKind::witness(feature.name), &|| {
+                    (feature.text)(view)
+                }),
             }
+        }
+        let bounded = code.clamp(CODE_LEAST, CODE_MOST);
+        if bounded != code {
+            line(bounded - code, EvidenceKind::witness("bound"), &|| {
+                let is = if code > 0.0 { "a hash" } else { "no hash" };
+                format!("its code can say no more than that it is {is}")
+            });
+        }
+        mining::lines(view, line);
+    }
+
+    /// The family's name, if it hashes.
+    fn family(
+        &self,
+        view: &View<'_>,
+        closest: Option<&Prototype>,
+        hashing: f64,
+    ) -> &'static str {
+        let summary = view.summary;
+        if hashing < NAMED_FROM {
+            return "";
+        }
+        if features::rounding(summary) > 0.5 {
+            return "randomx";
+        }
+        if let Some(prototype) = closest.filter(|_| view.mining_only) {
+            return prototype.family;
+        }
+        let essence = summary.essence();
+        let multiplies = essence.share(Class::Multiply) >= MULTIPLIES_FROM;
+        let signed = view.signature.filter(|found| {
+            let other = view.other.map_or(0.0, |other| other.strength);
+            found.strength >= SIGNED_FROM && found.strength > other
+        });
+        let plain = match signed.map(|found| found.signature.name) {
+            Some("SHA-256") => "sha256d",
+            Some("SHA-512") => "sha512",
+            Some("BLAKE2b") if multiplies => "argon2",
+            Some("BLAKE2b" | "BLAKE-512" | "BLAKE2s, BLAKE3 or BLAKE-256") => "blake",
+            Some("Salsa20") if multiplies => "yescrypt",
+            Some("Salsa20") => "scrypt",
+            Some("Keccak") => "keccak",
+            Some(_) => "unknown-pow",
+            None if essence.share(Class::Sha) >= SHA_FROM => "sha256d",
+            None => match closest {
+                Some(prototype) if view.distance <= self.family_distance => {
+                    return prototype.family;
+                }
+                _ => "unknown-pow",
+            },
         };
-        say(self.hashing_features());
-        say(&self.mining);
-        describe(&view, &mut evidence);
-        evidence
+        if view.wasm { in_webassembly(plain) } else { plain }
     }
 }
 
-/// Log-odds from which a witness counts as speaking against.
-const NOTABLE: f64 = 0.1;
+/// The family of what an engine generated from `WebAssembly`.
+fn in_webassembly(family: &'static str) -> &'static str {
+    match family {
+        "sha256d" => "wasm-sha256d",
+        "sha512" => "wasm-sha512",
+        "keccak" => "wasm-keccak",
+        "blake" => "wasm-blake",
+        "argon2" => "wasm-argon2",
+        "scrypt" => "wasm-scrypt",
+        _ => "wasm-pow",
+    }
+}
 
-fn logistic(odds: f64) -> f64 {
+pub(super) fn logistic(odds: f64) -> f64 {
     (1.0 + (-odds).exp()).recip()
 }
 
@@ -208,51 +209,6 @@ fn mix_text(summary: &Summary) -> String {
         summary.samples,
         shares.join(", ")
     )
-}
-
-/// Where the code lies and how it burns, told, not weighed: honest programs that
-/// are generated, flat or many exist. And whether it hides,
-/// knows a pool, or talks to one.
-fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
-    let summary = view.summary;
-    let places = [
-        (
-            Place::Anonymous,
-            "memory without a file (generated or unpacked)",
-        ),
-        (Place::Memfd, "a file that exists only in memory"),
-        (Place::Deleted, "a file that was deleted"),
-    ];
-    let places = places.into_iter().filter_map(|(place, what)| {
-        let share = summary.place(place);
-        (share >= 0.1).then(|| format!("{:.0} % of its code runs from {what}", 100.0 * share))
-    });
-    let flat = summary.flatness > 0.9 && summary.steadiness > 0.9;
-    let others = [
-        (
-            flat,
-            "its burn is flat: no second is unlike another".to_owned(),
-        ),
-        (
-            summary.twins > 1,
-            format!("{} threads do the same", summary.twins),
-        ),
-        (
-            summary.hidden,
-            "the host's /proc does not show it".to_owned(),
-        ),
-        (
-            summary.poses,
-            "it shows as a kernel thread and is none".to_owned(),
-        ),
-        (summary.pool, POOL_TEXT.to_owned()),
-        (summary.stratum, STRATUM_TEXT.to_owned()),
-    ];
-    let others = others
-        .into_iter()
-        .filter(|(is, _)| *is)
-        .map(|(_, text)| text);
-    evidence.extend(places.chain(others).map(Evidence::told));
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Score, burn and time to a verdict. Pure: every moment is handed in.
 //!
-//! A process is judged while it burns at least `min_cpu` over a whole window
-//! (a longer one if it takes that to have enough samples), and only what
-//! judgements in a row agree on becomes
-//! its verdict: a program may well hash for a second. Work that comes in bursts
-//! is only counted once for every window, and takes more of them.
+//! A sequential test: each judgement adds to a verdict as much as its evidence is
+//! certain, so that what is certain is said after two seconds, and what is not waits
+//! for more. Only judgements in a row that agree count, so that a program may well hash
+//! for a second. Work that comes in bursts is only counted once for every window.
+//! `hashing`, which is only reported, waits for most of a window.
 
 use crate::{
-    profile::Summary,
+    profile::{Summary, seconds},
     score::{Assessment, Evidence, Model},
 };
 
@@ -16,10 +16,18 @@ use crate::{
 pub const MIN_SAMPLES: u32 = 40;
 /// What judgements in a row that agree must add up to.
 const AGREED: u32 = 4;
-/// What a judgement of steady work adds: two make a verdict.
-const STEADY: u32 = 2;
-/// What one of bursts adds, if it shares no sample with the last that counted.
-const BURSTS: u32 = 1;
+/// What a judgement of steady work adds that is certain: two make a verdict.
+const CERTAIN: u32 = 2;
+/// What any other adds; one of bursts if it shares no sample with the last that
+/// counted.
+const LIKELY: u32 = 1;
+/// Log-odds beyond the threshold from which a judgement is certain.
+const MARGIN: f64 = 1.0;
+/// Seconds without which nothing is judged: a program may well hash for one.
+const LEAST_NS: u64 = 700_000_000;
+/// How long a verdict by the algorithm alone waits for a look at the connections, which
+/// may show a node that verifies.
+const LOOK_NS: u64 = 5_000_000_000;
 /// From this share of its seconds on a window is of steady work.
 const STEADY_FROM: f64 = 0.8;
 /// Least time between two reports of the same verdict on one process.
@@ -71,6 +79,12 @@ impl Thresholds {
         window_ns: 5_000_000_000,
         patience_ns: 120_000_000_000,
     };
+
+    /// The log-odds that the score stands for from which it is a miner.
+    #[must_use]
+    pub fn log_odds(&self) -> f64 {
+        (self.min_score / (1.0 - self.min_score)).ln()
+    }
 
     /// What an assessment comes to. `denied` processes are miners by decree.
     #[must_use]
@@ -164,6 +178,13 @@ impl Judgement {
         }
     }
 
+    /// Seconds for which it has burned enough to be judged, without a pause.
+    #[must_use]
+    pub fn burning_seconds(&self, now_ns: u64) -> f64 {
+        let since_ns = self.burning_since_ns.unwrap_or(now_ns);
+        seconds(now_ns.saturating_sub(since_ns))
+    }
+
     /// Judges once more. Returns a ruling if there is something to report.
     /// `denied` is asked once the process has burned for a whole window.
     pub fn judge(
@@ -184,16 +205,29 @@ impl Judgement {
             .get_or_insert(now_ns.saturating_sub(summary.span_ns));
         // Readings come once a second, give or take: of a window of five, four
         // seconds that are a little short are four.
-        if summary.span_ns < thresholds.window_ns / 10 * 7 {
+        let whole = summary.span_ns >= thresholds.window_ns / 10 * 7;
+        if summary.span_ns < LEAST_NS {
             return None;
         }
         let assessment = model.assess(summary);
-        let denied = denied(&assessment);
+        let denied = whole && denied(&assessment);
         if !denied && summary.samples < MIN_SAMPLES {
             return None;
         }
         let verdict = thresholds.verdict(&assessment, denied);
-        self.count(now_ns, verdict, summary);
+        let waits = match verdict {
+            Verdict::Miner if !denied => {
+                let by_algorithm = assessment.mining_only && summary.shape.is_unknown();
+                by_algorithm && now_ns.saturating_sub(since_ns) < LOOK_NS
+            }
+            Verdict::Miner => false,
+            Verdict::Hashing | Verdict::None => !whole,
+        };
+        if waits {
+            return None;
+        }
+        let certain = denied || assessment.log_odds >= thresholds.log_odds() + MARGIN;
+        self.count(now_ns, verdict, summary, certain);
         let first = self.reportable(now_ns)?;
         let mut evidence = model.evidence(summary);
         if denied {
@@ -236,16 +270,17 @@ impl Judgement {
     }
 
     /// Counts a judgement towards the verdict.
-    fn count(&mut self, now_ns: u64, verdict: Verdict, summary: &Summary) {
+    fn count(&mut self, now_ns: u64, verdict: Verdict, summary: &Summary, certain: bool) {
         if verdict != self.candidate {
             self.candidate = verdict;
             self.agreed = 0;
             self.counted_ns = 0;
         }
-        let worth = if summary.steadiness >= STEADY_FROM {
-            STEADY
-        } else if summary.since_ns >= self.counted_ns {
-            BURSTS
+        let steady = summary.steadiness >= STEADY_FROM;
+        let worth = if steady && (certain || verdict != Verdict::Miner) {
+            CERTAIN
+        } else if steady || summary.since_ns >= self.counted_ns {
+            LIKELY
         } else {
             return;
         };

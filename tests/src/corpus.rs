@@ -38,6 +38,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 
 use self::cli::{Cli, Step};
+pub(crate) use self::pack::CODE;
 use self::manifest::{Filter, Program};
 use self::place::Place;
 

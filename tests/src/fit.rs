@@ -6,6 +6,7 @@
 //! window: two windows of one program are all but the same, and a model that
 //! saw one knows the other.
 
+mod connect;
 mod data;
 mod evaluate;
 mod report;
@@ -18,6 +19,7 @@ use clap::{Parser, Subcommand};
 use monitor::score::{Model, ModelData};
 
 pub use self::{
+    connect::Connection,
     data::{Corpus, Label, Program},
     evaluate::{Evaluation, Judged},
     train::train,

@@ -22,11 +22,13 @@
 //! | [`fit`] | the model: fitted to the corpus, and judged by it |
 //! | [`workload`] | the `workload` program itself |
 //! | [`corpus`] | the `corpus` program: what the model is trained from |
+//! | [`code`] | the code that was sampled, as it is kept |
 //!
 //! A test that cannot run fails: nothing is skipped in silence. Waiting is
 //! always for an event, with a generous limit; a fixed time passes only where
 //! the claim is about time.
 
+pub mod code;
 pub mod corpus;
 pub mod daemon;
 pub mod devtools;

@@ -17,6 +17,7 @@ use crate::{
     event::{ImageKey, Process},
     profile::{Burn, Look, Summary, seconds},
     score::{Assessment, Model},
+    shape::Shape,
     verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Verdict},
 };
 
@@ -43,6 +44,8 @@ pub(super) struct Member {
     image: ImageKey,
     cgroup: u64,
     since_ns: u64,
+    /// How its connections behave.
+    shape: Shape,
     /// By itself it would be a miner.
     score: f64,
 }
@@ -61,8 +64,32 @@ impl Member {
             image: subject.image_key(),
             cgroup: subject.cgroup,
             since_ns,
+            shape: summary.shape,
             score: assessment.score,
         })
+    }
+
+    /// The ruling on its group, with its own evidence: what is said of a process is
+    /// what that process does.
+    fn ruling(
+        &self,
+        of_group: &Ruling,
+        why: &str,
+        collector: &mut Collector,
+        model: &Model,
+    ) -> Option<Ruling> {
+        let subject = collector.subject(self.process)?;
+        let summary = Summary {
+            shape: self.shape,
+            ..subject.summary(self.since_ns)
+        };
+        let own = Ruling {
+            assessment: model.assess(&summary),
+            evidence: model.evidence(&summary),
+            summary,
+            ..of_group.clone()
+        };
+        Some(own.because(why.to_owned()))
     }
 
     fn keys(&self) -> impl Iterator<Item = Key> {
@@ -154,19 +181,19 @@ impl Groups {
         thresholds: &Thresholds,
     ) -> Vec<(Process, Ruling)> {
         self.forget(now_ns.saturating_sub(thresholds.patience_ns));
-        let mut alike: BTreeMap<Key, Vec<Member>> = BTreeMap::new();
+        let mut together: BTreeMap<Key, Vec<Member>> = BTreeMap::new();
         for member in members {
             for key in member.keys() {
-                alike.entry(key).or_default().push(member);
+                together.entry(key).or_default().push(member);
             }
         }
-        for key in alike.keys() {
+        for key in together.keys() {
             self.make_room(*key);
             self.groups.entry(*key).or_default().seen_ns = now_ns;
         }
         let mut condemned = Vec::new();
         for (key, group) in &mut self.groups {
-            let live = alike.remove(key).unwrap_or_default();
+            let live = together.remove(key).unwrap_or_default();
             let count = live.len() + group.left_ns.len();
             // Where nobody lives there is nobody to condemn.
             if live.is_empty() || count < 2 {
@@ -187,13 +214,15 @@ impl Groups {
                 Key::Image(_) => "of one image",
                 Key::Cgroup(_) => "in one cgroup",
             };
-            let ruling = ruling.because(format!(
-                "{count} processes {what} hash alike, side by side or in turn"
-            ));
+            let alike = format!("{count} processes {what} hash alike, side by side or in turn");
             let guilty = live
                 .iter()
                 .filter(|member| member.score >= thresholds.min_score);
-            condemned.extend(guilty.map(|member| (member.process, ruling.clone())));
+            for member in guilty {
+                if let Some(own) = member.ruling(&ruling, &alike, collector, model) {
+                    condemned.push((member.process, own));
+                }
+            }
         }
         condemned
     }
@@ -246,7 +275,12 @@ impl Group {
             until_ns: now_ns,
             ..Burn::default()
         };
-        Summary::of(in_window(), since_ns, &burn)
+        let shapes = live.iter().map(|member| member.shape);
+        let shape = shapes.max_by_key(|shape| (shape.pushes, shape.submissions));
+        Summary {
+            shape: shape.unwrap_or_default(),
+            ..Summary::of(in_window(), since_ns, &burn)
+        }
     }
 }
 

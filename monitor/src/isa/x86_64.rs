@@ -4,6 +4,8 @@
 //! so that reading a window costs a decode and an index per instruction.
 //! The few places where operands matter are in [`class_of`].
 
+mod marks;
+
 use std::sync::LazyLock;
 
 use iced_x86::{
@@ -18,6 +20,7 @@ pub(super) fn decode(bits: u32, ip: u64, code: &[u8]) -> Decoded {
     let mut decoded = Decoded::default();
     decoded.undecodable = walk(bits, ip, code, |instruction| {
         decoded.mix.add(class_of(instruction));
+        marks::add(instruction, &mut decoded.marks);
     });
     decoded
 }

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::Place;
 use crate::{
     event::{Counters, Sample},
-    isa::{self, Arch, CLASSES, Class, Mix},
+    isa::{
+        self, Arch, CLASSES, Class, Mix,
+        marks::{Mark, Marks},
+    },
 };
 
 /// Bytes of a cache line, the unit hot code and data are counted in.
@@ -48,9 +51,12 @@ pub struct Look {
     pub(super) kernel: bool,
     pub(super) place: Place,
     pub(super) undecodable: bool,
-    pub(super) rounds: Option<bool>,
+    /// [`Sample::rounding`].
+    pub(super) rounding: Option<u8>,
     /// A window holds at most 64 instructions, so a byte a class does.
     pub(super) mix: [u8; CLASSES],
+    /// The amounts and constants in its code.
+    pub(super) marks: Marks,
     /// It is of mixing code.
     pub(super) mixing: bool,
     /// The cache line each register, and then each word of the stack, points
@@ -79,7 +85,8 @@ impl Look {
             kernel: sample.kernel,
             place,
             undecodable: decoded.undecodable && decoded.mix.total() < STRAIGHT,
-            rounds: sample.rounds,
+            rounding: sample.rounding,
+            marks: decoded.marks,
             mix: Class::ALL.map(|class| u8::try_from(decoded.mix.count(class)).unwrap_or(u8::MAX)),
             mixing: is_mixing(&decoded.mix),
             data: std::array::from_fn(|slot| {
@@ -129,7 +136,8 @@ impl Look {
 /// constants), place (its number in [`Place::ALL`]), then pairs: a class's number
 /// and its instructions, a slot's number and the cache line it points to; and the
 /// thread's counters: on-CPU nanoseconds, voluntary and involuntary switches,
-/// faults, bytes moved.
+/// faults, bytes moved; and the amounts and constants in its code, which older
+/// recordings lack.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row(
     u64,
@@ -140,6 +148,7 @@ pub struct Row(
     Vec<u8>,
     Vec<u32>,
     (u64, u64, u64, u64, Option<u64>),
+    #[serde(default)] Vec<Mark>,
 );
 
 impl Row {
@@ -148,8 +157,11 @@ impl Row {
     const MIXING: u8 = 4;
     /// The rounding mode was looked at, …
     const ROUNDING: u8 = 8;
-    /// … and is not to nearest.
+    /// … and is not to nearest, …
     const ROUNDS: u8 = 16;
+    /// … but the mode that is these two bits, which older recordings lack.
+    const MODE: u8 = 32 + 64;
+    const MODE_SHIFT: u32 = 5;
 }
 
 impl From<&Look> for Row {
@@ -161,8 +173,9 @@ impl From<&Look> for Row {
             kernel,
             place,
             undecodable,
-            rounds,
+            rounding,
             mix,
+            marks,
             mixing,
             data,
             counters:
@@ -178,8 +191,9 @@ impl From<&Look> for Row {
         let flags = flag(kernel, Self::KERNEL)
             | flag(undecodable, Self::UNDECODABLE)
             | flag(mixing, Self::MIXING)
-            | flag(rounds.is_some(), Self::ROUNDING)
-            | flag(rounds == Some(true), Self::ROUNDS);
+            | flag(rounding.is_some(), Self::ROUNDING)
+            | flag(rounding.is_some_and(|mode| mode != 0), Self::ROUNDS)
+            | ((rounding.unwrap_or(0) << Self::MODE_SHIFT) & Self::MODE);
         let number = Place::ALL.iter().position(|known| *known == place);
         let place = number.and_then(|number| u8::try_from(number).ok());
         let classes = (0_u8..).zip(mix).filter(|(_, count)| *count != 0);
@@ -193,6 +207,7 @@ impl From<&Look> for Row {
             classes.flat_map(<[u8; 2]>::from).collect(),
             slots.flat_map(<[u32; 2]>::from).collect(),
             (run_ns, voluntary, involuntary, faults, io_bytes),
+            marks.iter().collect(),
         )
     }
 }
@@ -206,7 +221,7 @@ impl TryFrom<Row> for Look {
     type Error = BadRow;
 
     fn try_from(row: Row) -> Result<Self, BadRow> {
-        let Row(time_ns, tid, line, flags, place, classes, slots, counters) = row;
+        let Row(time_ns, tid, line, flags, place, classes, slots, counters, marks) = row;
         let (run_ns, voluntary, involuntary, faults, io_bytes) = counters;
         let (mut mix, mut data) = ([0; CLASSES], [0; SLOTS]);
         for pair in classes.chunks(2) {
@@ -229,8 +244,9 @@ impl TryFrom<Row> for Look {
             kernel: is(Row::KERNEL),
             place: *(Place::ALL.get(usize::from(place))).ok_or(BadRow("a place"))?,
             undecodable: is(Row::UNDECODABLE),
-            rounds: is(Row::ROUNDING).then_some(is(Row::ROUNDS)),
+            rounding: is(Row::ROUNDING).then_some((flags & Row::MODE) >> Row::MODE_SHIFT),
             mix,
+            marks: marks.into_iter().filter(|mark| mark.kind().is_some()).collect(),
             mixing: is(Row::MIXING),
             data,
             counters: Counters {
@@ -303,13 +319,13 @@ mod tests {
         };
         // xor eax, ecx; rol eax, 5; add eax, edx
         let code = [0x31, 0xc8, 0xc1, 0xc0, 0x05, 0x01, 0xd0];
-        for (kernel, rounds, io_bytes) in [
+        for (kernel, rounding, io_bytes) in [
             (false, None, None),
-            (false, Some(true), Some(0)),
-            (true, Some(false), Some(u64::MAX)),
+            (false, Some(3), Some(0)),
+            (true, Some(0), Some(u64::MAX)),
         ] {
             let mut sample = Sample::user(process, 7, u64::MAX - 1, 0x7fff_1234_5678, &code);
-            (sample.kernel, sample.rounds) = (kernel, rounds);
+            (sample.kernel, sample.rounding) = (kernel, rounding);
             sample.counters.io_bytes = io_bytes;
             sample.registers[3] = 0x7fff_1234_5600;
             sample.stack[STACK_WORDS - 1] = 0x5555_1234_5600;

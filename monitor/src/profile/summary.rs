@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Look, Place, data::data_lines, look::SLOTS, seconds};
 use crate::{
-    isa::{CLASSES, Mix},
+    isa::{CLASSES, Mix, marks::Mark},
     shape::Shape,
 };
 
@@ -73,6 +73,9 @@ pub struct Summary {
     pub cores: f64,
     /// Nanoseconds the readings span.
     pub span_ns: u64,
+    /// Seconds for which it has burned enough to be judged, without a pause.
+    #[serde(default)]
+    pub burning_seconds: f64,
     /// Voluntary context switches per on-CPU second.
     pub voluntary_per_cpu_second: f64,
     /// Bytes read and written per on-CPU second, if known.
@@ -83,6 +86,13 @@ pub struct Summary {
     pub switches: u32,
     /// Of these, how many found another mode than to nearest.
     pub rounded: u32,
+    /// The same by mode: down, up and towards zero, in the processor's own order.
+    /// Interval arithmetic has one or two of them, `RandomX` all.
+    #[serde(default)]
+    pub rounding_modes: [u32; 3],
+    /// How often each amount and constant was seen in the user samples' code.
+    #[serde(default)]
+    pub marks: BTreeMap<Mark, u32>,
     /// It is hidden from the host's `/proc`.
     pub hidden: bool,
     /// It shows as a kernel thread, and is none.
@@ -183,6 +193,7 @@ struct Sums {
     other: Vec<(u32, [u32; SLOTS])>,
     times: Vec<u64>,
     threads: BTreeMap<u32, Thread>,
+    marks: BTreeMap<Mark, u32>,
 }
 
 /// What is summed up over the looks at one thread.
@@ -192,7 +203,8 @@ struct Thread {
     samples: u32,
     counts: [u32; CLASSES],
     switches: u32,
-    rounded: u32,
+    /// By mode.
+    rounded: [u32; 4],
 }
 
 impl Sums {
@@ -210,6 +222,9 @@ impl Sums {
         }
         self.lines.push(look.line);
         self.undecodable += u32::from(look.undecodable);
+        for mark in look.marks.iter() {
+            *self.marks.entry(mark).or_default() += 1;
+        }
         *self.places.entry(look.place).or_default() += 1.0;
         for (sum, count) in self.counts.iter_mut().zip(look.mix) {
             *sum += u32::from(count);
@@ -272,13 +287,18 @@ impl Sums {
             io_per_cpu_second: burn.io.or(rates.io),
             faults_per_cpu_second: rates.faults,
             switches: of_threads(|thread| thread.switches),
-            rounded: of_threads(|thread| thread.rounded),
+            rounded: of_threads(|thread| thread.rounded[1..].iter().sum()),
+            rounding_modes: [1, 2, 3].map(|mode| {
+                self.threads.values().map(|thread| thread.rounded[mode]).sum()
+            }),
+            marks: self.marks,
             places: self.places,
             hidden: false,
             poses: false,
             pool: false,
             stratum: false,
             shape: Shape::default(),
+            burning_seconds: 0.0,
         }
     }
 }
@@ -291,7 +311,7 @@ impl Thread {
             samples: 0,
             counts: [0; CLASSES],
             switches: 0,
-            rounded: 0,
+            rounded: [0; 4],
         }
     }
 
@@ -303,9 +323,9 @@ impl Thread {
         };
         // The same saved state is not counted twice.
         let fresh = self.samples == 0 || switches(look) != switches(&self.last);
-        if let (true, Some(rounds)) = (fresh, look.rounds) {
+        if let (true, Some(mode)) = (fresh, look.rounding) {
             self.switches += 1;
-            self.rounded += u32::from(rounds);
+            self.rounded[usize::from(mode & 3)] += 1;
         }
         self.samples += 1;
         self.last = *look;

@@ -228,7 +228,7 @@ fn counted(tid: u32, second: u64, rounds: bool) -> Sample {
         io_bytes: Some(second * 1000),
         faults: second * 5,
     };
-    sample.rounds = Some(rounds);
+    sample.rounding = Some(if rounds { 2 } else { 0 });
     sample
 }
 

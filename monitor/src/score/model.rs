@@ -35,9 +35,9 @@ pub const FAMILIES: [&str; 18] = [
 /// The model this program was built with.
 static SHIPPED: &str = include_str!("../../model/model.json");
 
-/// Saved rounding modes other than to nearest from which it is `RandomX`
-/// whatever the mix: its interpreter's is that of any interpreter.
-pub(super) const ROUNDED_FROM: u32 = 8;
+/// Certainty of `RandomX` by its rounding modes from which it is that whatever the mix:
+/// its interpreter's is that of any interpreter.
+const ROUNDED_FROM: f64 = 0.99;
 
 /// Distance up to which a mix is that of an algorithm that only mines: closer
 /// than for a name, as it takes an excuse away.
@@ -85,8 +85,6 @@ pub struct ModelData {
     pub provenance: String,
     /// Is it hashing?
     pub hashing: Linear,
-    /// Is it mining?
-    pub mining: Linear,
     /// Distance up to which a family is named, 0 to 1.
     pub family_distance: f64,
     /// Families whose algorithm works on a scratchpad larger than a cache.
@@ -139,9 +137,6 @@ pub struct Model {
     hashing_bias: f64,
     classes: [f64; CLASSES],
     hashing: Vec<(Feature, f64)>,
-    mining_bias: f64,
-    /// Each witness with its weight.
-    pub(super) mining: Vec<(Feature, f64)>,
     /// Distance up to which a family is named, 0 to 1.
     pub(super) family_distance: f64,
     prototypes: Vec<Prototype>,
@@ -165,7 +160,6 @@ impl Model {
             version: _,
             provenance: _,
             mut hashing,
-            mut mining,
             family_distance,
             memory_hard,
             mining_only,
@@ -179,8 +173,6 @@ impl Model {
             classes,
             hashing: features(&features::HASHING, &mut hashing)?,
             hashing_bias: hashing.bias,
-            mining: features(&features::MINING, &mut mining)?,
-            mining_bias: mining.bias,
             family_distance,
             prototypes: prototypes.collect::<Result<_, _>>()?,
         })
@@ -188,19 +180,21 @@ impl Model {
 
     /// Log-odds that this hashes.
     pub(super) fn hashing(&self, view: &View<'_>) -> f64 {
+        let weigh = |(feature, weight): &(Feature, f64)| weight * (feature.value)(view);
+        let features: f64 = self.hashing.iter().map(weigh).sum();
+        self.mix(view) + features
+    }
+
+    /// What the mix says of that, other features aside.
+    pub(super) fn mix(&self, view: &View<'_>) -> f64 {
         let class = |class| self.classes[class as usize] * features::class(view.summary, class);
         let classes: f64 = Class::ALL.into_iter().map(class).sum();
-        self.hashing_bias + classes + weigh(&self.hashing, view)
+        self.hashing_bias + classes
     }
 
-    /// Features of the first question besides the classes, with their weights.
+    /// The features besides the classes, with their weights.
     pub(super) fn hashing_features(&self) -> &[(Feature, f64)] {
         &self.hashing
-    }
-
-    /// Log-odds that this mines, if it hashes.
-    pub(super) fn mining(&self, view: &View<'_>) -> f64 {
-        self.mining_bias + weigh(&self.mining, view)
     }
 
     /// Whether a memory-hard miner is as good as the closest, at `distance`.
@@ -264,26 +258,18 @@ impl Model {
     /// The same, and that miner.
     pub(super) fn compare<'a>(&self, summary: &'a Summary) -> (View<'a>, Option<&Prototype>) {
         let closest = self.closest(summary);
+        let only = closest.is_some_and(|(prototype, distance)| {
+            prototype.mining_only && distance <= MINING_ONLY_DISTANCE
+        });
         let view = View {
-            summary,
             distance: closest.map_or(1.0, |(_, distance)| distance),
             memory_hard: closest.is_some_and(|(_, distance)| self.memory_hard(summary, distance)),
             wasm: closest.is_some_and(|(prototype, _)| prototype.wasm),
-            wasm_scratchpad: closest
-                .is_some_and(|(prototype, _)| prototype.wasm && prototype.memory_hard),
-            mining_only: summary.rounded >= ROUNDED_FROM
-                || closest.is_some_and(|(prototype, distance)| {
-                    prototype.mining_only && distance <= MINING_ONLY_DISTANCE
-                }),
+            mining_only: only || features::rounding(summary) >= ROUNDED_FROM,
+            ..View::alone(summary)
         };
         (view, closest.map(|(prototype, _)| prototype))
     }
-}
-
-/// The sum of all features by their weights.
-fn weigh(features: &[(Feature, f64)], view: &View<'_>) -> f64 {
-    let weigh = |(feature, weight): &(Feature, f64)| weight * (feature.value)(view);
-    features.iter().map(weigh).sum()
 }
 
 /// Takes the features' weights. Those that are 0 are left out.
@@ -305,6 +291,11 @@ fn shares(mix: &Mix) -> [f64; CLASSES] {
 }
 
 impl Prototype {
+    /// Which miner it is, for a person.
+    pub(super) fn title(&self) -> String {
+        format!("{} ({})", self.family, self.variant)
+    }
+
     /// Part of the instructions that are of another class.
     fn distance(&self, shares: &[f64; CLASSES]) -> f64 {
         let apart = shares.iter().zip(self.shares).map(|(a, b)| (a - b).abs());
@@ -375,8 +366,7 @@ mod tests {
     /// A feature that has a class's name would lose its weight to the class.
     #[test]
     fn no_feature_is_called_like_a_class() {
-        let features = features::HASHING.iter().chain(&features::MINING);
-        for feature in features {
+        for feature in &features::HASHING {
             let class = Class::ALL.iter().find(|class| class.name() == feature.name);
             assert_eq!(class, None);
         }
@@ -386,7 +376,7 @@ mod tests {
     #[test]
     fn every_witness_speaks_the_way_it_may() {
         let model = Model::shipped().unwrap();
-        for (feature, weight) in model.mining.iter().chain(&model.hashing) {
+        for (feature, weight) in &model.hashing {
             let fits = match feature.sign {
                 features::Sign::For => *weight >= 0.0,
                 features::Sign::Against => *weight <= 0.0,
@@ -401,9 +391,6 @@ mod tests {
         let mut data = shipped();
         data.hashing.weights.insert("twist".to_owned(), 1.0);
         assert!(matches!(Model::new(data), Err(ModelError::Feature(name)) if name == "twist"));
-        let mut data = shipped();
-        data.mining.weights.insert("rotate".to_owned(), 1.0);
-        assert!(matches!(Model::new(data), Err(ModelError::Feature(name)) if name == "rotate"));
         let mut data = shipped();
         data.prototypes[0].family = "script".to_owned();
         assert!(matches!(Model::new(data), Err(ModelError::Family(name)) if name == "script"));

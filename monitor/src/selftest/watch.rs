@@ -192,6 +192,8 @@ impl Watched {
             score,
             hashing,
             family,
+            log_odds: _,
+            mining_only: _,
         } = self.assessment;
         let time = self.since_first(self.verdict_ns);
         if self.condemned() {

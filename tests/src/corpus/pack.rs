@@ -18,7 +18,10 @@ use super::manifest::{Label, Program};
 use super::recording::{Recording, Window};
 use super::refold;
 use super::subject::Subject;
+use crate::code::{self, Kept};
 
+/// The file of the code, beside that of the windows.
+pub(crate) const CODE: &str = "code.jsonl.gz";
 /// Seconds between windows that share nothing.
 const STRIDE: f64 = 5.0;
 /// How far the recorder's second may be off.
@@ -100,7 +103,14 @@ fn packed(file: &Path) -> Result<Packed> {
 /// Packs the recordings of these programs; with `update`, what `out` has of those
 /// that are not recorded stays.
 pub(super) fn run(programs: &[Program], from: &Path, out: &Path, update: bool) -> Result<()> {
+    let kept_in = out.with_file_name(CODE);
     let mut before = if update { packed(out)? } else { Packed::new() };
+    let code_before = if update && kept_in.is_file() {
+        Kept::read(&kept_in)?
+    } else {
+        Kept::default()
+    };
+    let (mut fresh, mut code) = (Kept::default(), Kept::default());
     let mut subjects: Vec<Subject> = programs.iter().flat_map(Program::subjects).collect();
     let order = |subject: &Subject| {
         let variant = subject.variant.map(|v| (v.threads, v.duty));
@@ -121,6 +131,14 @@ pub(super) fn run(programs: &[Program], from: &Path, out: &Path, update: bool) -
                     same(subject.program, &lines[0])?;
                     kept += 1;
                     windows += lines.len() - 1;
+                    let program = &subject.program.name;
+                    let variant = subject.variant.map_or_else(String::new, |v| v.to_string());
+                    let of_it = code_before.windows.iter();
+                    for window in
+                        of_it.filter(|w| w.program == *program && w.variant == variant)
+                    {
+                        code.take(&code_before, window);
+                    }
                     text.extend(lines.iter().flat_map(|line| [line.as_str(), "\n"]));
                 }
                 None => missing.push(subject.stem()),
@@ -130,9 +148,14 @@ pub(super) fn run(programs: &[Program], from: &Path, out: &Path, update: bool) -
         let mut recording = Recording::read(&file)?;
         let samples = samples_of(&file);
         if samples.is_file() {
-            recording.processes = refold::windows(&samples)?;
+            recording.processes = refold::windows(&samples, &mut fresh)?;
         }
-        let lines = lines(subject, recording).with_context(|| file.display().to_string())?;
+        let mut seen = Vec::new();
+        let lines =
+            lines(subject, recording, &mut seen).with_context(|| file.display().to_string())?;
+        for window in &seen {
+            code.take(&fresh, window);
+        }
         packed += 1;
         windows += lines.len() - 1;
         for line in lines {
@@ -161,6 +184,13 @@ pub(super) fn run(programs: &[Program], from: &Path, out: &Path, update: bool) -
         from.display()
     );
     fs::write(out, &text).with_context(|| format!("cannot write {}", out.display()))?;
+    code.write(&kept_in)?;
+    eprintln!(
+        "corpus: {} distinct windows of code in {} ({} KiB)",
+        code.codes.len(),
+        kept_in.display(),
+        fs::metadata(&kept_in)?.len().div_ceil(1024)
+    );
     eprintln!(
         "corpus: {windows} windows of {packed} recordings and {kept} that were there in {} ({} KiB)",
         out.display(),
@@ -182,7 +212,11 @@ fn same(program: &Program, head: &str) -> Result<()> {
 }
 
 /// The lines of one recording.
-fn lines(subject: &Subject, mut recording: Recording) -> Result<Vec<String>> {
+fn lines(
+    subject: &Subject,
+    mut recording: Recording,
+    seen: &mut Vec<code::Window>,
+) -> Result<Vec<String>> {
     let program = subject.program;
     let origin = Origin {
         program: &program.name,
@@ -209,6 +243,15 @@ fn lines(subject: &Subject, mut recording: Recording) -> Result<Vec<String>> {
     }
     for (pid_index, windows) in choose(&recording).into_iter().enumerate() {
         for window in windows {
+            if !window.seen.is_empty() {
+                seen.push(code::Window {
+                    program: program.name.clone(),
+                    variant: origin.variant.clone().unwrap_or_default(),
+                    pid_index: u32::try_from(pid_index)?,
+                    t: rounded(window.t),
+                    seen: window.seen.clone(),
+                });
+            }
             lines.push(serde_json::to_string(&Row {
                 origin: &origin,
                 t: rounded(window.t),

@@ -11,6 +11,8 @@ use monitor::event::{self, ImageKey};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::code::Seen;
+
 /// The formats whose windows are read. Since 2 there are other lines, too.
 const FORMATS: [u64; 2] = [1, 2];
 
@@ -52,6 +54,8 @@ pub(super) struct Window {
     pub(super) samples: f64,
     /// All there is to know about it, as it was written.
     pub(super) summary: Map<String, Value>,
+    /// The code of its samples, if these are there.
+    pub(super) seen: Vec<Seen>,
 }
 
 /// What kind of line it is.
@@ -138,6 +142,7 @@ impl Recording {
                 t: line.t,
                 samples: samples.context("no `samples`").with_context(at)?,
                 summary: line.summary,
+                seen: Vec::new(),
             });
         }
         for windows in processes.values_mut() {

@@ -3,7 +3,7 @@
 //! A recording's windows were summed up by the unjack that recorded; when what a
 //! summary says has changed since, they are summed up anew from the samples.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -11,17 +11,33 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use monitor::event::{self, Event, ImageKey, Process};
 use monitor::isa::Arch;
-use monitor::profile::{Profile, Summary, seconds};
+use monitor::profile::{Place, Profile, Summary, seconds};
 use monitor::record::samples::{self, Frame};
 use monitor::verdict::{MIN_SAMPLES, Thresholds};
 use serde_json::Value;
 
 use super::recording::{self, Window};
+use crate::code::{Code, Kept, Seen};
 
 /// A process whose samples are being taken in.
 struct Fold {
     profile: Profile,
     image: ImageKey,
+    /// When each of its user samples was taken, of which code, and where that lay.
+    codes: VecDeque<(u64, u32, u8)>,
+}
+
+impl Fold {
+    /// How often each code was seen since then.
+    fn seen(&self, since_ns: u64) -> Vec<Seen> {
+        let mut counts: BTreeMap<(u32, u8), u32> = BTreeMap::new();
+        for (_, code, place) in self.codes.iter().filter(|(at, ..)| *at >= since_ns) {
+            *counts.entry((*code, *place)).or_default() += 1;
+        }
+        let seen = counts.into_iter();
+        seen.map(|((code, place), count)| Seen(code, place, count))
+            .collect()
+    }
 }
 
 /// The windows of each process, in time.
@@ -29,12 +45,15 @@ struct Fold {
 /// # Errors
 ///
 /// When the file cannot be read, or is damaged.
-pub(super) fn windows(file: &Path) -> Result<BTreeMap<recording::Process, Vec<Window>>> {
+pub(super) fn windows(
+    file: &Path,
+    kept: &mut Kept,
+) -> Result<BTreeMap<recording::Process, Vec<Window>>> {
     let at = || file.display().to_string();
-    fold(file).with_context(at)
+    fold(file, kept).with_context(at)
 }
 
-fn fold(file: &Path) -> Result<BTreeMap<recording::Process, Vec<Window>>> {
+fn fold(file: &Path, kept: &mut Kept) -> Result<BTreeMap<recording::Process, Vec<Window>>> {
     // Recorded on this machine's kind of processor: code of another would not
     // be decoded as what it is.
     let arch = Arch::HOST.context("no decoder for this processor")?;
@@ -57,10 +76,19 @@ fn fold(file: &Path) -> Result<BTreeMap<recording::Process, Vec<Window>>> {
                 let fold = folds.entry(sample.process).or_insert_with(|| Fold {
                     profile: Profile::new(sample.process),
                     image: sample.image,
+                    codes: VecDeque::new(),
                 });
                 if fold.image != sample.image {
                     fold.profile.reset();
+                    fold.codes.clear();
                     fold.image = sample.image;
+                }
+                if !sample.kernel {
+                    let known = Place::ALL.iter().position(|known| *known == place);
+                    let place = known.and_then(|number| u8::try_from(number).ok());
+                    let code = kept.number(Code::of(&sample));
+                    fold.codes
+                        .push_back((sample.time_ns, code, place.unwrap_or(u8::MAX)));
                 }
                 fold.profile.add(arch, &sample, place);
             }
@@ -75,8 +103,11 @@ fn fold(file: &Path) -> Result<BTreeMap<recording::Process, Vec<Window>>> {
                     ..
                 } = Thresholds::DEFAULT;
                 let now_ns = reading.time_ns;
-                fold.profile
-                    .forget_before(now_ns.saturating_sub(patience_ns));
+                let oldest_ns = now_ns.saturating_sub(patience_ns);
+                fold.profile.forget_before(oldest_ns);
+                while (fold.codes.front()).is_some_and(|(at, ..)| *at < oldest_ns) {
+                    fold.codes.pop_front();
+                }
                 let since_ns = fold
                     .profile
                     .since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
@@ -98,6 +129,7 @@ fn fold(file: &Path) -> Result<BTreeMap<recording::Process, Vec<Window>>> {
                         t: seconds(now_ns.saturating_sub(begun_ns)),
                         samples: f64::from(summary.samples),
                         summary: members,
+                        seen: fold.seen(since_ns),
                     });
             }
         }

@@ -3,8 +3,13 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
-use monitor::profile::{Place, Summary};
+use monitor::profile::{Burn, Summary};
 use serde::Deserialize;
+
+use crate::{
+    code::{self, Kept},
+    corpus::CODE,
+};
 
 /// What a program is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -51,31 +56,6 @@ impl Program {
     pub fn windows(&self) -> impl Iterator<Item = &Summary> {
         self.runs.values().flatten().map(|(_, summary)| summary)
     }
-
-    /// The same program, had nobody listened to what it says; or had it said what
-    /// a miner says.
-    #[must_use]
-    pub fn heard(&self, stratum: bool) -> Self {
-        let mut program = self.clone();
-        for (_, summary) in program.runs.values_mut().flatten() {
-            summary.stratum = stratum;
-        }
-        program
-    }
-
-    /// The same program, had somebody else than root installed it.
-    #[must_use]
-    pub fn installed_by_a_user(&self) -> Self {
-        let mut program = self.clone();
-        for (_, summary) in program.runs.values_mut().flatten() {
-            for places in [&mut summary.places, &mut summary.mixing_places] {
-                if let Some(share) = places.remove(&Place::System) {
-                    *places.entry(Place::File).or_default() += share;
-                }
-            }
-        }
-        program
-    }
 }
 
 /// The corpus.
@@ -101,6 +81,84 @@ struct Line {
     summary: Summary,
 }
 
+/// The code of the windows, from which what depends on it is computed anew.
+struct Codes {
+    kept: Kept,
+    /// The number of a window in it, by program, variant and process, and the time in
+    /// hundredths of a second.
+    numbers: BTreeMap<(String, String, u32, u64), usize>,
+}
+
+impl Codes {
+    /// Those that lie beside a file of windows; none if there are none.
+    fn beside(windows: &Path) -> Result<Self> {
+        let file = windows.with_file_name(CODE);
+        let kept = if file.is_file() {
+            Kept::read(&file)?
+        } else {
+            Kept::default()
+        };
+        let numbers = (0..).zip(&kept.windows).map(|(number, window)| {
+            let code::Window {
+                program,
+                variant,
+                pid_index,
+                t,
+                seen: _,
+            } = window;
+            let key = (program.clone(), variant.clone(), *pid_index, hundredths(*t));
+            (key, number)
+        });
+        Ok(Self {
+            numbers: numbers.collect(),
+            kept,
+        })
+    }
+
+    /// Computes a window's summary anew, as far as it follows from its code.
+    fn read_again(&mut self, line: &mut Line) -> Result<()> {
+        let variant = line.variant.clone().unwrap_or_default();
+        let key = (line.program.clone(), variant, line.pid_index, hundredths(line.t));
+        let Some(window) = self.numbers.get(&key).map(|n| &self.kept.windows[*n]) else {
+            return Ok(());
+        };
+        let looks = self.kept.looks(window)?;
+        let of_code = Summary::of(looks.iter(), 0, &Burn::default());
+        let Summary {
+            mix,
+            mixing_share,
+            mixing,
+            mixing_places,
+            undecodable_share,
+            places,
+            marks,
+            ..
+        } = of_code;
+        line.summary = Summary {
+            mix,
+            mixing_share,
+            mixing,
+            mixing_places,
+            undecodable_share,
+            places,
+            marks,
+            ..std::mem::take(&mut line.summary)
+        };
+        Ok(())
+    }
+}
+
+/// Seconds as a whole number that tells windows apart.
+fn hundredths(seconds: f64) -> u64 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a recording lasts minutes"
+    )]
+    let hundredths = (100.0 * seconds).round() as u64;
+    hundredths
+}
+
 impl Corpus {
     /// Reads a file of packed recordings.
     ///
@@ -115,6 +173,7 @@ impl Corpus {
         })?;
         let mut programs: BTreeMap<String, Program> = BTreeMap::new();
         let mut hosts = Vec::new();
+        let mut codes = Codes::beside(path)?;
         for (number, line) in (1..).zip(text.lines()) {
             let value: serde_json::Value = serde_json::from_str(line)
                 .with_context(|| format!("{}, line {number}", path.display()))?;
@@ -131,8 +190,9 @@ impl Corpus {
                 }
                 continue;
             }
-            let line: Line = serde_json::from_value(value)
+            let mut line: Line = serde_json::from_value(value)
                 .with_context(|| format!("{}, line {number}", path.display()))?;
+            codes.read_again(&mut line)?;
             let program = programs
                 .entry(line.program.clone())
                 .or_insert_with(|| Program {

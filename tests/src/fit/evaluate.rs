@@ -1,6 +1,5 @@
-//! How the model does: every program is judged by one that never saw it, and once
-//! more as if nobody had listened for Stratum, which only those that have a pool
-//! speak. No fit knows of that.
+//! How the model does: every program is judged by one that never saw it, with each
+//! connection it may have.
 
 use std::{
     num::NonZero,
@@ -11,11 +10,11 @@ use std::{
 use anyhow::{Result, anyhow};
 use monitor::{
     profile::Summary,
-    score::Model,
+    score::{FAMILIES, Model},
     verdict::{Judgement, Thresholds, Verdict},
 };
 
-use super::{Label, Program, train};
+use super::{Connection, Label, Program, train};
 
 /// What became of one program.
 #[derive(Clone, Debug)]
@@ -31,52 +30,71 @@ pub struct Judged {
     /// The middle one of its windows' certainty that it hashes, by the model
     /// that never saw it.
     pub hashing: f64,
-    /// The middle one of its scores, by the same.
-    pub score: f64,
-    /// The gravest verdict of any of its runs, by the same.
-    pub verdict: Verdict,
-    /// It had a pool to mine at.
-    pub pool: bool,
-    /// It was heard to speak Stratum in the middle one of its windows.
-    pub heard: bool,
-    /// The gravest verdict by the same model, Stratum not counted.
-    pub unheard: Verdict,
-    /// The middle one of its scores, Stratum not counted.
-    pub unheard_score: f64,
-    /// The gravest verdict by the same model, had it spoken Stratum all the time.
-    pub speaking: Verdict,
-    /// The gravest verdict by the same model, had a user installed it.
-    pub users: Verdict,
-    /// Runs with the verdict `miner`, and all runs.
+    /// The gravest verdict of any of its runs, by the same, with each connection.
+    pub verdicts: [Verdict; Connection::ALL.len()],
+    /// The middle one of its log-odds with the connection that it should have: a pool
+    /// behind TLS, or an unrelated one.
+    pub log_odds: f64,
+    /// Runs with the verdict `miner` with a pool behind TLS, and all runs.
     pub runs: (usize, usize),
-    /// Seconds from the beginning of a run to the verdict `miner`, at best.
-    pub first: Option<f64>,
-    /// The gravest verdict by the shipped model.
-    pub shipped: Verdict,
-    /// The same, Stratum not counted.
-    pub shipped_unheard: Verdict,
-    /// The family the shipped model names.
+    /// The same verdicts by the shipped model.
+    pub shipped: [Verdict; Connection::ALL.len()],
+    /// The family that the model which never saw it names most often.
     pub named: &'static str,
-    /// Verdict of a model that saw no miner of its family, Stratum not counted; of
+    /// Verdict with a pool behind TLS of a model that saw no miner of its family; of
     /// miners.
     pub strange: Option<Verdict>,
 }
 
 impl Judged {
-    /// Whether it is as it should be.
+    /// Its verdict with that connection.
+    #[must_use]
+    pub fn with(&self, connection: Connection) -> Verdict {
+        at(&self.verdicts, connection)
+    }
+
+    /// The same by the shipped model.
+    #[must_use]
+    pub fn shipped_with(&self, connection: Connection) -> Verdict {
+        at(&self.shipped, connection)
+    }
+
+    /// Whether it is as it should be: a miner is found behind TLS, and an honest
+    /// program is no miner without a connection and with an unrelated one.
     #[must_use]
     pub fn is_right(&self) -> bool {
-        (self.label == Label::Miner) == (self.verdict == Verdict::Miner)
+        let mines = |connection| self.with(connection) == Verdict::Miner;
+        match self.label {
+            Label::Miner => mines(Connection::Encrypted),
+            Label::Hashing | Label::Other => {
+                !mines(Connection::None) && !mines(Connection::Unrelated)
+            }
+        }
     }
 
-    /// Whether it would be if nobody had listened for Stratum.
+    /// The name that it should have.
     #[must_use]
-    pub fn is_right_unheard(&self) -> bool {
-        (self.label == Label::Miner) == (self.unheard == Verdict::Miner)
+    pub fn expected(&self) -> &str {
+        let known = FAMILIES.contains(&self.family.as_str());
+        match (known, self.family.starts_with("wasm-")) {
+            (true, _) => &self.family,
+            (false, true) => "wasm-pow",
+            (false, false) => "unknown-pow",
+        }
     }
-}
 
-impl Judged {
+    /// Whether it has that name.
+    #[must_use]
+    pub fn is_named_rightly(&self) -> bool {
+        self.named == self.expected()
+    }
+
+    /// Whether it has another, which says more than that it is not known.
+    #[must_use]
+    pub fn is_named_wrongly(&self) -> bool {
+        !self.is_named_rightly() && !["", "unknown-pow", "wasm-pow"].contains(&self.named)
+    }
+
     /// Judges a program by a model fitted to all others.
     fn of(program: &Program, programs: &[Program], shipped: &Model) -> Result<Self> {
         let others = |keep: &dyn Fn(&Program) -> bool| -> Result<Model> {
@@ -84,45 +102,45 @@ impl Judged {
             Ok(Model::new(train(&others)?)?)
         };
         let model = others(&|p| p.name != program.name)?;
+        let encrypted = program.connected(Connection::Encrypted);
         let strange = if program.label == Label::Miner {
             let model = others(&|p| p.family != program.family)?;
-            Some(gravest(&program.heard(false), &model).0)
+            Some(gravest(&encrypted, &model).0)
         } else {
             None
         };
-        let assess = |program: &Program| -> (Vec<f64>, Vec<f64>) {
-            let assessed = program.windows().map(|summary| model.assess(summary));
-            assessed.map(|found| (found.hashing, found.score)).unzip()
+        let by = |model: &Model| {
+            Connection::ALL.map(|connection| gravest(&program.connected(connection), model).0)
         };
-        let (hashing, scores) = assess(program);
-        let (verdict, miners, first) = gravest(program, &model);
-        let unheard = program.heard(false);
-        let heard = program.windows().filter(|summary| summary.stratum).count();
-        let named = program
-            .windows()
-            .map(|summary| shipped.assess(summary).family);
+        let own = if program.label == Label::Miner {
+            encrypted.clone()
+        } else {
+            program.connected(Connection::Unrelated)
+        };
+        let assessed = own.windows().map(|summary| model.assess(summary));
+        let (hashing, log_odds): (Vec<f64>, Vec<f64>) =
+            assessed.map(|found| (found.hashing, found.log_odds)).unzip();
+        let named = program.windows().map(|summary| model.assess(summary).family);
+        let (_, miners) = gravest(&encrypted, &model);
         Ok(Self {
             name: program.name.clone(),
             label: program.label,
             family: program.family.clone(),
-            windows: scores.len(),
+            windows: hashing.len(),
             hashing: middle(hashing),
-            score: middle(scores),
-            verdict,
-            pool: program.pool,
-            heard: 2 * heard > program.windows().count(),
-            unheard: gravest(&unheard, &model).0,
-            unheard_score: middle(assess(&unheard).1),
-            speaking: gravest(&program.heard(true), &model).0,
-            users: gravest(&program.installed_by_a_user(), &model).0,
+            verdicts: by(&model),
+            log_odds: middle(log_odds),
             runs: (miners, program.runs.len()),
-            first,
-            shipped: gravest(program, shipped).0,
-            shipped_unheard: gravest(&unheard, shipped).0,
+            shipped: by(shipped),
             named: most_common(named.collect()),
             strange,
         })
     }
+}
+
+fn at(verdicts: &[Verdict; Connection::ALL.len()], connection: Connection) -> Verdict {
+    let number = Connection::ALL.iter().position(|known| *known == connection);
+    number.map_or(Verdict::None, |number| verdicts[number])
 }
 
 /// What became of all programs.
@@ -131,10 +149,9 @@ pub struct Evaluation {
     /// In order of name.
     pub programs: Vec<Judged>,
     /// Area under the curve of hits over false alarms, by the programs' middle
-    /// scores: 1 is a score that separates all miners from all else.
+    /// log-odds with the connection that they should have: 1 is a score that separates
+    /// all miners from all else.
     pub auc: f64,
-    /// The same, Stratum not counted.
-    pub unheard_auc: f64,
 }
 
 impl Evaluation {
@@ -165,55 +182,56 @@ impl Evaluation {
             }
             Ok(all)
         })?;
-        let area = |score: fn(&Judged) -> f64| {
-            let of = |miner: bool| -> Vec<f64> {
-                let wanted = judged.iter().filter(|p| (p.label == Label::Miner) == miner);
-                wanted.map(score).collect()
-            };
-            auc(&of(true), &of(false))
+        let of = |miner: bool| -> Vec<f64> {
+            let wanted = judged.iter().filter(|p| (p.label == Label::Miner) == miner);
+            wanted.map(|p| p.log_odds).collect()
         };
         Ok(Self {
-            auc: area(|p| p.score),
-            unheard_auc: area(|p| p.unheard_score),
+            auc: auc(&of(true), &of(false)),
             programs: judged,
         })
     }
 }
 
 /// Judges every run as the daemon does, though only every fifth second. Returns
-/// the gravest verdict, how many runs had `miner`, and when the first.
-fn gravest(program: &Program, model: &Model) -> (Verdict, usize, Option<f64>) {
-    let (mut gravest, mut miners, mut first) = (Verdict::None, 0, None::<f64>);
+/// the gravest verdict, and how many runs had `miner`.
+fn gravest(program: &Program, model: &Model) -> (Verdict, usize) {
+    let (mut gravest, mut miners) = (Verdict::None, 0);
     for run in program.runs.values() {
-        let (verdict, at) = judge(run, model);
+        let verdict = judge(run, model);
         miners += usize::from(verdict == Verdict::Miner);
         gravest = match (gravest, verdict) {
             (Verdict::Miner, _) | (_, Verdict::Miner) => Verdict::Miner,
             (Verdict::Hashing, _) | (_, Verdict::Hashing) => Verdict::Hashing,
             _ => Verdict::None,
         };
-        if let Some(at) = at {
-            first = Some(first.map_or(at, |first| first.min(at)));
-        }
     }
-    (gravest, miners, first)
+    (gravest, miners)
 }
 
-fn judge(run: &[(f64, Summary)], model: &Model) -> (Verdict, Option<f64>) {
+fn judge(run: &[(f64, Summary)], model: &Model) -> Verdict {
     let mut judgement = Judgement::default();
     let mut gravest = Verdict::None;
-    for (t, summary) in run {
+    // What was recorded for a few seconds only is gone through until as much time is
+    // over as two windows that share nothing take.
+    let long = run.iter().cycle().take(run.len().max(MIN_WINDOWS));
+    let mut now_ns = 0;
+    for (_, summary) in long {
         // The windows' own clock: that of the samples.
-        let now_ns = summary.since_ns + summary.span_ns;
+        let own_ns = summary.since_ns + summary.span_ns;
+        now_ns = own_ns.max(now_ns + summary.span_ns);
         judgement.judge(now_ns, summary, model, &Thresholds::DEFAULT, |_| false);
         match judgement.verdict() {
-            Verdict::Miner => return (Verdict::Miner, Some(*t)),
+            Verdict::Miner => return Verdict::Miner,
             Verdict::Hashing => gravest = Verdict::Hashing,
             Verdict::None => {}
         }
     }
-    (gravest, None)
+    gravest
 }
+
+/// Windows in a row that a run is judged by at least.
+const MIN_WINDOWS: usize = 4;
 
 fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);

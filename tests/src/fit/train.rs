@@ -1,9 +1,9 @@
-//! Fits the model: two logistic regressions and the mixes of known miners.
+//! Fits the model: a logistic regression, and the mixes of known miners.
 //!
 //! *Is it hashing?* is fitted to miners against other work. What is labelled
 //! hashing is left out of that: half of what a checksum tool or a backup does
-//! is something else. *Is it mining?* is fitted to miners against that part of
-//! the rest that hashes by the first answer.
+//! is something else. What makes hashing mining is not fitted, but set, each weight
+//! with its reason (`monitor/src/score/mining.rs`).
 
 use std::collections::BTreeMap;
 
@@ -28,8 +28,6 @@ use super::{Label, Program};
 const PULL: f64 = 0.5;
 /// Windows of each program in a fit: all programs count alike.
 const WINDOWS: usize = 6;
-/// Hashing from which benign work is what the second question is about.
-const HASHES_FROM: f64 = 0.2;
 /// Mixing code below which a miner's mix says nothing about its algorithm.
 const INTERPRETED: f64 = 0.01;
 /// Distance at which two mixes of a family are one prototype.
@@ -49,42 +47,30 @@ const MEMORY_HARD: [&str; 7] = [
 
 /// Algorithms that were made for mining, and that no other software has.
 const MINING_ONLY: [&str; 2] = ["randomx", "cryptonight"];
-/// What the rounding mode weighs, in both questions. Set, not fitted: the
-/// corpus has one algorithm that changes it, so that judging a program of that
-/// without it would leave the witness without weight. A saved mode other than
-/// to nearest at half of the switches is then worth as much as can be said for
-/// or against by all else.
+/// What the rounding mode weighs. Set, not fitted: the corpus has one algorithm that
+/// changes it, so that judging a program of that without it would leave the witness
+/// without weight. A saved mode other than to nearest at half of the switches is then
+/// worth as much as can be said against it by all else.
 const ROUNDING: f64 = 16.0;
 /// What a loop of a cache line or two weighs against hashing. Set: the corpus has
 /// few of them, and there is no end of such loops.
 const TINY_LOOP: f64 = -10.0;
-/// What code that does not mix weighs against hashing. Set: encoders that lie in a
-/// user's own directory are excused by nothing else, and the corpus has none.
+/// What code that does not mix weighs against hashing. Set: encoders come in more forms
+/// than the corpus has.
 const PLAIN: f64 = -4.0;
-/// What a megabyte of data weighs against mining. Set: nearly all honest hashing
-/// of the corpus has its code in the system's directories as well, so that a fit
-/// leaves this witness next to nothing.
-const STREAMS: f64 = -6.0;
-/// What a thousand page faults per CPU second weigh, set for the same reason.
-const FAULTS: f64 = -2.5;
-/// What nine megabytes read and written per CPU second weigh, set for the same
-/// reason: as much as a fit gave them when fewer of the honest programs had been
-/// recorded at full speed.
-const IO: f64 = -3.7;
-/// The features whose weights are set, in whichever question they are.
-const SET: [(&str, f64); 6] = [
+/// What the numbers of an algorithm that nothing mines with weigh. Set: the corpus has
+/// few programs that do nothing else.
+const OTHER_SIGNATURE: f64 = -4.0;
+/// The features whose weights are set.
+const SET: [(&str, f64); 4] = [
     ("rounding-mode", ROUNDING),
     ("tiny-loop", TINY_LOOP),
     ("plain", PLAIN),
-    ("streams", STREAMS),
-    ("faults", FAULTS),
-    ("io", IO),
+    ("other-signature", OTHER_SIGNATURE),
 ];
 /// What is added to the odds that it hashes: the fit asks which is likelier, and
-/// the second question stands behind the first.
+/// whether it mines stands behind that.
 const LEANING: f64 = 1.5;
-/// The same of the second question, less: nothing stands behind it.
-const LEANING_MINING: f64 = 0.4;
 
 /// Fits a model to these programs.
 ///
@@ -92,7 +78,7 @@ const LEANING_MINING: f64 = 0.4;
 /// The fit does not converge.
 pub fn train(programs: &[Program]) -> Result<ModelData> {
     let mut data = ModelData {
-        version: 2,
+        version: 3,
         provenance: format!(
             "Fitted by `cargo xtask train` to {} programs ({} miners) recorded in \
              tests/corpus/windows.jsonl; docs/DETECTION.md says how it does on programs it was \
@@ -101,7 +87,6 @@ pub fn train(programs: &[Program]) -> Result<ModelData> {
             programs.iter().filter(|p| p.label == Label::Miner).count()
         ),
         hashing: Linear::default(),
-        mining: Linear::default(),
         family_distance: NAMED,
         memory_hard: MEMORY_HARD.map(str::to_owned).into(),
         mining_only: MINING_ONLY.map(str::to_owned).into(),
@@ -109,8 +94,6 @@ pub fn train(programs: &[Program]) -> Result<ModelData> {
     };
     data.hashing = hashing(programs, &data)?;
     data.hashing.bias = rounded(data.hashing.bias + LEANING);
-    data.mining = mining(programs, &data)?;
-    data.mining.bias = rounded(data.mining.bias + LEANING_MINING);
     Ok(data)
 }
 
@@ -132,7 +115,7 @@ fn hashing(programs: &[Program], data: &ModelData) -> Result<Linear> {
     let mut rows = Vec::new();
     for program in programs.iter().filter(|p| p.label != Label::Hashing) {
         let model = without(data, program)?;
-        rows.extend(balanced(program, Some).map(|summary| {
+        rows.extend(balanced(program).map(|summary| {
             let view = model.view(summary);
             let classes = Class::ALL.map(|class| features::class(summary, class));
             let others = values(&features::HASHING, &view);
@@ -141,26 +124,6 @@ fn hashing(programs: &[Program], data: &ModelData) -> Result<Linear> {
         }));
     }
     fit(&names, &rows).context("cannot fit hashing")
-}
-
-fn mining(programs: &[Program], data: &ModelData) -> Result<Linear> {
-    let names: Vec<(&str, Sign)> = features::MINING
-        .map(|feature| (feature.name, feature.sign))
-        .into();
-    let mut rows = Vec::new();
-    for program in programs {
-        let model = without(data, program)?;
-        let hashes = |summary: &&Summary| {
-            program.label == Label::Miner || model.assess(summary).hashing >= HASHES_FROM
-        };
-        let hashing = |summary| Some(summary).filter(hashes);
-        rows.extend(balanced(program, hashing).map(|summary| {
-            let view = model.view(summary);
-            let row = values(&features::MINING, &view).collect();
-            (row, program.label == Label::Miner)
-        }));
-    }
-    fit(&names, &rows).context("cannot fit mining")
 }
 
 /// The model as far as it is fitted, without the program's own mixes: a miner
@@ -176,13 +139,9 @@ fn values<const N: usize>(features: &[Feature; N], view: &View<'_>) -> impl Iter
     features.map(|feature| (feature.value)(view)).into_iter()
 }
 
-/// So many windows of every program, over and over where it has fewer; none if
-/// `wanted` takes none.
-fn balanced<'a>(
-    program: &'a Program,
-    wanted: impl Fn(&'a Summary) -> Option<&'a Summary>,
-) -> impl Iterator<Item = &'a Summary> {
-    let all: Vec<&Summary> = program.windows().filter_map(wanted).collect();
+/// So many windows of every program, over and over where it has fewer.
+fn balanced(program: &Program) -> impl Iterator<Item = &Summary> {
+    let all: Vec<&Summary> = program.windows().collect();
     let step = all.len().div_ceil(WINDOWS).max(1);
     let some: Vec<&Summary> = all.into_iter().step_by(step).collect();
     let count = if some.is_empty() { 0 } else { WINDOWS };

@@ -32,7 +32,7 @@ fn a_recording_becomes_a_head_and_windows_without_traces_of_the_host() {
     let program = program();
     let subject = program.subjects().next().unwrap();
     let recording = recording(&[line(1.0, 7, 90), line(2.000_04, 7, 99), line(7.0, 7, 98)]);
-    let lines = lines(&subject, recording).unwrap();
+    let lines = lines(&subject, recording, &mut Vec::new()).unwrap();
     let origin = r#""program":"sha256d","label":"miner","family":"sha256d","variant":"t1d100""#;
     assert_eq!(
         lines,

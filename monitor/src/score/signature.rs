@@ -1,0 +1,260 @@
+//! Which hash it is, by the numbers it signs its code with.
+//!
+//! In: how often each rotation, shift and constant was seen ([`Summary::marks`]). Out:
+//! the [`Signature`] that explains most of them, and how well. The table is of
+//! published algorithms; nothing in it is fitted.
+//!
+//! [`Summary::marks`]: crate::profile::Summary::marks
+
+use std::collections::BTreeMap;
+
+use crate::isa::{
+    constants::Group,
+    marks::{Kind, Mark},
+};
+
+/// What an algorithm is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Proof of work, and much else: checksums, passwords, signatures, ciphers.
+    Hash,
+    /// No hash that anything is mined with: random numbers, tables, checks.
+    Other,
+}
+
+/// An algorithm, by its numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct Signature {
+    /// Its name, for a person.
+    pub name: &'static str,
+    /// What it is there for.
+    pub purpose: Use,
+    /// Bits of its words.
+    width: u32,
+    /// Rotations, as bits to the right.
+    rotations: &'static [u32],
+    /// Constants that are its own.
+    constants: &'static [Group],
+}
+
+/// How well one fits.
+#[derive(Clone, Copy, Debug)]
+pub struct Match {
+    /// Which.
+    pub signature: &'static Signature,
+    /// 0 to 1: the part of all rotations that are its own, times the part of its own
+    /// that were seen.
+    pub strength: f64,
+    /// Part of the rotations that are its own, 0 to 1.
+    pub own: f64,
+    /// Different rotations of its own that were seen.
+    pub seen: usize,
+}
+
+const fn hash(
+    name: &'static str,
+    width: u32,
+    rotations: &'static [u32],
+    constants: &'static [Group],
+) -> Signature {
+    Signature {
+        name,
+        purpose: Use::Hash,
+        width,
+        rotations,
+        constants,
+    }
+}
+
+const fn other(
+    name: &'static str,
+    width: u32,
+    rotations: &'static [u32],
+    constants: &'static [Group],
+) -> Signature {
+    Signature {
+        name,
+        purpose: Use::Other,
+        width,
+        rotations,
+        constants,
+    }
+}
+
+/// Every algorithm that is known by its numbers. Sources: FIPS 180-4, FIPS 202,
+/// RFC 1321, RFC 7693 (BLAKE2), RFC 7914 (scrypt), RFC 8439 (`ChaCha`), RFC 9106
+/// (Argon2), the submissions to the SHA-3 competition, GB/T 32905 (SM3), the
+/// RIPEMD-160 paper, and the authors' sources of those that are no cryptography.
+pub static SIGNATURES: [Signature; 24] = [
+    hash("SHA-256", 32, &[2, 13, 22, 6, 11, 25, 7, 18, 17, 19], &[Group::Sha256]),
+    hash("SHA-512", 64, &[28, 34, 39, 14, 18, 41, 1, 8, 19, 61], &[Group::Sha512]),
+    hash("SHA-1", 32, &[27, 2, 31], &[]),
+    hash(
+        "MD5",
+        32,
+        &[25, 20, 15, 10, 27, 23, 18, 12, 28, 21, 16, 9, 26, 22, 17, 11],
+        &[Group::Md5],
+    ),
+    hash("RIPEMD-160", 32, &[27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17], &[]),
+    hash("BLAKE2b", 64, &[32, 24, 16, 63], &[Group::Start64]),
+    hash("BLAKE-512", 64, &[32, 25, 16, 11], &[]),
+    hash("BLAKE2s, BLAKE3 or BLAKE-256", 32, &[16, 12, 8, 7], &[Group::Start32]),
+    hash("ChaCha", 32, &[16, 20, 24, 25], &[Group::Sigma]),
+    hash("Salsa20", 32, &[25, 23, 19, 14], &[]),
+    hash(
+        "Keccak",
+        64,
+        &[
+            63, 61, 58, 54, 49, 43, 36, 28, 19, 9, 62, 50, 37, 23, 8, 56, 39, 21, 2, 46, 25, 3, 44,
+            20,
+        ],
+        &[Group::Keccak],
+    ),
+    hash(
+        "Skein-512",
+        64,
+        &[
+            18, 28, 45, 27, 31, 37, 50, 22, 47, 15, 25, 20, 55, 10, 8, 34, 30, 40, 51, 14, 54, 39,
+            35, 21, 56, 29, 42,
+        ],
+        &[Group::Skein],
+    ),
+    hash("CubeHash", 32, &[25, 21], &[]),
+    hash("Luffa", 32, &[30, 18, 22, 31], &[]),
+    hash("SIMD", 32, &[29, 9, 15, 5, 4, 13, 10, 25, 28, 23, 3], &[]),
+    hash("BMW", 64, &[59, 53, 37, 32, 27, 21, 11, 60, 51, 45, 31, 7], &[]),
+    hash("Shabal", 32, &[17, 31, 15], &[]),
+    hash("SM3", 32, &[25, 20, 23, 13, 17, 9], &[Group::Sm3]),
+    hash("SipHash", 64, &[51, 48, 47, 43, 32], &[]),
+    hash("Eaglesong", 32, &[24, 8, 19, 28, 30, 10, 13, 22, 27], &[]),
+    other("xoshiro or xoroshiro", 64, &[19, 57, 40, 27, 41, 36, 47], &[Group::Random]),
+    other("xxHash", 64, &[33, 37, 57, 63, 52, 46, 53, 41], &[Group::Table]),
+    other("MurmurHash", 32, &[17, 19], &[Group::Table]),
+    other("Philox or Threefry", 64, &[48, 50, 12, 43, 52, 7, 27, 32, 42, 24, 33], &[Group::Random]),
+];
+
+/// Rotations without which nothing is said: a chance rotation is in any code.
+const LEAST: f64 = 8.0;
+/// Part of an even share that a rotation must have to count as seen.
+const SEEN_FROM: f64 = 0.2;
+/// Constants of an algorithm's own that count as much as all of its rotations.
+const CONSTANTS: f64 = 12.0;
+
+/// What was seen of one width of words, by bits; the index of a rotation is to the
+/// right.
+#[derive(Clone, Copy, Debug)]
+struct Moves {
+    rotate: [f64; 64],
+    left: [f64; 64],
+    right: [f64; 64],
+}
+
+impl Moves {
+    const NONE: Self = Self {
+        rotate: [0.0; 64],
+        left: [0.0; 64],
+        right: [0.0; 64],
+    };
+
+    /// Rotations to the right by so many bits. Where a vector unit rotates by two
+    /// shifts, each pair of them is one; the left half of one by all bits but one is an
+    /// addition.
+    fn rotations(&self, width: u32, amount: u32) -> f64 {
+        let (right, left) = (amount as usize, (width - amount) as usize);
+        let halves = if left == 1 {
+            self.right[right]
+        } else {
+            self.right[right].min(self.left[left])
+        };
+        self.rotate[right] + halves
+    }
+}
+
+/// What a summary's marks say of rotations and constants.
+#[derive(Clone, Debug)]
+pub struct Numbers {
+    /// Words of 32 and of 64 bits.
+    moves: [Moves; 2],
+    /// Constants by group.
+    constants: [f64; 64],
+    /// All rotations, of either width.
+    all: f64,
+}
+
+impl Numbers {
+    /// Reads marks, each with how often it was seen.
+    #[must_use]
+    pub fn of(marks: &BTreeMap<Mark, u32>) -> Self {
+        let mut numbers = Self {
+            moves: [Moves::NONE; 2],
+            constants: [0.0; 64],
+            all: 0.0,
+        };
+        for (mark, count) in marks {
+            let (amount, count) = (mark.amount() as usize, f64::from(*count));
+            let moves = match mark.width() {
+                32 => &mut numbers.moves[0],
+                64 => &mut numbers.moves[1],
+                _ if mark.kind() == Some(Kind::Constant) => {
+                    numbers.constants[amount] += count;
+                    continue;
+                }
+                _ => continue,
+            };
+            match mark.kind() {
+                Some(Kind::Rotate) => moves.rotate[amount] += count,
+                Some(Kind::Left) => moves.left[amount] += count,
+                Some(Kind::Right) => moves.right[amount] += count,
+                _ => {}
+            }
+        }
+        numbers.all = [32, 64]
+            .into_iter()
+            .flat_map(|width| (1..width).map(move |amount| (width, amount)))
+            .map(|(width, amount)| numbers.rotations(width, amount))
+            .sum();
+        numbers
+    }
+
+    fn rotations(&self, width: u32, amount: u32) -> f64 {
+        self.moves[usize::from(width == 64)].rotations(width, amount)
+    }
+
+    /// The algorithm for `purpose` whose numbers explain most, and how well; `None` if
+    /// no rotation and no constant is anything's.
+    #[must_use]
+    pub fn best(&self, purpose: Use) -> Option<Match> {
+        SIGNATURES
+            .iter()
+            .filter(|signature| signature.purpose == purpose)
+            .map(|signature| self.fit(signature))
+            .max_by(|a, b| a.strength.total_cmp(&b.strength))
+            .filter(|found| found.strength > 0.0)
+    }
+
+    fn fit(&self, signature: &'static Signature) -> Match {
+        let count = |amount: u32| self.rotations(signature.width, amount);
+        let rotations = || signature.rotations.iter().copied();
+        let own: f64 = rotations().map(count).sum();
+        // A vector unit rotates by whole bytes with a shuffle, which says no amount.
+        let shown = |amount: &u32| *amount % 8 != 0 || count(*amount) > 0.0;
+        let expected = rotations().filter(shown).count().max(1) as f64;
+        let seen = |amount: &u32| {
+            let count = count(*amount);
+            count > 0.0 && count >= SEEN_FROM * own / expected
+        };
+        let seen = rotations().filter(seen).count();
+        let part = if self.all > 0.0 { own / self.all } else { 0.0 };
+        let by_rotations = part * (seen as f64 / expected).min(1.0) * (own / (own + LEAST));
+        let named: f64 = (signature.constants.iter())
+            .map(|group| self.constants[*group as usize])
+            .sum();
+        let by_constants = named / (named + CONSTANTS);
+        Match {
+            signature,
+            strength: 1.0 - (1.0 - by_rotations) * (1.0 - by_constants),
+            own: part,
+            seen,
+        }
+    }
+}
