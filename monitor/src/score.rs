@@ -12,13 +12,11 @@
 //!
 //! The score is the lesser of the two: mining takes both.
 
+mod evidence;
 pub mod features;
 mod model;
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
-
+pub use self::evidence::{Evidence, EvidenceKind};
 use self::features::{Sign, View};
 use self::model::ROUNDED_FROM;
 pub use self::model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData};
@@ -26,35 +24,6 @@ use crate::{
     isa::Class,
     profile::{Place, Summary},
 };
-
-/// A reason for or against mining, with what it adds to the score.
-///
-/// All lines of a verdict add up to the log-odds of its score.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// What was found.
-    pub text: String,
-    /// Log-odds (natural logarithm): above 0 it speaks for mining, below 0 against; 0
-    /// is told and not weighed.
-    pub log_odds: f64,
-}
-
-impl Evidence {
-    /// Something that is told and not weighed.
-    #[must_use]
-    pub fn told(text: String) -> Self {
-        Self {
-            text,
-            log_odds: 0.0,
-        }
-    }
-}
-
-impl fmt::Display for Evidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:+.1} {}", self.log_odds, self.text)
-    }
-}
 
 /// What a profile amounts to; nothing at all by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -143,20 +112,22 @@ impl Model {
         let (view, closest) = self.compare(summary);
         let hashes = logistic(self.hashing(&view)) >= NAMED_FROM;
         let sign = |supports: bool| if supports { 1.0 } else { -1.0 };
-        let mut evidence = vec![Evidence {
-            log_odds: sign(hashes),
-            text: mix_text(summary),
-        }];
+        let mut evidence = vec![Evidence::new(
+            EvidenceKind::Mix,
+            mix_text(summary),
+            sign(hashes),
+        )];
         if let (true, Some(prototype)) = (hashes, closest) {
-            evidence.push(Evidence {
-                log_odds: sign(view.distance <= self.family_distance),
-                text: format!(
+            evidence.push(Evidence::new(
+                EvidenceKind::Family,
+                format!(
                     "the mix is {:.0} % like {} ({})",
                     100.0 * (1.0 - view.distance),
                     prototype.family,
                     prototype.variant
                 ),
-            });
+                sign(view.distance <= self.family_distance),
+            ));
         }
         let mut say = |features: &[(features::Feature, f64)]| {
             for (feature, weight) in features {
@@ -170,10 +141,8 @@ impl Model {
                 if let Some(text) = text
                     && evidence.iter().all(|said| said.text != text)
                 {
-                    evidence.push(Evidence {
-                        log_odds: sign(supports),
-                        text,
-                    });
+                    let kind = EvidenceKind::witness(feature.name);
+                    evidence.push(Evidence::new(kind, text, sign(supports)));
                 }
             }
         };
@@ -245,14 +214,21 @@ fn describe(view: &View<'_>, evidence: &mut Vec<Evidence>) {
             summary.poses,
             "it shows as a kernel thread and is none".to_owned(),
         ),
-        (summary.pool, POOL_TEXT.to_owned()),
-        (summary.stratum, STRATUM_TEXT.to_owned()),
     ];
     let others = others
         .into_iter()
         .filter(|(is, _)| *is)
-        .map(|(_, text)| text);
-    evidence.extend(places.chain(others).map(Evidence::told));
+        .map(|(_, text)| Evidence::told(text));
+    let places = places.map(|text| Evidence::new(EvidenceKind::Place, text, 0.0));
+    let heard = [
+        (summary.pool, EvidenceKind::Pool, POOL_TEXT),
+        (summary.stratum, EvidenceKind::Stratum, STRATUM_TEXT),
+    ];
+    let heard = heard
+        .into_iter()
+        .filter(|(is, ..)| *is)
+        .map(|(_, kind, text)| Evidence::new(kind, text.to_owned(), 0.0));
+    evidence.extend(places.chain(others).chain(heard));
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::{
     event::{Contact, Process},
-    score::{Evidence, POOL_TEXT},
+    score::{Evidence, EvidenceKind},
     verdict::Ruling,
 };
 
@@ -60,9 +60,8 @@ impl Contacts {
         } else {
             "connected to a pool on the list"
         };
-        ruling.evidence.retain(|said| said.text != POOL_TEXT);
         let text = format!("{what}: {to}{name}");
-        ruling.evidence.insert(0, Evidence::told(text));
+        Evidence::detail(&mut ruling.evidence, EvidenceKind::Pool, text);
     }
 }
 

@@ -32,7 +32,7 @@ use crate::{
     },
     metrics::Traffic,
     probe::Probes,
-    score::{Evidence, STRATUM_TEXT},
+    score::{Evidence, EvidenceKind},
     stratum::recognise,
     verdict::Ruling,
 };
@@ -192,8 +192,7 @@ impl Stratum {
             return;
         };
         let text = format!("speaks Stratum on a socket of its own: {message} to {peer}");
-        ruling.evidence.retain(|said| said.text != STRATUM_TEXT);
-        ruling.evidence.insert(0, Evidence::told(text));
+        Evidence::detail(&mut ruling.evidence, EvidenceKind::Stratum, text);
     }
 
     /// Forgets who is gone, and who is no suspect any more; asks those whose
