@@ -389,3 +389,6 @@ impl Explanation {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,6 +68,44 @@ impl Contacts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::Summary;
+
+    /// A ruling with what the model says of a listed pool.
+    fn ruling() -> Ruling {
+        let mut ruling = Ruling::decreed(&Summary::default());
+        ruling.evidence = vec![
+            Evidence::new(EvidenceKind::Mix, "xor 45 %".to_owned(), 4.0),
+            Evidence::new(EvidenceKind::Pool, "a listed pool".to_owned(), 3.0),
+        ];
+        ruling
+    }
+
+    #[test]
+    fn which_pool_it_was_takes_the_place_of_that_it_was_one_and_weighs_the_same() {
+        let mut contacts = Contacts::default();
+        let process = Process {
+            tgid: 7,
+            start_ns: 1,
+        };
+        let mut unknown = ruling();
+        contacts.explain(process, Some("xmr pool"), &mut unknown);
+        assert_eq!(unknown, ruling());
+
+        let to = "192.0.2.7:3333".parse().unwrap();
+        contacts.add(process, Contact { to, refused: false });
+        let mut known = ruling();
+        contacts.explain(process, Some("xmr pool"), &mut known);
+        let text = "connected to a pool on the list: 192.0.2.7:3333 (xmr pool)";
+        let expected = Evidence::new(EvidenceKind::Pool, text.to_owned(), 3.0);
+        assert_eq!(known.evidence, [ruling().evidence[0].clone(), expected]);
+
+        // What the model did not weigh is told.
+        let mut bare = Ruling::decreed(&Summary::default());
+        contacts.explain(process, None, &mut bare);
+        let text = "connected to a pool on the list: 192.0.2.7:3333 (no longer on it)";
+        let expected = Evidence::new(EvidenceKind::Pool, text.to_owned(), 0.0);
+        assert_eq!(bare.evidence, [expected]);
+    }
 
     #[test]
     fn the_oldest_makes_room() {
