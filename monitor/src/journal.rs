@@ -105,8 +105,7 @@ pub struct VerdictEvent {
     /// Why: what each line adds to the score.
     pub evidence: Vec<Evidence>,
     /// The code it executes most: where it lies and how it begins, a line a piece. Empty
-    /// if there are no bytes of it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    /// if its bytes were not kept.
     pub code: Vec<String>,
 }
 
