@@ -20,10 +20,10 @@ use crate::{
         container::{Containers, Home},
     },
     isa::{Arch, Mix},
-    journal::Quoted,
+    journal::{NUMBER, Quoted},
     probe::{ProbeError, Probes, Settings},
     profile::{Summary, seconds},
-    score::{Assessment, Model, ModelError},
+    score::{Assessment, Evidence, Model, ModelError},
     verdict::{Thresholds, Verdict},
 };
 
@@ -113,8 +113,8 @@ pub struct Explanation {
     pub family: &'static str,
     /// `miner`, `hashing` or `none`, at the default thresholds.
     pub verdict: &'static str,
-    /// Why.
-    pub evidence: Vec<String>,
+    /// Why: what each line adds to the score.
+    pub evidence: Vec<Evidence>,
     /// The code it executes most.
     pub hot_code: Option<HotCode>,
     /// The threads sampled most.
@@ -232,7 +232,6 @@ pub fn explain(
     let summary = subject.summary(0);
     let assessment = model.assess(&summary);
     let evidence = model.evidence(&summary);
-    let evidence = evidence.iter().map(ToString::to_string).collect();
     let threads = subject.profile.threads(0, 1);
     let threads = threads
         .iter()
@@ -253,7 +252,7 @@ fn report(
     pid: u32,
     summary: &Summary,
     assessment: &Assessment,
-    mut evidence: Vec<String>,
+    mut evidence: Vec<Evidence>,
     (cpu_seconds, wall_seconds): (f64, f64),
     thresholds: &Thresholds,
 ) -> Explanation {
@@ -264,19 +263,19 @@ fn report(
     };
     let enough = summary.samples >= crate::verdict::MIN_SAMPLES;
     let verdict = if cores < thresholds.min_cpu {
-        evidence.push(format!(
-            "against: it burns {:.1} % of a core, less than the {:.0} % from which anybody is judged",
+        evidence.push(Evidence::told(format!(
+            "it burns {:.1} % of a core, less than the {:.0} % from which anybody is judged",
             100.0 * cores,
             100.0 * thresholds.min_cpu
-        ));
+        )));
         Verdict::None
     } else if enough {
         thresholds.verdict(assessment, false)
     } else {
-        evidence.push(format!(
-            "against: {} samples are too few to judge by",
+        evidence.push(Evidence::told(format!(
+            "{} samples are too few to judge by",
             summary.samples
-        ));
+        )));
         Verdict::None
     };
     Explanation {
@@ -364,7 +363,10 @@ impl Explanation {
         }
         text.push('\n');
         for line in &self.evidence {
-            let _ = writeln!(text, "  {line}");
+            let _ = writeln!(text, "  {:>NUMBER$}  {}", line.number(), line.text);
+        }
+        if let Some(sum) = Evidence::sum(&self.evidence) {
+            let _ = writeln!(text, "  = {sum:+.1}, score {:.2}", self.score);
         }
         if let Some(code) = &self.hot_code {
             let _ = writeln!(text, "\n  {code}:");
@@ -387,3 +389,6 @@ impl Explanation {
         text
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -200,6 +200,7 @@ pub fn facts(verdict: &VerdictEvent) -> Vec<(&'static str, String)> {
         cpu_percent,
         burn_seconds,
         evidence: _,
+        code: _,
     } = verdict;
     let Home {
         unit,

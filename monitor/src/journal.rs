@@ -21,6 +21,10 @@ use serde::Serialize;
 pub use self::bans::{BanEvent, RespawnEvent};
 use crate::config::Action;
 use crate::host::container::Home;
+use crate::score::Evidence;
+
+/// Columns of the log-odds of a line of evidence: two digits before the point.
+pub(crate) const NUMBER: usize = 5;
 
 /// Form of the events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -98,8 +102,11 @@ pub struct VerdictEvent {
     pub cpu_percent: f64,
     /// How long it had burned when judged, in seconds.
     pub burn_seconds: f64,
-    /// Why, a sentence each.
-    pub evidence: Vec<String>,
+    /// Why: what each line adds to the score.
+    pub evidence: Vec<Evidence>,
+    /// The code it executes most: where it lies and how it begins, a line a piece. Empty
+    /// if its bytes were not kept.
+    pub code: Vec<String>,
 }
 
 /// A process was acted on, or would have been.
@@ -256,7 +263,7 @@ fn to_text(ts: &str, event: &Event) -> String {
     }
 }
 
-/// A verdict, and its evidence a line each.
+/// A verdict, its evidence a line each with its log-odds, and its code.
 pub(crate) fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
     let VerdictEvent {
         pid,
@@ -271,6 +278,7 @@ pub(crate) fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
         cpu_percent,
         burn_seconds,
         evidence,
+        code,
     } = event;
     let thread = thread.map_or_else(String::new, |tid| format!(" thread {tid}"));
     let mut text = format!(
@@ -284,8 +292,13 @@ pub(crate) fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
         let _ = write!(text, "\n    in: {home}");
     }
     for line in evidence {
+        let (number, line) = (line.number(), Plain(&line.text));
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n    {}", Plain(line));
+        let _ = write!(text, "\n    {number:>NUMBER$}  {line}");
+    }
+    for line in code {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "\n    code: {}", Plain(line));
     }
     text
 }

@@ -10,7 +10,7 @@
 //! | processes | [`MAX_ROWS`]: all that have a verdict or are suspected, then those that burn most |
 //! | seconds of a process's history | [`HISTORY`] |
 //! | findings, and deeds of each | [`MAX_FINDINGS`], [`MAX_DEEDS`]: the oldest go first, and miners last |
-//! | lines of evidence | [`MAX_LINES`] each |
+//! | lines of evidence, and of code | [`MAX_LINES`] each: the last has the sum of those left out |
 //!
 //! What does not fit is counted, and shown as a number.
 

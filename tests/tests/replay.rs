@@ -35,9 +35,8 @@ fn replay(file: &Path, flags: &[&str]) -> Value {
 fn verdicts(all: &[Value]) -> BTreeMap<u64, (String, Value)> {
     let of = |verdict: &Value| {
         let kind = format!("{} {}", verdict["verdict"], verdict["family"]);
-        // A recording has no code.
+        // Not `code`: a recording has none.
         let told = array(&verdict["evidence"]).iter();
-        let told = told.filter(|line| !line.as_str().is_some_and(|it| it.starts_with("code: ")));
         let parts = ["score", "burn_seconds", "cpu_percent"];
         let digits = parts.iter().map(|part| &verdict[*part]).chain(told);
         (

@@ -2,7 +2,10 @@
 //! by.
 
 use super::Daemon;
-use crate::{config::RuleKey, court::Heard, event::Process, record::tape::Known, shape::Shape, verdict::Verdict};
+use crate::{
+    config::RuleKey, court::Heard, event::Process, record::tape::Known, shape::Shape,
+    verdict::Verdict,
+};
 
 impl Daemon {
     /// Records this tick.

@@ -58,16 +58,12 @@ impl Daemon {
             return;
         };
         let burn_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
-        let mut evidence: Vec<String> = evidence.iter().map(ToString::to_string).collect();
-        if let Some(code) = subject.hot_code(arch, &summary) {
+        let code = subject.hot_code(arch, &summary).map(|code| {
             let shown = code.instructions.iter().take(SHOWN).cloned();
-            evidence.push(format!(
-                "code: {code}: {}",
-                shown.collect::<Vec<_>>().join("; ")
-            ));
-        }
+            format!("{code}: {}", shown.collect::<Vec<_>>().join("; "))
+        });
         let allowed = subject.case.allowed;
-        let code = if wanted {
+        let pieces = if wanted {
             subject.pieces(arch, MAX_PIECES)
         } else {
             Vec::new()
@@ -95,6 +91,7 @@ impl Daemon {
             cpu_percent: 100.0 * summary.cores,
             burn_seconds: seconds(burn_ns),
             evidence,
+            code: code.into_iter().collect(),
         };
         if let Some(hooks) = &self.hooks {
             hooks.run(&event);
@@ -105,7 +102,7 @@ impl Daemon {
                 action: self.config.action,
                 delay_seconds: seconds(delay_ns),
                 summary,
-                code,
+                code: pieces,
             };
             self.incidents.add(process, incident);
         }

@@ -3,7 +3,7 @@ use std::{fs, path::Path};
 use clap::CommandFactory as _;
 
 use super::*;
-use crate::{cli::Cli, host::container::Home, metrics::Metrics};
+use crate::{cli::Cli, host::container::Home, metrics::Metrics, score::Evidence};
 
 fn verdict() -> VerdictEvent {
     VerdictEvent {
@@ -18,7 +18,8 @@ fn verdict() -> VerdictEvent {
         score: 0.98,
         cpu_percent: 99.0,
         burn_seconds: 6.0,
-        evidence: vec!["for: it hashes".to_owned()],
+        evidence: vec![Evidence::told("it hashes".to_owned())],
+        code: Vec::new(),
     }
 }
 

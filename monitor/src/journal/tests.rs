@@ -1,7 +1,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
-use crate::{cgroup::identity::Runtime, host::container::Container};
+use crate::{cgroup::identity::Runtime, host::container::Container, score::EvidenceKind};
 
 fn written(format: Format, event: &Event) -> String {
     let mut out = Vec::new();
@@ -23,7 +23,12 @@ fn verdict(exe: &str) -> Event {
         score: 0.973,
         cpu_percent: 99.8,
         burn_seconds: 6.04,
-        evidence: vec!["xor 45 %".to_owned(), "rounding mode changed".to_owned()],
+        evidence: vec![
+            Evidence::new(EvidenceKind::Mix, "xor 45 %".to_owned(), 4.004),
+            Evidence::new(EvidenceKind::Place, "of the host's own".to_owned(), -11.5),
+            Evidence::told("its burn is flat".to_owned()),
+        ],
+        code: vec!["in \"/tmp/a\": xor r9,r9".to_owned()],
     })
 }
 
@@ -45,7 +50,11 @@ fn verdict_as_json_has_the_promised_fields_in_order() {
         concat!(
             r#"{"ts":"2023-11-14T22:13:20.123Z","event":"verdict","pid":4242,"start_time":123456,"#,
             r#""exe":"/tmp/nginx","comm":"nginx","verdict":"miner","family":"randomx","score":0.973,"#,
-            r#""cpu_percent":99.8,"burn_seconds":6.04,"evidence":["xor 45 %","rounding mode changed"]}"#,
+            r#""cpu_percent":99.8,"burn_seconds":6.04,"evidence":["#,
+            r#"{"text":"xor 45 %","log_odds":4.0,"kind":"mix"},"#,
+            r#"{"text":"of the host's own","log_odds":-11.5,"kind":"place"},"#,
+            r#"{"text":"its burn is flat","log_odds":0.0,"kind":"note"}],"#,
+            r#""code":["in \"/tmp/a\": xor r9,r9"]}"#,
             "\n"
         )
     );
@@ -112,7 +121,8 @@ fn verdict_as_text_is_a_line_and_its_evidence() {
     assert_eq!(
         written(Format::Text, &verdict("/tmp/nginx")),
         "2023-11-14T22:13:20.123Z miner pid 4242 \"/tmp/nginx\" (calls itself \"nginx\"): randomx, \
-         score 0.97, 100 % of a core, 6.0 CPU seconds so far\n    xor 45 %\n    rounding mode changed\n"
+         score 0.97, 100 % of a core, 6.0 CPU seconds so far\n     +4.0  xor 45 %\n    -11.5  of the host's own\n\
+         \u{20}       ·  its burn is flat\n    code: in \"/tmp/a\": xor r9,r9\n"
     );
 }
 
@@ -156,7 +166,7 @@ fn an_uncleaned_path_forges_no_line_in_either_form() {
     assert_eq!(back["exe"], "/tmp/a\n2023 miner pid 1\x1b[2J\"");
 
     let text = written(Format::Text, &hostile);
-    assert_eq!(text.lines().count(), 3);
+    assert_eq!(text.lines().count(), 5);
     assert!(
         text.contains(r#"/tmp/a�2023 miner pid 1�[2J\"" (calls"#),
         "{text}"

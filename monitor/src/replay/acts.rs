@@ -318,7 +318,9 @@ fn event(subject: &mut Subject, ruling: &Ruling) -> VerdictEvent {
         score: assessment.score,
         cpu_percent: 100.0 * summary.cores,
         burn_seconds: seconds(burn_ns),
-        evidence: evidence.iter().map(ToString::to_string).collect(),
+        evidence: evidence.clone(),
+        // A recording has no bytes of code.
+        code: Vec::new(),
         home: facts.map_or_else(Home::default, |facts| Home::of(&facts.identity)),
     }
 }

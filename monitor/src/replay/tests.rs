@@ -227,7 +227,7 @@ fn a_miner_would_be_killed_and_honest_work_left_alone() {
             .verdict
             .evidence
             .iter()
-            .any(|text| text.starts_with("for: the mix is"))
+            .any(|line| line.log_odds > 0.0 && line.text.starts_with("the mix is"))
     );
     // From the verdict on until it ended.
     assert!(
@@ -296,7 +296,11 @@ fn digests_that_were_recorded_match() {
     let report = replay(&recording[..], &config(&[]), &lists, |_| {}).unwrap();
     // As soon as it is executed.
     assert!(report.verdicts[0].t < 1.5, "{report:?}");
-    assert!(report.verdicts[0].verdict.evidence[0].contains("TROJ_COINMINE"));
+    assert!(
+        report.verdicts[0].verdict.evidence[0]
+            .text
+            .contains("TROJ_COINMINE")
+    );
 }
 
 #[test]

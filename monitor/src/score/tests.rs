@@ -298,7 +298,7 @@ fn hashing_a_file_is_not_mining() {
     assert!(
         evidence
             .iter()
-            .any(|e| !e.supports && e.text.contains("337.0 MB")),
+            .any(|e| e.log_odds < 0.0 && e.text.contains("337.0 MB")),
         "{evidence:?}"
     );
 }
@@ -308,7 +308,7 @@ fn hashing_a_file_is_not_mining() {
 fn check_said(summary: &Summary, words: &str, expected: Option<bool>) {
     let evidence = Model::shipped().unwrap().evidence(summary);
     let said = evidence.iter().find(|e| e.text.contains(words));
-    assert_eq!(said.map(|e| e.supports), expected, "{evidence:?}");
+    assert_eq!(said.map(|e| e.log_odds > 0.0), expected, "{evidence:?}");
 }
 
 /// What `sha256sum` reads with is as small as what miners hash.
@@ -443,7 +443,7 @@ fn generated_code_is_said() {
     assert!(
         evidence
             .iter()
-            .any(|e| e.supports && e.text.contains("without a file")),
+            .any(|e| e.kind == EvidenceKind::Place && e.text.contains("without a file")),
         "{evidence:?}"
     );
 }
@@ -498,7 +498,11 @@ fn a_pool_is_a_witness_against_who_hashes() {
         ..summary(&SHA256_SCALAR)
     };
     let evidence = Model::shipped().unwrap().evidence(&pool);
-    assert!(evidence.iter().any(|e| e.supports && e.text == POOL_TEXT));
+    assert!(
+        evidence
+            .iter()
+            .any(|e| e.kind == EvidenceKind::Pool && e.text == POOL_TEXT)
+    );
 }
 
 #[test]
@@ -526,7 +530,7 @@ fn who_speaks_stratum_is_not_excused_by_the_hosts_library() {
     assert!(
         evidence
             .iter()
-            .any(|e| e.supports && e.text == STRATUM_TEXT)
+            .any(|e| e.kind == EvidenceKind::Stratum && e.text == STRATUM_TEXT)
     );
     // A file that streams through the library is still one.
     let streams = Summary {

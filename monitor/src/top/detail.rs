@@ -16,7 +16,8 @@ use super::{
 use crate::{
     collector::HotCode,
     explain::ThreadMix,
-    journal::Quoted,
+    journal::{NUMBER, Quoted},
+    score::Evidence,
     view::{Part, Row},
 };
 
@@ -171,16 +172,24 @@ fn evidence(row: &Row, width: u16, theme: Theme) -> Vec<Line<'static>> {
     if row.evidence.is_empty() {
         lines.push(Line::raw("  no samples yet"));
     }
-    for text in &row.evidence {
-        let style = if text.starts_with("for") {
+    for evidence in &row.evidence {
+        let style = if evidence.log_odds > 0.0 {
             theme.tone(tone(row))
         } else {
             Theme::quiet()
         };
-        // Beyond "against: ".
-        for line in glyphs::wrap(text, width, 5) {
-            lines.push(Line::styled(format!("{:INDENT$}{line}", ""), style));
+        let mut number = theme.number(evidence);
+        let room = width.saturating_sub(NUMBER + INDENT);
+        for line in glyphs::wrap(&evidence.text, room, 0) {
+            let text = format!("{:INDENT$}{number:>NUMBER$}{:INDENT$}{line}", "", "");
+            lines.push(Line::styled(text, style));
+            // It stands at the first line alone.
+            number.clear();
         }
+    }
+    if let Some(sum) = Evidence::sum(&row.evidence) {
+        let text = format!("{:INDENT$}= {sum:+.1}, score {:.2}", "", row.score);
+        lines.push(Line::raw(text));
     }
     lines
 }

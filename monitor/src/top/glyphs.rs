@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use ratatui::style::{Color, Modifier, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::view::Part;
+use crate::{score::Evidence, view::Part};
 
 /// Eighths of a character, from below and from the left, and what stands for
 /// them where only ASCII is shown.
@@ -16,6 +16,8 @@ const SPARKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█
 const ASCII_SPARKS: [char; 8] = ['_', '.', ':', '-', '=', '+', '*', '#'];
 const BARS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 const ASCII_BAR: char = '#';
+/// Where only ASCII is shown: the number of evidence that is not weighed.
+const ASCII_TOLD: &str = ".";
 
 /// How things look on this terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,15 @@ impl Theme {
             Tone::Hashing => self.fg(Color::Yellow),
             Tone::Suspected => self.fg(Color::Magenta),
             Tone::Plain => Style::new(),
+        }
+    }
+
+    /// What a line of evidence adds.
+    pub(super) fn number(self, evidence: &Evidence) -> String {
+        if self.unicode || evidence.is_weighed() {
+            evidence.number()
+        } else {
+            ASCII_TOLD.to_owned()
         }
     }
 

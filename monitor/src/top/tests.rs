@@ -15,6 +15,7 @@ use crate::{
     collector::HotCode,
     explain::ThreadMix,
     host::Member,
+    score::{Evidence, EvidenceKind},
     text::clean,
     view::{Counts, Host, Part, Probed, Program, Row, Stolen, View},
 };
@@ -56,10 +57,19 @@ fn row(pid: u32, exe: &str, cpu: f32, score: f64) -> Row {
         family: family.to_owned(),
         verdict: verdict.to_owned(),
         evidence: vec![
-            "for: the mix is 98 % like randomx (randomx light)".to_owned(),
-            "against: 387.0 MB read and written per CPU second, which is more than fits one line of \
-             a narrow screen"
-                .to_owned(),
+            Evidence::new(
+                EvidenceKind::Family,
+                "the mix is 98 % like randomx (randomx light)".to_owned(),
+                7.04,
+            ),
+            Evidence::new(
+                EvidenceKind::witness("io"),
+                "387.0 MB read and written per CPU second, which is more than fits one line of a \
+                 narrow screen"
+                    .to_owned(),
+                -2.4,
+            ),
+            Evidence::told("its burn is flat".to_owned()),
         ],
         ..Row::default()
     }
@@ -244,15 +254,20 @@ fn details_at_80_by_24_scroll_to_the_last_line() {
     let at = |text: &str| lines.iter().position(|line| line == text);
     assert_eq!(at("EVIDENCE"), Some(8));
     assert_eq!(
-        lines[10],
-        "  against: 387.0 MB read and written per CPU second, which is more than fits one"
+        lines[9..14],
+        [
+            "   +7.0  the mix is 98 % like randomx (randomx light)",
+            "   -2.4  387.0 MB read and written per CPU second, which is more than fits one",
+            "         line of a narrow screen",
+            "      ·  its burn is flat",
+            "  = +4.6, score 0.99",
+        ]
     );
-    assert_eq!(lines[11], "       line of a narrow screen");
-    assert_eq!(at("INSTRUCTIONS"), Some(13));
+    assert_eq!(at("INSTRUCTIONS"), Some(15));
     assert!(
-        lines[14].starts_with("  X xor        50.0 %  ████"),
+        lines[16].starts_with("  X xor        50.0 %  ████"),
         "{}",
-        lines[14]
+        lines[16]
     );
     assert!(at("HOTTEST CODE").is_some());
 

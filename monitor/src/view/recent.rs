@@ -14,6 +14,7 @@ use crate::{
         origin::{Origin, Starter},
     },
     journal::{ActionEvent, Event, EvidenceEvent, RespawnEvent, VerdictEvent},
+    score::Evidence,
 };
 
 /// Findings kept.
@@ -50,8 +51,10 @@ pub struct Finding {
     pub cpu_percent: f64,
     /// How long it had burned when judged, in CPU seconds.
     pub burn_seconds: f64,
-    /// Why, a sentence each.
-    pub evidence: Vec<String>,
+    /// Why: what each line adds to the score.
+    pub evidence: Vec<Evidence>,
+    /// The code it executed most, a line a piece.
+    pub code: Vec<String>,
     /// The ban that refused it.
     pub ban: Option<String>,
     /// What was done, the oldest first.
@@ -131,6 +134,7 @@ impl Recent {
             cpu_percent,
             burn_seconds,
             evidence,
+            code,
             home,
         } = event;
         let same = |old: &Finding| {
@@ -151,7 +155,8 @@ impl Recent {
             score: *score,
             cpu_percent: *cpu_percent,
             burn_seconds: *burn_seconds,
-            evidence: evidence.iter().take(MAX_LINES).cloned().collect(),
+            evidence: Evidence::first(evidence, MAX_LINES),
+            code: code.iter().take(MAX_LINES).cloned().collect(),
             ..before.finding
         });
     }
@@ -215,7 +220,10 @@ impl Recent {
             pid: *pid,
             exe: exe.clone(),
             verdict: "banned".to_owned(),
-            evidence: origin_lines(outcome, origin),
+            evidence: origin_lines(outcome, origin)
+                .into_iter()
+                .map(Evidence::told)
+                .collect(),
             ban: Some(id.clone()),
             ..before.finding
         });

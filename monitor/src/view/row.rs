@@ -10,7 +10,7 @@ use crate::{
     event::Process,
     host,
     profile::{Summary, seconds},
-    score::Model,
+    score::{Evidence, Model},
     text::clean,
     verdict::{MIN_SAMPLES, Thresholds, Verdict},
 };
@@ -76,8 +76,8 @@ pub struct Row {
     pub allowed: bool,
     /// What is done about it: `open`, `under-way`, `settled` or `again`.
     pub standing: String,
-    /// What speaks for and against, a sentence each.
-    pub evidence: Vec<String>,
+    /// What speaks for and against: what each line adds to the score.
+    pub evidence: Vec<Evidence>,
 }
 
 /// The part of one class of instructions.
@@ -212,11 +212,7 @@ fn row(subject: &mut Subject, summary: &Summary, model: &Model, cores: f64) -> R
             Standing::Again(_) => "again",
         }
         .to_owned(),
-        evidence: evidence
-            .iter()
-            .take(MAX_LINES)
-            .map(ToString::to_string)
-            .collect(),
+        evidence: Evidence::first(&evidence, MAX_LINES),
     }
 }
 

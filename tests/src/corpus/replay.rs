@@ -128,11 +128,12 @@ fn why(report: &Report) -> String {
                 Some(thread) => format!("thread {thread} of {}", verdict.pid),
                 None => format!("process {}", verdict.pid),
             };
+            let evidence: Vec<String> = verdict.evidence.iter().map(ToString::to_string).collect();
             format!(
                 "{unit} is `{}`, score {:.2}: {}",
                 verdict.verdict,
                 verdict.score,
-                verdict.evidence.join("; ")
+                evidence.join("; ")
             )
         }
     }

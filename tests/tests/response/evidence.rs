@@ -31,12 +31,15 @@ fn check_complete(daemon: &Daemon, kept: &Path, miner: &mut Workload, program: &
     assert_eq!(incident["image"]["sha256"], program);
     assert_eq!(incident["verdict"]["pid"], miner.pid());
     assert_eq!(incident["verdict"]["verdict"], "miner");
-    assert!(
-        !incident["verdict"]["evidence"]
-            .as_array()
-            .expect("a list")
-            .is_empty()
-    );
+    let lines = incident["verdict"]["evidence"].as_array().expect("a list");
+    assert!(!lines.is_empty());
+    for line in lines {
+        assert!(line["text"].is_string(), "{line}");
+        assert!(line["log_odds"].is_number(), "{line}");
+        assert!(line["kind"].is_string(), "{line}");
+    }
+    let code = incident["verdict"]["code"].as_array().expect("a list");
+    assert!(code.iter().all(Value::is_string), "{code:?}");
     assert!(
         incident["summary"]["samples"].as_u64() >= Some(40),
         "{incident}"

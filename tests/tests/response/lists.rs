@@ -49,7 +49,7 @@ fn a_denied_program_is_killed_by_its_content() {
     let first = burner.first_hash();
     burner.wait_killed("the denied program is dead", first + DEATH);
     let verdict = daemon.event_about("verdict", burner.pid(), NOTICE);
-    let why = verdict["evidence"][0].as_str().expect("a sentence");
+    let why = verdict["evidence"][0]["text"].as_str().expect("a sentence");
     assert!(why.contains("HKTL_BITCOINMINE"), "{verdict}");
     let metrics = daemon.metrics();
     let entries = metrics.sum("unjack_list_entries", &[("list", "deny-file")]);
@@ -70,7 +70,7 @@ fn a_denied_program_that_does_nothing_is_killed_too() {
     let mut denied = Workload::spawn(Command::new(&sleeper).arg("600"));
     denied.wait_killed("the denied program is dead", began + DEATH);
     let verdict = daemon.event_about("verdict", denied.pid(), NOTICE);
-    let why = verdict["evidence"][0].as_str().expect("a sentence");
+    let why = verdict["evidence"][0]["text"].as_str().expect("a sentence");
     assert!(why.contains("TROJ_COINMINE"), "{verdict}");
     assert!(spared.ended().is_none(), "another lives");
 }

@@ -181,8 +181,11 @@ fn who_hashes_and_speaks_stratum_mines() {
     let miner = client("hash", &share(), Some(pool));
     let verdict = verdict(&daemon, &miner, "miner");
     let evidence = verdict["evidence"].as_array().expect("a list");
-    let said = format!("for: speaks Stratum on a socket of its own: mining.submit to {pool}");
-    assert!(evidence.iter().any(|text| text == &said), "{verdict}");
+    let said = format!("speaks Stratum on a socket of its own: mining.submit to {pool}");
+    assert!(
+        evidence.iter().any(|line| line["text"] == said.as_str()),
+        "{verdict}"
+    );
     let metrics = daemon.metrics();
     let heard = metrics.sum("unjack_stratum_heard_total", &[]);
     assert!((heard - 1.0).abs() < 0.5, "{heard} were heard");

@@ -83,6 +83,7 @@ fn incident() -> Incident {
             cpu_percent: 100.0,
             burn_seconds: 5.0,
             evidence: Vec::new(),
+            code: Vec::new(),
         },
         action: Action::Kill,
         delay_seconds: 5.0,

@@ -1,7 +1,7 @@
 //! Who is watched when; no socket is needed for that.
 
 use super::*;
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, profile::Summary};
 
 const SECOND: u64 = 1_000_000_000;
 /// Who serves others.
@@ -130,6 +130,21 @@ fn who_was_heard_is_remembered_and_watched_no_more() {
     world.hear(1, 7, SHARE);
     world.hear(0, 7, SHARE);
     assert!(world.heard(1) && !world.heard(2));
+    let said = |tgid, text: &str| {
+        let mut ruling = Ruling::decreed(&Summary::default());
+        let line = Evidence::new(EvidenceKind::Stratum, "it speaks".to_owned(), 10.0);
+        ruling.evidence = vec![line];
+        world.stratum.explain(process(tgid), &mut ruling);
+        let expected = Evidence::new(EvidenceKind::Stratum, text.to_owned(), 10.0);
+        assert_eq!(
+            ruling.evidence,
+            [expected],
+            "the text is another, the weight is not"
+        );
+    };
+    said(2, "it speaks");
+    let text = "speaks Stratum on a socket of its own: mining.submit to 192.0.2.7:3333";
+    said(1, text);
     assert_eq!(world.metrics.traffic.heard.get(), 1);
     assert_eq!(world.tick(&[1], |_| vec![connection(7)]), [0_u32; 0]);
     assert_eq!(world.watched(), [0_u64; 0]);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{config::Action, host::container::Home, journal::Outcome};
+use crate::{config::Action, host::container::Home, journal::Outcome, score::EvidenceKind};
 
 fn verdict(pid: u32, start_time: u64, score: f64) -> Event {
     Event::Verdict(VerdictEvent {
@@ -13,7 +13,10 @@ fn verdict(pid: u32, start_time: u64, score: f64) -> Event {
         score,
         cpu_percent: 99.0,
         burn_seconds: 5.0,
-        evidence: (0..100).map(|n| format!("for: {n}")).collect(),
+        evidence: (0..100)
+            .map(|n| Evidence::new(EvidenceKind::Mix, n.to_string(), 0.5))
+            .collect(),
+        code: vec!["xor".to_owned(); 100],
         home: Home::default(),
     })
 }
@@ -89,6 +92,8 @@ fn what_followed_is_told_with_the_verdict_it_followed() {
         ("folder", &["gone".to_owned()][..])
     );
     assert_eq!(seven.evidence.len(), MAX_LINES);
+    assert_eq!(Evidence::sum(&seven.evidence), Some(50.0));
+    assert_eq!(seven.code.len(), MAX_LINES);
 }
 
 #[test]
@@ -110,7 +115,7 @@ fn a_ban_that_is_hit_again_and_again_is_one_finding() {
     assert_eq!(pids(&recent), [3, 2]);
     let x = recent.findings().next().unwrap();
     assert_eq!((x.times, &*x.verdict, x.deeds.len()), (2, "banned", 1));
-    assert_eq!(x.evidence.last().unwrap(), "cron: /usr/sbin/cron");
+    assert_eq!(x.evidence.last().unwrap().text, "cron: /usr/sbin/cron");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     profile::{cost, total},
+    score::Evidence,
     view::{Row, Stolen, View},
 };
 
@@ -112,27 +113,27 @@ fn stolen(stolen: &[Stolen], core_hour_cost: Option<f64>) -> Markup {
         }
     }
 }
-/// Sentences for and against, each told as what it is.
-fn evidence(lines: &[String]) -> Markup {
-    let kind = |line: &str| match line.split_once(": ") {
-        Some(("for", _)) => "for",
-        Some(("against", _)) => "against",
-        Some(("code", _)) => "code",
+
+/// Lines for and against with what each adds, the code, and what it all comes to.
+fn evidence(lines: &[Evidence], code: &[String], score: f64) -> Markup {
+    let side = |line: &Evidence| match line.log_odds {
+        odds if odds > 0.0 => "for",
+        odds if odds < 0.0 => "against",
         _ => "also",
     };
     html! {
-        @if !lines.is_empty() {
+        @if !lines.is_empty() || !code.is_empty() {
             ul.evidence {
                 @for line in lines {
-                    @let kind = kind(line);
-                    li class=(kind) {
-                        @match line.strip_prefix(kind) {
-                            Some(rest) => { b { (kind) } (rest) },
-                            None => (line),
-                        }
-                    }
+                    li class=(side(line)) { b { (line.number()) } " " (line.text) }
+                }
+                @for line in code {
+                    li.code { b { "code" } " " (line) }
                 }
             }
+        }
+        @if let Some(sum) = Evidence::sum(lines) {
+            p.sum { "sum " b { (format!("{sum:+.1}")) } " = score " b { (format!("{score:.2}")) } }
         }
     }
 }

@@ -2,6 +2,7 @@ use maud::Render as _;
 
 use super::{parts::*, *};
 use crate::{
+    score::{Evidence, EvidenceKind},
     text::clean,
     view::{Counts, Deed, Finding, Health, Kept, Part, Probed, Program, Setting, Stolen},
 };
@@ -9,6 +10,10 @@ use crate::{
 /// What a process may call itself, or its image.
 const HOSTILE: &[u8] =
     b"</title><script>alert(1)</script>\"'><img src=x onerror=alert(2)>\n\xff\x1b[2J&amp;";
+
+fn said(text: &str, log_odds: f64) -> Evidence {
+    Evidence::new(EvidenceKind::Mix, text.to_owned(), log_odds)
+}
 
 fn row(pid: u32, verdict: &str) -> Row {
     Row {
@@ -37,7 +42,11 @@ fn row(pid: u32, verdict: &str) -> Row {
         family: "sha256d".to_owned(),
         verdict: verdict.to_owned(),
         standing: "settled".to_owned(),
-        evidence: vec!["for: it rotates".to_owned(), "against: it reads".to_owned()],
+        evidence: vec![
+            said("it rotates", 4.04),
+            said("it reads", -0.5),
+            said("it is flat", 0.0),
+        ],
         ..Row::default()
     }
 }
@@ -52,7 +61,8 @@ fn finding(verdict: &str) -> Finding {
         verdict: verdict.to_owned(),
         family: "randomx".to_owned(),
         score: 0.98,
-        evidence: vec!["for: it hashes".to_owned()],
+        evidence: vec![said("it hashes", 3.0)],
+        code: vec!["in memory without a file: xor".to_owned()],
         ..Finding::default()
     }
 }
@@ -81,7 +91,7 @@ fn whatever_a_process_calls_itself_is_text() {
             pod: Some(name.clone()),
             cgroup: name.clone(),
             family: name.clone(),
-            evidence: vec![name.clone()],
+            evidence: vec![said(&name, 1.0)],
             mix: vec![Part {
                 class: name.clone(),
                 share: 1.0,
@@ -93,7 +103,8 @@ fn whatever_a_process_calls_itself_is_text() {
             comm: name.clone(),
             home: name.clone(),
             verdict: name.clone(),
-            evidence: vec![name.clone()],
+            evidence: vec![Evidence::told(name.clone())],
+            code: vec![name.clone()],
             deeds: vec![Deed {
                 reason: name.clone(),
                 ..Deed::default()
@@ -180,7 +191,10 @@ fn a_miner_is_told_with_its_verdict_family_and_evidence() {
             "<tbody id=\"p-8-5\" class=\"calm\">",
             "<span class=\"badge bad\">miner</span><span class=\"family\">sha256d</span>",
             "aria-label=\"rotate 75 %, xor 25 %\"",
-            "<li class=\"for\"><b>for</b>: it rotates</li><li class=\"against\">",
+            "<li class=\"for\"><b>+4.0</b> it rotates</li>\
+             <li class=\"against\"><b>-0.5</b> it reads</li>\
+             <li class=\"also\"><b>·</b> it is flat</li></ul>\
+             <p class=\"sum\">sum <b>+3.5</b> = score <b>0.97</b></p>",
             "points=\"58,24.0 59,12.0 60,0.0\"",
             "<p class=\"big\">2 min 5 s</p>",
             "and 3.0 s that is allowed",
@@ -236,6 +250,8 @@ fn what_was_done_is_told_with_the_verdict() {
             "kill <span class=\"badge warn\">refused</span> guarded",
             "kill <span class=\"badge good\">gone</span> <span class=\"quiet\">after 0.2 s</span> and 2 others",
             "evidence: <code>2026-42</code>",
+            "<summary>Evidence: 1 lines</summary>",
+            "<li class=\"code\"><b>code</b> in memory without a file: xor</li>",
             "<span class=\"badge calm\">only observed</span>",
             "1 min ago",
             "<time datetime=\"2023-11-14T22:13:20Z\">2023-11-14 22:13:20 UTC</time>",

@@ -155,7 +155,7 @@ fn details(row: &Row) -> Markup {
                     }
                 }
             }
-            (evidence(&row.evidence))
+            (evidence(&row.evidence, &[], row.score))
         }
     }
 }

@@ -103,7 +103,7 @@ fn found(now: f64, finding: &Finding, n: usize) -> Markup {
                                     dt { "SHA-256" } dd { (digest) }
                                 }
                             }
-                            (evidence(&finding.evidence))
+                            (evidence(&finding.evidence, &finding.code, finding.score))
                         }
                     }
                 }
