@@ -11,6 +11,7 @@ fn explained(samples: u32, cpu: f64, evidence: Vec<Evidence>) -> Explanation {
         hashing: 0.99,
         score: 0.82,
         family: "sha256d",
+        ..Assessment::default()
     };
     report(
         7,

@@ -1,6 +1,6 @@
 //! How listings are checked, and what holds on both architectures.
 
-use super::{Arch, Class, Decoded, Mix, decode, disassemble};
+use super::{Arch, Class, Decoded, Mix, disassemble, marks::Marks};
 
 const ARCHES: [Arch; 2] = [Arch::X86_64, Arch::Aarch64];
 
@@ -57,7 +57,15 @@ fn lines(listing: &str) -> impl Iterator<Item = (&str, Vec<u8>, Option<Class>)> 
 fn read(mix: Mix) -> Decoded {
     Decoded {
         mix,
-        undecodable: false,
+        ..Decoded::default()
+    }
+}
+
+/// What a window holds, its marks aside: those have tests of their own.
+fn decode(arch: Arch, ip: u64, code: &[u8]) -> Decoded {
+    Decoded {
+        marks: Marks::default(),
+        ..super::decode(arch, ip, code)
     }
 }
 

@@ -100,3 +100,102 @@ fn twice(instruction: &Instruction) -> bool {
         && instruction.op1_kind() == OpKind::Register
         && instruction.op0_register() == instruction.op1_register()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::{Arch, constants::Group, decode};
+
+    /// The marks of 64-bit code.
+    #[track_caller]
+    fn check(code: &[u8], expected: &[Mark]) {
+        let decoded = decode(Arch::X86_64, 0x1000, code);
+        assert!(!decoded.undecodable, "{code:x?}");
+        assert_eq!(decoded.marks.iter().collect::<Vec<_>>(), expected);
+    }
+
+    fn right(width: u32, amount: u32) -> Mark {
+        Mark::rotate_right(width, amount).unwrap()
+    }
+
+    #[test]
+    fn scalar_rotations() {
+        // ror eax,0xd; rol ecx,0x7; rol edx,1
+        check(
+            &[0xc1, 0xc8, 0x0d, 0xc1, 0xc1, 0x07, 0xd1, 0xc2],
+            &[right(32, 13), right(32, 25), right(32, 31)],
+        );
+        // rorx eax,ecx,0x19; ror rax,0x20
+        check(
+            &[0xc4, 0xe3, 0x7b, 0xf0, 0xc1, 0x19, 0x48, 0xc1, 0xc8, 0x20],
+            &[right(32, 25), right(64, 32)],
+        );
+        // rol eax,cl
+        check(&[0xd3, 0xc0], &[Mark::variable(32)]);
+    }
+
+    #[test]
+    fn a_double_shift_rotates_one_register_only() {
+        // shrd rax,rax,0x17; shrd rax,rcx,0x17
+        check(
+            &[0x48, 0x0f, 0xac, 0xc0, 0x17, 0x48, 0x0f, 0xac, 0xc8, 0x17],
+            &[right(64, 23)],
+        );
+    }
+
+    #[test]
+    fn halves_of_a_vectors_rotation() {
+        // vpsrld ymm0,ymm1,0xc; vpslld ymm2,ymm1,0x14; psrlq xmm0,0x3f
+        check(
+            &[
+                0xc5, 0xfd, 0x72, 0xd1, 0x0c, 0xc5, 0xed, 0x72, 0xf1, 0x14, 0x66, 0x0f, 0x73, 0xd0,
+                0x3f,
+            ],
+            &[
+                Mark::shift(Kind::Right, 32, 12).unwrap(),
+                Mark::shift(Kind::Left, 32, 20).unwrap(),
+                Mark::shift(Kind::Right, 64, 63).unwrap(),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_vectors_own_rotation_and_its_shuffles() {
+        // vprord zmm0,zmm1,0x10; vprolq zmm0,zmm1,0x1
+        check(
+            &[
+                0x62, 0xf1, 0x7d, 0x48, 0x72, 0xc1, 0x10, 0x62, 0xf1, 0xfd, 0x48, 0x72, 0xc9, 0x01,
+            ],
+            &[right(32, 16), right(64, 63)],
+        );
+        // pshufd xmm0,xmm1,0xb1; pshufd xmm0,xmm1,0x39
+        check(
+            &[0x66, 0x0f, 0x70, 0xc1, 0xb1, 0x66, 0x0f, 0x70, 0xc1, 0x39],
+            &[right(64, 32)],
+        );
+    }
+
+    #[test]
+    fn constants_stand_in_additions() {
+        let sha256 = Mark::constant(Group::Sha256 as u8);
+        // add eax,0x428a2f98; lea eax,[rdx+rcx*1+0x71374491]
+        check(
+            &[
+                0x05, 0x98, 0x2f, 0x8a, 0x42, 0x8d, 0x84, 0x0a, 0x91, 0x44, 0x37, 0x71,
+            ],
+            &[sha256, sha256],
+        );
+        // movabs rax,0x428a2f98d728ae22
+        check(
+            &[0x48, 0xb8, 0x22, 0xae, 0x28, 0xd7, 0x98, 0x2f, 0x8a, 0x42],
+            &[Mark::constant(Group::Sha512 as u8)],
+        );
+        // mov eax,0x40; mov rax,[rdx+0x428a2f98]
+        check(
+            &[
+                0xb8, 0x40, 0x00, 0x00, 0x00, 0x48, 0x8b, 0x82, 0x98, 0x2f, 0x8a, 0x42,
+            ],
+            &[],
+        );
+    }
+}
