@@ -17,9 +17,11 @@ use crate::{
 const MAX_OBSERVED: usize = 128;
 /// A suspect that was not looked at for so long makes room for another.
 const STALE_NS: u64 = 60_000_000_000;
-/// Looks at the suspect itself before its relatives are looked for: a miner has its
-/// first job by then.
+/// Looks at the suspect itself before its relatives are looked for, if it has begun
+/// connections: a miner has its first job by then.
 const OWN_LOOKS: u32 = 5;
+/// The same if it has begun none.
+const LONELY_LOOKS: u32 = 2;
 /// Least time between two searches for relatives.
 const SEARCH_EVERY_NS: u64 = 60_000_000_000;
 /// Relatives of one suspect whose connections are followed.
@@ -47,7 +49,7 @@ struct Observed {
     searched_ns: Option<u64>,
 }
 
-/// What is to be looked at besides the suspect itself.
+/// Something to be looked at besides the suspect itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     /// Nothing.
@@ -126,32 +128,37 @@ impl Shapes {
         stale.is_some_and(|stale| self.observed.remove(&stale).is_some())
     }
 
-    /// What is to be looked at besides a suspect that was just looked at.
-    pub(super) fn next(&self, process: Process, now_ns: u64) -> Next {
+    /// What is to be looked at besides a suspect that was just looked at: a relative
+    /// that is followed, and something new.
+    pub(super) fn next(&self, process: Process, now_ns: u64) -> [Next; 2] {
         let Some(observed) = self.observed.get(&process) else {
-            return Next::Nothing;
+            return [Next::Nothing; 2];
         };
         let own = observed.observer.shape();
-        if own.looks < OWN_LOOKS || own.is_pool_like() {
-            return Next::Nothing;
-        }
-        if let Some(relative) = observed.waiting.last() {
-            return Next::Relative(*relative);
+        let least = if own.peers == 0 {
+            LONELY_LOOKS
+        } else {
+            OWN_LOOKS
+        };
+        if own.looks < least || own.is_pool_like() {
+            return [Next::Nothing; 2];
         }
         let due = |since_ns: u64, every_ns: u64| now_ns.saturating_sub(since_ns) >= every_ns;
-        if observed
-            .searched_ns
-            .is_none_or(|searched_ns| due(searched_ns, SEARCH_EVERY_NS))
-        {
-            return Next::Search;
-        }
-        let least = observed
+        let longest = observed
             .related
             .iter()
-            .min_by_key(|it| it.observer.looked_ns());
-        least
-            .filter(|it| due(it.observer.looked_ns(), RELATED_EVERY_NS))
-            .map_or(Next::Nothing, |it| Next::Relative(it.process))
+            .min_by_key(|it| it.observer.looked_ns())
+            .filter(|it| due(it.observer.looked_ns(), RELATED_EVERY_NS));
+        let followed = longest.map_or(Next::Nothing, |it| Next::Relative(it.process));
+        let searches = observed
+            .searched_ns
+            .is_none_or(|searched_ns| due(searched_ns, SEARCH_EVERY_NS));
+        let new = match observed.waiting.last() {
+            Some(relative) => Next::Relative(*relative),
+            None if searches => Next::Search,
+            None => Next::Nothing,
+        };
+        [followed, new]
     }
 
     /// Takes in who the relatives of a suspect are, the likeliest first.
@@ -197,12 +204,13 @@ impl Shapes {
                 if observed.related.len() == MAX_RELATED {
                     observed.forget_least();
                 }
-                let mut observer = Observer::default();
-                observer.look(found.time_ns, observed.cpu_ns, &found.kept, found.listens);
-                observed.related.push(Related {
+                let mut new = Related {
                     process: relative,
-                    observer,
-                });
+                    observer: Observer::default(),
+                };
+                new.observer
+                    .look(found.time_ns, observed.cpu_ns, &found.kept, found.listens);
+                observed.related.push(new);
             }
             (None, _) => {}
         }

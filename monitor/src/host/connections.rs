@@ -121,7 +121,7 @@ impl Seen {
         // Each with its own port, and what its counters say of who began it.
         let mut all: Vec<(Observation, u16, Option<bool>)> = Vec::new();
         let mut listening = HashSet::new();
-        found.serves = self.each_socket(|socket| {
+        let more = self.each_socket(|socket| {
             if sockopt::socket_acceptconn(socket).unwrap_or(true) {
                 (found.listens, found.serves) = (true, true);
                 listening.extend(own_port(socket));
@@ -129,7 +129,8 @@ impl Seen {
                 all.extend(connection(socket));
                 found.serves |= is_others(socket, ephemeral.as_ref());
             }
-        })? | found.serves;
+        })?;
+        found.serves |= more;
         // Two descriptors may be of one socket.
         all.sort_by_key(|(connection, ..)| connection.cookie);
         all.dedup_by_key(|(connection, ..)| connection.cookie);

@@ -87,9 +87,10 @@ impl Seen {
                 }
             }
         }
-        sockets.into_iter().for_each(|peer| found.add(peer));
         let stat = self.folder.stat()?;
-        self.children().for_each(|child| found.add(child));
+        for kin in sockets.into_iter().chain(self.children()) {
+            found.add(kin);
+        }
         // A browser's page: what connects for it has the same parent, or its
         // parent's parent has.
         let mut above = stat.ppid.unsigned_abs();

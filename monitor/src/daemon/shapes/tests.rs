@@ -56,13 +56,15 @@ fn minute(relatives: &[u32], look: impl Fn(u32, u64) -> Option<Connections>) -> 
     for second in 100..160 {
         shapes.retain(|_| Some(0));
         shapes.take(suspect, second * SECOND, &nothing(second));
-        match shapes.next(suspect, second * SECOND) {
-            Next::Nothing => {}
-            Next::Search => shapes.take_relatives(suspect, second * SECOND, &relatives),
-            Next::Relative(relative) => {
-                looked.push(relative.tgid);
-                let found = look(relative.tgid, second);
-                shapes.take_relative(suspect, relative, found.as_ref());
+        for next in shapes.next(suspect, second * SECOND) {
+            match next {
+                Next::Nothing => {}
+                Next::Search => shapes.take_relatives(suspect, second * SECOND, &relatives),
+                Next::Relative(relative) => {
+                    looked.push(relative.tgid);
+                    let found = look(relative.tgid, second);
+                    shapes.take_relative(suspect, relative, found.as_ref());
+                }
             }
         }
     }
@@ -71,13 +73,13 @@ fn minute(relatives: &[u32], look: impl Fn(u32, u64) -> Option<Connections>) -> 
 
 #[test]
 fn a_helpers_pool_is_the_suspects() {
-    let (looked, shape) = minute(&[2, 3, 4], |tgid, second| match tgid {
+    let (looked, shape) = minute(&[2, 3, 4, 5], |tgid, second| match tgid {
         3 => Some(pool(second)),
         4 => None,
         _ => Some(nothing(second)),
     });
-    // The likeliest first; then only the one that has a connection.
-    assert_eq!(looked[..5], [2, 3, 4, 3, 3]);
+    // The likeliest first, and every second from then on the one with a connection.
+    assert_eq!(looked[..8], [2, 3, 3, 4, 3, 5, 3, 3]);
     assert!(shape.related && shape.is_pool_like(), "{shape:?}");
     assert!(shape.pushes >= 4 && shape.submissions >= 4, "{shape:?}");
 }
@@ -99,7 +101,7 @@ fn a_suspect_with_a_pool_of_its_own_needs_no_relative() {
     }
     let shape = shapes.of(process(1));
     assert!(shape.is_pool_like() && !shape.related, "{shape:?}");
-    assert_eq!(shapes.next(process(1), 140 * SECOND), Next::Nothing);
+    assert_eq!(shapes.next(process(1), 140 * SECOND), [Next::Nothing; 2]);
 }
 
 #[test]
