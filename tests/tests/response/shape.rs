@@ -92,13 +92,15 @@ fn record(how: &str, server: SocketAddr) -> Value {
     let home = home();
     let file = home.path().join("recording");
     let port = server.port().to_string();
-    output(
+    let recorded = output(
         daemon::command(&unjack())
             .arg("record")
             .arg(&file)
             .args(["--for", "40s", "--", "/usr/bin/python3", "-c", PROGRAM])
             .args([how, &port]),
     );
+    let problem = String::from_utf8_lossy(&recorded.stderr);
+    assert!(recorded.status.success(), "{problem}");
     let text = fs::read_to_string(&file).expect("it was recorded");
     let lines = text.lines().map(|line| {
         serde_json::from_str::<Value>(line).expect("a recording is JSON, line by line")
