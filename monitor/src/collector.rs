@@ -305,6 +305,14 @@ impl Collector {
         self.subjects.get(&process).map(|subject| subject.images)
     }
 
+    /// CPU time a process had used when its counters were last read, nanoseconds.
+    #[must_use]
+    pub fn cpu_ns(&self, process: Process) -> u64 {
+        let subject = self.subjects.get(&process);
+        let latest = subject.and_then(|subject| subject.profile.latest());
+        latest.map_or(0, |reading| reading.cpu_ns)
+    }
+
     /// The instruction set code is decoded for.
     #[must_use]
     pub fn arch(&self) -> Arch {

@@ -14,6 +14,7 @@ mod orders;
 mod recording;
 mod reputation;
 mod respond;
+mod shapes;
 mod show;
 pub(crate) mod stratum;
 mod tell;
@@ -307,7 +308,7 @@ impl Daemon {
             incidents,
             reputation,
             contacts: Contacts::default(),
-            stratum: Stratum::new(config.extras.stratum, metrics.traffic.clone()),
+            stratum: Stratum::new(config.extras.network, metrics.traffic.clone()),
             health,
             recent: Recent::default(),
             show,

@@ -24,11 +24,14 @@ use crate::{
     probe::{ProbeError, Probes, Settings},
     profile::{Summary, seconds},
     score::{Assessment, Evidence, Model, ModelError},
+    shape::Observer,
     verdict::{Thresholds, Verdict},
 };
 
 /// Time between two looks.
 const STEP: Duration = Duration::from_millis(250);
+/// Least time between two looks at its connections, as the daemon has them.
+const LOOK_EVERY_NS: u64 = 900_000_000;
 /// Readings of the counters: fewer than a profile keeps.
 const READINGS: u64 = 60;
 /// Records taken in one look.
@@ -173,6 +176,7 @@ pub fn explain(
     let mut collector = Collector::new(arch, u64::MAX);
     let begun = Instant::now();
     let (mut first, mut last, mut samples, mut next_ns) = (None, None, 0, 0);
+    let mut observer = Observer::default();
     loop {
         probes.drain(DRAIN_LIMIT, |record| {
             if let Ok(event @ (Event::Sample(_) | Event::Exec { .. })) = event::decode(record) {
@@ -182,6 +186,12 @@ pub fn explain(
         });
         let now_ns = monotonic_ns();
         let over = begun.elapsed() >= duration;
+        if now_ns.saturating_sub(observer.looked_ns()) >= LOOK_EVERY_NS
+            && let Some((_, cpu_ns)) = last
+            && let Ok(found) = seen.connections()
+        {
+            observer.look(found.time_ns, cpu_ns, &found.kept, found.listens);
+        }
         // As many readings as a profile keeps, over all of the time.
         if now_ns < next_ns && !over {
             thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
@@ -229,7 +239,10 @@ pub fn explain(
     let subject = found.unwrap_or(&mut unseen);
     let facts = seen.facts().map_err(look)?;
     let (home, _) = Containers::of_host(Vec::new()).home(&facts.identity, Instant::now());
-    let summary = subject.summary(0);
+    let summary = Summary {
+        shape: observer.shape(),
+        ..subject.summary(0)
+    };
     let assessment = model.assess(&summary);
     let evidence = model.evidence(&summary);
     let threads = subject.profile.threads(0, 1);

@@ -11,8 +11,10 @@ pub mod deep;
 mod facts;
 mod looked;
 pub mod maps;
+mod relatives;
 mod root;
 pub mod sockets;
+mod tcp_info;
 
 use self::aside::{What, aside};
 pub use self::facts::Facts;

@@ -96,7 +96,7 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
         max_size,
         duration,
         samples,
-        no_stratum,
+        no_network_evidence,
         command,
     } = args;
     let wish = record::Wish {
@@ -104,7 +104,7 @@ fn record(args: &RecordArgs) -> Result<ExitCode, Failure> {
         samples: samples.as_deref(),
         duration: *duration,
         max_size: *max_size,
-        stratum: !no_stratum,
+        network: !no_network_evidence,
         command,
     };
     let recorded = record::record(wish, Thresholds::DEFAULT)?;

@@ -8,9 +8,9 @@
 //! With a command, that is started and recorded with all its descendants, and
 //! ended with the recording; without one the whole host is recorded.
 //!
-//! What suspects among those say on their own connections is listened to nearly as
-//! the daemon does (single threads suspect nobody), for [`Summary::stratum`]; nothing
-//! of it is kept but whether it was Stratum.
+//! Connections of suspects among those are looked at and listened to nearly as the
+//! daemon does (single threads suspect nobody), for [`Summary::shape`] and
+//! [`Summary::stratum`]; nothing of what is said is kept but whether it was Stratum.
 
 mod begin;
 mod command;
@@ -105,8 +105,8 @@ pub struct Wish<'a> {
     pub duration: Duration,
     /// Bytes of the largest file.
     pub max_size: u64,
-    /// What suspects say on their connections is looked at.
-    pub stratum: bool,
+    /// Connections of suspects are looked at, and what is said on them.
+    pub network: bool,
     /// The command; none for the whole host.
     pub command: &'a [OsString],
 }
@@ -158,7 +158,7 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
         samples,
         duration,
         max_size,
-        stratum,
+        network,
         command,
     } = wish;
     let arch = Arch::HOST.ok_or(RecordError::Arch)?;
@@ -177,7 +177,7 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
         kin: Kin::default(),
         model: Model::shipped()?,
         // Nobody asks for the counters.
-        stratum: Stratum::new(stratum, Metrics::new("")?.traffic),
+        stratum: Stratum::new(network, Metrics::new("")?.traffic),
         begun_ns,
         windows: 0,
         ticks: 0,
@@ -331,6 +331,7 @@ impl Recorder {
             |subject| Known {
                 heard: Heard {
                     stratum: stratum.was_heard(subject.profile.process),
+                    shape: stratum.shape(subject.profile.process),
                     ..Heard::default()
                 },
                 look: true,
@@ -341,9 +342,8 @@ impl Recorder {
         self.kin.forget();
         self.ticks += u64::from(!self.tape.has_ended());
         self.out.write_all(&self.tape.take())?;
-        let collector = &self.collector;
-        let images = |process| collector.images(process);
-        self.stratum.listen(now_ns, &mut self.probes, images);
+        self.stratum
+            .listen(now_ns, &mut self.probes, &self.collector);
         Ok(())
     }
 
@@ -384,6 +384,7 @@ impl Recorder {
                 .map_or_else(String::new, |facts| facts.comm.clone()),
             summary: Summary {
                 stratum: self.stratum.was_heard(process),
+                shape: self.stratum.shape(process),
                 ..subject.summary(since_ns)
             },
         };

@@ -100,14 +100,16 @@ pub struct ExtrasArgs {
     #[arg(long, env = "UNJACK_CONTAINER_DIR", value_name = "DIR")]
     pub container_dir: Vec<PathBuf>,
 
-    /// Do not look at what suspects say on their own TCP connections
+    /// Do not look at the TCP connections of suspects
     ///
-    /// Else the first bytes of what somebody sends who hashes, or nearly, or has a
-    /// verdict are looked at for Stratum, the pools' protocol: who speaks it is all
-    /// the more suspect. Nothing of it is kept or told but the name of the
-    /// message and the other end.
-    #[arg(long, env = "UNJACK_NO_STRATUM", value_parser = FalseyValueParser::new())]
-    pub no_stratum: bool,
+    /// Otherwise, of processes that hash, or nearly, or have a verdict, the kernel's
+    /// counters of their connections are read once a second: when how much was sent
+    /// and received, not what. Where they have none like a miner's, those of related
+    /// processes are. And the first bytes of what suspects send are compared with
+    /// Stratum, the pools' protocol; nothing of it is kept or told but the name of
+    /// the message and the other end.
+    #[arg(long, env = "UNJACK_NO_NETWORK_EVIDENCE", value_parser = FalseyValueParser::new())]
+    pub no_network_evidence: bool,
 
     /// Run this program for every verdict, without a shell
     #[arg(long, env = "UNJACK_ON_VERDICT", value_name = "PROGRAM", long_help = HOOK_HELP)]

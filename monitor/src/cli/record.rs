@@ -30,12 +30,13 @@ pub struct RecordArgs {
     #[arg(long, env = "UNJACK_SAMPLES", value_name = "FILE")]
     pub samples: Option<PathBuf>,
 
-    /// Do not look at what suspects say on their own TCP connections
+    /// Do not look at the TCP connections of suspects
     ///
-    /// Else it is looked at as `unjack run` does, and nothing of it is recorded but
-    /// whether it was Stratum, the pools' protocol.
-    #[arg(long, env = "UNJACK_NO_STRATUM", value_parser = FalseyValueParser::new())]
-    pub no_stratum: bool,
+    /// Otherwise they are looked at as `unjack run` does. Recorded is how much they
+    /// send and receive and when, and whether it was Stratum, the pools' protocol;
+    /// nothing else of what they say.
+    #[arg(long, env = "UNJACK_NO_NETWORK_EVIDENCE", value_parser = FalseyValueParser::new())]
+    pub no_network_evidence: bool,
 
     /// Command to record, with its arguments; without one the whole host
     #[arg(last = true, value_name = "COMMAND")]

@@ -13,7 +13,8 @@ What a recording does not know:
   Of `unjack record`: which processes connected to a pool, and the SHA-256 of
   images, so that sha256= rules and lists match nothing. One of `unjack run
   --record` knows these as far as that unjack did. Of either that had
-  --no-stratum: which processes spoke Stratum.
+  --no-network-evidence: which processes spoke Stratum, and how their connections
+  behaved.
   Of any: who descends from whom, so that only the process itself is acted on, as
   with --scope process; what was lost or not sampled; what would have come back.
   Kills are taken to succeed at once, throttles to hold. Where more than 512

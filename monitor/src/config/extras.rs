@@ -19,8 +19,8 @@ pub struct Extras {
     pub block_pools: bool,
     /// Places of container runtimes, beside the usual.
     pub container_dirs: Vec<PathBuf>,
-    /// What suspects say on their connections is looked at.
-    pub stratum: bool,
+    /// Connections of suspects are looked at, and what is said on them.
+    pub network: bool,
     /// What is run for every verdict.
     pub hook: Option<hook::Policy>,
 }
@@ -37,7 +37,7 @@ impl Extras {
             pools_resolve,
             block_pools,
             container_dir,
-            no_stratum,
+            no_network_evidence,
             on_verdict,
             on_verdict_arg,
             on_verdict_timeout,
@@ -103,7 +103,7 @@ impl Extras {
                 resolve: *pools_resolve,
             },
             block_pools: *block_pools,
-            stratum: !no_stratum,
+            network: !no_network_evidence,
             hook: program.map(|program| hook::Policy {
                 program,
                 arguments: on_verdict_arg.clone(),

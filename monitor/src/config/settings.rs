@@ -124,7 +124,7 @@ impl List {
                     resolve,
                 },
             block_pools,
-            stratum,
+            network,
             container_dirs,
             hook,
         } = extras;
@@ -139,7 +139,7 @@ impl List {
         self.add("--pools", path(pools.as_ref()));
         self.add("--pools-resolve", yes(*resolve));
         self.add("--block-pools", yes(*block_pools));
-        self.add("--no-stratum", yes(!stratum));
+        self.add("--no-network-evidence", yes(!network));
         self.add("--container-dir", paths(container_dirs));
         let program = hook.as_ref().map(|hook| &hook.program);
         self.add("--on-verdict", path(program));

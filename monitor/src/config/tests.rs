@@ -273,12 +273,13 @@ fn nothing_is_kept_listed_or_run_unless_asked_for() {
         lists,
         block_pools,
         container_dirs,
-        stratum,
+        network,
         hook,
     } = config(&[]).unwrap().extras;
     assert!(container_dirs.is_empty());
     assert!(evidence.is_none() && hook.is_none() && !block_pools);
-    assert!(stratum && !config(&["--no-stratum"]).unwrap().extras.stratum);
+    let without = config(&["--no-network-evidence"]).unwrap().extras;
+    assert!(network && !without.network);
     assert_eq!(lists, crate::reputation::Files::default());
 }
 

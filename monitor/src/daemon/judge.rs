@@ -10,7 +10,6 @@ use crate::{
     host,
     metrics::Metrics,
     profile::seconds,
-    shape::Shape,
     verdict::Verdict,
 };
 
@@ -28,7 +27,7 @@ impl Clerk for Files<'_> {
         Heard {
             pool: self.contacts.get(process).is_some(),
             stratum: self.stratum.was_heard(process),
-            shape: Shape::default(),
+            shape: self.stratum.shape(process),
         }
     }
 

@@ -2,10 +2,7 @@
 //! by.
 
 use super::Daemon;
-use crate::{
-    config::RuleKey, court::Heard, event::Process, record::tape::Known, shape::Shape,
-    verdict::Verdict,
-};
+use crate::{config::RuleKey, court::Heard, event::Process, record::tape::Known, verdict::Verdict};
 
 impl Daemon {
     /// Records this tick.
@@ -35,7 +32,7 @@ impl Daemon {
                     heard: Heard {
                         pool: contacts.get(process).is_some(),
                         stratum: stratum.was_heard(process),
-                        shape: Shape::default(),
+                        shape: stratum.shape(process),
                     },
                     sha256: reputation.digest(process, image),
                     // Of others that was not looked at for the verdict, either.

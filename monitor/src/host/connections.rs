@@ -17,7 +17,10 @@
 //!
 //! Whoever also serves others passes on what they say: its words are not its own.
 
-use std::{fs, io, net::SocketAddr, ops::RangeInclusive, os::fd::IntoRawFd, time::Duration};
+use std::{
+    collections::HashSet, fs, io, net::SocketAddr, ops::RangeInclusive, os::fd::IntoRawFd,
+    time::Duration,
+};
 
 use procfs::process::FDTarget;
 use rustix::{
@@ -25,20 +28,21 @@ use rustix::{
     io::Errno,
     net::{SocketType, getpeername, getsockname, sockopt},
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
+    time::{ClockId, clock_gettime},
 };
 
 use super::{
     LookError, Seen,
     aside::{What, alone},
+    tcp_info::TcpInfo,
 };
+use crate::shape::{MAX_CONNECTIONS, Observation};
 
-/// Descriptors looked at, a microsecond or two each.
+/// Descriptors looked at, some ten microseconds each if they are of connections.
 const MAX_DESCRIPTORS: usize = 1024;
-/// Connections that are kept: a miner has one, or one a thread.
-pub const MAX_CONNECTIONS: usize = 16;
 /// How long a look is waited for: it takes a few milliseconds, on a busy host some
 /// more until its thread runs.
-const PATIENCE: Duration = Duration::from_millis(100);
+pub const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Where the kernel says which ports it gives to who connects.
 const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -46,21 +50,17 @@ const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 /// The TCP connections of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connections {
-    /// Of which it has [`MAX_CONNECTIONS`] at the most.
-    pub kept: Vec<Connection>,
+    /// When they were looked at, nanoseconds of the monotonic clock.
+    pub time_ns: u64,
+    /// Of which it has [`MAX_CONNECTIONS`] at the most: those that it began and on
+    /// which data went both ways come first, so that idle ones hide none.
+    pub kept: Vec<Observation>,
     /// It serves others, or may: it listens on a socket of any kind, holds a
     /// connection that was begun by the other end, or has more descriptors or
     /// connections than are looked at.
     pub serves: bool,
-}
-
-/// A TCP connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Connection {
-    /// Its socket.
-    pub cookie: u64,
-    /// The other end.
-    pub peer: SocketAddr,
+    /// It listens on a socket of any kind.
+    pub listens: bool,
 }
 
 impl Seen {
@@ -72,33 +72,95 @@ impl Seen {
         self.connections_within(PATIENCE)
     }
 
-    fn connections_within(&self, patience: Duration) -> Result<Connections, LookError> {
+    /// The same, waiting no longer than this.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn connections_within(&self, patience: Duration) -> Result<Connections, LookError> {
+        self.sockets_within(patience, Self::ask_sockets)
+    }
+
+    /// Asks its sockets something, on a thread whose descriptors are closed by its
+    /// exit alone.
+    pub(super) fn sockets_within<T: Send + 'static>(
+        &self,
+        patience: Duration,
+        ask: impl FnOnce(&Self) -> Result<T, LookError> + Send + 'static,
+    ) -> Result<T, LookError> {
         let (pid, start) = (self.folder.pid(), self.start_ticks()?);
         alone((pid, What::Sockets), patience, move || {
             leave_descriptors()?;
             // Opened again: this thread's descriptors are its own.
             let seen = Self::open_pid(pid.unsigned_abs())?;
             if seen.start_ticks()? == start {
-                seen.ask_sockets()
+                ask(&seen)
             } else {
                 Err(LookError::Gone)
             }
         })
     }
 
-    /// The same, on a thread whose descriptors are closed by its exit alone.
     fn ask_sockets(&self) -> Result<Connections, LookError> {
+        let mut found = self.ask_all_sockets()?;
+        found.serves |= found.kept.len() > MAX_CONNECTIONS;
+        let talks = |it: &Observation| it.sent > 0 && it.received > 0;
+        let rank = |it: &Observation| (!it.outward, !talks(it), it.cookie);
+        found.kept.sort_by_key(rank);
+        found.kept.truncate(MAX_CONNECTIONS);
+        Ok(found)
+    }
+
+    /// The same, with all connections there are.
+    fn ask_all_sockets(&self) -> Result<Connections, LookError> {
+        let mut found = Connections {
+            time_ns: monotonic_ns(),
+            ..Connections::default()
+        };
+        let ephemeral = fs::read_to_string(EPHEMERAL).ok();
+        let ephemeral = ephemeral.as_deref().and_then(range);
+        // Each with its own port, and what its counters say of who began it.
+        let mut all: Vec<(Observation, u16, Option<bool>)> = Vec::new();
+        let mut listening = HashSet::new();
+        let more = self.each_socket(|socket| {
+            if sockopt::socket_acceptconn(socket).unwrap_or(true) {
+                (found.listens, found.serves) = (true, true);
+                listening.extend(own_port(socket));
+            } else {
+                all.extend(connection(socket));
+                found.serves |= is_others(socket, ephemeral.as_ref());
+            }
+        })?;
+        found.serves |= more;
+        // Two descriptors may be of one socket.
+        all.sort_by_key(|(connection, ..)| connection.cookie);
+        all.dedup_by_key(|(connection, ..)| connection.cookie);
+        found.kept = all
+            .into_iter()
+            .map(|(mut connection, port, began)| {
+                // A socket that is listened on calls nobody from its port.
+                connection.outward = !listening.contains(&port)
+                    && began.unwrap_or_else(|| {
+                        ephemeral.as_ref().is_none_or(|range| range.contains(&port))
+                    });
+                connection
+            })
+            .collect();
+        Ok(found)
+    }
+
+    /// Calls `visit` with a duplicate of each of its sockets. Whether there are more
+    /// than are looked at. To be called by [`Self::sockets_within`] alone.
+    pub(super) fn each_socket(
+        &self,
+        mut visit: impl FnMut(&rustix::fd::OwnedFd),
+    ) -> Result<bool, LookError> {
         let pid = Pid::from_raw(self.folder.pid()).ok_or(LookError::Gone)?;
         let held = pidfd_open(pid, PidfdFlags::empty()).map_err(std::io::Error::from)?;
         // The pidfd is by id. If this process is still there, it is that one.
         self.start_ticks()?;
-        let mut found = Connections::default();
-        let ephemeral = fs::read_to_string(EPHEMERAL).ok();
-        let ephemeral = ephemeral.as_deref().and_then(range);
         for (looked, descriptor) in self.folder.fd()?.enumerate() {
-            if looked == MAX_DESCRIPTORS || found.kept.len() == MAX_CONNECTIONS {
-                found.serves = true;
-                break;
+            if looked == MAX_DESCRIPTORS {
+                return Ok(true);
             }
             let Ok(descriptor) = descriptor else {
                 continue;
@@ -108,28 +170,25 @@ impl Seen {
             }
             match pidfd_getfd(&held, descriptor.fd, PidfdGetfdFlags::empty()) {
                 Ok(socket) => {
-                    found.kept.extend(connection(&socket));
-                    found.serves |= serves(&socket, ephemeral.as_ref());
+                    visit(&socket);
                     // Not closed: see above.
                     let _ = socket.into_raw_fd();
                 }
                 // Closed meanwhile.
                 Err(Errno::BADF) => {}
                 // More than we may have ourselves.
-                Err(Errno::MFILE) => {
-                    found.serves = true;
-                    break;
-                }
+                Err(Errno::MFILE) => return Ok(true),
                 Err(error) => return Err(std::io::Error::from(error).into()),
             }
         }
-        // Two descriptors may be of one socket.
-        found
-            .kept
-            .sort_by_key(|connection: &Connection| connection.cookie);
-        found.kept.dedup();
-        Ok(found)
+        Ok(false)
     }
+}
+
+/// Nanoseconds of the clock of [`Connections::time_ns`].
+fn monotonic_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 /// Leaves this thread no descriptors but the standard ones, and those it opens from
@@ -144,30 +203,42 @@ fn leave_descriptors() -> io::Result<()> {
     }
 }
 
-/// What a socket says of itself, if it is of a TCP connection.
-fn connection(socket: impl AsFd) -> Option<Connection> {
+/// What a socket says of itself, if it is of a TCP connection: with its own port, and
+/// whether this side began it if its counters tell.
+fn connection(socket: impl AsFd) -> Option<(Observation, u16, Option<bool>)> {
     if sockopt::socket_type(&socket).ok()? != SocketType::STREAM {
         return None;
     }
     // Others than Internet sockets have no such address; who is not connected
     // has none at all.
     let peer = SocketAddr::try_from(getpeername(&socket).ok()??).ok()?;
-    Some(Connection {
+    let info = TcpInfo::of(&socket)?;
+    let observation = Observation {
         cookie: sockopt::socket_cookie(&socket).ok()?,
         peer: SocketAddr::new(peer.ip().to_canonical(), peer.port()),
-    })
+        outward: false,
+        sent: info.sent(),
+        received: info.received,
+        segments_out: info.segments_out,
+        segments_in: info.segments_in,
+        since_sent_ms: info.since_sent_ms,
+        since_received_ms: info.since_received_ms,
+        rtt_us: info.rtt_us,
+    };
+    Some((observation, own_port(&socket)?, info.began()))
 }
 
-/// Whether a socket shows that its process serves others: it listens, or is of a
-/// connection whose own port is none that is given to who connects.
-fn serves(socket: impl AsFd, ephemeral: Option<&RangeInclusive<u16>>) -> bool {
-    if sockopt::socket_acceptconn(&socket).unwrap_or(true) {
-        return true;
-    }
+/// The port of this end, of an Internet socket.
+fn own_port(socket: impl AsFd) -> Option<u16> {
+    let own = SocketAddr::try_from(getsockname(socket).ok()?).ok()?;
+    Some(own.port())
+}
+
+/// Whether a socket is of a connection whose own port is none that is given to who
+/// connects.
+fn is_others(socket: impl AsFd, ephemeral: Option<&RangeInclusive<u16>>) -> bool {
     let connected = getpeername(&socket).is_ok_and(|peer| peer.is_some());
-    let own = getsockname(&socket).ok();
-    let port = own.and_then(|own| SocketAddr::try_from(own).ok().map(|own| own.port()));
-    match (port, ephemeral) {
+    match (own_port(&socket), ephemeral) {
         (Some(port), Some(ephemeral)) => connected && !ephemeral.contains(&port),
         // It is no Internet socket, or the range is not known.
         _ => false,
@@ -182,7 +253,10 @@ fn range(text: &str) -> Option<RangeInclusive<u16>> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, TcpListener, TcpStream};
+    use std::{
+        io::{Read as _, Write as _},
+        net::{Ipv4Addr, TcpListener, TcpStream},
+    };
 
     use rustix::fs::{MemfdFlags, memfd_create};
 
@@ -218,6 +292,17 @@ mod tests {
         assert!(!there.unwrap(), "a look has none of ours");
     }
 
+    fn own_connections() -> Connections {
+        let own = Seen::open_pid(std::process::id()).unwrap();
+        loop {
+            // Another test may be looking; the others' connections are many.
+            match own.sockets_within(LONG, Seen::ask_all_sockets) {
+                Err(LookError::Late) => std::thread::yield_now(),
+                found => return found.unwrap(),
+            }
+        }
+    }
+
     #[test]
     fn both_ends_of_a_connection_and_nothing_else() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -225,23 +310,48 @@ mod tests {
         let client = TcpStream::connect(address).unwrap();
         let (server, _) = listener.accept().unwrap();
         let _twice = client.try_clone().unwrap();
-        let found = Seen::open_pid(std::process::id())
-            .unwrap()
-            .connections_within(LONG)
-            .unwrap();
+        let found = own_connections();
         let peers = [
             (&client, client.peer_addr().unwrap()),
             (&server, server.peer_addr().unwrap()),
         ];
         for (socket, peer) in peers {
             let cookie = sockopt::socket_cookie(socket).unwrap();
-            let expected = Connection { cookie, peer };
-            let same = found.kept.iter().filter(|found| **found == expected);
-            assert_eq!(same.count(), 1, "{expected:?} in {found:?}");
+            let same = (found.kept.iter()).filter(|it| (it.cookie, it.peer) == (cookie, peer));
+            assert_eq!(same.count(), 1, "{peer} in {found:?}");
         }
         let listening = sockopt::socket_cookie(&listener).unwrap();
         assert!(found.kept.iter().all(|found| found.cookie != listening));
-        assert!(found.serves, "it listens");
+        assert!(found.serves && found.listens, "it listens");
+    }
+
+    #[test]
+    fn who_began_a_connection_and_what_flowed_on_it() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        // A port that is listened on no more says nothing of who called whom.
+        drop(listener);
+        let cookies = [&client, &server].map(|it| sockopt::socket_cookie(it).unwrap());
+        let look = || {
+            let found = own_connections();
+            cookies.map(|cookie| {
+                let mut kept = found.kept.iter();
+                *kept.find(|it| it.cookie == cookie).unwrap()
+            })
+        };
+        let [called, answered] = look();
+        assert!(called.outward && !answered.outward);
+        client.write_all(&[1; 100]).unwrap();
+        server.read_exact(&mut [0; 100]).unwrap();
+        server.write_all(&[2; 300]).unwrap();
+        client.read_exact(&mut [0; 300]).unwrap();
+        let [called, answered] = look();
+        assert!(called.outward && !answered.outward);
+        assert_eq!((called.sent, called.received), (100, 300));
+        assert_eq!((answered.sent, answered.received), (300, 100));
+        assert_eq!((called.segments_out, called.segments_in), (1, 1));
+        assert!(called.since_sent_ms < 10_000 && called.since_received_ms < 10_000);
     }
 
     #[test]
@@ -252,12 +362,12 @@ mod tests {
         let (server, _) = listener.accept().unwrap();
         let own = client.local_addr().unwrap().port();
         let ephemeral = own..=own;
-        assert!(serves(&listener, Some(&ephemeral)));
-        assert!(serves(&server, Some(&ephemeral)));
-        assert!(!serves(&client, Some(&ephemeral)));
+        assert!(sockopt::socket_acceptconn(&listener).unwrap());
+        assert!(is_others(&server, Some(&ephemeral)));
+        assert!(!is_others(&client, Some(&ephemeral)));
         // Of a socket that is not connected the port says nothing.
         let bound = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        assert!(!serves(&bound, Some(&ephemeral)));
+        assert!(!is_others(&bound, Some(&ephemeral)));
         assert_eq!(range("32768\t60999\n"), Some(32768..=60999));
         assert_eq!(range(""), None);
     }

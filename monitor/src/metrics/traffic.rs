@@ -14,6 +14,12 @@ pub struct Traffic {
     sockets: IntGauge,
     packets: Mirror,
     dropped: Mirror,
+    /// Looks at connections of suspects and their relatives, and searches for these.
+    pub looks: IntCounter,
+    /// Those that took too long or failed, and those there was no time for.
+    pub looks_given_up: IntCounter,
+    /// Suspects whose connections were not followed, or not any more.
+    pub observers_dropped: IntCounter,
     /// Looks at which a suspect's socket could not be watched, there being too
     /// many.
     pub unwatched: IntCounter,
@@ -37,9 +43,24 @@ impl Traffic {
                 "Packets that begin as a message does and were not looked at: too many in a \
                  second, or the ring was full.",
             )?,
+            looks: new.add(IntCounter::new(
+                "unjack_network_looks_total",
+                "Looks at the connections of suspects, and of processes that may connect for \
+                 them.",
+            )?)?,
+            looks_given_up: new.add(IntCounter::new(
+                "unjack_network_looks_given_up_total",
+                "Looks at connections that failed or took too long, or that there was no time \
+                 for.",
+            )?)?,
+            observers_dropped: new.add(IntCounter::new(
+                "unjack_network_observers_dropped_total",
+                "Times the connections of a suspect were not followed, or one was forgotten for \
+                 another: there were too many.",
+            )?)?,
             unwatched: new.add(IntCounter::new(
                 "unjack_stratum_sockets_unwatched_total",
-                "Times a suspect's connections were not looked at: there were too many, or it took too long.",
+                "Times a suspect's connection was not listened to: there were too many.",
             )?)?,
             heard: new.add(IntCounter::new(
                 "unjack_stratum_heard_total",

@@ -1,7 +1,7 @@
 //! The file of samples while it is written, for `unjack record --samples`.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{self, BufWriter, Write},
     path::Path,
@@ -12,7 +12,9 @@ use super::{
     kin::Kin,
     samples,
 };
-use crate::{collector::Subject, daemon::stratum::Stratum, event::Process, profile::Place};
+use crate::{
+    collector::Subject, daemon::stratum::Stratum, event::Process, profile::Place, shape::Shape,
+};
 
 /// The file of samples, and those of which it is not known yet whether they are
 /// of anybody that is recorded.
@@ -21,6 +23,8 @@ pub(super) struct Samples {
     waiting: Vec<(Process, Vec<u8>, Place)>,
     /// Who was written to have been heard.
     heard: HashSet<Process>,
+    /// How each process's connections were written to behave.
+    shapes: HashMap<Process, Shape>,
 }
 
 impl Samples {
@@ -30,6 +34,7 @@ impl Samples {
             out: BufWriter::new(open(path)?),
             waiting: Vec::new(),
             heard: HashSet::new(),
+            shapes: HashMap::new(),
         })
     }
 
@@ -50,6 +55,7 @@ impl Samples {
         for subject in subjects {
             let process = subject.profile.process;
             self.heard(kin, stratum, process)?;
+            self.shape(kin, stratum, process)?;
             self.reading(kin, subject)?;
         }
         Ok(())
@@ -82,6 +88,16 @@ impl Samples {
         Ok(())
     }
 
+    /// Writes of one that is recorded how its connections behave, if that changed.
+    fn shape(&mut self, kin: &Kin, stratum: &Stratum, process: Process) -> io::Result<()> {
+        let shape = stratum.shape(process);
+        if kin.has(process) && self.shapes.get(&process).copied().unwrap_or_default() != shape {
+            self.shapes.insert(process, shape);
+            samples::shape(&mut self.out, process, shape)?;
+        }
+        Ok(())
+    }
+
     /// Writes what waited of a process that is gone. Of others it is not known
     /// yet whose they are.
     pub(super) fn exit(
@@ -97,6 +113,8 @@ impl Samples {
         self.write_waiting(kin)?;
         self.waiting = others;
         self.heard(kin, stratum, process)?;
+        self.shape(kin, stratum, process)?;
+        self.shapes.remove(&process);
         self.reading(kin, subject)
     }
 

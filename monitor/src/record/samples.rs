@@ -3,8 +3,8 @@
 //!
 //! A file is [`MAGIC`], then frames: a head of sixteen bytes, and as many bytes as
 //! that says. A sample's are the probes' own record, a reading's are a process's
-//! counters, and who was heard to speak Stratum is named by the other kind. They come
-//! in the order in which a profile takes them in. Unlike a recording's windows they
+//! counters, who was heard to speak Stratum is named by the third kind, and the fourth
+//! tells how a process's connections behave by now. They come in the order in which a profile takes them in. Unlike a recording's windows they
 //! hold code, registers and stack of what was recorded.
 
 use std::io::{self, Read, Write};
@@ -14,6 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::{
     event::{ImageKey, Process},
     profile::{Place, Reading},
+    shape::Shape,
 };
 
 /// The first bytes of a file of this version.
@@ -24,6 +25,8 @@ const SAMPLE: u32 = 1;
 const READING: u32 = 2;
 /// The head's kind of somebody who was heard.
 const HEARD: u32 = 3;
+/// The head's kind of how connections behave.
+const SHAPE: u32 = 4;
 /// The longest frame there may be: a file may be damaged.
 const MAX_BYTES: u32 = 4096;
 /// What stands for I/O that is not known.
@@ -62,6 +65,13 @@ struct HeardFrame {
     reserved: u32,
 }
 
+/// How the connections of a process behave, as it lies in a file.
+#[derive(serde::Serialize, serde::Deserialize)]
+struct ShapeFrame {
+    process: Process,
+    shape: Shape,
+}
+
 /// What a frame holds.
 #[derive(Debug)]
 pub enum Frame {
@@ -72,6 +82,8 @@ pub enum Frame {
     Reading(Process, ImageKey, Reading),
     /// A process has been heard to speak Stratum.
     Heard(Process),
+    /// How the connections of a process behave by now.
+    Shape(Process, Shape),
 }
 
 /// Writes the beginning of a file.
@@ -148,6 +160,23 @@ pub fn heard(mut out: impl Write, process: Process) -> io::Result<()> {
     out.write_all(frame.as_bytes())
 }
 
+/// Writes how the connections of a process behave.
+///
+/// # Errors
+/// It cannot be written.
+pub fn shape(mut out: impl Write, process: Process, shape: Shape) -> io::Result<()> {
+    // In JSON, as it is in a recording: what is added to it later is told apart.
+    let bytes = serde_json::to_vec(&ShapeFrame { process, shape })?;
+    let head = Head {
+        kind: SHAPE,
+        bytes: u32::try_from(bytes.len()).map_err(io::Error::other)?,
+        place: 0,
+        reserved: 0,
+    };
+    out.write_all(head.as_bytes())?;
+    out.write_all(&bytes)
+}
+
 /// Reads the beginning of a file, which must be [`MAGIC`].
 ///
 /// # Errors
@@ -209,6 +238,11 @@ pub fn next(mut from: impl Read) -> io::Result<Option<Frame>> {
                 start_ns: frame.start_ns,
             })))
         }
+        SHAPE => {
+            let ShapeFrame { process, shape } =
+                serde_json::from_slice(&bytes).map_err(|_| damaged())?;
+            Ok(Some(Frame::Shape(process, shape)))
+        }
         _ => Err(damaged()),
     }
 }
@@ -240,6 +274,12 @@ mod tests {
         sample(&mut file, &[1, 2, 3], Place::Memfd).unwrap();
         reading(&mut file, process, image, &counters).unwrap();
         heard(&mut file, process).unwrap();
+        let behaves = Shape {
+            looks: 8,
+            sent_per_cpu_second: 0.25,
+            ..Shape::default()
+        };
+        shape(&mut file, process, behaves).unwrap();
         let mut from = &file[..];
         open(&mut from).unwrap();
         assert!(matches!(
@@ -251,6 +291,10 @@ mod tests {
             Some(Frame::Reading(p, i, r)) if (p, i, r) == (process, image, counters)
         ));
         assert!(matches!(next(&mut from).unwrap(), Some(Frame::Heard(p)) if p == process));
+        assert!(matches!(
+            next(&mut from).unwrap(),
+            Some(Frame::Shape(p, s)) if (p, s) == (process, behaves)
+        ));
         assert!(next(&mut from).unwrap().is_none());
     }
 

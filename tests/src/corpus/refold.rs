@@ -13,6 +13,7 @@ use monitor::event::{self, Event, ImageKey, Process};
 use monitor::isa::Arch;
 use monitor::profile::{Place, Profile, Summary, seconds};
 use monitor::record::samples::{self, Frame};
+use monitor::shape::Shape;
 use monitor::verdict::{MIN_SAMPLES, Thresholds};
 use serde_json::Value;
 
@@ -62,11 +63,15 @@ fn fold(file: &Path, kept: &mut Kept) -> Result<BTreeMap<recording::Process, Vec
     let mut folds: BTreeMap<Process, Fold> = BTreeMap::new();
     let mut windows: BTreeMap<recording::Process, Vec<Window>> = BTreeMap::new();
     let mut heard: BTreeSet<Process> = BTreeSet::new();
+    let mut shapes: BTreeMap<Process, Shape> = BTreeMap::new();
     let mut begun_ns = None;
     while let Some(frame) = samples::next(&mut from)? {
         match frame {
             Frame::Heard(process) => {
                 heard.insert(process);
+            }
+            Frame::Shape(process, shape) => {
+                shapes.insert(process, shape);
             }
             Frame::Sample(record, place) => {
                 let Event::Sample(sample) = event::decode(&record)? else {
@@ -113,6 +118,7 @@ fn fold(file: &Path, kept: &mut Kept) -> Result<BTreeMap<recording::Process, Vec
                     .since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
                 let summary = Summary {
                     stratum: heard.contains(&process),
+                    shape: shapes.get(&process).copied().unwrap_or_default(),
                     ..fold.profile.summary(since_ns)
                 };
                 if summary.samples == 0 {

@@ -5,6 +5,7 @@ mod hook;
 mod hostile;
 mod lists;
 mod pools;
+mod shape;
 mod stratum;
 
 use std::fs;

@@ -15,10 +15,50 @@ fn process(tgid: u32) -> Process {
     Process { tgid, start_ns: 1 }
 }
 
-fn connection(cookie: u64) -> Connection {
-    Connection {
+fn connection(cookie: u64) -> Observation {
+    Observation {
         cookie,
         peer: "192.0.2.7:3333".parse().unwrap(),
+        outward: true,
+        sent: 0,
+        received: 0,
+        segments_out: 0,
+        segments_in: 0,
+        since_sent_ms: 0,
+        since_received_ms: 0,
+        rtt_us: 0,
+    }
+}
+
+/// What is to be seen, and who was looked at.
+struct Eyes<F> {
+    now_ns: u64,
+    images: Option<u32>,
+    connections: F,
+    looked: Vec<u32>,
+}
+
+impl<F: Fn(u32) -> Vec<Observation>> Sight for Eyes<F> {
+    fn images(&self, _: Process) -> Option<u32> {
+        self.images
+    }
+
+    fn cpu_ns(&self, _: Process) -> u64 {
+        self.now_ns
+    }
+
+    fn connections(&mut self, process: Process) -> Option<Connections> {
+        self.looked.push(process.tgid);
+        Some(Connections {
+            time_ns: self.now_ns,
+            kept: (self.connections)(process.tgid),
+            serves: process.tgid == SERVER,
+            listens: process.tgid == SERVER,
+        })
+    }
+
+    fn relatives(&mut self, _: Process) -> Vec<Process> {
+        Vec::new()
     }
 }
 
@@ -44,27 +84,37 @@ impl World {
 
     /// A second in which these are suspected, the first burning most; who was
     /// looked at.
-    fn tick(&mut self, suspects: &[u32], connections: impl Fn(u32) -> Vec<Connection>) -> Vec<u32> {
+    fn tick(
+        &mut self,
+        suspects: &[u32],
+        connections: impl Fn(u32) -> Vec<Observation>,
+    ) -> Vec<u32> {
         self.second += 1;
         let now_ns = self.second * SECOND;
         for (n, tgid) in suspects.iter().enumerate() {
             self.stratum
                 .suspect(process(*tgid), 1.0 / (n + 1) as f64, *tgid < NEARLY, now_ns);
         }
-        let mut looked = Vec::new();
-        let images = self.images;
-        self.stratum.turn(
+        let mut eyes = Eyes {
             now_ns,
-            |_| Some(images),
-            |process| {
-                looked.push(process.tgid);
-                Some(Connections {
-                    kept: connections(process.tgid),
-                    serves: process.tgid == SERVER,
-                })
-            },
-        );
-        looked
+            images: Some(self.images),
+            connections,
+            looked: Vec::new(),
+        };
+        self.stratum.turn(now_ns, true, &mut eyes);
+        eyes.looked
+    }
+
+    /// All processes are gone.
+    fn end(&mut self) {
+        let mut eyes = Eyes {
+            now_ns: 0,
+            images: None,
+            connections: |_| Vec::new(),
+            looked: Vec::new(),
+        };
+        self.stratum.turn(0, true, &mut eyes);
+        assert!(eyes.looked.is_empty());
     }
 
     /// A packet is sent, so many seconds after the last.
@@ -89,12 +139,26 @@ impl World {
 fn those_that_burn_most_are_first_then_all_in_turn() {
     let mut world = World::new();
     let none = |_| Vec::new();
-    let suspects = [1, 2, 3, 4, 5, 6];
-    assert_eq!(world.tick(&suspects, none), [1, 2, 3, 4]);
-    assert_eq!(world.tick(&suspects, none), [5, 6]);
+    let most = u32::try_from(LOOKS_A_TICK).unwrap();
+    let suspects: Vec<u32> = (1..=most + 2).map(|n| NEARLY + n).collect();
+    let (first, rest) = suspects.split_at(LOOKS_A_TICK);
+    assert_eq!(world.tick(&suspects, none), first);
+    assert_eq!(world.tick(&suspects, none), rest);
     assert_eq!(world.tick(&suspects, none), [0_u32; 0]);
-    world.second += LOOK_EVERY_NS / SECOND;
-    assert_eq!(world.tick(&suspects, none), [1, 2, 3, 4]);
+    world.second += NEARLY_EVERY_NS / SECOND;
+    assert_eq!(world.tick(&suspects, none), first);
+}
+
+#[test]
+fn what_hashes_is_looked_at_every_second_for_a_minute_and_every_other_later() {
+    let mut world = World::new();
+    let mut looks = |ticks: u64| {
+        let looked = |_| world.tick(&[1], |_| Vec::new()).len();
+        (0..ticks).map(looked).sum::<usize>()
+    };
+    let new = NEW_NS / SECOND;
+    assert_eq!(looks(new) as u64, new);
+    assert_eq!(looks(60), 30);
 }
 
 #[test]
@@ -146,11 +210,14 @@ fn who_was_heard_is_remembered_and_watched_no_more() {
     let text = "speaks Stratum on a socket of its own: mining.submit to 192.0.2.7:3333";
     said(1, text);
     assert_eq!(world.metrics.traffic.heard.get(), 1);
-    assert_eq!(world.tick(&[1], |_| vec![connection(7)]), [0_u32; 0]);
+    // How its connections behave is still looked at.
+    assert_eq!(world.tick(&[1], |_| vec![connection(7)]), [1]);
     assert_eq!(world.watched(), [0_u64; 0]);
     assert!(world.heard(1));
-    world.stratum.turn(0, |_| None, |_| None);
+    assert_eq!(world.stratum.shape(process(1)).looks, 2);
+    world.end();
     assert!(!world.heard(1));
+    assert!(world.stratum.shape(process(1)).is_unknown());
 }
 
 #[test]
@@ -169,7 +236,6 @@ fn a_shared_socket_is_each_suspects_that_holds_it() {
 fn a_socket_that_was_closed_is_watched_no_more() {
     let mut world = World::new();
     world.tick(&[1], |_| vec![connection(7), connection(8)]);
-    world.second += LOOK_EVERY_NS / SECOND;
     world.tick(&[1], |_| vec![connection(8)]);
     assert_eq!(world.watched(), [8]);
 }
@@ -179,15 +245,16 @@ fn beyond_the_bound_the_longest_watched_make_room() {
     let mut world = World::new();
     let all = u64::from(WATCHED_SOCKETS);
     world.tick(&[1], |_| (0..all).map(connection).collect());
-    world.tick(&[1, 2], |_| vec![connection(all)]);
+    let connections = |tgid| match tgid {
+        1 => (0..all).map(connection).collect(),
+        _ => vec![connection(all)],
+    };
+    world.tick(&[1, 2], connections);
     assert_eq!(world.watched().len() as u64, all);
     assert!(!world.watched().contains(&all));
     assert_eq!(world.metrics.traffic.unwatched.get(), 1);
     for _ in 0..=TURN_NS / SECOND {
-        world.tick(&[1, 2], |tgid| match tgid {
-            1 => (0..all).map(connection).collect(),
-            _ => vec![connection(all)],
-        });
+        world.tick(&[1, 2], connections);
     }
     assert_eq!(world.watched().len() as u64, all);
     assert!(world.watched().contains(&all));
