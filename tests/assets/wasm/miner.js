@@ -98,13 +98,17 @@ function connect() {
   });
 }
 
-// Lets messages come and go: promises alone never do.
-const channel = new MessageChannel();
-const breathe = () =>
-  new Promise((done) => {
-    channel.port1.onmessage = done;
-    channel.port2.postMessage(0);
+// Lets messages come and go: promises alone never do, nor do ports in node.
+function breathe() {
+  if (inNode) {
+    return new Promise((done) => setImmediate(done));
+  }
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((done) => {
+    port1.onmessage = done;
+    port2.postMessage(0);
   });
+}
 
 async function mine() {
   connect();

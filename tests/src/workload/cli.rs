@@ -45,7 +45,7 @@ pub(super) struct Cli {
     #[arg(long, global = true)]
     pub(super) stall: Option<PathBuf>,
     /// Mine at the pool at HOST:PORT, over Stratum, or at tls://HOST:PORT: those
-    /// that hash one header after the other get theirs from there. RandomX and
+    /// that hash one header after the other get theirs from there. `RandomX` and
     /// what is no miner connect to none.
     #[arg(long, global = true, env = "POOL")]
     pool: Option<String>,

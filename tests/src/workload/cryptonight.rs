@@ -173,6 +173,10 @@ fn fill(state: &State, pad: &mut Pad) {
 /// The main loop: AES and a multiplication, each at a place that the last one gave.
 #[target_feature(enable = "aes,sse2")]
 fn mix(state: &State, pad: &mut Pad) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the lowest 21 bits are the place"
+    )]
     let place = |word: u64| (word as usize >> 4) & (BLOCKS - 1);
     let mut a = _mm_xor_si128(block(state, 0), block(state, 4));
     let mut b = _mm_xor_si128(block(state, 2), block(state, 6));
@@ -182,11 +186,8 @@ fn mix(state: &State, pad: &mut Pad) {
         pad[at] = _mm_xor_si128(b, c);
         let at = place(low(c));
         let there = pad[at];
-        let product = u128::from(low(c)) * u128::from(low(there));
-        let sum = pair(
-            low(a).wrapping_add((product >> 64) as u64),
-            high(a).wrapping_add(product as u64),
-        );
+        let (bottom, top) = low(c).carrying_mul(low(there), 0);
+        let sum = pair(low(a).wrapping_add(top), high(a).wrapping_add(bottom));
         pad[at] = sum;
         a = _mm_xor_si128(sum, there);
         b = c;
@@ -211,6 +212,8 @@ fn fold(state: &mut State, pad: &Pad) {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     /// Of Monero's own tests (`tests/hash/tests-slow.txt`): one for each digest at
@@ -225,7 +228,10 @@ mod tests {
         let mut check = |input: &[u8], expected: &str| {
             // SAFETY: the processor has AES, as was just looked at.
             let digest = unsafe { hash(input, &mut pad) };
-            let text: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+            let text = digest.iter().fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            });
             assert_eq!(text, expected, "{}", input.escape_ascii());
         };
         check(

@@ -15,7 +15,8 @@ use super::grind::{Header, word};
 /// Messages in a step: a multiple of the most lanes, sixteen.
 const MESSAGES: usize = 256;
 /// The number of the last of them.
-const LAST: u32 = MESSAGES as u32 - 1;
+const LAST: u32 = 255;
+const _: () = assert!(LAST as usize + 1 == MESSAGES);
 
 /// Hashes `count` messages of 64 bytes to digests of 32.
 type Hash = unsafe extern "C" fn(output: *mut u8, input: *const u8, count: u64);
@@ -95,7 +96,7 @@ fn sha256d(thread: u32, hash: Hash, able: bool) -> Result<Step> {
             hash(outer.as_mut_ptr(), inner.as_ptr(), count / 2);
         }
         // Each is of two messages; the nonce of the first is told.
-        for (digest, before) in outer.chunks_exact(32).zip((1..LAST + 1).rev().step_by(2)) {
+        for (digest, before) in outer.chunks_exact(32).zip((1..=LAST).rev().step_by(2)) {
             header.judge_earlier(word(digest), before);
         }
         count

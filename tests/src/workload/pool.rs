@@ -70,8 +70,8 @@ pub(super) fn connect(address: &str, helper: Option<&Path>) -> Result<()> {
     state.send("mining.subscribe", &json!(["workload/1"]))?;
     state.send("mining.authorize", &json!(["workload", "x"]))?;
     while state.job.is_empty() {
-        let line = lines.next().context("the pool hung up")??;
-        state.take(&serde_json::from_str(&line)?)?;
+        let said = lines.next().context("the pool hung up")??;
+        state.take(&serde_json::from_str(&said)?)?;
     }
     let pool = POOL.get_or_init(|| Pool {
         generation: AtomicU64::new(1),
