@@ -1,14 +1,16 @@
 //! `unjack selftest`: does all of it work on this kernel?
 //!
-//! A harmless hash loop of its own is started, and looked at, judged and ended as
-//! `unjack run` would: by the real probes, the shipped model at the default
-//! thresholds, and the real way of killing. Every step is told as a line with its
-//! time. The loop is found for what it executes: nothing here tells the model whom
-//! it looks at.
+//! A harmless hash loop of its own is started, which mines at a pool of this test,
+//! and looked at, judged and ended as `unjack run` would: by the real probes, the
+//! shipped model at the default thresholds, and the real way of killing. Every step
+//! is told as a line with its time. The loop is found for what it does: nothing here
+//! tells the model whom it looks at.
 //!
 //! | part | owns |
 //! |---|---|
 //! | `hash` | the loop |
+//! | `work` | how it gets work, and brings shares |
+//! | `pool` | where it does, on the loopback interface |
 //! | `child` | the process it runs in, and its clock |
 //! | `daemons` | the `unjack run` there are |
 //! | `watch` | the probes on it, up to the verdict |
@@ -20,8 +22,10 @@
 mod child;
 mod daemons;
 mod hash;
+mod pool;
 mod report;
 mod watch;
+mod work;
 
 use std::{
     sync::{Arc, atomic::AtomicBool},
@@ -76,8 +80,10 @@ fn steps(report: &mut Teller<'_>) -> Option<()> {
         .map_err(|error| report.lacks("child", begun, error.to_string(), error.remedy()))
         .ok()?;
     let found = format!(
-        "pid {}: a SHA-256d loop, from a copy in memory, as the host's own programs are excused",
-        child.pid()
+        "pid {}: a SHA-256d loop for a pool of this test at 127.0.0.1:{}, from a copy in memory, \
+         as the host's own programs are excused",
+        child.pid(),
+        child.port()
     );
     report.pass("child", begun, found);
 
@@ -186,7 +192,14 @@ fn by_another(end: End, pid: u32, daemons: &[Daemon], begun: Instant, report: &m
             );
             report.by_another(STEP, begun, found);
         }
-        _ => {
+        // It says why on standard error.
+        End::Exit(_) => {
+            let found = format!("pid {pid} {end}, not by this test");
+            let remedy = "see what it said on standard error; if the pool gave it no work, a \
+                          firewall may close 127.0.0.1 to programs of this host";
+            report.fail(STEP, begun, found, remedy);
+        }
+        End::Signal(_) => {
             let whose = match (daemons, killers.as_str()) {
                 ([], _) => "no `unjack run` is there".to_owned(),
                 (_, "") => format!("no `unjack run` that is there ({all}) has --action kill"),

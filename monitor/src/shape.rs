@@ -52,6 +52,22 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// That of a miner which talks to a pool, seen for half a minute.
+    #[cfg(test)]
+    pub(crate) fn pool_like() -> Self {
+        Self {
+            looks: 20,
+            pushes: 2,
+            submissions: 4,
+            messages_per_cpu_second: 0.5,
+            age_seconds: 30.0,
+            received_per_cpu_second: 100.0,
+            sent_per_cpu_second: 100.0,
+            peers: 1,
+            ..Self::default()
+        }
+    }
+
     /// Whether anything is known.
     #[must_use]
     pub fn is_unknown(&self) -> bool {

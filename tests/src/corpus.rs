@@ -11,7 +11,7 @@
 //! | `pack` | `pack`, `refold`, `recording` | recordings | one small file, kept in the repository |
 //! | `replay` | `replay` | recordings | verdicts, as `unjack replay` has them |
 //!
-//! `pool` is what miners mine at while they are recorded.
+//! Miners mine at a [`Pool`](crate::pool::Pool) while they are recorded.
 //!
 //! `manifest` reads the manifests, `subject` is a program in one of its
 //! variants, and `place` is the directory and the environment in which they
@@ -23,7 +23,6 @@ mod job;
 mod manifest;
 mod pack;
 mod place;
-mod pool;
 mod record;
 mod recording;
 mod refold;

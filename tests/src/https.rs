@@ -1,4 +1,7 @@
-//! TLS for the suites: an authority, what it signs, and clients that trust it.
+//! TLS for the suites: an authority, what it signs, and clients that trust it or
+//! anybody.
+
+mod unverified;
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,7 +15,9 @@ use rcgen::{
 };
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+
+pub use self::unverified::unverified;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -25,6 +30,28 @@ pub struct Identity {
     pub cert: String,
     /// The key.
     pub key: String,
+}
+
+impl Identity {
+    /// A server that shows it, to any client.
+    ///
+    /// # Errors
+    ///
+    /// Key and certificate do not fit.
+    pub fn server(&self) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let (cert, key) = self.parsed();
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![cert], key)?;
+        Ok(Arc::new(config))
+    }
+
+    fn parsed(&self) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+        let cert = CertificateDer::from_pem_slice(self.cert.as_bytes()).expect("PEM");
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM");
+        (cert, key)
+    }
 }
 
 impl Default for Authority {
@@ -89,9 +116,8 @@ impl Authority {
             .with_root_certificates(roots);
         let config = match identity {
             None => builder.with_no_client_auth(),
-            Some(Identity { cert, key }) => {
-                let cert = CertificateDer::from_pem_slice(cert.as_bytes()).expect("PEM");
-                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM");
+            Some(identity) => {
+                let (cert, key) = identity.parsed();
                 let config = builder.with_client_auth_cert(vec![cert], key);
                 config.expect("key and certificate fit")
             }

@@ -11,9 +11,11 @@
 //! | [`output`] | what a child printed, byte for byte, and waiting for it |
 //! | [`https`] | TLS: an authority, what it signs, clients |
 //! | [`metrics`] | a scrape and the reading of it |
+//! | [`news`] | a web server that is asked again and again |
 //! | [`pins`] | a folder for the bans of one test |
 //! | [`prometheus`] | a real Prometheus, and what it answers |
 //! | [`webhook`] | a server that keeps the JSON it is sent |
+//! | [`pool`] | a pool that miners mine at: plain, TLS, WebSocket |
 //! | [`spawn`] | the workloads and other programs to be judged |
 //! | [`podman`] | real containers |
 //! | [`terminal`] | a program on a terminal: what is on its screen, keys, sizes |
@@ -37,9 +39,11 @@ pub mod fit;
 pub mod host;
 pub mod https;
 pub mod metrics;
+pub mod news;
 pub mod output;
 pub mod pins;
 pub mod podman;
+pub mod pool;
 pub mod prometheus;
 pub mod spawn;
 pub mod terminal;

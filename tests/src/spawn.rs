@@ -5,18 +5,24 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::host;
 use crate::output::Output;
+use crate::pool::{self, Pool};
 
 /// How long a miner may prepare; `RandomX` fills its cache, or its dataset.
 const FIRST_HASH: Duration = Duration::from_mins(3);
+
+/// What a workload mines at, in its environment.
+pub const POOL: &str = "POOL";
 
 /// A running program and its descendants, killed when dropped.
 pub struct Workload {
@@ -25,14 +31,58 @@ pub struct Workload {
     pub stdout: Output,
 }
 
+/// Where the workloads of this process mine: behind TLS, as most miners do today.
+///
+/// # Panics
+///
+/// When the pool cannot be started.
+pub fn pool() -> &'static Pool {
+    static POOL: OnceLock<Pool> = OnceLock::new();
+    POOL.get_or_init(|| Pool::start(pool::Options::default()).expect("a pool on loopback"))
+}
+
+/// How long honest work must live beside a daemon that kills: 60 s, or what
+/// `UNJACK_TEST_BENIGN_SECONDS` says.
+///
+/// # Panics
+///
+/// When that is no number.
+#[must_use]
+pub fn benign_time() -> Duration {
+    let seconds = std::env::var("UNJACK_TEST_BENIGN_SECONDS").map_or(60, |text| {
+        text.parse()
+            .expect("UNJACK_TEST_BENIGN_SECONDS is a number of seconds")
+    });
+    Duration::from_secs(seconds)
+}
+
 impl Workload {
-    /// Starts any program. Its stderr is the test's.
+    /// Starts any program. Its stderr is the test's. `POOL` in its environment is a
+    /// [`pool`] of this process, unless the command says something of it; what mines
+    /// with a general-purpose hash would not be a miner without.
     ///
     /// # Panics
     ///
     /// When it cannot be started.
     #[must_use]
     pub fn spawn(command: &mut Command) -> Self {
+        if !command.get_envs().any(|(name, _)| name == POOL) {
+            command.env(POOL, pool().tls_url());
+        }
+        Self::spawn_as_is(command)
+    }
+
+    /// Starts any program that is to hash for itself, with no pool to bring it to.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn spawn_without_pool(command: &mut Command) -> Self {
+        Self::spawn_as_is(command.env_remove(POOL))
+    }
+
+    fn spawn_as_is(command: &mut Command) -> Self {
         let mut child = command
             .process_group(0)
             .stdin(Stdio::null())
@@ -51,6 +101,16 @@ impl Workload {
     #[must_use]
     pub fn start<S: AsRef<OsStr>>(args: &[S]) -> Self {
         Self::spawn(Command::new(host::workload()).args(args))
+    }
+
+    /// The same, without a pool.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start_without_pool<S: AsRef<OsStr>>(args: &[S]) -> Self {
+        Self::spawn_without_pool(Command::new(host::workload()).args(args))
     }
 
     /// Copies the workload program to `path` and starts the copy.
@@ -93,6 +153,22 @@ impl Workload {
                 )
             })
             .at
+    }
+
+    /// Where a server listens, which it told when it [started](Self::first_hash).
+    ///
+    /// # Panics
+    ///
+    /// When it has not.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        let said = self.stdout.wait(FIRST_HASH, |line| {
+            line.json
+                .as_ref()
+                .is_some_and(|json| json["address"].is_string())
+        });
+        let told = said.and_then(|line| line.json?["address"].as_str()?.parse().ok());
+        told.unwrap_or_else(|| panic!("process {} listens nowhere", self.pid()))
     }
 
     /// How it ended, if it did.

@@ -1,4 +1,4 @@
-//! The `workload` program: real proof-of-work miners and honest burners.
+//! The `workload` program: real proof-of-work miners, and honest programs as busy.
 //!
 //! Owns the program that the suites judge. In: a command line. Out: one JSON
 //! line when the first hash is complete (`first-hash`; `started` from a burner,
@@ -10,21 +10,30 @@
 mod benign;
 mod chains;
 mod cli;
+mod cryptonight;
 mod digests;
 mod drivers;
 mod grind;
+mod honest;
 mod lanes;
+mod link;
 mod memory;
 mod miners;
 mod pace;
 mod pool;
 mod randomx;
+mod relay;
 mod run;
 mod stall;
 mod title;
 
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::Parser;
+
+/// How often a web server is asked for news.
+const POLL: Duration = Duration::from_secs(3);
 
 /// One round of work. Returns how many hashes it completed.
 type Step = Box<dyn FnMut() -> u64>;
@@ -57,8 +66,14 @@ pub fn main() -> Result<()> {
     if let Some(title) = &cli.title {
         title::set(title)?;
     }
-    if let Some(address) = &cli.pool {
-        pool::connect(address)?;
+    if let Some(served) = cli.serve() {
+        return served;
+    }
+    if let Some(address) = cli.pool() {
+        pool::connect(address, cli.helper.as_deref())?;
+    }
+    if let Some(address) = &cli.poll {
+        honest::poll(address, POLL)?;
     }
     if let Some(file) = &cli.stall {
         stall::begin(file)?;
@@ -75,7 +90,7 @@ pub fn main() -> Result<()> {
     }
     run::run(&cli.task()?, &pace)?;
     if let Some(rest) = cli.rest {
-        std::thread::sleep(std::time::Duration::from_secs(rest));
+        std::thread::sleep(Duration::from_secs(rest));
     }
     Ok(())
 }

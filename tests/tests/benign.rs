@@ -7,7 +7,6 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use tests::host::{schedstat_seconds, take_turn};
@@ -91,10 +90,7 @@ fn first_of<'a>(names: &[&'a str]) -> &'a str {
 #[test]
 fn honest_work_lives() {
     let _turn = take_turn();
-    let seconds = std::env::var("UNJACK_TEST_BENIGN_SECONDS").map_or(60, |text| {
-        text.parse()
-            .expect("UNJACK_TEST_BENIGN_SECONDS is a number of seconds")
-    });
+    let time = tests::spawn::benign_time();
     let home = tempfile::tempdir().expect("a temporary directory");
     let large = large_file(home.path())
         .into_os_string()
@@ -142,7 +138,7 @@ fn honest_work_lives() {
             command.stderr(std::process::Stdio::null());
             (name, Workload::spawn(&mut command))
         });
-        thread::sleep(Duration::from_secs(seconds));
+        thread::sleep(time);
         for (name, work) in &mut running {
             let ended = work.ended();
             let verdicts = daemon.events_of("verdict");
@@ -155,8 +151,8 @@ fn honest_work_lives() {
         let samples = daemon.metrics().sum("unjack_samples_total", &[]) - samples;
         let names = running.each_ref().map(|(name, _)| *name);
         assert!(
-            samples >= 10.0 * seconds as f64,
-            "{names:?} were hardly looked at: {samples} samples in {seconds} s"
+            samples >= 10.0 * time.as_secs_f64(),
+            "{names:?} were hardly looked at: {samples} samples in {time:?}"
         );
     }
     let metrics = daemon.metrics();

@@ -66,7 +66,7 @@ fn a_scrypt_miner_in_node_is_killed() {
 #[test]
 fn a_tab_that_mines_is_killed_and_the_browser_lives() {
     let _turn = take_turn();
-    let page = wasm().page("argon2");
+    let page = wasm().page("argon2", &tests::spawn::pool().wss_url());
     let mut browser = Browser::start();
     browser.open(
         "honest.html",

@@ -13,10 +13,11 @@ use tests::podman::Podman;
 const ACTED: Duration = Duration::from_mins(1);
 const NOTICE: Duration = Duration::from_secs(20);
 
-/// What a container does that mines beside what it is for.
+/// What a container does that mines beside what it is for: by an algorithm that only
+/// mines, as it has no network and so no pool.
 fn with_miner(podman: &Podman) -> String {
     let workload = podman.workload().display().to_string();
-    format!("{workload} sha256d >/dev/null & exec sleep 600")
+    format!("{workload} mine cryptonight >/dev/null & exec sleep 600")
 }
 
 /// Flags by which only what the tests' containers run is a miner: how miners
@@ -135,7 +136,8 @@ fn with_scope_cgroup_the_agents_own_container_is_refused() {
     };
     eventually("the agent is ready", ACTED, || logs("ready: unjack"));
     let workload = podman.workload();
-    podman.exec("agent", &[workload.to_str().expect("plain"), "sha256d"]);
+    let workload = workload.to_str().expect("plain");
+    podman.exec("agent", &[workload, "mine", "cryptonight"]);
     let miner = podman.miner(init);
     let refused = format!("kill pid {miner}: refused");
     eventually("it is refused", ACTED, || logs(&refused));

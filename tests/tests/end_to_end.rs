@@ -147,7 +147,7 @@ fn a_miner_whose_first_thread_has_ended_is_killed() {
 fn a_process_that_hashes_for_two_seconds_and_rests_lives() {
     let _turn = take_turn();
     let daemon = Daemon::start(&["--action", "kill"]);
-    let mut unlocked = Workload::start(&["--seconds", "2", "--rest", "60", "argon2"]);
+    let mut unlocked = Workload::start_without_pool(&["--seconds", "2", "--rest", "60", "argon2"]);
     let _ = unlocked.first_hash();
     thread::sleep(DEATH);
     assert!(unlocked.ended().is_none(), "it lives");

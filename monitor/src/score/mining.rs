@@ -57,6 +57,9 @@ const STRATUM: f64 = 10.0;
 /// A connection to a pool on the operator's list. Pools share addresses with others,
 /// so that it is less than certain; the operator asked for it to count.
 const POOL: f64 = 4.5;
+/// The most that all of its connections can say together: what is no hash by its code
+/// is not made a miner by them.
+const NETWORK_MOST: f64 = 10.0;
 /// Hidden from /proc, or posing as a kernel thread: honest programs do not.
 const HIDING: f64 = 3.0;
 /// Code that a script or page had generated, which hashes on and on. Honest scripts
@@ -141,6 +144,8 @@ pub(super) fn lines(
         }
     }
     let connection = connection(view);
+    let network = [(summary.stratum, STRATUM), (summary.pool, POOL)];
+    let network = connection + network.into_iter().filter(|(is, _)| *is).map(|(_, w)| w).sum::<f64>();
     if connection != 0.0 {
         line(connection, EvidenceKind::Connections, &|| {
             connection_text(view)
@@ -155,6 +160,13 @@ pub(super) fn lines(
         line(POOL, EvidenceKind::Pool, &|| {
             "it has connected to a pool on the list".to_owned()
         });
+    }
+    if network > NETWORK_MOST {
+        line(
+            NETWORK_MOST - network,
+            EvidenceKind::witness("network-bound"),
+            &|| "its connections can say no more than that it mines".to_owned(),
+        );
     }
     let hides = [
         (summary.hidden, "the host's /proc does not show it"),

@@ -53,21 +53,6 @@ fn assess(summary: &Summary) -> Assessment {
     Model::shipped().unwrap().assess(summary)
 }
 
-/// The connection of a miner, seen for half a minute.
-fn pool_like() -> Shape {
-    Shape {
-        looks: 20,
-        pushes: 2,
-        submissions: 4,
-        messages_per_cpu_second: 0.5,
-        age_seconds: 30.0,
-        received_per_cpu_second: 100.0,
-        sent_per_cpu_second: 100.0,
-        peers: 1,
-        ..Shape::default()
-    }
-}
-
 /// The same that is looked at, and has no connection.
 fn unconnected(summary: &Summary) -> Summary {
     Summary {
@@ -81,7 +66,7 @@ fn unconnected(summary: &Summary) -> Summary {
 
 fn connected(summary: &Summary) -> Summary {
     Summary {
-        shape: pool_like(),
+        shape: Shape::pool_like(),
         ..summary.clone()
     }
 }
@@ -385,7 +370,7 @@ fn where_code_lies_changes_nothing() {
                 *places = BTreeMap::from([(place, 1.0)]);
             }
             if connected {
-                (here.shape, there.shape) = (pool_like(), pool_like());
+                (here.shape, there.shape) = (Shape::pool_like(), Shape::pool_like());
             }
             assert_eq!(assess(&here), assess(&there), "{place:?}");
         }
@@ -438,7 +423,7 @@ fn data_that_flows_excuses_only_where_it_is_hashed() {
         data_lines: 1000.0,
         shape: Shape {
             received_per_cpu_second: 300e6,
-            ..pool_like()
+            ..Shape::pool_like()
         },
         ..mixing(&SHA256_SCALAR)
     };
@@ -523,7 +508,7 @@ fn a_pool_on_the_list_alone_is_nothing() {
     let pool = Summary {
         pool: true,
         stratum: true,
-        shape: pool_like(),
+        shape: Shape::pool_like(),
         ..ordinary
     };
     assert!(assess(&pool).score < 0.8, "{:?}", assess(&pool));

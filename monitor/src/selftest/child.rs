@@ -23,6 +23,7 @@ use rustix::{
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
+use super::pool::Pool;
 use crate::{
     daemon::monotonic_ns,
     host::{Image, LookError, Seen},
@@ -44,6 +45,9 @@ pub(super) enum StartError {
     /// Its image could not be copied.
     #[error("its own program cannot be copied to memory: {0}")]
     Copy(io::Error),
+    /// There is no pool to mine at.
+    #[error("no connection can be made on the loopback interface: {0}")]
+    Pool(io::Error),
     /// The copy could not be executed.
     #[error("a program in memory cannot be executed: {0}")]
     Execute(io::Error),
@@ -58,6 +62,10 @@ impl StartError {
         match self {
             Self::Copy(_) | Self::Execute(_) => {
                 "see whether `sysctl vm.memfd_noexec` is 2, or a security module forbids it"
+            }
+            Self::Pool(_) => {
+                "see whether the interface `lo` is up (`ip link set lo up`), and whether a \
+                 firewall closes 127.0.0.1 to programs of this host"
             }
             Self::Look(_) => "run as root",
         }
@@ -86,6 +94,8 @@ impl fmt::Display for End {
 /// The child. It is ended when dropped, and by the kernel if this process goes.
 pub(super) struct Child {
     running: Running,
+    /// What it mines at, as long as it runs.
+    pool: Pool,
     start: ChildStdin,
     first: ChildStdout,
     image: Image,
@@ -97,6 +107,7 @@ impl Child {
     /// Starts it; it waits for [`begin`](Self::begin).
     pub(super) fn start() -> Result<Self, StartError> {
         let copy = copy().map_err(StartError::Copy)?;
+        let pool = Pool::start().map_err(StartError::Pool)?;
         let mut running = Running::of(
             Command::new(format!("/proc/self/fd/{}", copy.as_raw_fd()))
                 .arg0(NAME)
@@ -115,6 +126,7 @@ impl Child {
             image: seen.image()?,
             cgroups: seen.cgroups()?.kept,
             running,
+            pool,
             start,
             first,
         })
@@ -124,15 +136,20 @@ impl Child {
         self.running.child.id()
     }
 
+    /// The port of 127.0.0.1 that it mines at.
+    pub(super) fn port(&self) -> u16 {
+        self.pool.port()
+    }
+
     /// What it executes.
     pub(super) fn image(&self) -> Image {
         self.image
     }
 
-    /// Has it hash. It may be gone by now.
+    /// Has it get work and hash. It may be gone by now.
     pub(super) fn begin(&mut self) {
         // Who is gone is found to be by whoever looks next.
-        let _gone = self.start.write_all(&[1]);
+        let _gone = self.start.write_all(&self.pool.port().to_ne_bytes());
     }
 
     /// When its first hash was done, nanoseconds of `CLOCK_MONOTONIC`; `None` if

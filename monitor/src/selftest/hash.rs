@@ -1,5 +1,5 @@
 //! The loop that is to be found: proof of work as Bitcoin has it, SHA-256 of the
-//! SHA-256 of an 80-byte header, nonce after nonce.
+//! SHA-256 of an 80-byte header, nonce after nonce, for a pool.
 
 use std::{
     hint::black_box,
@@ -13,6 +13,7 @@ use rustix::{
 };
 use sha2::{Digest, Sha256};
 
+use super::work::Work;
 use crate::daemon::monotonic_ns;
 
 /// How long it hashes if nobody ends it.
@@ -22,22 +23,31 @@ const BATCH: u32 = 4096;
 /// Bytes of a block's header, and where its nonce is.
 const HEADER: usize = 80;
 const NONCE: usize = 76;
+/// Where the root of the transactions is, which stands for the pool's work.
+const ROOT: std::ops::Range<usize> = 36..68;
+/// Time between two looks at what the pool has said: what they take is nothing
+/// beside the hashing.
+const LOOK: Duration = Duration::from_millis(100);
 
-/// Waits for a byte on standard input, tells on standard output when the first
-/// hash was done (nanoseconds of `CLOCK_MONOTONIC`, eight bytes as this
-/// processor orders them), and hashes until it is ended, its parent is gone or
-/// two minutes are over.
+/// Waits on standard input for the pool's port on 127.0.0.1 (two bytes as this
+/// processor orders them), gets work there, tells on standard output when the first
+/// hash was done (nanoseconds of `CLOCK_MONOTONIC`, eight bytes likewise), and hashes
+/// until it is ended, its parent is gone or two minutes are over.
 ///
 /// # Errors
-/// Standard input or output fails.
+/// Standard input or output fails, or the pool gives no work.
 pub fn run() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     // For people: it is executed under the number of a descriptor.
     set_name(c"unjack-selftest")?;
     // A parent that is gone already leaves nothing to read.
-    io::stdin().read_exact(&mut [0])?;
+    let mut port = [0; 2];
+    io::stdin().read_exact(&mut port)?;
+    let mut work = Work::get(u16::from_ne_bytes(port))?;
     let begun = Instant::now();
+    let mut looked = begun;
     let mut header = [0; HEADER];
+    header[ROOT].copy_from_slice(&work.root());
     let mut nonce: u32 = 0;
     let mut best = hash(&mut header, nonce);
     let mut out = io::stdout();
@@ -49,6 +59,12 @@ pub fn run() -> io::Result<()> {
             best = best.min(hash(&mut header, nonce));
         }
         black_box(&best);
+        if looked.elapsed() >= LOOK {
+            looked = Instant::now();
+            if work.look(nonce)? {
+                header[ROOT].copy_from_slice(&work.root());
+            }
+        }
     }
     Ok(())
 }

@@ -59,7 +59,7 @@ impl Wasm {
         self.0.join("node_modules/hash-wasm/dist/index.umd.min.js")
     }
 
-    /// Mines in node.
+    /// Mines in node, at the pool that its environment names.
     #[must_use]
     pub fn node(&self, algorithm: &str) -> Command {
         let mut command = Command::new("node");
@@ -67,15 +67,18 @@ impl Wasm {
         command
     }
 
-    /// A page that mines in a Web Worker.
+    /// A page that mines in a Web Worker, at the pool at `wss://HOST:PORT`.
     ///
     /// # Panics
     ///
     /// When the library cannot be read.
     #[must_use]
-    pub fn page(&self, algorithm: &str) -> String {
+    pub fn page(&self, algorithm: &str, pool: &str) -> String {
         let library = fs::read_to_string(self.library()).expect("the library is installed");
-        worker_page(algorithm, &format!("{library}\n{MINER}"))
+        worker_page(
+            algorithm,
+            &format!("{library}\nconst POOL = \"{pool}\";\n{MINER}"),
+        )
     }
 }
 

@@ -49,9 +49,9 @@ const MEMORY_HARD: [&str; 7] = [
 const MINING_ONLY: [&str; 2] = ["randomx", "cryptonight"];
 /// What the rounding mode weighs. Set, not fitted: the corpus has one algorithm that
 /// changes it, so that judging a program of that without it would leave the witness
-/// without weight. A saved mode other than to nearest at half of the switches is then
-/// worth as much as can be said against it by all else.
-const ROUNDING: f64 = 16.0;
+/// without weight. It outweighs all that can be said against it: an interpreter of
+/// `RandomX` looks like any interpreter.
+const ROUNDING: f64 = 24.0;
 /// What a loop of a cache line or two weighs against hashing. Set: the corpus has
 /// few of them, and there is no end of such loops.
 const TINY_LOOP: f64 = -10.0;

@@ -1,13 +1,14 @@
 //! The command line of the workload program, and nothing else.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
-use super::{Task, benign, drivers, miners, randomx};
+use super::{Task, benign, drivers, honest, miners, randomx, relay};
 
 /// Real work to be judged: proof-of-work miners and honest burners.
 #[derive(Debug, Parser)]
@@ -43,10 +44,19 @@ pub(super) struct Cli {
     /// answers, who looks at the process's memory waits.
     #[arg(long, global = true)]
     pub(super) stall: Option<PathBuf>,
-    /// Mine at the pool at HOST:PORT, over Stratum: those that hash one header
-    /// after the other get theirs from there.
+    /// Mine at the pool at HOST:PORT, over Stratum, or at tls://HOST:PORT: those
+    /// that hash one header after the other get theirs from there. `RandomX` and
+    /// what is no miner connect to none.
     #[arg(long, global = true, env = "POOL")]
-    pub(super) pool: Option<String>,
+    pool: Option<String>,
+    /// Leave the connection to the pool to a process of its own, which executes
+    /// this program, and talk to it over a socket pair.
+    #[arg(long, global = true, requires = "pool")]
+    pub(super) helper: Option<PathBuf>,
+    /// Ask the web server at tls://HOST:PORT for news every three seconds, on one
+    /// connection, whatever the work is.
+    #[arg(long, global = true)]
+    pub(super) poll: Option<String>,
     #[command(subcommand)]
     work: Work,
 }
@@ -90,9 +100,72 @@ enum Work {
     Burn,
     /// The same, asleep for half of each 100 ms.
     Half,
+    /// A chain of SHA-256 that shows that time has passed; no proof of work.
+    Poh,
+    /// Verify Ed25519 signatures.
+    Verify,
+    /// Check passwords by Argon2id, over HTTP.
+    ServeLogin(Listen),
+    /// Take the SHA-256 of what is sent.
+    ServeUpload(Listen),
+    /// Be a pool to mine at: at this address in the clear, and besides, which is
+    /// told, behind TLS and through a WebSocket.
+    ServePool(Listen),
+    /// Pass on what clients say to a pool, and what it answers: a proxy, or the
+    /// helper of --helper.
+    Relay {
+        /// The pool, as --pool has it.
+        to: String,
+        /// Where clients connect; without it the one client is the socket that is
+        /// the standard input.
+        #[arg(long)]
+        listen: Option<SocketAddr>,
+    },
+}
+
+/// Where a server listens.
+#[derive(Clone, Copy, Debug, Args)]
+struct Listen {
+    /// The address; port 0 is any that is free, which is told.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
 }
 
 impl Cli {
+    /// The pool, if the work is one that is brought to a pool.
+    pub(super) fn pool(&self) -> Option<&str> {
+        let mines = match &self.work {
+            Work::Sha256d { .. }
+            | Work::Scrypt
+            | Work::Argon2
+            | Work::Sha512d
+            | Work::Keccak
+            | Work::Blake3
+            | Work::Mine { .. } => true,
+            Work::RandomX { .. }
+            | Work::Burn
+            | Work::Half
+            | Work::Poh
+            | Work::Verify
+            | Work::ServeLogin(_)
+            | Work::ServeUpload(_)
+            | Work::ServePool(_)
+            | Work::Relay { .. } => false,
+        };
+        self.pool.as_deref().filter(|_| mines)
+    }
+
+    /// Serves others, if that was asked for: what came of it.
+    pub(super) fn serve(&self) -> Option<Result<()>> {
+        match &self.work {
+            Work::ServeLogin(Listen { listen }) => Some(honest::logins(self.threads, *listen)),
+            Work::ServeUpload(Listen { listen }) => Some(honest::uploads(self.threads, *listen)),
+            Work::ServePool(Listen { listen }) => Some(relay::pool(*listen)),
+            Work::Relay { to, listen } => Some(relay::run(to, *listen)),
+            _ => None,
+        }
+    }
+
     /// The task that was asked for.
     pub(super) fn task(&self) -> Result<Task> {
         Ok(match &self.work {
@@ -106,6 +179,14 @@ impl Cli {
             Work::Blake3 => miners::blake3(),
             Work::Mine { driver } => drivers::task(driver)?,
             Work::Burn | Work::Half => benign::burn(),
+            Work::Poh => honest::history(),
+            Work::Verify => honest::signatures(),
+            Work::ServeLogin(_)
+            | Work::ServeUpload(_)
+            | Work::ServePool(_)
+            | Work::Relay { .. } => {
+                unreachable!("a server has no task")
+            }
         })
     }
 

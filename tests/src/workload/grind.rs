@@ -52,6 +52,12 @@ impl Header {
         {
             self.renew(pool);
         }
+        self.next()
+    }
+
+    /// The next one of the same work: for those that hash several at once, after the
+    /// first of them.
+    pub(super) fn next(&mut self) -> &[u8; 80] {
         let nonce = self.nonce().wrapping_add(1);
         self.bytes[76..].copy_from_slice(&nonce.to_le_bytes());
         &self.bytes
@@ -66,9 +72,17 @@ impl Header {
     /// Looks whether the header's hash begins with a number that wins, and tells the
     /// pool if so.
     pub(super) fn judge(&self, top: u32) {
+        self.judge_earlier(top, 0);
+    }
+
+    /// The same of the header that was given out this many before the last: by those
+    /// that hash several at once.
+    pub(super) fn judge_earlier(&self, top: u32, before: u32) {
         match &self.pool {
             None => _ = black_box(top == 0),
-            Some((pool, work)) if top <= work.limit => pool.share(work, self.nonce()),
+            Some((pool, work)) if top <= work.limit => {
+                pool.share(work, self.nonce().wrapping_sub(before));
+            }
             Some(_) => {}
         }
     }

@@ -5,8 +5,6 @@
 //! the functions that it chooses from are called by name here, so that each is
 //! a miner of its own.
 
-use std::hint::black_box;
-
 use anyhow::{Result, ensure};
 // Only for the assembly that comes with it.
 use hashtree_rs as _;
@@ -16,6 +14,9 @@ use super::grind::{Header, word};
 
 /// Messages in a step: a multiple of the most lanes, sixteen.
 const MESSAGES: usize = 256;
+/// The number of the last of them.
+const LAST: u32 = 255;
+const _: () = assert!(LAST as usize + 1 == MESSAGES);
 
 /// Hashes `count` messages of 64 bytes to digests of 32.
 type Hash = unsafe extern "C" fn(output: *mut u8, input: *const u8, count: u64);
@@ -74,19 +75,18 @@ pub(super) fn shani2(thread: u32) -> Result<Step> {
     )
 }
 
-/// Grinds messages of 64 bytes, and once more the digests of each two: the
+/// Grinds messages of 64 bytes, the last of a header, and once more the digests of each two: the
 /// functions take no other length.
 fn sha256d(thread: u32, hash: Hash, able: bool) -> Result<Step> {
     ensure!(able, "this processor lacks the instructions");
     let mut messages = vec![0x5a; MESSAGES * 64];
     let mut inner = vec![0; MESSAGES * 32];
     let mut outer = vec![0; MESSAGES * 16];
-    let mut nonce = 0_u32;
+    let mut header = Header::new(thread);
     Ok(Box::new(move || {
-        for message in messages.chunks_exact_mut(64) {
-            nonce = nonce.wrapping_add(1);
-            message[..4].copy_from_slice(&thread.to_le_bytes());
-            message[60..].copy_from_slice(&nonce.to_le_bytes());
+        let tries = headers::<MESSAGES>(&mut header);
+        for (message, header) in messages.chunks_exact_mut(64).zip(&tries) {
+            message.copy_from_slice(&header[16..]);
         }
         let count = MESSAGES as u64;
         // SAFETY: input and output have the lengths that the counts ask for,
@@ -95,8 +95,9 @@ fn sha256d(thread: u32, hash: Hash, able: bool) -> Result<Step> {
             hash(inner.as_mut_ptr(), messages.as_ptr(), count);
             hash(outer.as_mut_ptr(), inner.as_ptr(), count / 2);
         }
-        for digest in outer.chunks_exact(32) {
-            black_box(word(digest) == 0);
+        // Each is of two messages; the nonce of the first is told.
+        for (digest, before) in outer.chunks_exact(32).zip((1..=LAST).rev().step_by(2)) {
+            header.judge_earlier(word(digest), before);
         }
         count
     }))
@@ -104,7 +105,10 @@ fn sha256d(thread: u32, hash: Hash, able: bool) -> Result<Step> {
 
 /// The next few headers.
 fn headers<const N: usize>(header: &mut Header) -> [[u8; 80]; N] {
-    std::array::from_fn(|_| *header.advance())
+    std::array::from_fn(|number| *match number {
+        0 => header.advance(),
+        _ => header.next(),
+    })
 }
 
 /// `blake2b_simd`: four lanes of AVX2.
@@ -122,8 +126,8 @@ pub(super) fn blake2b(thread: u32) -> Result<Step> {
             let tries = headers::<16>(&mut header);
             let mut jobs = tries.each_ref().map(|one| HashManyJob::new(&params, one));
             hash_many(&mut jobs);
-            for job in &jobs {
-                black_box(word(job.to_hash().as_bytes()) == 0);
+            for (job, before) in jobs.iter().zip((0..16).rev()) {
+                header.judge_earlier(word(job.to_hash().as_bytes()), before);
             }
         }
         16 * 16
@@ -144,8 +148,8 @@ pub(super) fn blake2s(thread: u32) -> Result<Step> {
             let tries = headers::<16>(&mut header);
             let mut jobs = tries.each_ref().map(|one| HashManyJob::new(&params, one));
             hash_many(&mut jobs);
-            for job in &jobs {
-                black_box(word(job.to_hash().as_bytes()) == 0);
+            for (job, before) in jobs.iter().zip((0..16).rev()) {
+                header.judge_earlier(word(job.to_hash().as_bytes()), before);
             }
         }
         16 * 16

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
@@ -13,6 +13,9 @@ use std::thread;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+
+use super::link::Link;
+use super::relay;
 
 /// The pool, if the command line names one.
 static POOL: OnceLock<Pool> = OnceLock::new();
@@ -25,7 +28,7 @@ pub(super) struct Pool {
 }
 
 struct State {
-    out: TcpStream,
+    out: Box<dyn Write + Send>,
     sent: u64,
     /// The pool's part of the extra nonce, and the size of the miner's.
     extra: Vec<u8>,
@@ -48,12 +51,16 @@ pub(super) struct Work {
 }
 
 /// Connects to the pool at `address`, for all miners of this process, and waits
-/// for work.
-pub(super) fn connect(address: &str) -> Result<()> {
-    let out = TcpStream::connect(address).with_context(|| format!("no pool at {address}"))?;
-    let mut lines = BufReader::new(out.try_clone()?).lines();
+/// for work. If there is a helper, it has the connection.
+pub(super) fn connect(address: &str, helper: Option<&Path>) -> Result<()> {
+    let link = match helper {
+        None => Link::open(address),
+        Some(program) => relay::helper(program, address),
+    };
+    let Link { reader, writer, .. } = link.with_context(|| format!("no pool at {address}"))?;
+    let mut lines = BufReader::new(reader).lines();
     let mut state = State {
-        out,
+        out: writer,
         sent: 0,
         extra: Vec::new(),
         size: 0,
@@ -63,8 +70,8 @@ pub(super) fn connect(address: &str) -> Result<()> {
     state.send("mining.subscribe", &json!(["workload/1"]))?;
     state.send("mining.authorize", &json!(["workload", "x"]))?;
     while state.job.is_empty() {
-        let line = lines.next().context("the pool hung up")??;
-        state.take(&serde_json::from_str(&line)?)?;
+        let said = lines.next().context("the pool hung up")??;
+        state.take(&serde_json::from_str(&said)?)?;
     }
     let pool = POOL.get_or_init(|| Pool {
         generation: AtomicU64::new(1),

@@ -58,7 +58,7 @@ pub(super) fn run(task: &Task, pace: &Pace) -> Result<()> {
                         let done = step();
                         hashes.fetch_add(done, Ordering::Relaxed);
                         if first.swap(false, Ordering::Relaxed) {
-                            print(&json!({
+                            say(&json!({
                                 "event": if done > 0 { "first-hash" } else { "started" },
                                 "algorithm": task.name,
                                 "unix_ms": unix_ms(),
@@ -79,7 +79,7 @@ pub(super) fn run(task: &Task, pace: &Pace) -> Result<()> {
                 Err(panic) => std::panic::resume_unwind(panic),
             })
     })?;
-    print(&json!({
+    say(&json!({
         "event": "done",
         "algorithm": task.name,
         "hashes": hashes.into_inner(),
@@ -104,7 +104,7 @@ fn read_zeroes(rate: u64, over: impl Fn() -> bool) -> Result<()> {
 }
 
 /// One line, at once: a test waits for it.
-fn print(event: &Value) -> Result<()> {
+pub(super) fn say(event: &Value) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{event}")
         .and_then(|()| stdout.flush())

@@ -6,6 +6,7 @@
 
 mod crowd;
 mod identity;
+mod pools;
 mod rebirth;
 mod starved;
 

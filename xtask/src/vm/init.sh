@@ -67,10 +67,12 @@ daemon=$!
 check ready within 60 event ready
 # Not where the system keeps its own, nor a copy of it: those are never banned.
 mv /bin/workload /tmp/miner
-# What it prints goes over a connection of its own.
-nc -l -p 3333 >/tmp/work &
-sleep 1
-nc 127.0.0.1 3333 -e /tmp/miner sha256d &
+# The pool's program is another image, of which nothing can be said.
+cp /tmp/miner /tmp/pool
+echo >>/tmp/pool
+/tmp/pool serve-pool --listen 127.0.0.1:3333 >/tmp/served &
+within 30 grep -q started /tmp/served
+POOL=127.0.0.1:3333 /tmp/miner sha256d >/tmp/work &
 miner=$!
 check stratum within 60 keeps_listening
 check killed within 90 gone
