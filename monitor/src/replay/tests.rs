@@ -158,7 +158,8 @@ fn recording(lives: &[Life], seconds: u64) -> Vec<u8> {
                 io_bytes: Some(0),
                 pool: false,
                 stratum: false,
-                shape: Shape::default(),
+                // What hashes mines at a pool.
+                shape: Shape::pool_like(),
             }));
         }
         told.push(Line::Tick(Tick {
@@ -220,7 +221,7 @@ fn a_miner_would_be_killed_and_honest_work_left_alone() {
     let report = judged(&recording(&lives, 60), &["--core-hour-cost", "3600"]);
     assert_eq!(verdicts(&report), [(1, "miner", Some(Outcome::Gone))]);
     let entry = &report.verdicts[0];
-    assert!((4.0..8.0).contains(&entry.t), "{entry:?}");
+    assert!((1.5..5.0).contains(&entry.t), "{entry:?}");
     assert_eq!(entry.verdict.exe.as_deref(), Some("/opt/1"));
     assert!(
         entry
@@ -354,6 +355,36 @@ fn who_recorded_is_not_acted_on() {
     assert_eq!(report.verdicts[0].action.unwrap().reason, "self");
 }
 
+/// What is known of a process that mines at a pool.
+fn at_pool() -> Heard {
+    Heard {
+        shape: Shape::pool_like(),
+        ..Heard::default()
+    }
+}
+
+/// A live host on which every process has the connection of a miner.
+struct AtPool<'a>(Policy<'a>);
+
+impl Clerk for AtPool<'_> {
+    fn heard(&mut self, _: &Subject) -> Heard {
+        at_pool()
+    }
+    fn burns(&mut self, subject: &mut Subject, now_ns: u64) {
+        self.0.burns(subject, now_ns);
+    }
+    fn listed(&mut self, subject: &mut Subject) -> Option<String> {
+        self.0.listed(subject)
+    }
+    fn denies(&mut self, subject: &mut Subject, family: &str) -> bool {
+        self.0.denies(subject, family)
+    }
+    fn allows(&mut self, subject: &mut Subject) -> bool {
+        self.0.allows(subject)
+    }
+    fn suspects(&mut self, _: Process, _: f64, _: bool, _: u64) {}
+}
+
 /// What a live court says of these lives and what a replay of the recording that
 /// was made meanwhile says.
 fn live_and_replayed(lives: &[Life], seconds: u64, flags: &[&str]) -> [Vec<String>; 2] {
@@ -363,10 +394,11 @@ fn live_and_replayed(lives: &[Life], seconds: u64, flags: &[&str]) -> [Vec<Strin
     let mut collector =
         Collector::new(crate::isa::Arch::X86_64, thresholds.patience_ns).with_remains();
     let mut court = Court::new(Model::shipped().unwrap(), thresholds, 99);
-    let mut clerk = Policy {
+    let policy = || Policy {
         config: &config,
         lists: &lists,
     };
+    let mut clerk = AtPool(policy());
     let mut tape = Tape::new(&header(), u64::MAX);
     let mut live = Vec::new();
     for second in 0..seconds {
@@ -415,7 +447,11 @@ fn live_and_replayed(lives: &[Life], seconds: u64, flags: &[&str]) -> [Vec<Strin
             format!("{now_ns} {process:?} {ruling:?}")
         };
         live.extend(rulings.iter().map(told));
-        tape.tick(now_ns, collector.subjects(), |_| true, |_| Known::default());
+        let known = |_: &mut Subject| Known {
+            heard: at_pool(),
+            ..Known::default()
+        };
+        tape.tick(now_ns, collector.subjects(), |_| true, known);
     }
     tape.end(Why::Done);
     let recording = tape.take();
@@ -424,7 +460,7 @@ fn live_and_replayed(lives: &[Life], seconds: u64, flags: &[&str]) -> [Vec<Strin
     let mut replay = Replay {
         collector: Collector::told(thresholds.patience_ns),
         court: Court::new(Model::shipped().unwrap(), thresholds, header.sample_hz),
-        clerk,
+        clerk: policy(),
         acts: Acts::new(&config, &header),
         who: BTreeMap::new(),
         counted: BTreeMap::new(),

@@ -26,7 +26,7 @@ use rustix::{
 use super::pool::Pool;
 use crate::{
     daemon::monotonic_ns,
-    host::{Image, LookError, Seen},
+    host::{Image, LookError, Seen, connections::Connections},
     journal::Quoted,
 };
 
@@ -194,6 +194,11 @@ impl Child {
     /// Ends it if it is there still. Whether it is gone.
     pub(super) fn leave(mut self) -> bool {
         self.running.end()
+    }
+
+    /// Its connections now, if they could be looked at.
+    pub(super) fn connections(&self) -> Option<Connections> {
+        Seen::open_pid(self.pid()).ok()?.connections().ok()
     }
 
     /// Why it may not get any CPU time, if somebody saw to that.

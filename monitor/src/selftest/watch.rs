@@ -16,6 +16,7 @@ use crate::{
     probe::Probes,
     profile::{Look, Summary, seconds},
     score::{Assessment, Model, ModelError},
+    shape::Observer,
     verdict::{Judgement, MIN_SAMPLES, Thresholds, Verdict},
 };
 
@@ -70,6 +71,7 @@ pub(super) fn watch(
     let mut judgement = Judgement::default();
     let mut seen = Watched::default();
     let pid = child.pid();
+    let mut observer = Observer::default();
     child.begin();
     let begun = Instant::now();
     for step in 1_u32.. {
@@ -114,7 +116,15 @@ pub(super) fn watch(
                 seen.enough_ns = looks.nth(MIN_SAMPLES as usize - 2);
                 drop(looks);
                 let since_ns = profile.since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
-                let summary = subject.summary(since_ns);
+                let cpu_ns = profile.latest().map_or(0, |reading| reading.cpu_ns);
+                if let Some(found) = child.connections() {
+                    observer.look(found.time_ns, cpu_ns, &found.kept, found.listens);
+                }
+                let summary = Summary {
+                    shape: observer.shape(),
+                    burning_seconds: judgement.burning_seconds(now_ns),
+                    ..subject.summary(since_ns)
+                };
                 judgement.judge(now_ns, &summary, &model, &thresholds, |_| false);
                 if seen.verdict_ns.is_none() {
                     seen.assessment = model.assess(&summary);

@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::isa::{CLASSES, Class, Mix};
+use crate::{
+    isa::{CLASSES, Class, Mix},
+    shape::Shape,
+};
 
 const SECOND: u64 = 1_000_000_000;
 const THRESHOLDS: Thresholds = Thresholds::DEFAULT;
@@ -41,7 +44,19 @@ fn miner() -> Summary {
     Summary {
         mixing: code.mix,
         mixing_share: 1.0,
+        shape: Shape::pool_like(),
         ..code
+    }
+}
+
+/// The same with no connection at all.
+fn hashing() -> Summary {
+    Summary {
+        shape: Shape {
+            looks: 3,
+            ..Shape::default()
+        },
+        ..miner()
     }
 }
 
@@ -85,28 +100,54 @@ fn ordinary_work_is_not_reported() {
 }
 
 #[test]
-fn hashing_that_moves_data_is_reported_as_such() {
-    let reading = Summary {
-        io_per_cpu_second: Some(300e6),
-        ..miner()
-    };
+fn hashing_with_no_way_out_is_reported_as_such() {
     assert_eq!(
-        rulings(&[reading.clone(), reading]),
+        rulings(&[hashing(), hashing()]),
         [None, Some(Verdict::Hashing)]
     );
 }
 
 #[test]
 fn hashing_that_turns_to_mining_is_reported_again() {
-    let reading = Summary {
-        io_per_cpu_second: Some(300e6),
-        ..miner()
-    };
-    let found = rulings(&[reading.clone(), reading, miner(), miner()]);
+    let found = rulings(&[hashing(), hashing(), miner(), miner()]);
     assert_eq!(
         found,
         [None, Some(Verdict::Hashing), None, Some(Verdict::Miner)]
     );
+}
+
+/// What is certain after two seconds is said then; what is not, waits.
+#[test]
+fn what_is_less_certain_takes_longer() {
+    let mut likely = miner();
+    likely.shape.pushes = 1;
+    likely.shape.submissions = 2;
+    let found = rulings(&vec![likely; 6]);
+    let first = found.iter().position(Option::is_some);
+    assert_eq!(first, Some(3), "{found:?}");
+}
+
+#[test]
+fn an_algorithm_that_only_mines_waits_for_a_look_at_the_connections() {
+    let unseen = |span| Summary {
+        shape: Shape::default(),
+        switches: 90,
+        rounded: 60,
+        rounding_modes: [20; 3],
+        span_ns: span * SECOND,
+        ..miner()
+    };
+    let seen = |span| Summary {
+        shape: hashing().shape,
+        ..unseen(span)
+    };
+    assert_eq!(rulings(&[unseen(1), unseen(2)]), [None; 2]);
+    let miner = Some(Verdict::Miner);
+    assert_eq!(rulings(&[seen(1), seen(2)]), [None, miner]);
+    // But not for ever: what cannot be looked at is no excuse.
+    let found = rulings(&[1, 2, 3, 4, 5, 6, 7, 8].map(unseen));
+    assert!(found[..5].iter().all(Option::is_none), "{found:?}");
+    assert!(found.contains(&miner), "{found:?}");
 }
 
 #[test]
@@ -128,12 +169,21 @@ fn a_pause_begins_anew() {
 }
 
 #[test]
-fn half_a_window_is_not_judged() {
-    let young = Summary {
+fn half_a_window_is_enough_for_what_mines_only() {
+    let young = |summary| Summary {
         span_ns: SECOND * 5 / 2,
+        ..summary
+    };
+    assert_eq!(rulings(&vec![young(hashing()); 3]), [None; 3]);
+    assert_eq!(
+        rulings(&vec![young(miner()); 2]),
+        [None, Some(Verdict::Miner)]
+    );
+    let moment = Summary {
+        span_ns: SECOND / 2,
         ..miner()
     };
-    assert_eq!(rulings(&[young.clone(), young.clone(), young]), [None; 3]);
+    assert_eq!(rulings(&vec![moment; 3]), [None; 3]);
 }
 
 #[test]
@@ -163,9 +213,8 @@ fn the_delay_counts_from_the_start_of_the_burn() {
         judgement.judge(second * SECOND, &summary, &model, &THRESHOLDS, |_| false)
     };
     assert_eq!(judge(11, 1), None);
-    assert_eq!(judge(15, 5), None);
-    let ruling = judge(16, 5).expect("two judgements");
-    assert_eq!(ruling.delay_ns, 6 * SECOND);
+    let ruling = judge(12, 2).expect("two judgements");
+    assert_eq!(ruling.delay_ns, 2 * SECOND);
 }
 
 #[test]

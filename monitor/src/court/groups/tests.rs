@@ -55,7 +55,10 @@ fn live(collector: &mut Collector, number: u32, now_ns: u64, code: &[u8]) -> Opt
     }
     let model = Model::shipped().unwrap();
     let subject = collector.subject(process(number)).unwrap();
-    let summary = subject.profile.summary(0);
+    let summary = Summary {
+        shape: Shape::pool_like(),
+        ..subject.profile.summary(0)
+    };
     Member::of(subject, &summary, model.assess(&summary), 0)
 }
 
