@@ -26,7 +26,10 @@ pub use self::{
     evidence::{Evidence, EvidenceKind},
     model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData},
 };
-use crate::{isa::Class, profile::Summary};
+use crate::{
+    isa::Class,
+    profile::{Place, Summary},
+};
 
 /// What a profile amounts to; nothing at all by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -53,9 +56,12 @@ pub const LISTEN_FROM: f64 = 0.1;
 const SIGNED_FROM: f64 = 0.3;
 /// Share of the processor's own instructions for SHA-2 that names it.
 const SHA_FROM: f64 = 0.03;
+/// Share of the code that lies in memory without a file from which an engine generated
+/// it.
+const GENERATED_FROM: f64 = 0.3;
 /// Share of multiplications that tells Argon2 from BLAKE2b and yescrypt from scrypt,
 /// whose rotations are the same.
-const MULTIPLIES_FROM: f64 = 0.02;
+const MULTIPLIES_FROM: f64 = 0.008;
 
 impl Model {
     /// Assesses a profile.
@@ -171,7 +177,11 @@ impl Model {
                 _ => "unknown-pow",
             },
         };
-        if view.wasm { in_webassembly(plain) } else { plain }
+        if summary.essence_place(Place::Anonymous) >= GENERATED_FROM {
+            in_webassembly(plain)
+        } else {
+            plain
+        }
     }
 }
 

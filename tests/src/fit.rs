@@ -40,6 +40,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Step {
+    /// Print what the model says of a program of the corpus, and why.
+    Show {
+        /// Its name in the manifests.
+        name: String,
+    },
     /// Fit the model to all programs of the corpus and write it.
     Train,
     /// Judge every program with a model that never saw it, print the result
@@ -62,6 +67,24 @@ pub fn main() -> Result<()> {
     let cli = Cli::parse();
     let corpus = Corpus::read(&cli.corpus)?;
     match cli.step {
+        Step::Show { name } => {
+            let json = fs::read_to_string(&cli.model)
+                .with_context(|| format!("cannot read {}", cli.model.display()))?;
+            let model = Model::new(serde_json::from_str(&json)?)?;
+            let mut programs = corpus.programs.iter();
+            let program = programs.find(|program| program.name == name);
+            let program = program.with_context(|| format!("the corpus has no {name:?}"))?;
+            for summary in program.windows() {
+                let found = model.assess(summary);
+                println!(
+                    "hashing {:.2}, score {:.2}, family {:?}",
+                    found.hashing, found.score, found.family
+                );
+                for line in model.evidence(summary) {
+                    println!("  {line}");
+                }
+            }
+        }
         Step::Train => {
             let data = train(&corpus.programs)?;
             let json = serde_json::to_string_pretty(&data)? + "\n";

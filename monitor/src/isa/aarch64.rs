@@ -24,6 +24,7 @@
 //! and against programs under qemu, and has read no sample of real hardware.
 
 mod later;
+mod marks;
 
 use yaxpeax_arch::{Decoder, U8Reader};
 use yaxpeax_arm::armv8::a64::{DecodeError, InstDecoder, Instruction, Opcode, Operand, ShiftStyle};
@@ -40,7 +41,12 @@ const ALWAYS: u8 = 14;
 /// Counts the instructions of a window; see [`super::decode`].
 pub(super) fn decode(ip: u64, code: &[u8]) -> Decoded {
     let mut decoded = Decoded::default();
-    decoded.undecodable = walk(ip, code, |_, step| {
+    let mut marks = marks::Collector::default();
+    decoded.undecodable = walk(ip, code, |at, step| {
+        let from = usize::try_from(at.wrapping_sub(ip)).unwrap_or(usize::MAX);
+        if let Some(word) = code.get(from..).and_then(<[u8]>::first_chunk) {
+            marks.add(u32::from_le_bytes(*word), &mut decoded.marks);
+        }
         decoded.mix.add(match step {
             Step::Known(instruction) => class_of(instruction),
             Step::Unknown(word) => later::class_of(word).unwrap_or(Class::Other),

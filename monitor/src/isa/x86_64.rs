@@ -18,9 +18,10 @@ use super::{Class, Decoded};
 /// Counts the instructions of a window; see [`super::decode`].
 pub(super) fn decode(bits: u32, ip: u64, code: &[u8]) -> Decoded {
     let mut decoded = Decoded::default();
+    let mut marks = marks::Collector::default();
     decoded.undecodable = walk(bits, ip, code, |instruction| {
         decoded.mix.add(class_of(instruction));
-        marks::add(instruction, &mut decoded.marks);
+        marks.add(instruction, &mut decoded.marks);
     });
     decoded
 }

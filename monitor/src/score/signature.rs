@@ -42,8 +42,8 @@ pub struct Signature {
 pub struct Match {
     /// Which.
     pub signature: &'static Signature,
-    /// 0 to 1: the part of all rotations that are its own, times the part of its own
-    /// that were seen.
+    /// 0 to 1: the part of all rotations that are its own, times how many of its own
+    /// were seen, of those that as many draws show.
     pub strength: f64,
     /// Part of the rotations that are its own, 0 to 1.
     pub own: f64,
@@ -135,8 +135,6 @@ pub static SIGNATURES: [Signature; 24] = [
 
 /// Rotations without which nothing is said: a chance rotation is in any code.
 const LEAST: f64 = 8.0;
-/// Part of an even share that a rotation must have to count as seen.
-const SEEN_FROM: f64 = 0.2;
 /// Constants of an algorithm's own that count as much as all of its rotations.
 const CONSTANTS: f64 = 12.0;
 
@@ -236,16 +234,21 @@ impl Numbers {
         let count = |amount: u32| self.rotations(signature.width, amount);
         let rotations = || signature.rotations.iter().copied();
         let own: f64 = rotations().map(count).sum();
-        // A vector unit rotates by whole bytes with a shuffle, which says no amount.
-        let shown = |amount: &u32| *amount % 8 != 0 || count(*amount) > 0.0;
-        let expected = rotations().filter(shown).count().max(1) as f64;
-        let seen = |amount: &u32| {
-            let count = count(*amount);
-            count > 0.0 && count >= SEEN_FROM * own / expected
+        // A vector unit rotates by whole bytes with a shuffle, which says no amount, and
+        // swaps halves for other reasons. The others tell algorithms apart.
+        let telling = || rotations().filter(|amount| amount % 8 != 0);
+        let drawn: f64 = telling().map(count).sum();
+        let seen = telling().filter(|amount| count(*amount) > 0.0).count();
+        // So many different ones are seen in as many draws, if all are as likely.
+        let kinds = telling().count().max(1) as f64;
+        let expected = kinds * -(-drawn / kinds).exp_m1();
+        let spread = if expected > 0.0 {
+            (seen as f64 / expected).min(1.0)
+        } else {
+            0.0
         };
-        let seen = rotations().filter(seen).count();
         let part = if self.all > 0.0 { own / self.all } else { 0.0 };
-        let by_rotations = part * (seen as f64 / expected).min(1.0) * (own / (own + LEAST));
+        let by_rotations = part * spread * (own / (own + LEAST));
         let named: f64 = (signature.constants.iter())
             .map(|group| self.constants[*group as usize])
             .sum();
@@ -256,5 +259,89 @@ impl Numbers {
             own: part,
             seen,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn marks(marks: &[(Option<Mark>, u32)]) -> BTreeMap<Mark, u32> {
+        let marks = marks.iter();
+        marks.map(|(mark, count)| (mark.unwrap(), *count)).collect()
+    }
+
+    fn rotating(width: u32, amounts: &[u32]) -> BTreeMap<Mark, u32> {
+        let amounts = amounts.iter();
+        let all: Vec<_> = amounts
+            .map(|by| (Mark::rotate_right(width, *by), 10))
+            .collect();
+        marks(&all)
+    }
+
+    #[track_caller]
+    fn check(marks: &BTreeMap<Mark, u32>, expected: &str) {
+        let found = Numbers::of(marks).best(Use::Hash).expect("it is known");
+        assert_eq!(found.signature.name, expected, "{found:?}");
+        assert!(found.strength > 0.7, "{found:?}");
+    }
+
+    #[test]
+    fn algorithms_are_known_by_their_rotations() {
+        check(&rotating(32, &[2, 13, 22, 6, 11, 25, 7, 18, 17, 19]), "SHA-256");
+        check(&rotating(64, &[32, 24, 16, 63]), "BLAKE2b");
+        check(&rotating(32, &[16, 12, 8, 7]), "BLAKE2s, BLAKE3 or BLAKE-256");
+        check(&rotating(32, &[16, 20, 24, 25]), "ChaCha");
+        check(&rotating(32, &[25, 23, 19, 14]), "Salsa20");
+    }
+
+    /// A vector unit has no rotation: two shifts, and shuffles for whole bytes.
+    #[test]
+    fn rotations_of_vectors_are_known_by_their_halves() {
+        let half = |kind, by| (Mark::shift(kind, 32, by), 20);
+        let salsa = [
+            half(Kind::Left, 7),
+            half(Kind::Right, 25),
+            half(Kind::Left, 9),
+            half(Kind::Right, 23),
+            half(Kind::Left, 13),
+            half(Kind::Right, 19),
+            half(Kind::Left, 18),
+            half(Kind::Right, 14),
+        ];
+        check(&marks(&salsa), "Salsa20");
+        // BLAKE2b by AVX2: 24 and 16 are shuffles, 63 is half an addition.
+        let blake = [
+            (Mark::rotate_right(64, 32), 40),
+            (Mark::shift(Kind::Right, 64, 63), 40),
+        ];
+        check(&marks(&blake), "BLAKE2b");
+    }
+
+    #[test]
+    fn what_only_swaps_halves_is_no_algorithm() {
+        let swaps = marks(&[(Mark::rotate_right(64, 32), 400)]);
+        let found = Numbers::of(&swaps).best(Use::Hash);
+        assert!(found.is_none_or(|found| found.strength < 0.1), "{found:?}");
+    }
+
+    #[test]
+    fn a_few_rotations_by_chance_are_no_algorithm() {
+        let found = Numbers::of(&marks(&[(Mark::rotate_right(32, 7), 3)])).best(Use::Hash);
+        assert!(found.is_none_or(|found| found.strength < 0.3), "{found:?}");
+    }
+
+    #[test]
+    fn constants_tell_where_rotations_are_hidden() {
+        check(&marks(&[(Some(Mark::constant(Group::Sha256 as u8)), 60)]), "SHA-256");
+    }
+
+    #[test]
+    fn generators_are_known_as_such() {
+        let constants = marks(&[(Some(Mark::constant(Group::Random as u8)), 60)]);
+        let numbers = Numbers::of(&constants);
+        let other = numbers.best(Use::Other).expect("it is known");
+        assert!(other.strength > 0.7, "{other:?}");
+        assert!(numbers.best(Use::Hash).is_none());
     }
 }

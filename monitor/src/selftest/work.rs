@@ -137,8 +137,9 @@ mod tests {
             thread::sleep(Duration::from_millis(20));
         }
         assert_ne!(work.root(), first);
-        // To subscribe, to authorize, and a share of the first job.
-        assert_eq!(work.sent, 3);
+        // To subscribe, to authorize, and a share of the first job, unless this thread
+        // slept until the second.
+        assert!((2..=3).contains(&work.sent), "{}", work.sent);
         drop(pool);
         while work.look(7).is_ok() {
             assert!(begun.elapsed() < Duration::from_secs(20));

@@ -33,7 +33,7 @@ const INTERPRETED: f64 = 0.01;
 /// Distance at which two mixes of a family are one prototype.
 const SAME: f64 = 0.06;
 /// Distance up to which a family is named.
-const NAMED: f64 = 0.3;
+const NAMED: f64 = 0.1;
 /// Algorithms that are meant to need a large scratchpad, by their authors.
 const MEMORY_HARD: [&str; 7] = [
     "randomx",

@@ -3,7 +3,7 @@
 use iced_x86::{Instruction, Mnemonic, OpKind, Register};
 
 use crate::isa::{
-    constants,
+    constants as known,
     marks::{Kind, Mark, Marks},
 };
 
@@ -11,19 +11,48 @@ use crate::isa::{
 /// swap those of each doubleword: a rotation by half a word.
 const SWAP: u8 = 0xb1;
 
-/// Adds an instruction's marks.
-pub(super) fn add(instruction: &Instruction, marks: &mut Marks) {
-    marks.add(moves(instruction));
+/// Collects the marks of a window.
+#[derive(Default)]
+pub(super) struct Collector {
+    /// What `cl` holds, if an immediate was put there: an engine that compiles in
+    /// haste shifts by that register whatever the code says.
+    cl: Option<u32>,
+}
+
+impl Collector {
+    /// Adds an instruction's marks.
+    pub(super) fn add(&mut self, instruction: &Instruction, marks: &mut Marks) {
+        marks.add(moves(instruction, self.cl));
+        constants(instruction, marks);
+        if instruction.op0_kind() == OpKind::Register
+            && instruction.op0_register().full_register() == Register::RCX
+        {
+            let loads = instruction.mnemonic() == Mnemonic::Mov && has_immediate(instruction);
+            // Of what is put there a shift takes six bits at the most.
+            self.cl = loads.then(|| (instruction.immediate(1) & 63) as u32);
+        }
+    }
+}
+
+fn has_immediate(instruction: &Instruction) -> bool {
+    matches!(
+        instruction.op1_kind(),
+        OpKind::Immediate8 | OpKind::Immediate32 | OpKind::Immediate32to64 | OpKind::Immediate64
+    )
+}
+
+/// Adds the constants in an instruction.
+fn constants(instruction: &Instruction, marks: &mut Marks) {
     for operand in 0..instruction.op_count() {
         marks.add(match instruction.op_kind(operand) {
             OpKind::Immediate32 | OpKind::Immediate32to64 => {
                 #[expect(clippy::cast_possible_truncation, reason = "it has 32 bits")]
                 let word = instruction.immediate(operand) as u32;
-                constants::word(word)
+                known::word(word)
             }
             OpKind::Immediate64 => match u32::try_from(instruction.immediate64()) {
-                Ok(word) => constants::word(word),
-                Err(_) => constants::long_word(instruction.immediate64()),
+                Ok(word) => known::word(word),
+                Err(_) => known::long_word(instruction.immediate64()),
             },
             // An `lea` that adds. Other displacements are of tables and stacks.
             OpKind::Memory
@@ -31,17 +60,17 @@ pub(super) fn add(instruction: &Instruction, marks: &mut Marks) {
                     && instruction.memory_base() != Register::None
                     && !instruction.is_ip_rel_memory_operand() =>
             {
-                constants::word(instruction.memory_displacement32())
+                known::word(instruction.memory_displacement32())
             }
             _ => None,
         });
     }
 }
 
-/// By how many bits it rotates or shifts.
-fn moves(instruction: &Instruction) -> Option<Mark> {
+/// By how many bits it rotates or shifts, where `cl` holds that.
+fn moves(instruction: &Instruction, cl: Option<u32>) -> Option<Mark> {
     use Mnemonic as M;
-    let fixed = amount(instruction);
+    let fixed = amount(instruction, cl);
     match instruction.mnemonic() {
         M::Rol | M::Ror | M::Rorx => {
             let width = width(instruction);
@@ -79,10 +108,14 @@ fn moves(instruction: &Instruction) -> Option<Mark> {
     }
 }
 
-/// The immediate that says by how much, which is the last operand.
-fn amount(instruction: &Instruction) -> Option<u32> {
+/// What says by how much, which is the last operand: an immediate, or `cl`.
+fn amount(instruction: &Instruction, cl: Option<u32>) -> Option<u32> {
     let last = instruction.op_count().checked_sub(1)?;
-    (instruction.op_kind(last) == OpKind::Immediate8).then(|| u32::from(instruction.immediate8()))
+    match instruction.op_kind(last) {
+        OpKind::Immediate8 => Some(u32::from(instruction.immediate8())),
+        OpKind::Register if instruction.op_register(last) == Register::CL => cl,
+        _ => None,
+    }
 }
 
 /// Bits of the first operand.
@@ -130,8 +163,14 @@ mod tests {
             &[0xc4, 0xe3, 0x7b, 0xf0, 0xc1, 0x19, 0x48, 0xc1, 0xc8, 0x20],
             &[right(32, 25), right(64, 32)],
         );
-        // rol eax,cl
-        check(&[0xd3, 0xc0], &[Mark::variable(32)]);
+        // rol eax,cl; mov ecx,0x10; ror rax,cl; mov ecx,edx; ror rax,cl
+        check(
+            &[
+                0xd3, 0xc0, 0xb9, 0x10, 0x00, 0x00, 0x00, 0x48, 0xd3, 0xc8, 0x89, 0xd1, 0x48, 0xd3,
+                0xc8,
+            ],
+            &[Mark::variable(32), right(64, 16), Mark::variable(64)],
+        );
     }
 
     #[test]
