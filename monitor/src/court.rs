@@ -136,7 +136,17 @@ impl Court {
             }
             let mut judgement = std::mem::take(&mut subject.case.judgement);
             let listed = clerk.listed(subject);
-            let mut ruling = judgement.judge(now_ns, &summary, model, thresholds, |assessment| {
+            // What may hash needs no explanation.
+            let unexplained_ns = if subject.case.allowed {
+                0
+            } else {
+                thresholds.unexplained_ns
+            };
+            let limits = Thresholds {
+                unexplained_ns,
+                ..*thresholds
+            };
+            let mut ruling = judgement.judge(now_ns, &summary, model, &limits, |assessment| {
                 listed.is_some() || clerk.denies(subject, assessment.family)
             });
             if listed.is_some() && judgement.verdict() != Verdict::Miner {

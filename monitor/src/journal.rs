@@ -94,6 +94,9 @@ pub struct VerdictEvent {
     pub home: Home,
     /// `miner` or `hashing`.
     pub verdict: &'static str,
+    /// It has been hashing for `--unexplained-after` and nothing explains it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unexplained: bool,
     /// Family of hash algorithm.
     pub family: &'static str,
     /// 0 to 1.
@@ -273,6 +276,7 @@ pub(crate) fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
         comm,
         home,
         verdict,
+        unexplained,
         family,
         score,
         cpu_percent,
@@ -287,6 +291,9 @@ pub(crate) fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
         Quoted(exe.as_deref().unwrap_or("unreadable image")),
         Quoted(comm)
     );
+    if *unexplained {
+        text.push_str(", and nothing explains it");
+    }
     if !home.is_empty() {
         // Writing to a String cannot fail.
         let _ = write!(text, "\n    in: {home}");

@@ -59,6 +59,7 @@ pub struct Metrics {
     groups: Groups,
     suspects: IntGauge,
     verdicts: IntCounterVec,
+    unexplained: IntCounterVec,
     kills: IntCounterVec,
     kills_refused: IntCounterVec,
     /// What miners took.
@@ -119,6 +120,11 @@ impl Metrics {
                 "unjack_verdicts_total",
                 "Processes judged to be miners, or to be hashing for another purpose.",
                 &["verdict", "family"],
+            )?,
+            unexplained: new.int_counters(
+                "unjack_unexplained_total",
+                "Processes that were hashing for --unexplained-after with nothing that explains it.",
+                &["family"],
             )?,
             kills: new.int_counters(
                 "unjack_kills_total",
@@ -239,6 +245,7 @@ impl Metrics {
             for verdict in [Verdict::Miner, Verdict::Hashing] {
                 self.verdicts.with_label_values(&[verdict.name(), family]);
             }
+            self.unexplained.with_label_values(&[family]);
             let outcomes = [
                 Outcome::Gone,
                 Outcome::Survived,
@@ -304,6 +311,11 @@ impl Metrics {
             .with_label_values(&[verdict.name(), family])
             .inc();
         self.verdict_delay.observe(delay);
+    }
+
+    /// Counts a process that hashes as one of [`FAMILIES`] and that nothing explains.
+    pub fn count_unexplained(&self, family: &'static str) {
+        self.unexplained.with_label_values(&[family]).inc();
     }
 
     /// Counts what came of acting on a miner of one of [`FAMILIES`]. A refusal

@@ -42,6 +42,9 @@ pub struct Assessment {
     pub log_odds: f64,
     /// The algorithm serves nothing but mining.
     pub mining_only: bool,
+    /// Something other than mining explains why it hashes: data flows past, it serves
+    /// others, or it verifies what it receives.
+    pub explained: bool,
     /// The family of hash algorithm; `unknown-pow` if it is hashing and none that is
     /// known, empty if it is not hashing.
     pub family: &'static str,
@@ -79,6 +82,7 @@ impl Model {
             score: logistic(log_odds),
             log_odds,
             mining_only: view.mining_only,
+            explained: mining::explained(&view),
             family: self.family(&view, closest, hashing),
         }
     }

@@ -4,7 +4,8 @@
 //! certain, so that what is certain is said after two seconds, and what is not waits
 //! for more. Only judgements in a row that agree count, so that a program may well hash
 //! for a second. Work that comes in bursts is only counted once for every window.
-//! `hashing`, which is only reported, waits for most of a window.
+//! `hashing`, which is only reported, waits for most of a window. If it then stands for
+//! long and nothing explains it, it is reported once more, as unexplained.
 
 use crate::{
     profile::{Summary, seconds},
@@ -39,7 +40,7 @@ pub enum Verdict {
     /// Nothing to report.
     #[default]
     None,
-    /// It hashes, and something explains why. Reported, and acted on only if the
+    /// It hashes, and nothing shows that it mines. Reported, and acted on only if the
     /// policy asks for it.
     Hashing,
     /// It mines.
@@ -69,6 +70,9 @@ pub struct Thresholds {
     pub window_ns: u64,
     /// Nanoseconds the window may reach back for samples enough.
     pub patience_ns: u64,
+    /// Nanoseconds for which a verdict of `hashing` stands unexplained until that is
+    /// reported; 0 for never.
+    pub unexplained_ns: u64,
 }
 
 impl Thresholds {
@@ -78,6 +82,7 @@ impl Thresholds {
         min_score: 0.8,
         window_ns: 5_000_000_000,
         patience_ns: 120_000_000_000,
+        unexplained_ns: 600_000_000_000,
     };
 
     /// The log-odds that the score stands for from which it is a miner.
@@ -116,6 +121,9 @@ pub struct Ruling {
     pub delay_ns: u64,
     /// It was not reported before.
     pub first: bool,
+    /// It has been hashing for [`Thresholds::unexplained_ns`] and nothing explains it.
+    /// So once for each image that a process executes.
+    pub unexplained: bool,
 }
 
 impl Ruling {
@@ -137,6 +145,7 @@ impl Ruling {
             summary: summary.clone(),
             delay_ns: summary.span_ns,
             first: false,
+            unexplained: false,
         }
     }
 
@@ -151,6 +160,7 @@ impl Ruling {
             summary: summary.clone(),
             delay_ns: summary.span_ns,
             first: false,
+            unexplained: false,
         }
     }
 }
@@ -165,6 +175,10 @@ pub struct Judgement {
     counted_ns: u64,
     /// When each verdict was last reported: hashing, miner.
     reported_ns: [Option<u64>; 2],
+    /// Since when `hashing` stands and nothing explains it, without a pause.
+    unexplained_since_ns: Option<u64>,
+    /// That was reported.
+    unexplained_reported: bool,
 }
 
 impl Judgement {
@@ -197,6 +211,7 @@ impl Judgement {
     ) -> Option<Ruling> {
         if summary.cores < thresholds.min_cpu {
             self.burning_since_ns = None;
+            self.unexplained_since_ns = None;
             self.agreed = 0;
             return None;
         }
@@ -228,11 +243,16 @@ impl Judgement {
         }
         let certain = denied || assessment.log_odds >= thresholds.log_odds() + MARGIN;
         self.count(now_ns, verdict, summary, certain);
-        let first = self.reportable(now_ns)?;
+        let unexplained_ns =
+            self.unexplained(now_ns, assessment.explained, thresholds.unexplained_ns);
+        let first = self.reportable(now_ns, unexplained_ns.is_some())?;
         let mut evidence = model.evidence(summary);
         if denied {
             let text = "it matches a --deny rule, or a list of --deny-file".to_owned();
             evidence.insert(0, Evidence::told(text));
+        }
+        if let Some(time_ns) = unexplained_ns {
+            evidence.insert(0, Evidence::told(unexplained_text(time_ns)));
         }
         Some(Ruling {
             verdict,
@@ -242,6 +262,7 @@ impl Judgement {
             summary: summary.clone(),
             delay_ns: now_ns.saturating_sub(since_ns),
             first,
+            unexplained: unexplained_ns.is_some(),
         })
     }
 
@@ -251,19 +272,33 @@ impl Judgement {
         self.candidate = ruling.verdict;
         self.agreed = AGREED;
         self.counted_ns = now_ns;
-        ruling.first = self.reportable(now_ns)?;
+        ruling.first = self.reportable(now_ns, false)?;
         Some(ruling)
     }
 
+    /// Nanoseconds for which `hashing` stands and nothing explains it, if that is to be
+    /// reported now.
+    fn unexplained(&mut self, now_ns: u64, explained: bool, after_ns: u64) -> Option<u64> {
+        if explained || self.verdict() != Verdict::Hashing {
+            self.unexplained_since_ns = None;
+            return None;
+        }
+        let since_ns = *self.unexplained_since_ns.get_or_insert(now_ns);
+        let time_ns = now_ns.saturating_sub(since_ns);
+        let due = after_ns > 0 && time_ns >= after_ns && !self.unexplained_reported;
+        self.unexplained_reported |= due;
+        due.then_some(time_ns)
+    }
+
     /// Whether the verdict that stands is to be reported now, and if so,
-    /// whether for the first time.
-    fn reportable(&mut self, now_ns: u64) -> Option<bool> {
+    /// whether for the first time. With `anew` it is, even if it was a moment ago.
+    fn reportable(&mut self, now_ns: u64, anew: bool) -> Option<bool> {
         let slot = match self.verdict() {
             Verdict::None => return None,
             Verdict::Hashing => &mut self.reported_ns[0],
             Verdict::Miner => &mut self.reported_ns[1],
         };
-        if slot.is_some_and(|at_ns| now_ns.saturating_sub(at_ns) < REPEAT_NS) {
+        if !anew && slot.is_some_and(|at_ns| now_ns.saturating_sub(at_ns) < REPEAT_NS) {
             return None;
         }
         Some(slot.replace(now_ns).is_none())
@@ -287,6 +322,20 @@ impl Judgement {
         self.agreed = self.agreed.saturating_add(worth);
         self.counted_ns = now_ns;
     }
+}
+
+/// What is said first of a process whose hashing nothing explains.
+fn unexplained_text(time_ns: u64) -> String {
+    let (seconds, minutes) = (time_ns / 1_000_000_000, time_ns / 60_000_000_000);
+    let time = if minutes < 2 {
+        format!("{seconds} seconds")
+    } else {
+        format!("{minutes} minutes")
+    };
+    format!(
+        "it has been hashing for {time}, and neither data that it reads nor a connection explains \
+         it: allow it with --allow, or act on it with --act-on hashing or --deny"
+    )
 }
 
 #[cfg(test)]

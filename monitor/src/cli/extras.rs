@@ -17,7 +17,8 @@ Run this program for every verdict, without a shell
 
 It finds the verdict event as a line of JSON on standard input, and facts in \
 its environment: UNJACK_PID, UNJACK_THREAD, UNJACK_START_TIME, UNJACK_EXE, \
-UNJACK_COMM, UNJACK_VERDICT, UNJACK_FAMILY, UNJACK_SCORE, UNJACK_CPU_PERCENT, \
+UNJACK_COMM, UNJACK_VERDICT, UNJACK_UNEXPLAINED (true or false), \
+UNJACK_FAMILY, UNJACK_SCORE, UNJACK_CPU_PERCENT, \
 UNJACK_BURN_SECONDS, UNJACK_UNIT, UNJACK_CONTAINER (its id), _RUNTIME, _NAME \
 and _IMAGE behind that, UNJACK_POD (its uid), _NAMESPACE and _NAME behind that; \
 empty is what is not known. Nothing else but PATH is there. It runs as the user \

@@ -51,6 +51,16 @@ pub struct PolicyArgs {
     #[arg(long, env = "UNJACK_ACT_ON", value_enum, default_value_t = ActOn::Miner)]
     pub act_on: ActOn,
 
+    /// How long a process may hash, with nothing that explains it, until that is reported
+    ///
+    /// From 10s to 24h, or 0 for never. Data that flows past what is hashed explains it,
+    /// and so do clients that are served, and blocks that a node verifies. It is
+    /// reported by a verdict event, a metric and an alert, once for each image that a
+    /// process executes, and acted on only with --act-on hashing. What --allow matches
+    /// is left out. A pause, or an explanation meanwhile, begins the time anew.
+    #[arg(long, env = "UNJACK_UNEXPLAINED_AFTER", value_name = "DUR", default_value = "10m", value_parser = humantime::parse_duration)]
+    pub unexplained_after: Duration,
+
     /// Never act on a process that matches; it is still reported (repeatable)
     ///
     /// Keys: exe, sha256, user, cgroup, unit, container, family; `unjack run

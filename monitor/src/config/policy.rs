@@ -20,6 +20,9 @@ pub struct Policy {
     pub patience: Duration,
     /// Which verdicts are acted on.
     pub act_on: ActOn,
+    /// How long a process may hash unexplained until that is reported, 10 s to 24 h; 0
+    /// for never.
+    pub unexplained_after: Duration,
     /// Who is never acted on.
     pub allow: Vec<Rule>,
     /// Who is a miner whatever the score; `allow` wins.
@@ -36,6 +39,7 @@ impl Policy {
             window,
             patience,
             act_on,
+            unexplained_after,
             allow,
             deny,
             core_hour_cost,
@@ -72,6 +76,15 @@ impl Policy {
                 |d| (*window..=seconds(3600)).contains(d),
             )?,
             act_on: *act_on,
+            // Less than two windows is hardly a verdict; a day is longer than any alert
+            // should wait.
+            unexplained_after: accept(
+                "--unexplained-after",
+                *unexplained_after,
+                humantime::format_duration(*unexplained_after),
+                "must be 0, or from 10s to 24h",
+                |d| d.is_zero() || (seconds(10)..=Duration::from_hours(24)).contains(d),
+            )?,
             allow: parse_rules("--allow", allow, users)?,
             deny: parse_rules("--deny", deny, users)?,
             core_hour_cost: core_hour_cost
@@ -98,6 +111,7 @@ impl Policy {
             min_score: self.min_score,
             window_ns: nanoseconds(self.window),
             patience_ns: nanoseconds(self.patience),
+            unexplained_ns: nanoseconds(self.unexplained_after),
         }
     }
 }

@@ -38,6 +38,7 @@ impl Config {
                     window,
                     patience,
                     act_on,
+                    unexplained_after,
                     allow,
                     deny,
                     core_hour_cost,
@@ -53,6 +54,7 @@ impl Config {
         list.add("--action", action);
         list.response(response);
         list.add("--act-on", name(act_on));
+        list.add("--unexplained-after", time(*unexplained_after));
         list.add("--grace", time(*grace));
         list.add("--min-cpu", percent(*min_cpu));
         list.add("--min-score", min_score);
@@ -243,6 +245,8 @@ mod tests {
         check(&[], "--min-cpu", "2 %");
         check(&["--min-cpu", "0.7"], "--min-cpu", "0.7 %");
         check(&[], "--patience", "2m");
+        check(&[], "--unexplained-after", "10m");
+        check(&["--unexplained-after", "0"], "--unexplained-after", "0s");
         check(&["--allow", "exe=/a,user=0"], "--allow", "exe=/a, user=0");
         check(&[], "--evidence-dir", "");
         check(&["--act-on", "hashing"], "--act-on", "hashing");

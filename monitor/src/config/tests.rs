@@ -58,6 +58,22 @@ fn defaults_are_accepted() {
 }
 
 #[test]
+fn unexplained_is_reported_after_seconds_to_a_day_or_never() {
+    let after_ns = |value: &str| {
+        let config = config(&["--unexplained-after", value]).unwrap();
+        config.policy.thresholds().unexplained_ns
+    };
+    assert_eq!(after_ns("0"), 0);
+    assert_eq!(after_ns("10s"), 10_000_000_000);
+    assert_eq!(after_ns("24h"), 86_400_000_000_000);
+    let expected = "must be 0, or from 10s to 24h";
+    refused(&["--unexplained-after", "9s"], expected);
+    refused(&["--unexplained-after", "25h"], expected);
+    let default = config(&[]).unwrap().policy.thresholds().unexplained_ns;
+    assert_eq!(default, crate::verdict::Thresholds::DEFAULT.unexplained_ns);
+}
+
+#[test]
 fn patience_is_at_least_the_window() {
     let config = config(&["--window", "30s", "--patience", "30s"]).unwrap();
     assert_eq!(config.policy.patience.as_secs(), 30);

@@ -46,10 +46,15 @@ impl Daemon {
             summary,
             delay_ns,
             first,
+            unexplained,
         } = ruling;
         if first {
             self.metrics
                 .count_verdict(verdict, family_label(assessment.family), seconds(delay_ns));
+        }
+        if unexplained {
+            self.metrics
+                .count_unexplained(family_label(assessment.family));
         }
         let acted_on = verdict == Verdict::Miner || self.config.policy.act_on == ActOn::Hashing;
         let wanted = first && acted_on && self.incidents.wanted();
@@ -86,6 +91,7 @@ impl Daemon {
             comm: facts.map_or_else(String::new, |facts| facts.comm.clone()),
             home,
             verdict: verdict.name(),
+            unexplained,
             family: assessment.family,
             score: assessment.score,
             cpu_percent: 100.0 * summary.cores,

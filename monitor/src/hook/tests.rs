@@ -14,6 +14,7 @@ fn verdict() -> VerdictEvent {
         comm: "nginx".to_owned(),
         home: Home::default(),
         verdict: "miner",
+        unexplained: false,
         family: "randomx",
         score: 0.98,
         cpu_percent: 99.0,

@@ -19,6 +19,7 @@ fn verdict(exe: &str) -> Event {
         comm: "nginx".to_owned(),
         home: Home::default(),
         verdict: "miner",
+        unexplained: false,
         family: "randomx",
         score: 0.973,
         cpu_percent: 99.8,
@@ -146,6 +147,24 @@ fn where_it_is_goes_with_it_in_both_forms() {
     assert_eq!(
         text.lines().nth(1),
         Some(r#"    in: container "a�b\"" (podman 598a584c321e)"#)
+    );
+}
+
+#[test]
+fn unexplained_hashing_is_said_in_both_forms() {
+    let Event::Verdict(mut event) = verdict("/tmp/nginx") else {
+        unreachable!()
+    };
+    event.verdict = "hashing";
+    event.unexplained = true;
+    let event = Event::Verdict(event);
+    let json = written(Format::Json, &event);
+    assert!(json.contains(r#""verdict":"hashing","unexplained":true,"family":"#));
+    let text = written(Format::Text, &event);
+    let line = text.lines().next().unwrap();
+    assert!(
+        line.ends_with("6.0 CPU seconds so far, and nothing explains it"),
+        "{line}"
     );
 }
 

@@ -141,6 +141,16 @@ fn verdicts_and_their_delay_are_counted() {
 }
 
 #[test]
+fn what_nothing_explains_is_counted_by_family() {
+    let metrics = metrics();
+    metrics.count_unexplained("sha256d");
+    for (family, expected) in [("sha256d", 1.0), ("blake", 0.0), ("unknown-pow", 0.0)] {
+        let series = format!("unjack_unexplained_total{{family=\"{family}\"}}");
+        check(&metrics, &series, expected);
+    }
+}
+
+#[test]
 fn a_refusal_is_not_a_kill() {
     let metrics = metrics();
     metrics.count_kill("scrypt", Outcome::Gone);

@@ -173,6 +173,7 @@ impl<'a> Acts<'a> {
                 Verdict::None => {}
             }
         }
+        self.total.unexplained += u64::from(ruling.unexplained);
         if wants_digests(self.config) && subject.told_ref().is_none_or(|told| told.sha256.is_none())
         {
             self.undigested.insert(process);
@@ -301,6 +302,7 @@ fn event(subject: &mut Subject, ruling: &Ruling) -> VerdictEvent {
         summary,
         delay_ns: _,
         first: _,
+        unexplained,
     } = ruling;
     let process = subject.profile.process;
     let burn_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
@@ -314,6 +316,7 @@ fn event(subject: &mut Subject, ruling: &Ruling) -> VerdictEvent {
             .filter(|exe| !exe.is_empty()),
         comm: facts.map_or_else(String::new, |facts| cleaned_again(&facts.comm, NAME_CHARS)),
         verdict: verdict.name(),
+        unexplained: *unexplained,
         family: assessment.family,
         score: assessment.score,
         cpu_percent: 100.0 * summary.cores,

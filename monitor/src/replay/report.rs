@@ -92,6 +92,7 @@ pub struct Judged {
     min_score: f64,
     window_seconds: f64,
     patience_seconds: f64,
+    unexplained_after_seconds: f64,
     allow: Vec<String>,
     deny: Vec<String>,
 }
@@ -103,6 +104,9 @@ pub struct Total {
     pub miners: u64,
     /// See [`Self::miners`].
     pub hashing: u64,
+    /// Of those that hash, how many went on for `--unexplained-after` with nothing that
+    /// explains it.
+    pub unexplained: u64,
     /// Processes that would have been acted on.
     pub acted_on: u64,
     /// Times somebody would have been spared, by why.
@@ -180,6 +184,7 @@ impl Report {
                 min_score: policy.min_score,
                 window_seconds: policy.window.as_secs_f64(),
                 patience_seconds: policy.patience.as_secs_f64(),
+                unexplained_after_seconds: policy.unexplained_after.as_secs_f64(),
                 allow: texts(&policy.allow),
                 deny: texts(&policy.deny),
             },
@@ -242,6 +247,7 @@ impl Report {
         let Total {
             miners,
             hashing,
+            unexplained,
             acted_on,
             refused,
             stolen_cpu_seconds,
@@ -255,7 +261,8 @@ impl Report {
         let price =
             |cost: &Option<f64>| cost.map_or_else(String::new, |cost| format!(" ({cost:.4})"));
         let mut text = format!(
-            "total: {miners} {}, {hashing} {} with an excuse; {acted_on} acted on\n\
+            "total: {miners} {}, {hashing} {}, {unexplained} of them unexplained; {acted_on} \
+             acted on\n\
              total: {stolen:.1} CPU seconds stolen{}, of which {saved_cpu_seconds:.1} would have \
              been saved{}; {allowed_cpu_seconds:.1} allowed\n",
             if *miners == 1 { "miner" } else { "miners" },
@@ -291,12 +298,14 @@ impl Judged {
             min_score,
             window_seconds,
             patience_seconds,
+            unexplained_after_seconds,
             allow,
             deny,
         } = self;
         let mut text = format!(
             "--action {action} --act-on {act_on} --min-cpu {min_cpu_percent} --min-score \
-             {min_score} --window {window_seconds}s --patience {patience_seconds}s"
+             {min_score} --window {window_seconds}s --patience {patience_seconds}s \
+             --unexplained-after {unexplained_after_seconds}s"
         );
         for (flag, rules) in [("--allow", allow), ("--deny", deny)] {
             for rule in rules {

@@ -119,8 +119,13 @@ fn header() -> crate::record::line::Header {
 }
 
 /// A recording of these lives, as a host would have made it where everybody's
-/// facts could be read.
+/// facts could be read, and where what hashes mines at a pool.
 fn recording(lives: &[Life], seconds: u64) -> Vec<u8> {
+    recording_of(lives, seconds, Shape::pool_like())
+}
+
+/// The same where connections behave like this.
+fn recording_of(lives: &[Life], seconds: u64, shape: Shape) -> Vec<u8> {
     let mut told = Vec::new();
     for second in 0..seconds {
         for life in lives {
@@ -158,8 +163,7 @@ fn recording(lives: &[Life], seconds: u64) -> Vec<u8> {
                 io_bytes: Some(0),
                 pool: false,
                 stratum: false,
-                // What hashes mines at a pool.
-                shape: Shape::pool_like(),
+                shape,
             }));
         }
         told.push(Line::Tick(Tick {
@@ -363,12 +367,12 @@ fn at_pool() -> Heard {
     }
 }
 
-/// A live host on which every process has the connection of a miner.
-struct AtPool<'a>(Policy<'a>);
+/// A live host on which the same is known of every process.
+struct Host<'a>(Policy<'a>, Heard);
 
-impl Clerk for AtPool<'_> {
+impl Clerk for Host<'_> {
     fn heard(&mut self, _: &Subject) -> Heard {
-        at_pool()
+        self.1
     }
     fn burns(&mut self, subject: &mut Subject, now_ns: u64) {
         self.0.burns(subject, now_ns);
@@ -386,8 +390,18 @@ impl Clerk for AtPool<'_> {
 }
 
 /// What a live court says of these lives and what a replay of the recording that
-/// was made meanwhile says.
+/// was made meanwhile says, where every process mines at a pool.
 fn live_and_replayed(lives: &[Life], seconds: u64, flags: &[&str]) -> [Vec<String>; 2] {
+    live_and_replayed_of(lives, seconds, flags, at_pool())
+}
+
+/// The same where this is known of every process.
+fn live_and_replayed_of(
+    lives: &[Life],
+    seconds: u64,
+    flags: &[&str],
+    heard: Heard,
+) -> [Vec<String>; 2] {
     let config = config(flags);
     let thresholds = config.policy.thresholds();
     let lists = Lists::default();
@@ -398,7 +412,7 @@ fn live_and_replayed(lives: &[Life], seconds: u64, flags: &[&str]) -> [Vec<Strin
         config: &config,
         lists: &lists,
     };
-    let mut clerk = AtPool(policy());
+    let mut clerk = Host(policy(), heard);
     let mut tape = Tape::new(&header(), u64::MAX);
     let mut live = Vec::new();
     for second in 0..seconds {
@@ -448,7 +462,7 @@ fn live_and_replayed(lives: &[Life], seconds: u64, flags: &[&str]) -> [Vec<Strin
         };
         live.extend(rulings.iter().map(told));
         let known = |_: &mut Subject| Known {
-            heard: at_pool(),
+            heard,
             ..Known::default()
         };
         tape.tick(now_ns, collector.subjects(), |_| true, known);
@@ -515,6 +529,67 @@ fn a_replay_gives_the_verdicts_of_the_live_court_word_for_word() {
             "{what}: {live:#?}"
         );
     }
+}
+
+/// How often a live court and its replay say that nothing explains a hash.
+fn unexplained(flags: &[&str], heard: Heard) -> usize {
+    let lives = [life(1, 0..40, 1, 0)];
+    let [live, again] = live_and_replayed_of(&lives, 40, flags, heard);
+    assert_eq!(live, again);
+    let said = |said: &&String| said.contains("unexplained: true");
+    live.iter().filter(said).count()
+}
+
+#[test]
+fn what_nothing_explains_is_reported_once_live_and_in_a_replay() {
+    const AFTER: [&str; 2] = ["--unexplained-after", "20s"];
+    let none = Heard::default();
+    let serves = Heard {
+        shape: Shape {
+            looks: 3,
+            accepted: 1,
+            received_per_cpu_second: 100.0,
+            ..Shape::default()
+        },
+        ..none
+    };
+    assert_eq!(unexplained(&AFTER, none), 1);
+    assert_eq!(unexplained(&AFTER, serves), 0);
+    assert_eq!(unexplained(&[], none), 0, "40 s are less than 10 minutes");
+    let never = ["--unexplained-after", "0"];
+    assert_eq!(unexplained(&never, none), 0);
+}
+
+#[test]
+fn a_replay_tells_how_many_are_unexplained() {
+    let lives = [life(1, 0..40, 1, 0)];
+    let recording = recording_of(&lives, 40, Shape::default());
+    let report = judged(&recording, &["--unexplained-after", "20s"]);
+    let told: Vec<bool> = report
+        .verdicts
+        .iter()
+        .map(|it| it.verdict.unexplained)
+        .collect();
+    assert_eq!(told, [false, true]);
+    assert!(report.verdicts.iter().all(|it| it.action.is_none()));
+    assert_eq!((report.total.hashing, report.total.unexplained), (1, 1));
+    let allowed = judged(
+        &recording,
+        &["--unexplained-after", "20s", "--allow", "exe=/opt/1"],
+    );
+    assert_eq!((allowed.total.hashing, allowed.total.unexplained), (1, 0));
+    let text = report.render();
+    for said in [
+        "CPU seconds so far, and nothing explains it\n",
+        "total: 0 miners, 1 that hashes, 1 of them unexplained; 0 acted on\n",
+        "--patience 120s --unexplained-after 20s",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["policy"]["unexplained_after_seconds"], 20.0);
+    assert_eq!(json["verdicts"][0].get("unexplained"), None);
+    assert_eq!(json["verdicts"][1]["unexplained"], true);
 }
 
 fn lives() -> impl Strategy<Value = Vec<Life>> {

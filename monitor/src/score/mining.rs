@@ -134,7 +134,7 @@ pub(super) fn lines(
                 )
             });
         }
-        if summary.shape.accepted > 0 && summary.shape.received_per_cpu_second > 0.0 {
+        if serves(view) {
             say(SERVES, "serves", &|| {
                 format!(
                     "others send it data on {} connections that they began",
@@ -227,9 +227,24 @@ fn flows(view: &View<'_>) -> bool {
     flow(view) >= FLOW && view.summary.data_lines >= FLOW_LINES
 }
 
+fn serves(view: &View<'_>) -> bool {
+    let shape = &view.summary.shape;
+    shape.accepted > 0 && shape.received_per_cpu_second > 0.0
+}
+
 fn verifies(view: &View<'_>) -> bool {
     let float = view.summary.essence().share(Class::Float);
     view.summary.shape.received_per_cpu_second >= BLOCKS && float <= LIGHT_FLOAT
+}
+
+/// Whether anything other than mining explains why it hashes: what speaks against mining
+/// besides the prior.
+pub(super) fn explained(view: &View<'_>) -> bool {
+    if view.mining_only {
+        verifies(view)
+    } else {
+        flows(view) || serves(view)
+    }
 }
 
 /// What is told and not weighed: where the code lies, how it burns.

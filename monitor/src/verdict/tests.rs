@@ -1,3 +1,5 @@
+mod unexplained;
+
 use std::collections::BTreeMap;
 
 use super::*;

@@ -43,6 +43,8 @@ pub struct Finding {
     pub home: String,
     /// `miner`, `hashing`, or `banned` for an image that is refused.
     pub verdict: String,
+    /// It was told once that it hashes and that nothing explains it.
+    pub unexplained: bool,
     /// Family of hash algorithm.
     pub family: String,
     /// 0 to 1.
@@ -129,6 +131,7 @@ impl Recent {
             exe,
             comm,
             verdict,
+            unexplained,
             family,
             score,
             cpu_percent,
@@ -151,6 +154,7 @@ impl Recent {
             comm: comm.clone(),
             home: home.to_string(),
             verdict: (*verdict).to_owned(),
+            unexplained: *unexplained || before.finding.unexplained,
             family: (*family).to_owned(),
             score: *score,
             cpu_percent: *cpu_percent,

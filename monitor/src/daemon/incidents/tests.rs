@@ -78,6 +78,7 @@ fn incident() -> Incident {
             comm: String::new(),
             home: Home::default(),
             verdict: "miner",
+            unexplained: false,
             family: "randomx",
             score: 1.0,
             cpu_percent: 100.0,

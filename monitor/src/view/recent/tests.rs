@@ -9,6 +9,7 @@ fn verdict(pid: u32, start_time: u64, score: f64) -> Event {
         exe: Some("/tmp/a".to_owned()),
         comm: "a".to_owned(),
         verdict: "miner",
+        unexplained: false,
         family: "randomx",
         score,
         cpu_percent: 99.0,
@@ -106,6 +107,24 @@ fn a_verdict_told_again_is_the_same_and_another_process_of_the_pid_is_not() {
     assert_eq!((old.time, old.times, old.score), (0.0, 2, 0.95));
     assert_eq!(old.deeds.len(), 1);
     assert_eq!((findings[0].times, findings[0].deeds.len()), (1, 0));
+}
+
+#[test]
+fn what_was_once_told_as_unexplained_is_shown_so_from_then_on() {
+    let told = |unexplained| match verdict(7, 1, 0.1) {
+        Event::Verdict(event) => Event::Verdict(VerdictEvent {
+            unexplained,
+            ..event
+        }),
+        other => other,
+    };
+    let shown = |events: &[bool]| {
+        let recent = hear(events.iter().map(|unexplained| told(*unexplained)));
+        recent.findings().next().unwrap().unexplained
+    };
+    assert!(!shown(&[false]));
+    assert!(shown(&[false, true]));
+    assert!(shown(&[false, true, false]));
 }
 
 #[test]

@@ -238,9 +238,14 @@ fn what_was_done_is_told_with_the_verdict() {
         deeds: vec![deed("observe", "dry-run", "observe")],
         ..finding("miner")
     };
+    let unexplained = Finding {
+        pid: 44,
+        unexplained: true,
+        ..finding("hashing")
+    };
     let page = drawn(&View {
         time: 1_700_000_090.0,
-        findings: vec![killed, seen],
+        findings: vec![killed, seen, unexplained],
         findings_forgotten: 1234,
         ..View::default()
     });
@@ -253,6 +258,7 @@ fn what_was_done_is_told_with_the_verdict() {
             "<summary>Evidence: 1 lines</summary>",
             "<li class=\"code\"><b>code</b> in memory without a file: xor</li>",
             "<span class=\"badge calm\">only observed</span>",
+            "<span class=\"badge warn\">hashing</span><span class=\"sub\">unexplained</span>",
             "1 min ago",
             "<time datetime=\"2023-11-14T22:13:20Z\">2023-11-14 22:13:20 UTC</time>",
             "1\u{202f}234 older ones",

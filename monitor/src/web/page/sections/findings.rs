@@ -67,6 +67,7 @@ fn found(now: f64, finding: &Finding, n: usize) -> Markup {
                 }
                 td data-label="Verdict" {
                     span class={ "badge " (badge) } { (finding.verdict) }
+                    @if finding.unexplained { span.sub { "unexplained" } }
                     @if !finding.family.is_empty() { span.family { (finding.family) } }
                     @if finding.times > 1 { span.sub { (grouped(finding.times)) " times" } }
                 }
