@@ -32,7 +32,7 @@ pub struct Shape {
     pub pushes: u32,
     /// Of the same: small messages that were sent unasked, as shares are.
     pub submissions: u32,
-    /// Of the same: messages either way per CPU second of the process.
+    /// Of the same: messages either way per CPU second of the process, lately.
     pub messages_per_cpu_second: f64,
     /// Seconds for which that connection has been seen.
     pub age_seconds: f64,

@@ -69,6 +69,7 @@ impl Observer {
         if let Some(track) = self.tracks.iter_mut().find(|track| known(track)) {
             let had_data = track.has_data;
             let flow = track.look(now_ns, connection);
+            track.recent.add(flow.segments, cpu_ns);
             if !track.outward && track.has_data && !had_data {
                 self.accepted = self.accepted.saturating_add(1);
             }
@@ -123,7 +124,7 @@ impl Observer {
             pushes: most.map_or(0, |track| track.pushes),
             submissions: most.map_or(0, |track| track.submissions),
             messages_per_cpu_second: most
-                .map_or(0.0, |track| rate(track.flow.segments, track.first_cpu_ns)),
+                .map_or(0.0, |track| track.recent.rate()),
             age_seconds: most.map_or(0.0, Track::age_seconds),
             related: false,
             received_per_cpu_second: rate(self.flow.received, self.first_cpu_ns),
