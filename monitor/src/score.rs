@@ -42,6 +42,8 @@ pub struct Assessment {
     pub log_odds: f64,
     /// The algorithm serves nothing but mining.
     pub mining_only: bool,
+    /// Looks at its connections that a verdict by the algorithm alone waits for.
+    pub looks: u32,
     /// The family of hash algorithm; `unknown-pow` if it is hashing and none that is
     /// known, empty if it is not hashing.
     pub family: &'static str,
@@ -79,6 +81,7 @@ impl Model {
             score: logistic(log_odds),
             log_odds,
             mining_only: view.mining_only,
+            looks: mining::looks(&view),
             family: self.family(&view, closest, hashing),
         }
     }

@@ -261,11 +261,14 @@ impl Model {
         let only = closest.is_some_and(|(prototype, distance)| {
             prototype.mining_only && distance <= MINING_ONLY_DISTANCE
         });
+        let rounds = features::rounding(summary) >= ROUNDED_FROM;
         let view = View {
             distance: closest.map_or(1.0, |(_, distance)| distance),
             memory_hard: closest.is_some_and(|(_, distance)| self.memory_hard(summary, distance)),
             wasm: closest.is_some_and(|(prototype, _)| prototype.wasm),
-            mining_only: only || features::rounding(summary) >= ROUNDED_FROM,
+            mining_only: only || rounds,
+            randomx: rounds
+                || only && closest.is_some_and(|(prototype, _)| prototype.family == "randomx"),
             ..View::alone(summary)
         };
         (view, closest.map(|(prototype, _)| prototype))

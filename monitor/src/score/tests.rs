@@ -391,7 +391,7 @@ fn what_a_connection_says_depends_on_how_it_behaves() {
     // One push, and nothing that is brought back.
     assert!(with(|shape| (shape.pushes, shape.submissions) = (1, 0)) < full / 2.0);
     // As many messages as a login server gets, each of which it hashes for.
-    assert_eq!(with(|shape| shape.messages_per_cpu_second = 10.0), 0.0);
+    assert_eq!(with(|shape| shape.messages_per_second = 10.0), 0.0);
     // The runner of a CI job has it.
     assert!(with(|shape| shape.related = true) <= 2.0);
 }
@@ -586,7 +586,7 @@ fn any_summary() -> impl Strategy<Value = Summary> {
                 looks: 3,
                 pushes,
                 submissions,
-                messages_per_cpu_second: messages,
+                messages_per_second: messages,
                 related,
                 received_per_cpu_second: received,
                 accepted,

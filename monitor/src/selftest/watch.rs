@@ -204,6 +204,7 @@ impl Watched {
             family,
             log_odds: _,
             mining_only: _,
+            looks: _,
         } = self.assessment;
         let time = self.since_first(self.verdict_ns);
         if self.condemned() {

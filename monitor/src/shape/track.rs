@@ -23,8 +23,8 @@ const SUBMISSION_BYTES: std::ops::RangeInclusive<u64> = 32..=8192;
 /// Bytes either way per CPU second beyond which a connection carries data, not
 /// work: the busiest pools stay far below 1 KiB.
 const MAX_FLOW: f64 = 65536.0;
-/// CPU seconds after which what was counted is worth a third.
-const RECENT_CPU_SECONDS: f64 = 5.0;
+/// Seconds after which what was counted is worth a third.
+const RECENT_SECONDS: f64 = 5.0;
 /// CPU seconds below which a rate says nothing: it is taken of so much.
 pub(super) const LEAST_CPU_SECONDS: f64 = 1.0;
 
@@ -66,35 +66,25 @@ pub(super) struct Flow {
     pub(super) segments: u64,
 }
 
-/// How many messages there are per CPU second: lately, as a miner finds a flood of
-/// shares until the pool knows how fast it is.
+/// How many messages there are per second: lately, as a miner finds a flood of shares
+/// until the pool knows how fast it is.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Recent {
     segments: f64,
     seconds: f64,
-    cpu_ns: u64,
 }
 
 impl Recent {
-    fn new(cpu_ns: u64) -> Self {
-        Self {
-            cpu_ns,
-            ..Self::default()
-        }
-    }
-
-    /// Adds messages that came and went until the process had used `cpu_ns`.
-    pub(super) fn add(&mut self, segments: u64, cpu_ns: u64) {
-        let seconds = cpu_ns.saturating_sub(self.cpu_ns) as f64 / 1e9;
-        let kept = (-seconds / RECENT_CPU_SECONDS).exp();
+    /// Adds messages that came and went within so many seconds.
+    pub(super) fn add(&mut self, segments: u64, seconds: f64) {
+        let kept = (-seconds / RECENT_SECONDS).exp();
         self.segments = self.segments * kept + segments as f64;
         self.seconds = self.seconds * kept + seconds;
-        self.cpu_ns = cpu_ns;
     }
 
-    /// Messages per CPU second.
+    /// Messages per second.
     pub(super) fn rate(&self) -> f64 {
-        self.segments / self.seconds.max(LEAST_CPU_SECONDS)
+        self.segments / self.seconds.max(1.0)
     }
 }
 
@@ -134,7 +124,7 @@ impl Track {
             has_data: found.received > 0,
             first_ns: now_ns,
             first_cpu_ns: cpu_ns,
-            recent: Recent::new(cpu_ns),
+            recent: Recent::default(),
             last: Seen::new(now_ns, found),
             pending: false,
         }
