@@ -39,7 +39,7 @@ pub enum Verdict {
     /// Nothing to report.
     #[default]
     None,
-    /// It hashes, and nothing shows that it mines. Reported, and acted on only if the
+    /// It hashes, and too little says that it mines. Reported, and acted on only if the
     /// policy asks for it.
     Hashing,
     /// It mines.

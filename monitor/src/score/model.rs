@@ -40,7 +40,7 @@ static SHIPPED: &str = include_str!("../../model/model.json");
 const ROUNDED_FROM: f64 = 0.99;
 
 /// Distance up to which a mix is that of an algorithm that only mines: closer
-/// than for a name, as it takes an excuse away.
+/// than for a name, as it makes a miner of what has no connection.
 const MINING_ONLY_DISTANCE: f64 = 0.08;
 
 /// Distance up to which generated code is taken for `WebAssembly`'s: what Java
