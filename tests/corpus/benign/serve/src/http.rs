@@ -23,6 +23,10 @@ pub struct Body<'a> {
 impl Body<'_> {
     /// The next piece; none at the end.
     pub fn next(&mut self) -> Option<&[u8]> {
+        // A buffered reader would wait for bytes even if none are asked for.
+        if self.left == 0 {
+            return None;
+        }
         let most = self.left.min(PIECE);
         let got = self.from.read(&mut self.piece[..most]).ok()?;
         self.left -= got;
