@@ -65,6 +65,9 @@ fn request(from: &mut BufReader<TcpStream>, service: &dyn Service) -> Option<()>
     }
     let piece = Box::new([0; PIECE]);
     let text = service.answer(&mut Body { from, left, piece });
-    let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}",
+        text.len()
+    );
     from.get_mut().write_all(answer.as_bytes()).ok()
 }

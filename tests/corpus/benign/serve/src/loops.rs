@@ -47,7 +47,9 @@ fn ledger(transactions: bool) -> ! {
             state = Sha256::digest(state).into();
         }
         if transactions && public.verify(b"transaction", &signature).is_ok() {
-            let mixed = Sha256::new().chain_update(state).chain_update(signature.to_bytes());
+            let mixed = Sha256::new()
+                .chain_update(state)
+                .chain_update(signature.to_bytes());
             state = mixed.finalize().into();
         }
         black_box(state);
@@ -123,7 +125,9 @@ fn seal() -> ! {
 
 /// A table that counts words, with the standard library's keyed hash.
 fn siphash() -> ! {
-    let words: Vec<String> = (0..50_000).map(|n| format!("word {}", n * 7919 % 20_011)).collect();
+    let words: Vec<String> = (0..50_000)
+        .map(|n| format!("word {}", n * 7919 % 20_011))
+        .collect();
     loop {
         let mut counts: HashMap<&str, u32> = HashMap::new();
         for word in &words {
@@ -140,7 +144,8 @@ fn wallet() -> ! {
     use k256::ecdsa::{SigningKey, VerifyingKey};
     for n in 0_u64.. {
         let phrase = format!("abandon ability able about above absent {n}");
-        let seed = pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(phrase.as_bytes(), b"mnemonic", SEED_ROUNDS);
+        let seed =
+            pbkdf2::pbkdf2_hmac_array::<Sha512, 64>(phrase.as_bytes(), b"mnemonic", SEED_ROUNDS);
         if let Ok(key) = SigningKey::from_slice(&seed[..32]) {
             let public = VerifyingKey::from(&key).to_encoded_point(true);
             black_box(Sha256::digest(public.as_bytes()));

@@ -122,7 +122,9 @@ fn verifier(mode: &str) -> Option<Check> {
             let argon2 = argon2();
             derived(move |password| {
                 let mut key = [0; KEY];
-                argon2.hash_password_into(password, SALT, &mut key).expect("allowed");
+                argon2
+                    .hash_password_into(password, SALT, &mut key)
+                    .expect("allowed");
                 key
             })
         }
@@ -155,7 +157,9 @@ fn verifier(mode: &str) -> Option<Check> {
                 key
             })
         }
-        "pbkdf2" => derived(|password| pbkdf2::pbkdf2_hmac_array::<Sha256, KEY>(password, SALT, 100_000)),
+        "pbkdf2" => {
+            derived(|password| pbkdf2::pbkdf2_hmac_array::<Sha256, KEY>(password, SALT, 100_000))
+        }
         _ => return None,
     })
 }
