@@ -35,7 +35,7 @@ const logins = {
   },
   bcrypt: async () => {
     const bcrypt = require('@node-rs/bcrypt');
-    const stored = await bcrypt.hash('password', 10);
+    const stored = await bcrypt.hash('password', { cost: 10 });
     return (password) => bcrypt.compare(password, stored);
   },
   bcryptjs: async () => {
