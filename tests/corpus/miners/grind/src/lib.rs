@@ -46,7 +46,7 @@ const HASHES: [(&str, Make); 30] = [
     ("argon2id", || argon2(Algorithm::Argon2id, 512, 3)), // TurtleCoin
     ("scrypt", scrypt),                  // Litecoin
     ("yescrypt", yescrypt),              // GlobalBoost-Y
-    ("argon2d-fresh", argon2_fresh),     // Dynamic, its memory allocated for each hash
+    ("argon2d-fresh", argon2_fresh),     // 4 MiB, allocated for each hash
     ("scrypt-8192", || scrypt_of(13, 1)), // 1 MiB
     ("scrypt-4m", || scrypt_of(12, 8)),  // 4 MiB
     ("xelis", xelis),                    // XELIS
@@ -111,7 +111,7 @@ fn argon2(algorithm: Algorithm, kib: u32, passes: u32) -> Hash {
 
 /// The memory is allocated anew for each hash, as the crate's plain call has it.
 fn argon2_fresh() -> Hash {
-    let params = Params::new(16_000, 1, 1, Some(32)).expect("these are allowed");
+    let params = Params::new(4_096, 1, 1, Some(32)).expect("these are allowed");
     let argon2 = Argon2::new(Algorithm::Argon2d, Version::V0x13, params);
     digest(move |header| {
         let mut digest = [0; 32];
