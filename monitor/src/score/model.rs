@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The families of hash algorithm that are told apart.
-pub const FAMILIES: [&str; 18] = [
+pub const FAMILIES: [&str; 19] = [
     "randomx",
     "cryptonight",
     "argon2",
@@ -28,6 +28,7 @@ pub const FAMILIES: [&str; 18] = [
     "wasm-blake",
     "wasm-argon2",
     "wasm-scrypt",
+    "wasm-cryptonight",
     "wasm-pow",
     "unknown-pow",
 ];
