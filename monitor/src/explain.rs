@@ -333,7 +333,9 @@ impl Explanation {
         };
         let verdict = match self.verdict {
             "miner" => "mines: under --action kill it would be ended",
-            "hashing" => "hashes, and nothing shows that it mines: it would be reported and left alone",
+            "hashing" => {
+                "hashes, and nothing shows that it mines: it would be reported and left alone"
+            }
             _ => "is ordinary work: nothing would be reported",
         };
         // Writing to a String cannot fail.

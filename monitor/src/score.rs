@@ -17,14 +17,14 @@ mod mining;
 mod model;
 pub mod signature;
 
+pub use self::{
+    evidence::{Evidence, EvidenceKind},
+    model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData},
+};
 use self::{
     features::View,
     mining::{CODE_LEAST, CODE_MOST},
     model::Prototype,
-};
-pub use self::{
-    evidence::{Evidence, EvidenceKind},
-    model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData},
 };
 use crate::{
     isa::Class,
@@ -141,12 +141,7 @@ impl Model {
     }
 
     /// The family's name, if it hashes.
-    fn family(
-        &self,
-        view: &View<'_>,
-        closest: Option<&Prototype>,
-        hashing: f64,
-    ) -> &'static str {
+    fn family(&self, view: &View<'_>, closest: Option<&Prototype>, hashing: f64) -> &'static str {
         let summary = view.summary;
         if hashing < NAMED_FROM {
             return "";

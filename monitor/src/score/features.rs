@@ -236,7 +236,11 @@ pub(super) fn rounding(summary: &Summary) -> f64 {
         let count = f64::from(*count);
         count >= 1.0 && count >= each
     });
-    if all { (rounded / ROUNDED).min(1.0) } else { 0.0 }
+    if all {
+        (rounded / ROUNDED).min(1.0)
+    } else {
+        0.0
+    }
 }
 
 /// A class's share, in tenths, so that weights are of the order of 1.

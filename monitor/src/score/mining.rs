@@ -92,10 +92,7 @@ const FLOW_LINES: f64 = 128.0;
 const SERVES: f64 = -2.0;
 
 /// Calls `line` with each reason, its log-odds and its words.
-pub(super) fn lines(
-    view: &View<'_>,
-    line: &mut dyn FnMut(f64, EvidenceKind, &dyn Fn() -> String),
-) {
+pub(super) fn lines(view: &View<'_>, line: &mut dyn FnMut(f64, EvidenceKind, &dyn Fn() -> String)) {
     let summary = view.summary;
     let mut say = |log_odds: f64, name: &'static str, text: &dyn Fn() -> String| {
         if log_odds != 0.0 {
@@ -120,9 +117,11 @@ pub(super) fn lines(
         }
     } else {
         if summary.essence_place(crate::profile::Place::Anonymous) > 0.5 {
-            say(GENERATED * f64::from(u8::from(long(view) > 0.0)), "generated", &|| {
-                "a script or page generated the code, which hashes on and on".to_owned()
-            });
+            say(
+                GENERATED * f64::from(u8::from(long(view) > 0.0)),
+                "generated",
+                &|| "a script or page generated the code, which hashes on and on".to_owned(),
+            );
         }
         say(long(view), "long", &|| {
             format!(
@@ -150,7 +149,12 @@ pub(super) fn lines(
     }
     let connection = connection(view);
     let network = [(summary.stratum, STRATUM), (summary.pool, POOL)];
-    let network = connection + network.into_iter().filter(|(is, _)| *is).map(|(_, w)| w).sum::<f64>();
+    let network = connection
+        + network
+            .into_iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, w)| w)
+            .sum::<f64>();
     if connection != 0.0 {
         line(connection, EvidenceKind::Connections, &|| {
             connection_text(view)
@@ -289,7 +293,10 @@ pub(super) fn told(view: &View<'_>, line: &mut dyn FnMut(EvidenceKind, String)) 
     if summary.faults_per_cpu_second >= 100.0 {
         line(
             EvidenceKind::Note,
-            format!("{:.0} page faults per CPU second", summary.faults_per_cpu_second),
+            format!(
+                "{:.0} page faults per CPU second",
+                summary.faults_per_cpu_second
+            ),
         );
     }
     let Some(kib) = view.data_kib() else {

@@ -363,7 +363,13 @@ fn log_odds(summary: &Summary, witness: &'static str) -> f64 {
 #[test]
 fn where_code_lies_changes_nothing() {
     for connected in [false, true] {
-        for place in [Place::File, Place::System, Place::Memfd, Place::Deleted, Place::Unknown] {
+        for place in [
+            Place::File,
+            Place::System,
+            Place::Memfd,
+            Place::Deleted,
+            Place::Unknown,
+        ] {
             let mut here = mixing(&SHA256_SCALAR);
             let mut there = here.clone();
             for places in [&mut there.places, &mut there.mixing_places] {
@@ -561,7 +567,14 @@ fn any_summary() -> impl Strategy<Value = Summary> {
         1.0..100.0,
         prop::collection::btree_map(any_mark(), 1_u32..200, 0..30),
     );
-    let shape = (0_u32..5, 0_u32..9, 0.0..20.0, any::<bool>(), 0.0..1e9, 0_u32..3);
+    let shape = (
+        0_u32..5,
+        0_u32..9,
+        0.0..20.0,
+        any::<bool>(),
+        0.0..1e9,
+        0_u32..3,
+    );
     let rest = (
         0.0..5000.0,
         prop::option::of(0.0..1e9),

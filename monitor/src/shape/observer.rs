@@ -124,8 +124,7 @@ impl Observer {
             looks: self.looks,
             pushes: most.map_or(0, |track| track.pushes),
             submissions: most.map_or(0, |track| track.submissions),
-            messages_per_second: most
-                .map_or(0.0, |track| track.recent.rate()),
+            messages_per_second: most.map_or(0.0, |track| track.recent.rate()),
             age_seconds: most.map_or(0.0, Track::age_seconds),
             related: false,
             child: false,

@@ -100,7 +100,13 @@ impl Observer {
             probes.tasks(|_, slot| visit(slot));
         });
         for subject in self.collector.subjects() {
-            judge(now_ns, subject, &self.model, &self.thresholds, &mut self.stratum);
+            judge(
+                now_ns,
+                subject,
+                &self.model,
+                &self.thresholds,
+                &mut self.stratum,
+            );
             let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
             count(&mut self.stolen_ns, subject, cpu_ns);
         }

@@ -54,7 +54,13 @@ impl Connection {
             ..Shape::default()
         };
         (summary.stratum, summary.shape) = match self {
-            Self::None => (false, Shape { looks: 10, ..Shape::default() }),
+            Self::None => (
+                false,
+                Shape {
+                    looks: 10,
+                    ..Shape::default()
+                },
+            ),
             Self::Clear | Self::Encrypted => (
                 self == Self::Clear,
                 Shape {

@@ -118,9 +118,12 @@ impl Judged {
             program.connected(Connection::Unrelated)
         };
         let assessed = own.windows().map(|summary| model.assess(summary));
-        let (hashing, log_odds): (Vec<f64>, Vec<f64>) =
-            assessed.map(|found| (found.hashing, found.log_odds)).unzip();
-        let named = program.windows().map(|summary| model.assess(summary).family);
+        let (hashing, log_odds): (Vec<f64>, Vec<f64>) = assessed
+            .map(|found| (found.hashing, found.log_odds))
+            .unzip();
+        let named = program
+            .windows()
+            .map(|summary| model.assess(summary).family);
         let (_, miners) = gravest(&encrypted, &model);
         Ok(Self {
             name: program.name.clone(),
@@ -139,7 +142,9 @@ impl Judged {
 }
 
 fn at(verdicts: &[Verdict; Connection::ALL.len()], connection: Connection) -> Verdict {
-    let number = Connection::ALL.iter().position(|known| *known == connection);
+    let number = Connection::ALL
+        .iter()
+        .position(|known| *known == connection);
     number.map_or(Verdict::None, |number| verdicts[number])
 }
 

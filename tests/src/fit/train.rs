@@ -55,7 +55,7 @@ const MINING_ONLY: [&str; 3] = ["randomx", "cryptonight", "wasm-cryptonight"];
 const ROUNDING: f64 = 24.0;
 /// What a loop of a cache line or two weighs against hashing. Set: the corpus has
 /// few of them, and there is no end of such loops.
-const TINY_LOOP: f64 = -10.0;
+const TINY_LOOP: f64 = -16.0;
 /// What code that does not mix weighs against hashing. Set: encoders come in more forms
 /// than the corpus has.
 const PLAIN: f64 = -4.0;
