@@ -23,7 +23,7 @@ pub use self::{
 };
 use self::{
     features::View,
-    mining::{CODE_LEAST, CODE_MOST},
+    mining::{CODE_LEAST, CODE_MOST, Line},
     model::Prototype,
 };
 use crate::{
@@ -61,7 +61,7 @@ const SHA_FROM: f64 = 0.03;
 /// Share of the code that lies in memory without a file from which an engine generated
 /// it.
 const GENERATED_FROM: f64 = 0.3;
-/// Share of multiplications that tells Argon2 from BLAKE2b and yescrypt from scrypt,
+/// Share of multiplications that tells Argon2 from `BLAKE2b` and yescrypt from scrypt,
 /// whose rotations are the same.
 const MULTIPLIES_FROM: f64 = 0.008;
 
@@ -105,12 +105,7 @@ impl Model {
     }
 
     /// Calls `line` with each reason, its log-odds and its words.
-    fn lines(
-        &self,
-        view: &View<'_>,
-        closest: Option<&Prototype>,
-        line: &mut dyn FnMut(f64, EvidenceKind, &dyn Fn() -> String),
-    ) {
+    fn lines(&self, view: &View<'_>, closest: Option<&Prototype>, line: Line<'_>) {
         let mut code = self.mix(view);
         line(code, EvidenceKind::Mix, &|| mix_text(view.summary));
         for (feature, weight) in self.hashing_features() {
@@ -131,7 +126,7 @@ impl Model {
             }
         }
         let bounded = code.clamp(CODE_LEAST, CODE_MOST);
-        if bounded != code {
+        if (bounded - code).abs() > 0.0 {
             line(bounded - code, EvidenceKind::witness("bound"), &|| {
                 let is = if code > 0.0 { "a hash" } else { "no hash" };
                 format!("its code can say no more than that it is {is}")

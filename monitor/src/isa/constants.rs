@@ -20,7 +20,7 @@ pub enum Group {
     Sha512 = 2,
     /// Where SHA-256, BLAKE-256, BLAKE2s and BLAKE3 begin.
     Start32 = 3,
-    /// Where SHA-512, BLAKE-512 and BLAKE2b begin.
+    /// Where SHA-512, BLAKE-512 and `BLAKE2b` begin.
     Start64 = 4,
     /// SHA-1's, RIPEMD's and MD4's round constants, and where they begin.
     Sha1 = 5,

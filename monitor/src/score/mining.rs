@@ -91,8 +91,12 @@ const FLOW_LINES: f64 = 128.0;
 /// connect to itself.
 const SERVES: f64 = -2.0;
 
-/// Calls `line` with each reason, its log-odds and its words.
-pub(super) fn lines(view: &View<'_>, line: &mut dyn FnMut(f64, EvidenceKind, &dyn Fn() -> String)) {
+/// What takes a reason: its log-odds, its kind, and its words, which are made only if
+/// they are read.
+pub(super) type Line<'a> = &'a mut dyn FnMut(f64, EvidenceKind, &dyn Fn() -> String);
+
+/// Calls `line` with each reason.
+pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
     let summary = view.summary;
     let mut say = |log_odds: f64, name: &'static str, text: &dyn Fn() -> String| {
         if log_odds != 0.0 {

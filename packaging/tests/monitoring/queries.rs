@@ -213,7 +213,7 @@ fn the_series_of_an_agent_are_as_many_as_docs_say() {
 
 /// Metrics that neither a rule nor a panel asks for: details that one looks up
 /// when a panel gives cause to.
-const NOWHERE: [&str; 24] = [
+const NOWHERE: [&str; 27] = [
     "unjack_code_maps_cut_total",
     "unjack_containers_looked_up_total",
     "unjack_evidence_held_seconds_bucket",

@@ -50,13 +50,13 @@ impl Judged {
     /// Its verdict with that connection.
     #[must_use]
     pub fn with(&self, connection: Connection) -> Verdict {
-        at(&self.verdicts, connection)
+        at(self.verdicts, connection)
     }
 
     /// The same by the shipped model.
     #[must_use]
     pub fn shipped_with(&self, connection: Connection) -> Verdict {
-        at(&self.shipped, connection)
+        at(self.shipped, connection)
     }
 
     /// Whether it is as it should be: a miner is found behind TLS, and an honest
@@ -141,7 +141,7 @@ impl Judged {
     }
 }
 
-fn at(verdicts: &[Verdict; Connection::ALL.len()], connection: Connection) -> Verdict {
+fn at(verdicts: [Verdict; Connection::ALL.len()], connection: Connection) -> Verdict {
     let number = Connection::ALL
         .iter()
         .position(|known| *known == connection);
