@@ -334,7 +334,7 @@ impl Explanation {
         let verdict = match self.verdict {
             "miner" => "mines: under --action kill it would be ended",
             "hashing" => {
-                "hashes, but nothing shows that it mines: it would be reported and left alone"
+                "hashes, and nothing shows that it mines: it would be reported and left alone"
             }
             _ => "is ordinary work: nothing would be reported",
         };

@@ -17,14 +17,14 @@ mod mining;
 mod model;
 pub mod signature;
 
-use self::{
-    features::View,
-    mining::{CODE_LEAST, CODE_MOST},
-    model::Prototype,
-};
 pub use self::{
     evidence::{Evidence, EvidenceKind},
     model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData},
+};
+use self::{
+    features::View,
+    mining::{CODE_LEAST, CODE_MOST, Line},
+    model::Prototype,
 };
 use crate::{
     isa::Class,
@@ -45,6 +45,8 @@ pub struct Assessment {
     /// Something other than mining explains why it hashes: data flows past, it serves
     /// others, or it verifies what it receives.
     pub explained: bool,
+    /// Looks at its connections that a verdict by the algorithm alone waits for.
+    pub looks: u32,
     /// The family of hash algorithm; `unknown-pow` if it is hashing and none that is
     /// known, empty if it is not hashing.
     pub family: &'static str,
@@ -62,7 +64,7 @@ const SHA_FROM: f64 = 0.03;
 /// Share of the code that lies in memory without a file from which an engine generated
 /// it.
 const GENERATED_FROM: f64 = 0.3;
-/// Share of multiplications that tells Argon2 from BLAKE2b and yescrypt from scrypt,
+/// Share of multiplications that tells Argon2 from `BLAKE2b` and yescrypt from scrypt,
 /// whose rotations are the same.
 const MULTIPLIES_FROM: f64 = 0.008;
 
@@ -83,6 +85,7 @@ impl Model {
             log_odds,
             mining_only: view.mining_only,
             explained: mining::explained(&view),
+            looks: mining::looks(&view),
             family: self.family(&view, closest, hashing),
         }
     }
@@ -106,12 +109,7 @@ impl Model {
     }
 
     /// Calls `line` with each reason, its log-odds and its words.
-    fn lines(
-        &self,
-        view: &View<'_>,
-        closest: Option<&Prototype>,
-        line: &mut dyn FnMut(f64, EvidenceKind, &dyn Fn() -> String),
-    ) {
+    fn lines(&self, view: &View<'_>, closest: Option<&Prototype>, line: Line<'_>) {
         let mut code = self.mix(view);
         line(code, EvidenceKind::Mix, &|| mix_text(view.summary));
         for (feature, weight) in self.hashing_features() {
@@ -132,7 +130,7 @@ impl Model {
             }
         }
         let bounded = code.clamp(CODE_LEAST, CODE_MOST);
-        if bounded != code {
+        if (bounded - code).abs() > 0.0 {
             line(bounded - code, EvidenceKind::witness("bound"), &|| {
                 let is = if code > 0.0 { "a hash" } else { "no hash" };
                 format!("its code can say no more than that it is {is}")
@@ -142,12 +140,7 @@ impl Model {
     }
 
     /// The family's name, if it hashes.
-    fn family(
-        &self,
-        view: &View<'_>,
-        closest: Option<&Prototype>,
-        hashing: f64,
-    ) -> &'static str {
+    fn family(&self, view: &View<'_>, closest: Option<&Prototype>, hashing: f64) -> &'static str {
         let summary = view.summary;
         if hashing < NAMED_FROM {
             return "";

@@ -80,8 +80,7 @@ fn steps(report: &mut Teller<'_>) -> Option<()> {
         .map_err(|error| report.lacks("child", begun, error.to_string(), error.remedy()))
         .ok()?;
     let found = format!(
-        "pid {}: a SHA-256d loop for a pool of this test at 127.0.0.1:{}, from a copy in memory, \
-         as the host's own programs are excused",
+        "pid {}: a SHA-256d loop for a pool of this test at 127.0.0.1:{}, from a copy in memory",
         child.pid(),
         child.port()
     );

@@ -32,13 +32,15 @@ pub struct Shape {
     pub pushes: u32,
     /// Of the same: small messages that were sent unasked, as shares are.
     pub submissions: u32,
-    /// Of the same: messages either way per CPU second of the process.
-    pub messages_per_cpu_second: f64,
+    /// Of the same: messages either way per second, lately.
+    pub messages_per_second: f64,
     /// Seconds for which that connection has been seen.
     pub age_seconds: f64,
     /// That connection is not the process's own: a process that it shares a pipe or
     /// a socket with, or one of its session, has it.
     pub related: bool,
+    /// The process that has it was started by this one.
+    pub child: bool,
     /// Bytes received on all connections of its own, per CPU second.
     pub received_per_cpu_second: f64,
     /// Bytes sent on all connections of its own, per CPU second.
@@ -59,7 +61,7 @@ impl Shape {
             looks: 20,
             pushes: 2,
             submissions: 4,
-            messages_per_cpu_second: 0.5,
+            messages_per_second: 0.5,
             age_seconds: 30.0,
             received_per_cpu_second: 100.0,
             sent_per_cpu_second: 100.0,

@@ -40,7 +40,7 @@ pub enum Verdict {
     /// Nothing to report.
     #[default]
     None,
-    /// It hashes, and nothing shows that it mines. Reported, and acted on only if the
+    /// It hashes, and too little says that it mines. Reported, and acted on only if the
     /// policy asks for it.
     Hashing,
     /// It mines.
@@ -232,8 +232,8 @@ impl Judgement {
         let verdict = thresholds.verdict(&assessment, denied);
         let waits = match verdict {
             Verdict::Miner if !denied => {
-                let by_algorithm = assessment.mining_only && summary.shape.is_unknown();
-                by_algorithm && now_ns.saturating_sub(since_ns) < LOOK_NS
+                let unseen = summary.shape.looks < assessment.looks;
+                unseen && now_ns.saturating_sub(since_ns) < LOOK_NS
             }
             Verdict::Miner => false,
             Verdict::Hashing | Verdict::None => !whole,

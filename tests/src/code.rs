@@ -179,7 +179,9 @@ impl Kept {
         let mut looks = Vec::new();
         for Seen(code, place, count) in &window.seen {
             let code = self.codes.get(*code as usize).context("no such code")?;
-            let place = Place::ALL.get(usize::from(*place)).context("no such place")?;
+            let place = Place::ALL
+                .get(usize::from(*place))
+                .context("no such place")?;
             let look = code.look(*place)?;
             looks.extend((0..*count).map(|_| look));
         }

@@ -37,8 +37,8 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 
 use self::cli::{Cli, Step};
-pub(crate) use self::pack::CODE;
 use self::manifest::{Filter, Program};
+pub(crate) use self::pack::CODE;
 use self::place::Place;
 
 /// Parses the command line and does the step. Fails when any program did,

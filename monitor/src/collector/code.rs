@@ -9,8 +9,8 @@ use crate::{
 
 /// Least time between two looks at one process's mappings.
 const INTERVAL_NS: u64 = 2_000_000_000;
-/// How long it counts for a process that its mappings cannot be had. It may be the
-/// one that keeps us waiting.
+/// How long mappings that cannot be had count as not looked up yet. The process may
+/// be the one that keeps us waiting.
 const GRACE_NS: u64 = 30_000_000_000;
 
 /// The mappings of one image of one process.

@@ -44,8 +44,11 @@ pub(super) struct Member {
     image: ImageKey,
     cgroup: u64,
     since_ns: u64,
-    /// How its connections behave.
+    /// How its connections behave, …
     shape: Shape,
+    /// … whether it speaks Stratum, and connected to a listed pool.
+    stratum: bool,
+    pool: bool,
     /// By itself it would be a miner.
     score: f64,
 }
@@ -65,6 +68,8 @@ impl Member {
             cgroup: subject.cgroup,
             since_ns,
             shape: summary.shape,
+            stratum: summary.stratum,
+            pool: summary.pool,
             score: assessment.score,
         })
     }
@@ -81,6 +86,8 @@ impl Member {
         let subject = collector.subject(self.process)?;
         let summary = Summary {
             shape: self.shape,
+            stratum: self.stratum,
+            pool: self.pool,
             ..subject.summary(self.since_ns)
         };
         let own = Ruling {
@@ -279,6 +286,8 @@ impl Group {
         let shape = shapes.max_by_key(|shape| (shape.pushes, shape.submissions));
         Summary {
             shape: shape.unwrap_or_default(),
+            stratum: live.iter().any(|member| member.stratum),
+            pool: live.iter().any(|member| member.pool),
             ..Summary::of(in_window(), since_ns, &burn)
         }
     }

@@ -33,6 +33,8 @@ const RELATED_EVERY_NS: u64 = 900_000_000;
 #[derive(Debug)]
 struct Related {
     process: Process,
+    /// The suspect started it.
+    child: bool,
     observer: Observer,
 }
 
@@ -84,10 +86,13 @@ impl Shapes {
         if own.is_pool_like() {
             return own;
         }
-        let others = observed.related.iter().map(|it| it.observer.shape());
+        let others = observed.related.iter().map(|it| Shape {
+            child: it.child,
+            ..it.observer.shape()
+        });
         let most = others
             .filter(Shape::is_pool_like)
-            .max_by_key(|shape| (shape.pushes, shape.submissions));
+            .max_by_key(|shape| (shape.child, shape.pushes, shape.submissions));
         // What the process itself serves is told all the same.
         most.map_or(own, |shape| Shape {
             related: true,
@@ -106,6 +111,7 @@ impl Shapes {
         observed.cpu_ns = cpu_ns;
         let Connections {
             time_ns,
+            parent: _,
             kept,
             serves: _,
             listens,
@@ -206,6 +212,7 @@ impl Shapes {
                 }
                 let mut new = Related {
                     process: relative,
+                    child: found.parent == process.tgid,
                     observer: Observer::default(),
                 };
                 new.observer

@@ -50,6 +50,8 @@ const EPHEMERAL: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 /// The TCP connections of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Connections {
+    /// The process that started it, or adopted it.
+    pub parent: u32,
     /// When they were looked at, nanoseconds of the monotonic clock.
     pub time_ns: u64,
     /// Of which it has [`MAX_CONNECTIONS`] at the most: those that it began and on
@@ -114,6 +116,7 @@ impl Seen {
     fn ask_all_sockets(&self) -> Result<Connections, LookError> {
         let mut found = Connections {
             time_ns: monotonic_ns(),
+            parent: self.folder.stat()?.ppid.unsigned_abs(),
             ..Connections::default()
         };
         let ephemeral = fs::read_to_string(EPHEMERAL).ok();

@@ -34,7 +34,9 @@ pub enum Kind {
 
 /// One number that code is signed with, in 16 bits: its kind, the width of the words
 /// and the amount.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Mark(u16);
 

@@ -246,7 +246,10 @@ impl TryFrom<Row> for Look {
             undecodable: is(Row::UNDECODABLE),
             rounding: is(Row::ROUNDING).then_some((flags & Row::MODE) >> Row::MODE_SHIFT),
             mix,
-            marks: marks.into_iter().filter(|mark| mark.kind().is_some()).collect(),
+            marks: marks
+                .into_iter()
+                .filter(|mark| mark.kind().is_some())
+                .collect(),
             mixing: is(Row::MIXING),
             data,
             counters: Counters {

@@ -289,7 +289,10 @@ impl Sums {
             switches: of_threads(|thread| thread.switches),
             rounded: of_threads(|thread| thread.rounded[1..].iter().sum()),
             rounding_modes: [1, 2, 3].map(|mode| {
-                self.threads.values().map(|thread| thread.rounded[mode]).sum()
+                self.threads
+                    .values()
+                    .map(|thread| thread.rounded[mode])
+                    .sum()
             }),
             marks: self.marks,
             places: self.places,

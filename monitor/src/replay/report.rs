@@ -261,8 +261,8 @@ impl Report {
         let price =
             |cost: &Option<f64>| cost.map_or_else(String::new, |cost| format!(" ({cost:.4})"));
         let mut text = format!(
-            "total: {miners} {}, {hashing} {}, {unexplained} of them unexplained; {acted_on} \
-             acted on\n\
+            "total: {miners} {}, {hashing} {} without a sign of mining, {unexplained} of them \
+             unexplained; {acted_on} acted on\n\
              total: {stolen:.1} CPU seconds stolen{}, of which {saved_cpu_seconds:.1} would have \
              been saved{}; {allowed_cpu_seconds:.1} allowed\n",
             if *miners == 1 { "miner" } else { "miners" },

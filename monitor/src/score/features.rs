@@ -23,6 +23,10 @@ const ROUNDED: f64 = 6.0;
 const EACH_MODE: f64 = 0.08;
 
 /// A profile, and the known miner its mix is most like.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact by itself, and weighed by itself"
+)]
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// The profile.
@@ -35,6 +39,8 @@ pub struct View<'a> {
     /// That miner's algorithm was made for mining and serves nothing else, and
     /// the mix is close enough to be it.
     pub mining_only: bool,
+    /// It is `RandomX`.
+    pub randomx: bool,
     /// That miner is `WebAssembly`.
     pub wasm: bool,
     /// The hash whose numbers its code is signed with.
@@ -53,6 +59,7 @@ impl<'a> View<'a> {
             distance: 1.0,
             memory_hard: false,
             mining_only: false,
+            randomx: false,
             wasm: false,
             signature: numbers.best(Use::Hash),
             other: numbers.best(Use::Other),
@@ -229,7 +236,11 @@ pub(super) fn rounding(summary: &Summary) -> f64 {
         let count = f64::from(*count);
         count >= 1.0 && count >= each
     });
-    if all { (rounded / ROUNDED).min(1.0) } else { 0.0 }
+    if all {
+        (rounded / ROUNDED).min(1.0)
+    } else {
+        0.0
+    }
 }
 
 /// A class's share, in tenths, so that weights are of the order of 1.

@@ -33,6 +33,9 @@ const VERIFIES: f64 = -8.0;
 /// and a share of a block for each of some hundred hashes. A pool sends a miner a
 /// hundredth of that.
 const BLOCKS: f64 = 1000.0;
+/// Looks that show what a node receives: of what it received before the first nothing
+/// is known.
+const NODE_LOOKS: u32 = 3;
 /// Share of floating point in the code up to which `RandomX` is in light mode, which
 /// derives each item of the dataset anew. A miner would lose nine tenths of its rate
 /// by it (`RandomX` documentation, "Light mode").
@@ -47,7 +50,9 @@ const CONNECTION_MOST: f64 = 6.0;
 /// The same of a connection that is another process's, of its session or its parent's:
 /// the runner of a CI job has a connection to its server, too.
 const RELATED_MOST: f64 = 2.0;
-/// Messages per CPU second up to which a connection is like a miner's, …
+/// The same of a process that it started: a runner starts its jobs, not the other way.
+const CHILD_MOST: f64 = 5.0;
+/// Messages per second up to which a connection is like a miner's, …
 const QUIET: f64 = 1.0;
 /// … and from which it is like that of a server which hashes for each of them.
 const BUSY: f64 = 8.0;
@@ -79,18 +84,19 @@ const FLOWS: f64 = -4.0;
 /// Bytes per CPU second from which data flows: a twentieth of what the slowest
 /// checksum takes in.
 const FLOW: f64 = 5e6;
-/// Cache lines of data (3 KiB) from which the code works on what flows: a miner moves
+/// Cache lines of data (8 KiB) from which the code works on what flows: a miner moves
 /// data for show cheaply, but its code goes on hashing the same one or two lines.
-const FLOW_LINES: f64 = 48.0;
+const FLOW_LINES: f64 = 128.0;
 /// Connections that others began and on which data comes: little, as a miner can
 /// connect to itself.
 const SERVES: f64 = -2.0;
 
-/// Calls `line` with each reason, its log-odds and its words.
-pub(super) fn lines(
-    view: &View<'_>,
-    line: &mut dyn FnMut(f64, EvidenceKind, &dyn Fn() -> String),
-) {
+/// What takes a reason: its log-odds, its kind, and its words, which are made only if
+/// they are read.
+pub(super) type Line<'a> = &'a mut dyn FnMut(f64, EvidenceKind, &dyn Fn() -> String);
+
+/// Calls `line` with each reason.
+pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
     let summary = view.summary;
     let mut say = |log_odds: f64, name: &'static str, text: &dyn Fn() -> String| {
         if log_odds != 0.0 {
@@ -115,9 +121,11 @@ pub(super) fn lines(
         }
     } else {
         if summary.essence_place(crate::profile::Place::Anonymous) > 0.5 {
-            say(GENERATED * f64::from(u8::from(long(view) > 0.0)), "generated", &|| {
-                "a script or page generated the code, which hashes on and on".to_owned()
-            });
+            say(
+                GENERATED * f64::from(u8::from(long(view) > 0.0)),
+                "generated",
+                &|| "a script or page generated the code, which hashes on and on".to_owned(),
+            );
         }
         say(long(view), "long", &|| {
             format!(
@@ -145,7 +153,12 @@ pub(super) fn lines(
     }
     let connection = connection(view);
     let network = [(summary.stratum, STRATUM), (summary.pool, POOL)];
-    let network = connection + network.into_iter().filter(|(is, _)| *is).map(|(_, w)| w).sum::<f64>();
+    let network = connection
+        + network
+            .into_iter()
+            .filter(|(is, _)| *is)
+            .map(|(_, w)| w)
+            .sum::<f64>();
     if connection != 0.0 {
         line(connection, EvidenceKind::Connections, &|| {
             connection_text(view)
@@ -183,22 +196,22 @@ fn connection(view: &View<'_>) -> f64 {
     if shape.pushes == 0 {
         return 0.0;
     }
-    let most = if shape.related {
-        RELATED_MOST
-    } else {
-        CONNECTION_MOST
+    let most = match (shape.related, shape.child) {
+        (false, _) => CONNECTION_MOST,
+        (true, true) => CHILD_MOST,
+        (true, false) => RELATED_MOST,
     };
     let seen = PUSH * f64::from(shape.pushes) + SUBMISSION * f64::from(shape.submissions);
-    let quiet = (BUSY - shape.messages_per_cpu_second) / (BUSY - QUIET);
+    let quiet = (BUSY - shape.messages_per_second) / (BUSY - QUIET);
     seen.min(most) * quiet.clamp(0.0, 1.0)
 }
 
 fn connection_text(view: &View<'_>) -> String {
     let shape = &view.summary.shape;
-    let whose = if shape.related {
-        "a related process has"
-    } else {
-        "it has"
+    let whose = match (shape.related, shape.child) {
+        (false, _) => "it has",
+        (true, true) => "a process that it started has",
+        (true, false) => "a related process has",
     };
     format!(
         "{whose} a connection that behaves like one to a pool: in {:.0} s, {} small messages came \
@@ -223,8 +236,9 @@ fn flow(view: &View<'_>) -> f64 {
     summary.io_per_cpu_second.unwrap_or(0.0) + network
 }
 
+/// An algorithm with a scratchpad works on more data than that by design.
 fn flows(view: &View<'_>) -> bool {
-    flow(view) >= FLOW && view.summary.data_lines >= FLOW_LINES
+    !view.memory_hard && flow(view) >= FLOW && view.summary.data_lines >= FLOW_LINES
 }
 
 fn serves(view: &View<'_>) -> bool {
@@ -233,8 +247,22 @@ fn serves(view: &View<'_>) -> bool {
 }
 
 fn verifies(view: &View<'_>) -> bool {
-    let float = view.summary.essence().share(Class::Float);
-    view.summary.shape.received_per_cpu_second >= BLOCKS && float <= LIGHT_FLOAT
+    is_light(view) && view.summary.shape.received_per_cpu_second >= BLOCKS
+}
+
+/// `RandomX` in the mode in which a node verifies.
+fn is_light(view: &View<'_>) -> bool {
+    view.randomx && view.summary.essence().share(Class::Float) <= LIGHT_FLOAT
+}
+
+/// Looks at the connections before which nothing is said by the algorithm alone: one,
+/// and of what may be a node as many as show what it receives.
+pub(super) fn looks(view: &View<'_>) -> u32 {
+    match (view.mining_only, is_light(view)) {
+        (false, _) => 0,
+        (true, false) => 1,
+        (true, true) => NODE_LOOKS,
+    }
 }
 
 /// Whether anything other than mining explains why it hashes: what speaks against mining
@@ -284,7 +312,10 @@ pub(super) fn told(view: &View<'_>, line: &mut dyn FnMut(EvidenceKind, String)) 
     if summary.faults_per_cpu_second >= 100.0 {
         line(
             EvidenceKind::Note,
-            format!("{:.0} page faults per CPU second", summary.faults_per_cpu_second),
+            format!(
+                "{:.0} page faults per CPU second",
+                summary.faults_per_cpu_second
+            ),
         );
     }
     let Some(kib) = view.data_kib() else {

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The families of hash algorithm that are told apart.
-pub const FAMILIES: [&str; 18] = [
+pub const FAMILIES: [&str; 19] = [
     "randomx",
     "cryptonight",
     "argon2",
@@ -28,6 +28,7 @@ pub const FAMILIES: [&str; 18] = [
     "wasm-blake",
     "wasm-argon2",
     "wasm-scrypt",
+    "wasm-cryptonight",
     "wasm-pow",
     "unknown-pow",
 ];
@@ -40,7 +41,7 @@ static SHIPPED: &str = include_str!("../../model/model.json");
 const ROUNDED_FROM: f64 = 0.99;
 
 /// Distance up to which a mix is that of an algorithm that only mines: closer
-/// than for a name, as it takes an excuse away.
+/// than for a name, as it makes a miner of what has no connection.
 const MINING_ONLY_DISTANCE: f64 = 0.08;
 
 /// Distance up to which generated code is taken for `WebAssembly`'s: what Java
@@ -261,11 +262,14 @@ impl Model {
         let only = closest.is_some_and(|(prototype, distance)| {
             prototype.mining_only && distance <= MINING_ONLY_DISTANCE
         });
+        let rounds = features::rounding(summary) >= ROUNDED_FROM;
         let view = View {
             distance: closest.map_or(1.0, |(_, distance)| distance),
             memory_hard: closest.is_some_and(|(_, distance)| self.memory_hard(summary, distance)),
             wasm: closest.is_some_and(|(prototype, _)| prototype.wasm),
-            mining_only: only || features::rounding(summary) >= ROUNDED_FROM,
+            mining_only: only || rounds,
+            randomx: rounds
+                || only && closest.is_some_and(|(prototype, _)| prototype.family == "randomx"),
             ..View::alone(summary)
         };
         (view, closest.map(|(prototype, _)| prototype))

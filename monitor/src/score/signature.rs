@@ -86,19 +86,41 @@ const fn other(
 /// (Argon2), the submissions to the SHA-3 competition, GB/T 32905 (SM3), the
 /// RIPEMD-160 paper, and the authors' sources of those that are no cryptography.
 pub static SIGNATURES: [Signature; 24] = [
-    hash("SHA-256", 32, &[2, 13, 22, 6, 11, 25, 7, 18, 17, 19], &[Group::Sha256]),
-    hash("SHA-512", 64, &[28, 34, 39, 14, 18, 41, 1, 8, 19, 61], &[Group::Sha512]),
+    hash(
+        "SHA-256",
+        32,
+        &[2, 13, 22, 6, 11, 25, 7, 18, 17, 19],
+        &[Group::Sha256],
+    ),
+    hash(
+        "SHA-512",
+        64,
+        &[28, 34, 39, 14, 18, 41, 1, 8, 19, 61],
+        &[Group::Sha512],
+    ),
     hash("SHA-1", 32, &[27, 2, 31], &[]),
     hash(
         "MD5",
         32,
-        &[25, 20, 15, 10, 27, 23, 18, 12, 28, 21, 16, 9, 26, 22, 17, 11],
+        &[
+            25, 20, 15, 10, 27, 23, 18, 12, 28, 21, 16, 9, 26, 22, 17, 11,
+        ],
         &[Group::Md5],
     ),
-    hash("RIPEMD-160", 32, &[27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17], &[]),
+    hash(
+        "RIPEMD-160",
+        32,
+        &[27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17],
+        &[],
+    ),
     hash("BLAKE2b", 64, &[32, 24, 16, 63], &[Group::Start64]),
     hash("BLAKE-512", 64, &[32, 25, 16, 11], &[]),
-    hash("BLAKE2s, BLAKE3 or BLAKE-256", 32, &[16, 12, 8, 7], &[Group::Start32]),
+    hash(
+        "BLAKE2s, BLAKE3 or BLAKE-256",
+        32,
+        &[16, 12, 8, 7],
+        &[Group::Start32],
+    ),
     hash("ChaCha", 32, &[16, 20, 24, 25], &[Group::Sigma]),
     hash("Salsa20", 32, &[25, 23, 19, 14], &[]),
     hash(
@@ -122,15 +144,35 @@ pub static SIGNATURES: [Signature; 24] = [
     hash("CubeHash", 32, &[25, 21], &[]),
     hash("Luffa", 32, &[30, 18, 22, 31], &[]),
     hash("SIMD", 32, &[29, 9, 15, 5, 4, 13, 10, 25, 28, 23, 3], &[]),
-    hash("BMW", 64, &[59, 53, 37, 32, 27, 21, 11, 60, 51, 45, 31, 7], &[]),
+    hash(
+        "BMW",
+        64,
+        &[59, 53, 37, 32, 27, 21, 11, 60, 51, 45, 31, 7],
+        &[],
+    ),
     hash("Shabal", 32, &[17, 31, 15], &[]),
     hash("SM3", 32, &[25, 20, 23, 13, 17, 9], &[Group::Sm3]),
     hash("SipHash", 64, &[51, 48, 47, 43, 32], &[]),
     hash("Eaglesong", 32, &[24, 8, 19, 28, 30, 10, 13, 22, 27], &[]),
-    other("xoshiro or xoroshiro", 64, &[19, 57, 40, 27, 41, 36, 47], &[Group::Random]),
-    other("xxHash", 64, &[33, 37, 57, 63, 52, 46, 53, 41], &[Group::Table]),
+    other(
+        "xoshiro or xoroshiro",
+        64,
+        &[19, 57, 40, 27, 41, 36, 47],
+        &[Group::Random],
+    ),
+    other(
+        "xxHash",
+        64,
+        &[33, 37, 57, 63, 52, 46, 53, 41],
+        &[Group::Table],
+    ),
     other("MurmurHash", 32, &[17, 19], &[Group::Table]),
-    other("Philox or Threefry", 64, &[48, 50, 12, 43, 52, 7, 27, 32, 42, 24, 33], &[Group::Random]),
+    other(
+        "Philox or Threefry",
+        64,
+        &[48, 50, 12, 43, 52, 7, 27, 32, 42, 24, 33],
+        &[Group::Random],
+    ),
 ];
 
 /// Rotations without which nothing is said: a chance rotation is in any code.
@@ -288,9 +330,15 @@ mod tests {
 
     #[test]
     fn algorithms_are_known_by_their_rotations() {
-        check(&rotating(32, &[2, 13, 22, 6, 11, 25, 7, 18, 17, 19]), "SHA-256");
+        check(
+            &rotating(32, &[2, 13, 22, 6, 11, 25, 7, 18, 17, 19]),
+            "SHA-256",
+        );
         check(&rotating(64, &[32, 24, 16, 63]), "BLAKE2b");
-        check(&rotating(32, &[16, 12, 8, 7]), "BLAKE2s, BLAKE3 or BLAKE-256");
+        check(
+            &rotating(32, &[16, 12, 8, 7]),
+            "BLAKE2s, BLAKE3 or BLAKE-256",
+        );
         check(&rotating(32, &[16, 20, 24, 25]), "ChaCha");
         check(&rotating(32, &[25, 23, 19, 14]), "Salsa20");
     }
@@ -333,7 +381,10 @@ mod tests {
 
     #[test]
     fn constants_tell_where_rotations_are_hidden() {
-        check(&marks(&[(Some(Mark::constant(Group::Sha256 as u8)), 60)]), "SHA-256");
+        check(
+            &marks(&[(Some(Mark::constant(Group::Sha256 as u8)), 60)]),
+            "SHA-256",
+        );
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! The process that hashes: this program's own image, copied to memory.
 //!
-//! A program that root put into the system's directories may hash, and that
-//! excuses it. `/usr/bin/unjack` is one, so the child executes a copy that lies
-//! nowhere, as some miners do. A copy is also an image of its own: a ban of it
-//! by an unjack that runs here is a ban of nothing else.
+//! The child executes a copy that lies nowhere, as some miners do. A copy is an
+//! image of its own: a ban of it by an unjack that runs here is a ban of nothing
+//! else.
 
 use std::{
     fmt,

@@ -205,6 +205,7 @@ impl Watched {
             log_odds: _,
             mining_only: _,
             explained: _,
+            looks: _,
         } = self.assessment;
         let time = self.since_first(self.verdict_ns);
         if self.condemned() {

@@ -155,7 +155,7 @@ mod tests {
             let (mut stream, _) = listener.accept().unwrap();
             let mut said = Vec::new();
             let mut piece = [0; PIECE];
-            while said.iter().filter(|byte| **byte == b'\n').count() < 3 {
+            while said.split(|byte| *byte == b'\n').count() < 4 {
                 let job = "{\"method\": \"mining.notify\", \"params\": []}\n".replace(": ", ":");
                 let count = stream.read(&mut piece).unwrap();
                 said.extend_from_slice(&piece[..count]);

@@ -69,6 +69,8 @@ impl Observer {
         if let Some(track) = self.tracks.iter_mut().find(|track| known(track)) {
             let had_data = track.has_data;
             let flow = track.look(now_ns, connection);
+            let since_ns = now_ns.saturating_sub(self.last_ns);
+            track.recent.add(flow.segments, since_ns as f64 / 1e9);
             if !track.outward && track.has_data && !had_data {
                 self.accepted = self.accepted.saturating_add(1);
             }
@@ -122,10 +124,10 @@ impl Observer {
             looks: self.looks,
             pushes: most.map_or(0, |track| track.pushes),
             submissions: most.map_or(0, |track| track.submissions),
-            messages_per_cpu_second: most
-                .map_or(0.0, |track| rate(track.flow.segments, track.first_cpu_ns)),
+            messages_per_second: most.map_or(0.0, |track| track.recent.rate()),
             age_seconds: most.map_or(0.0, Track::age_seconds),
             related: false,
+            child: false,
             received_per_cpu_second: rate(self.flow.received, self.first_cpu_ns),
             sent_per_cpu_second: rate(self.flow.sent, self.first_cpu_ns),
             accepted: self.accepted,

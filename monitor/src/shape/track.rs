@@ -23,6 +23,8 @@ const SUBMISSION_BYTES: std::ops::RangeInclusive<u64> = 32..=8192;
 /// Bytes either way per CPU second beyond which a connection carries data, not
 /// work: the busiest pools stay far below 1 KiB.
 const MAX_FLOW: f64 = 65536.0;
+/// Seconds after which what was counted is worth a third.
+const RECENT_SECONDS: f64 = 5.0;
 /// CPU seconds below which a rate says nothing: it is taken of so much.
 pub(super) const LEAST_CPU_SECONDS: f64 = 1.0;
 
@@ -64,6 +66,28 @@ pub(super) struct Flow {
     pub(super) segments: u64,
 }
 
+/// How many messages there are per second: lately, as a miner finds a flood of shares
+/// until the pool knows how fast it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Recent {
+    segments: f64,
+    seconds: f64,
+}
+
+impl Recent {
+    /// Adds messages that came and went within so many seconds.
+    pub(super) fn add(&mut self, segments: u64, seconds: f64) {
+        let kept = (-seconds / RECENT_SECONDS).exp();
+        self.segments = self.segments * kept + segments as f64;
+        self.seconds = self.seconds * kept + seconds;
+    }
+
+    /// Messages per second.
+    pub(super) fn rate(&self) -> f64 {
+        self.segments / self.seconds.max(1.0)
+    }
+}
+
 /// A connection, and those to the same peer that it took the place of.
 #[derive(Clone, Debug)]
 pub(super) struct Track {
@@ -79,6 +103,8 @@ pub(super) struct Track {
     /// When it was first seen, and the CPU time of the process then, nanoseconds.
     pub(super) first_ns: u64,
     pub(super) first_cpu_ns: u64,
+    /// Messages lately.
+    pub(super) recent: Recent,
     last: Seen,
     /// A push, unless it turns out to have been answered at once.
     pending: bool,
@@ -98,6 +124,7 @@ impl Track {
             has_data: found.received > 0,
             first_ns: now_ns,
             first_cpu_ns: cpu_ns,
+            recent: Recent::default(),
             last: Seen::new(now_ns, found),
             pending: false,
         }

@@ -9,14 +9,15 @@ use std::{
 use super::TopError;
 use crate::{
     collector::{Collector, HotCode, Subject},
-    daemon::monotonic_ns,
-    event::{self, Event},
+    daemon::{monotonic_ns, stratum::Stratum},
+    event::{self, Event, Process},
     explain::ThreadMix,
     host::Member,
     isa::Arch,
+    metrics::Metrics,
     probe::{Probes, Settings},
-    profile::seconds,
-    score::Model,
+    profile::{Summary, seconds},
+    score::{LISTEN_FROM, Model},
     verdict::{MIN_SAMPLES, Thresholds, Verdict},
     view::{Host, Probed, Stolen, View, rows},
 };
@@ -45,6 +46,8 @@ pub(super) struct Observer {
     thresholds: Thresholds,
     probes: Probes,
     collector: Collector,
+    /// How the connections of suspects behave.
+    stratum: Stratum,
     begun: Instant,
     /// On-CPU nanoseconds of miners, by family.
     stolen_ns: BTreeMap<&'static str, u64>,
@@ -61,6 +64,7 @@ impl Observer {
             thresholds,
             probes: Probes::attach(Settings::new(None, SAMPLE_HZ, window))?,
             collector: Collector::new(arch, thresholds.patience_ns),
+            stratum: Stratum::new(true, Metrics::new("")?.traffic),
             begun: Instant::now(),
             stolen_ns: BTreeMap::new(),
         })
@@ -69,14 +73,19 @@ impl Observer {
     /// Takes in what the probes told since the last time.
     pub(super) fn drain(&mut self) {
         let (collector, stolen_ns) = (&mut self.collector, &mut self.stolen_ns);
+        let stratum = &mut self.stratum;
         self.probes.drain(DRAIN_LIMIT, |record| {
             match event::decode(record) {
                 Ok(event @ (Event::Sample(_) | Event::Exec { .. } | Event::Exit { .. })) => {
+                    if let Event::Exec { process, .. } = event {
+                        stratum.executes(process);
+                    }
                     if let Some((mut subject, cpu_ns)) = collector.take(&event) {
                         count(stolen_ns, &mut subject, cpu_ns);
                     }
                 }
-                // Nobody asked for anything else.
+                Ok(Event::Payload(payload)) => stratum.hear(&payload),
+                // Nothing else was asked for.
                 Ok(_) => {}
                 Err(_) => collector.malformed += 1,
             }
@@ -91,10 +100,18 @@ impl Observer {
             probes.tasks(|_, slot| visit(slot));
         });
         for subject in self.collector.subjects() {
-            judge(now_ns, subject, &self.model, &self.thresholds);
+            judge(
+                now_ns,
+                subject,
+                &self.model,
+                &self.thresholds,
+                &mut self.stratum,
+            );
             let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
             count(&mut self.stolen_ns, subject, cpu_ns);
         }
+        self.stratum
+            .listen(now_ns, &mut self.probes, &self.collector);
         // One that cannot be sampled shows as lacking samples.
         let _unsampled = self.probes.follow_processors();
     }
@@ -103,12 +120,13 @@ impl Observer {
     /// findings.
     pub(super) fn view(&mut self) -> View {
         let now_ns = monotonic_ns();
+        let stratum = &self.stratum;
         let (processes, processes_left_out) = rows(
             &mut self.collector,
             &self.model,
             &self.thresholds,
             now_ns,
-            |_, _| {},
+            |process, summary| complete(summary, process, stratum),
         );
         let stolen = self.stolen_ns.iter().map(|(family, ns)| Stolen {
             family: (*family).to_owned(),
@@ -150,7 +168,13 @@ impl Observer {
 }
 
 /// Judges one process as a whole.
-fn judge(now_ns: u64, subject: &mut Subject, model: &Model, thresholds: &Thresholds) {
+fn judge(
+    now_ns: u64,
+    subject: &mut Subject,
+    model: &Model,
+    thresholds: &Thresholds,
+    stratum: &mut Stratum,
+) {
     let Thresholds {
         window_ns,
         patience_ns,
@@ -160,15 +184,28 @@ fn judge(now_ns: u64, subject: &mut Subject, model: &Model, thresholds: &Thresho
     let since_ns = subject
         .profile
         .since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
-    let summary = subject.summary(since_ns);
+    let process = subject.profile.process;
+    let mut summary = subject.summary(since_ns);
+    complete(&mut summary, process, stratum);
     let case = &mut subject.case;
+    summary.burning_seconds = case.judgement.burning_seconds(now_ns);
     case.judgement
         .judge(now_ns, &summary, model, thresholds, |_| false);
     let assessment = model.assess(&summary);
-    case.suspected = summary.cores >= min_cpu && assessment.hashing >= SUSPECT_FROM;
+    let burns = summary.cores >= min_cpu;
+    case.suspected = burns && assessment.hashing >= SUSPECT_FROM;
+    if burns && summary.samples >= MIN_SAMPLES && assessment.hashing >= LISTEN_FROM {
+        stratum.suspect(process, summary.cores, case.suspected, now_ns);
+    }
     if case.judgement.verdict() != Verdict::None && !assessment.family.is_empty() {
         case.family = assessment.family;
     }
+}
+
+/// Adds to a summary what no sample tells.
+fn complete(summary: &mut Summary, process: Process, stratum: &Stratum) {
+    summary.shape = stratum.shape(process);
+    summary.stratum = stratum.was_heard(process);
 }
 
 /// Counts what a miner burned since this was last asked.

@@ -1,4 +1,4 @@
-// Grinds a nonce with a hash of other npm packages that are WebAssembly, each as
+// Grinds a nonce with a hash of other npm packages, most of them WebAssembly, each as
 // its own wrapper calls it, until killed.
 //
 // Usage: libraries.js LIBRARY HASH
@@ -23,6 +23,13 @@ const libraries = {
       argon2d: hash(argon2.ArgonType.Argon2d, 1, 16000),
       argon2id: hash(argon2.ArgonType.Argon2id, 3, 512),
     };
+  },
+  // The reference implementation as node's addon: its memory is allocated for each hash.
+  argon2: async () => {
+    const argon2 = require("argon2");
+    const hash = (type, timeCost, memoryCost) => (header) =>
+      argon2.hash(header, { raw: true, salt: header.subarray(0, 16), type, timeCost, memoryCost, parallelism: 1, hashLength: 32 });
+    return { argon2d: hash(argon2.argon2d, 1, 16000), argon2id: hash(argon2.argon2id, 1, 2048) };
   },
   // OpenPGP.js's, whose memory is filled by JavaScript around a core with SIMD.
   argon2id: async () => {

@@ -5,7 +5,9 @@ Usage: pow.py MODULE FUNCTION
 These packages are what pools and block explorers of a coin check shares with; the
 function takes a block header of 80 bytes. RandomX, yescrypt and Ethash, which have
 other ways to be called, are named instead of a function: `randomx`, `cyrx`,
-`cyrx-v2`, `yescrypt`, `ethash`.
+`cyrx-v2`, `yescrypt`, `ethash`. So are hashes of general use: `argon2d` and `argon2id`,
+whose memory is new for each, and `scrypt-N-R` of hashlib, whose scratchpad has
+128 * N * R bytes.
 """
 
 import importlib
@@ -46,7 +48,32 @@ def ethash(module):
     return call
 
 
+def argon2(module, kind, kib, passes):
+    """Argon2 as argon2-cffi has it: its memory is allocated for each hash."""
+    kind = getattr(module.Type, kind)
+
+    def call(header):
+        return module.hash_secret_raw(header, header[:16], passes, kib, 1, 32, kind)
+
+    return call
+
+
+def scrypt(module, n, r):
+    """scrypt as OpenSSL has it."""
+    most = 256 * n * r
+
+    def call(header):
+        return module.scrypt(header, salt=header, n=n, r=r, p=1, maxmem=most, dklen=32)
+
+    return call
+
+
 SPECIAL = {
+    "argon2d": lambda module: argon2(module, "D", 16_000, 1),
+    "argon2id": lambda module: argon2(module, "ID", 2_048, 1),
+    "scrypt-8192-1": lambda module: scrypt(module, 8192, 1),
+    "scrypt-16384-1": lambda module: scrypt(module, 16384, 1),
+    "scrypt-4096-8": lambda module: scrypt(module, 4096, 8),
     "randomx": randomx,
     "cyrx": cyrx,
     "cyrx-v2": lambda module: cyrx(module, module.CYRX_FLAG_V2),

@@ -134,9 +134,7 @@ pub(super) fn run(programs: &[Program], from: &Path, out: &Path, update: bool) -
                     let program = &subject.program.name;
                     let variant = subject.variant.map_or_else(String::new, |v| v.to_string());
                     let of_it = code_before.windows.iter();
-                    for window in
-                        of_it.filter(|w| w.program == *program && w.variant == variant)
-                    {
+                    for window in of_it.filter(|w| w.program == *program && w.variant == variant) {
                         code.take(&code_before, window);
                     }
                     text.extend(lines.iter().flat_map(|line| [line.as_str(), "\n"]));

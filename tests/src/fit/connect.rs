@@ -46,7 +46,7 @@ impl Connection {
     fn give(self, summary: &mut Summary) {
         let shape = Shape {
             looks: 10,
-            messages_per_cpu_second: 0.5,
+            messages_per_second: 0.5,
             age_seconds: 30.0,
             received_per_cpu_second: 100.0,
             sent_per_cpu_second: 100.0,
@@ -54,7 +54,13 @@ impl Connection {
             ..Shape::default()
         };
         (summary.stratum, summary.shape) = match self {
-            Self::None => (false, Shape { looks: 10, ..Shape::default() }),
+            Self::None => (
+                false,
+                Shape {
+                    looks: 10,
+                    ..Shape::default()
+                },
+            ),
             Self::Clear | Self::Encrypted => (
                 self == Self::Clear,
                 Shape {

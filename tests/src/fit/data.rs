@@ -118,7 +118,12 @@ impl Codes {
     /// Computes a window's summary anew, as far as it follows from its code.
     fn read_again(&mut self, line: &mut Line) -> Result<()> {
         let variant = line.variant.clone().unwrap_or_default();
-        let key = (line.program.clone(), variant, line.pid_index, hundredths(line.t));
+        let key = (
+            line.program.clone(),
+            variant,
+            line.pid_index,
+            hundredths(line.t),
+        );
         let Some(window) = self.numbers.get(&key).map(|n| &self.kept.windows[*n]) else {
             return Ok(());
         };

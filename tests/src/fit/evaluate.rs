@@ -50,13 +50,13 @@ impl Judged {
     /// Its verdict with that connection.
     #[must_use]
     pub fn with(&self, connection: Connection) -> Verdict {
-        at(&self.verdicts, connection)
+        at(self.verdicts, connection)
     }
 
     /// The same by the shipped model.
     #[must_use]
     pub fn shipped_with(&self, connection: Connection) -> Verdict {
-        at(&self.shipped, connection)
+        at(self.shipped, connection)
     }
 
     /// Whether it is as it should be: a miner is found behind TLS, and an honest
@@ -118,9 +118,12 @@ impl Judged {
             program.connected(Connection::Unrelated)
         };
         let assessed = own.windows().map(|summary| model.assess(summary));
-        let (hashing, log_odds): (Vec<f64>, Vec<f64>) =
-            assessed.map(|found| (found.hashing, found.log_odds)).unzip();
-        let named = program.windows().map(|summary| model.assess(summary).family);
+        let (hashing, log_odds): (Vec<f64>, Vec<f64>) = assessed
+            .map(|found| (found.hashing, found.log_odds))
+            .unzip();
+        let named = program
+            .windows()
+            .map(|summary| model.assess(summary).family);
         let (_, miners) = gravest(&encrypted, &model);
         Ok(Self {
             name: program.name.clone(),
@@ -138,8 +141,10 @@ impl Judged {
     }
 }
 
-fn at(verdicts: &[Verdict; Connection::ALL.len()], connection: Connection) -> Verdict {
-    let number = Connection::ALL.iter().position(|known| *known == connection);
+fn at(verdicts: [Verdict; Connection::ALL.len()], connection: Connection) -> Verdict {
+    let number = Connection::ALL
+        .iter()
+        .position(|known| *known == connection);
     number.map_or(Verdict::None, |number| verdicts[number])
 }
 

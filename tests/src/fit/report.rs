@@ -44,7 +44,10 @@ pub(super) fn summary(evaluation: &Evaluation) -> String {
         percent(named),
         miners.len() - named - unknown,
     );
-    let honest = evaluation.programs.iter().filter(|p| p.label != Label::Miner);
+    let honest = evaluation
+        .programs
+        .iter()
+        .filter(|p| p.label != Label::Miner);
     let honest: Vec<_> = honest.collect();
     let pool = |p: &&&Judged| p.with(Connection::Encrypted) == Verdict::Miner;
     let _ = writeln!(
@@ -98,7 +101,9 @@ fn table(evaluation: &Evaluation) -> String {
         let programs = of(evaluation, label);
         let _ = write!(text, "| {} ({}) |", label.name(), programs.len());
         for connection in Connection::ALL {
-            let miners = programs.iter().filter(|p| p.with(connection) == Verdict::Miner);
+            let miners = programs
+                .iter()
+                .filter(|p| p.with(connection) == Verdict::Miner);
             let count = miners.count();
             let percent = 100.0 * count as f64 / programs.len().max(1) as f64;
             let _ = write!(text, " {count} ({percent:.1} %) |");
@@ -121,7 +126,11 @@ pub(super) fn document(
     text.push_str(&summary(evaluation));
     text.push_str(include_str!("detection.md"));
     let _ = writeln!(text, "\nRecorded on: {}.", corpus.hosts.join("; "));
-    let wrong: Vec<&Judged> = evaluation.programs.iter().filter(|p| !p.is_right()).collect();
+    let wrong: Vec<&Judged> = evaluation
+        .programs
+        .iter()
+        .filter(|p| !p.is_right())
+        .collect();
     for name in reasons.keys() {
         if wrong.iter().all(|program| program.name != *name) {
             eprintln!("evaluate: failures.toml has a reason for {name}, which is judged rightly");
@@ -176,7 +185,10 @@ pub(super) fn document(
                 strange,
                 ..
             } = program;
-            let _ = write!(text, "| {name} | {windows} | {hashing:.2} | {log_odds:+.1} |");
+            let _ = write!(
+                text,
+                "| {name} | {windows} | {hashing:.2} | {log_odds:+.1} |"
+            );
             for verdict in verdicts {
                 let _ = write!(text, " {} |", verdict.name());
             }

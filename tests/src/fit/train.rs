@@ -35,7 +35,7 @@ const SAME: f64 = 0.06;
 /// Distance up to which a family is named.
 const NAMED: f64 = 0.1;
 /// Algorithms that are meant to need a large scratchpad, by their authors.
-const MEMORY_HARD: [&str; 7] = [
+const MEMORY_HARD: [&str; 8] = [
     "randomx",
     "cryptonight",
     "argon2",
@@ -43,10 +43,11 @@ const MEMORY_HARD: [&str; 7] = [
     "yescrypt",
     "wasm-argon2",
     "wasm-scrypt",
+    "wasm-cryptonight",
 ];
 
 /// Algorithms that were made for mining, and that no other software has.
-const MINING_ONLY: [&str; 2] = ["randomx", "cryptonight"];
+const MINING_ONLY: [&str; 3] = ["randomx", "cryptonight", "wasm-cryptonight"];
 /// What the rounding mode weighs. Set, not fitted: the corpus has one algorithm that
 /// changes it, so that judging a program of that without it would leave the witness
 /// without weight. It outweighs all that can be said against it: an interpreter of
@@ -54,7 +55,7 @@ const MINING_ONLY: [&str; 2] = ["randomx", "cryptonight"];
 const ROUNDING: f64 = 24.0;
 /// What a loop of a cache line or two weighs against hashing. Set: the corpus has
 /// few of them, and there is no end of such loops.
-const TINY_LOOP: f64 = -10.0;
+const TINY_LOOP: f64 = -16.0;
 /// What code that does not mix weighs against hashing. Set: encoders come in more forms
 /// than the corpus has.
 const PLAIN: f64 = -4.0;

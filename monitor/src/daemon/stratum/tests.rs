@@ -50,6 +50,7 @@ impl<F: Fn(u32) -> Vec<Observation>> Sight for Eyes<F> {
     fn connections(&mut self, process: Process) -> Option<Connections> {
         self.looked.push(process.tgid);
         Some(Connections {
+            parent: 0,
             time_ns: self.now_ns,
             kept: (self.connections)(process.tgid),
             serves: process.tgid == SERVER,

@@ -106,7 +106,7 @@ fn vector(word: u32) -> Option<Mark> {
     let unsigned = bits(word, 29, 1) == 1;
     match (unsigned, bits(word, 11, 5)) {
         // `shl` and `sli`.
-        (false, 0b0_1010) | (true, 0b0_1010) => Mark::shift(Kind::Left, width, number - width),
+        (_, 0b0_1010) => Mark::shift(Kind::Left, width, number - width),
         // `ushr`, `usra` and `sri`.
         (true, 0b0_0000 | 0b0_0010 | 0b0_1000) => {
             Mark::shift(Kind::Right, width, 2 * width - number)

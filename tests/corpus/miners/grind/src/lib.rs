@@ -3,6 +3,8 @@
 //! Built as a library for WebAssembly, `grind.js` calls [`grind`] as a miner in
 //! node or in a page does; built as a program, `main.rs` does.
 
+mod pads;
+
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use groestl::Groestl512;
 use sha2::{Digest, Sha256, Sha512};
@@ -22,7 +24,7 @@ type Make = fn() -> Hash;
 
 /// Every hash by its name. The coin in a comment is one that is or was mined
 /// with it.
-const HASHES: [(&str, Make); 21] = [
+const HASHES: [(&str, Make); 30] = [
     ("groestl", twice::<Groestl512>),    // Groestlcoin
     ("gost", || digest(|h| top(&Streebog256::digest(Streebog512::digest(h))))), // GOSTcoin
     ("whirlpool", twice::<Whirlpool>),   // Whirlcoin
@@ -44,6 +46,15 @@ const HASHES: [(&str, Make); 21] = [
     ("argon2id", || argon2(Algorithm::Argon2id, 512, 3)), // TurtleCoin
     ("scrypt", scrypt),                  // Litecoin
     ("yescrypt", yescrypt),              // GlobalBoost-Y
+    ("argon2d-fresh", argon2_fresh),     // 4 MiB, allocated for each hash
+    ("scrypt-8192", || scrypt_of(13, 1)), // 1 MiB
+    ("scrypt-4m", || scrypt_of(12, 8)),  // 4 MiB
+    ("xelis", xelis),                    // XELIS
+    ("astrobwt", || digest(|h| top(&pads::astrobwt(h)))), // Dero of 2020
+    ("cryptonight", || cryptonight(pads::ORIGINAL)), // Monero of 2014
+    ("cryptonight-lite", || cryptonight(pads::LITE)), // AEON
+    ("cryptonight-heavy", || cryptonight(pads::HEAVY)), // Sumokoin
+    ("cryptonight-turtle", || cryptonight(pads::TURTLE)), // TurtleCoin of 2018
 ];
 
 /// The number of a hash, by its name.
@@ -98,8 +109,39 @@ fn argon2(algorithm: Algorithm, kib: u32, passes: u32) -> Hash {
     })
 }
 
+/// The memory is allocated anew for each hash, as the crate's plain call has it.
+fn argon2_fresh() -> Hash {
+    let params = Params::new(4_096, 1, 1, Some(32)).expect("these are allowed");
+    let argon2 = Argon2::new(Algorithm::Argon2d, Version::V0x13, params);
+    digest(move |header| {
+        let mut digest = [0; 32];
+        argon2.hash_password_into(header, header, &mut digest).expect("these are allowed");
+        top(&digest)
+    })
+}
+
+fn cryptonight(kind: pads::Kind) -> Hash {
+    let mut hash = pads::CryptoNight::new(kind);
+    digest(move |header| top(&hash.digest(header)))
+}
+
+fn xelis() -> Hash {
+    let mut pad = Box::new(xelis_hash::ScratchPad::default());
+    digest(move |header| {
+        let mut input = xelis_hash::AlignedInput::default();
+        let bytes = input.as_mut_slice().expect("it is aligned");
+        bytes[..header.len()].copy_from_slice(header);
+        top(&xelis_hash::xelis_hash(bytes, &mut pad).expect("it takes its own memory"))
+    })
+}
+
 fn scrypt() -> Hash {
-    let params = scrypt::Params::new(10, 1, 1).expect("Litecoin's are allowed");
+    scrypt_of(10, 1)
+}
+
+/// `log_n` is the logarithm of the cost, `r` the size of a block in 128 bytes.
+fn scrypt_of(log_n: u8, r: u32) -> Hash {
+    let params = scrypt::Params::new(log_n, r, 1).expect("these are allowed");
     digest(move |header| {
         let mut digest = [0; 32];
         scrypt::scrypt(header, header, &params, &mut digest).expect("it gives 32 bytes");
