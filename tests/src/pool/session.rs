@@ -24,6 +24,9 @@ enum Dialect {
     Login,
 }
 
+/// Shares that a difficulty is told by, if they come as they should.
+const COUNTED: u32 = 4;
+
 /// A client, and what it was last told.
 pub(super) struct Session<T> {
     transport: T,
@@ -37,6 +40,9 @@ pub(super) struct Session<T> {
     bits: u32,
     /// Of this job.
     shares: u32,
+    /// Shares since then, with these bits.
+    counted: u32,
+    counted_at: Instant,
 }
 
 impl<T: Transport> Session<T> {
@@ -50,6 +56,8 @@ impl<T: Transport> Session<T> {
             job_at: Instant::now(),
             bits: options.first_bits,
             shares: 0,
+            counted: 0,
+            counted_at: Instant::now(),
         }
     }
 
@@ -73,13 +81,16 @@ impl<T: Transport> Session<T> {
         if self.dialect.is_none() {
             return Ok(());
         }
-        if self.job_at.elapsed() >= self.options.job_every || self.shares >= MANY {
-            self.bits = difficulty(
-                self.bits,
-                self.shares,
-                self.job_at.elapsed(),
-                self.options.share_every,
-            );
+        let many = self.shares >= MANY;
+        if many || self.job_at.elapsed() >= self.options.job_every {
+            let counted = self.counted_at.elapsed();
+            // Unless it is far too easy, it is told by more than a share or two: it
+            // would go up and down with chance.
+            if many || counted >= COUNTED * self.options.share_every {
+                let every = self.options.share_every;
+                self.bits = difficulty(self.bits, self.counted, counted, every);
+                (self.counted, self.counted_at) = (0, Instant::now());
+            }
             self.shares = 0;
             self.send_job()?;
         }
@@ -104,6 +115,7 @@ impl<T: Transport> Session<T> {
             "mining.submit" => {
                 if params[1] == self.job_id() {
                     self.shares += 1;
+                    self.counted += 1;
                     self.send(&yes(json!(true)))
                 } else {
                     self.send(
