@@ -10,7 +10,7 @@ use tests::host::{schedstat_seconds, take_turn};
 use tests::{Daemon, Workload};
 
 /// From a miner's first hash to its end, at most. The product's promise.
-const DEATH: Duration = Duration::from_secs(15);
+const DEATH: Duration = Duration::from_secs(30);
 /// For an event that belongs to something that has already happened.
 const NOTICE: Duration = Duration::from_secs(5);
 

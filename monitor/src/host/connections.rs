@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use procfs::process::FDTarget;
+use procfs::process::{FDTarget, Process as Folder};
 use rustix::{
     fd::AsFd,
     io::Errno,
@@ -40,6 +40,11 @@ use crate::shape::{MAX_CONNECTIONS, Observation};
 
 /// Descriptors looked at, some ten microseconds each if they are of connections.
 const MAX_DESCRIPTORS: usize = 1024;
+/// Threads that are tried for one that has not ended.
+const MAX_THREADS: usize = 64;
+/// A pidfd of a thread that is not the first (`PIDFD_THREAD`, include/uapi/linux/pidfd.h),
+/// which the kernel has had since Linux 6.9; before, such a process cannot be looked at.
+const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL.cast_unsigned());
 /// How long a look is waited for: it takes a few milliseconds, on a busy host some
 /// more until its thread runs.
 pub const PATIENCE: Duration = Duration::from_millis(100);
@@ -151,17 +156,41 @@ impl Seen {
         Ok(found)
     }
 
+    /// A thread that holds the descriptors, if the first one has ended: that one has
+    /// none any more, while the process goes on.
+    fn living_thread(&self) -> Result<Option<Folder>, LookError> {
+        let zombie = |folder: &Folder| Ok::<_, LookError>(folder.stat()?.state == 'Z');
+        if !zombie(&self.folder)? {
+            return Ok(None);
+        }
+        let pid = self.folder.pid();
+        for task in self.folder.tasks()?.take(MAX_THREADS).flatten() {
+            let path = format!("/proc/{pid}/task/{}", task.tid);
+            if let Ok(thread) = Folder::new_with_root(path.into())
+                && !zombie(&thread)?
+            {
+                return Ok(Some(thread));
+            }
+        }
+        Err(LookError::Gone)
+    }
+
     /// Calls `visit` with a duplicate of each of its sockets. Whether there are more
     /// than are looked at. To be called by [`Self::sockets_within`] alone.
     pub(super) fn each_socket(
         &self,
         mut visit: impl FnMut(&rustix::fd::OwnedFd),
     ) -> Result<bool, LookError> {
-        let pid = Pid::from_raw(self.folder.pid()).ok_or(LookError::Gone)?;
-        let held = pidfd_open(pid, PidfdFlags::empty()).map_err(std::io::Error::from)?;
+        let (pid, flags, thread) = match self.living_thread()? {
+            None => (self.folder.pid(), PidfdFlags::empty(), None),
+            Some(thread) => (thread.pid(), THREAD, Some(thread)),
+        };
+        let folder = thread.as_ref().unwrap_or(&self.folder);
+        let pid = Pid::from_raw(pid).ok_or(LookError::Gone)?;
+        let held = pidfd_open(pid, flags).map_err(std::io::Error::from)?;
         // The pidfd is by id. If this process is still there, it is that one.
         self.start_ticks()?;
-        for (looked, descriptor) in self.folder.fd()?.enumerate() {
+        for (looked, descriptor) in folder.fd()?.enumerate() {
             if looked == MAX_DESCRIPTORS {
                 return Ok(true);
             }
