@@ -148,6 +148,9 @@ impl Model {
         if features::rounding(summary) > 0.5 {
             return "randomx";
         }
+        if features::is_cryptonight(summary) {
+            return "cryptonight";
+        }
         if let Some(prototype) = closest.filter(|_| view.mining_only) {
             return prototype.family;
         }

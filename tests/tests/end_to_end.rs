@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use tests::host::{schedstat_seconds, take_turn};
 use tests::{Daemon, Workload};
 
-/// From a miner's first hash to its end, at most. The product's promise.
+/// From a miner's first hash to its end, at most, with a hash that serves much else:
+/// it takes as long as its connection shows that it mines.
 const DEATH: Duration = Duration::from_secs(30);
 /// For an event that belongs to something that has already happened.
 const NOTICE: Duration = Duration::from_secs(5);

@@ -1,6 +1,8 @@
 //! What *is it hashing?* is answered from: each feature with its name in the model's
 //! data, its value, and what it says to a person.
 
+use std::ops::RangeInclusive;
+
 use super::signature::{Match, Numbers, Use};
 use crate::{isa::Class, profile::Summary};
 
@@ -16,6 +18,14 @@ const CIPHER_SHARE: f64 = 0.01;
 const UNLIKE: f64 = 0.25;
 /// Bytes of a cache line.
 const CACHE_LINE: f64 = 64.0;
+/// Share of AES in `CryptoNight`: one instruction in some twenty.
+const CRYPTONIGHT_AES: RangeInclusive<f64> = 0.01..=0.12;
+/// Least share of multiplications in it: as many, or half as many.
+const CRYPTONIGHT_MULTIPLY: f64 = 0.01;
+/// Share of carry-less multiplications that shows AES-GCM instead.
+const CRYPTONIGHT_CLMUL: f64 = 0.005;
+/// Cache lines of its loop at the most.
+const CRYPTONIGHT_LINES: f64 = 10.0;
 /// Rounded context switches with which `RandomX` is certain, if they are of all modes.
 const ROUNDED: f64 = 6.0;
 /// Part of them that each mode must have: `RandomX` draws all alike, interval
@@ -162,7 +172,13 @@ pub const HASHING: [Feature; 8] = [
     },
     Feature {
         name: "tiny-loop",
-        value: |view| (1.0 - view.summary.hot_lines / LOOP_LINES).max(0.0),
+        value: |view| {
+            if is_cryptonight(view.summary) {
+                0.0
+            } else {
+                (1.0 - view.summary.hot_lines / LOOP_LINES).max(0.0)
+            }
+        },
         sign: Sign::Against,
         text: |view| {
             format!(
@@ -226,6 +242,17 @@ fn plain(view: &View<'_>) -> f64 {
     let made = [Class::Aes, Class::Sha, Class::Clmul];
     let ciphers: f64 = made.map(|class| view.summary.mix.share(class)).iter().sum();
     (1.0 - mixing(view)) * (1.0 - ciphers / CIPHER_SHARE).max(0.0)
+}
+
+/// Whether it is `CryptoNight` of any kind by what its loop is made of: single rounds of
+/// AES and multiplications of 64 bits in turn (its specification, section 5), in a few
+/// cache lines of code. Ciphers do many rounds for each block, and no such product.
+pub(super) fn is_cryptonight(summary: &Summary) -> bool {
+    let share = |class| summary.mix.share(class);
+    CRYPTONIGHT_AES.contains(&share(Class::Aes))
+        && share(Class::Multiply) >= CRYPTONIGHT_MULTIPLY
+        && share(Class::Clmul) < CRYPTONIGHT_CLMUL
+        && summary.hot_lines <= CRYPTONIGHT_LINES
 }
 
 /// How sure `RandomX` is by the rounding modes that were saved, 0 to 1.

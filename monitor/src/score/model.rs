@@ -267,7 +267,7 @@ impl Model {
             distance: closest.map_or(1.0, |(_, distance)| distance),
             memory_hard: closest.is_some_and(|(_, distance)| self.memory_hard(summary, distance)),
             wasm: closest.is_some_and(|(prototype, _)| prototype.wasm),
-            mining_only: only || rounds,
+            mining_only: only || rounds || features::is_cryptonight(summary),
             randomx: rounds
                 || only && closest.is_some_and(|(prototype, _)| prototype.family == "randomx"),
             ..View::alone(summary)

@@ -490,6 +490,40 @@ fn a_node_that_verifies_is_no_miner() {
     assert!(assess(&miner).score >= 0.8);
 }
 
+/// Its loop is a few cache lines, and a miner spends its time at a load or two of it.
+#[test]
+fn cryptonight_is_known_by_single_rounds_of_aes_and_products() {
+    let of = |aes, multiply, clmul, hot_lines| Summary {
+        hot_lines,
+        ..unconnected(&mixing(&[
+            (Move, 48),
+            (Add, 8),
+            (Branch, 8),
+            (Shift, 7),
+            (Xor, 7),
+            (Shuffle, 7),
+            (Aes, aes),
+            (Multiply, multiply),
+            (Clmul, clmul),
+        ]))
+    };
+    let found = assess(&of(4, 4, 0, 1.6));
+    assert!(
+        found.score >= 0.8 && found.family == "cryptonight",
+        "{found:?}"
+    );
+    // AES-CBC, AES-GCM, AES-CTR, and a cipher with a product somewhere else.
+    for (aes, multiply, clmul, hot_lines) in [
+        (6, 0, 0, 1.1),
+        (8, 2, 2, 9.0),
+        (30, 2, 0, 9.0),
+        (4, 4, 0, 18.0),
+    ] {
+        let found = assess(&of(aes, multiply, clmul, hot_lines));
+        assert!(!found.mining_only && found.score < 0.5, "{found:?}");
+    }
+}
+
 /// Interval arithmetic rounds up, or up and down; only `RandomX` does all.
 #[test]
 fn rounding_is_randomx_only_in_all_modes() {

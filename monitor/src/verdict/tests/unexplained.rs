@@ -28,12 +28,15 @@ fn idle() -> Summary {
     }
 }
 
+/// What a process does, and for how many seconds.
+type Part = (fn() -> Summary, usize);
+
 /// Judges a process that does each of these for so many seconds; the rulings, with the
 /// second of each.
 fn judged(
     judgement: &mut Judgement,
     thresholds: &Thresholds,
-    parts: &[(fn() -> Summary, usize)],
+    parts: &[Part],
 ) -> Vec<(u64, Ruling)> {
     let model = Model::shipped().unwrap();
     let seconds = parts
@@ -49,7 +52,7 @@ fn judged(
 
 /// The seconds at which such a process is reported as unexplained.
 #[track_caller]
-fn check(thresholds: &Thresholds, parts: &[(fn() -> Summary, usize)], expected: &[u64]) {
+fn check(thresholds: &Thresholds, parts: &[Part], expected: &[u64]) {
     let found: Vec<u64> = judged(&mut Judgement::default(), thresholds, parts)
         .into_iter()
         .filter(|(_, ruling)| ruling.unexplained)
