@@ -5,6 +5,9 @@ use super::*;
 /// The time after which it is reported, in seconds.
 const AFTER: u64 = 20;
 
+/// What a process does, and for how many seconds.
+type Part = (fn() -> Summary, usize);
+
 fn limits() -> Thresholds {
     Thresholds {
         unexplained_ns: AFTER * SECOND,
@@ -31,12 +34,12 @@ fn idle() -> Summary {
     }
 }
 
-/// Judges a process that does each of these for so many seconds; the rulings, with the
-/// second of each.
+/// Judges a process that does these one after another; the rulings, with the second of
+/// each.
 fn judged(
     judgement: &mut Judgement,
     thresholds: &Thresholds,
-    parts: &[(fn() -> Summary, usize)],
+    parts: &[Part],
 ) -> Vec<(u64, Ruling)> {
     let model = Model::shipped().unwrap();
     let seconds = parts
@@ -52,7 +55,7 @@ fn judged(
 
 /// The seconds at which such a process is reported as unexplained.
 #[track_caller]
-fn check(thresholds: &Thresholds, parts: &[(fn() -> Summary, usize)], expected: &[u64]) {
+fn check(thresholds: &Thresholds, parts: &[Part], expected: &[u64]) {
     let found: Vec<u64> = judged(&mut Judgement::default(), thresholds, parts)
         .into_iter()
         .filter(|(_, ruling)| ruling.unexplained)
@@ -116,27 +119,27 @@ fn what_is_explained_is_not_reported() {
 
 #[test]
 fn an_explanation_meanwhile_begins_the_time_anew() {
-    let parts: [(fn() -> Summary, usize); 3] = [(hashing, 15), (explained, 5), (hashing, 30)];
+    let parts: [Part; 3] = [(hashing, 15), (explained, 5), (hashing, 30)];
     check(&limits(), &parts, &[20 + AFTER]);
 }
 
 #[test]
 fn a_pause_begins_the_time_anew() {
-    let parts: [(fn() -> Summary, usize); 3] = [(hashing, 15), (idle, 1), (hashing, 15)];
+    let parts: [Part; 3] = [(hashing, 15), (idle, 1), (hashing, 15)];
     check(&limits(), &parts, &[]);
-    let parts: [(fn() -> Summary, usize); 3] = [(hashing, 15), (idle, 1), (hashing, 30)];
+    let parts: [Part; 3] = [(hashing, 15), (idle, 1), (hashing, 30)];
     check(&limits(), &parts, &[17 + AFTER]);
 }
 
 #[test]
 fn other_work_meanwhile_begins_the_time_anew() {
-    let parts: [(fn() -> Summary, usize); 3] = [(hashing, 15), (ordinary, 3), (hashing, 15)];
+    let parts: [Part; 3] = [(hashing, 15), (ordinary, 3), (hashing, 15)];
     check(&limits(), &parts, &[]);
 }
 
 #[test]
 fn a_pause_after_the_report_does_not_repeat_it() {
-    let parts: [(fn() -> Summary, usize); 3] = [(hashing, 30), (idle, 5), (hashing, 1000)];
+    let parts: [Part; 3] = [(hashing, 30), (idle, 5), (hashing, 1000)];
     check(&limits(), &parts, &[1 + AFTER]);
 }
 
