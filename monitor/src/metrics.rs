@@ -18,13 +18,14 @@ mod registrar;
 mod response;
 mod stolen;
 mod traffic;
+mod verdicts;
 mod web;
 
 use std::cell::RefCell;
 
 use monitor_ebpf::ProbeStats;
 use prometheus::{
-    Counter, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    Counter, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
     proto::{Metric, MetricFamily},
 };
 
@@ -38,18 +39,14 @@ pub use self::{
     traffic::Traffic,
     web::{Cut, Login, WebMetrics},
 };
-use self::{groups::Groups, probes::Probed, process::OwnProcess, registrar::Registrar};
+use self::{
+    groups::Groups, probes::Probed, process::OwnProcess, registrar::Registrar, verdicts::Verdicts,
+};
 use crate::action::{Refusal, keeper::Kept};
 use crate::journal::Outcome;
 use crate::record::writer::Ended;
 use crate::score::FAMILIES;
 use crate::verdict::Verdict;
-
-/// Seconds. The default window is 5 s and a miner should be dead within 15 s,
-/// so the steps are finest there.
-const DELAY_BUCKETS: [f64; 13] = [
-    1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0,
-];
 
 /// All metrics, in a registry of their own.
 #[derive(Debug)]
@@ -58,8 +55,7 @@ pub struct Metrics {
     described: Vec<Described>,
     groups: Groups,
     suspects: IntGauge,
-    verdicts: IntCounterVec,
-    unexplained: IntCounterVec,
+    verdicts: Verdicts,
     kills: IntCounterVec,
     kills_refused: IntCounterVec,
     /// What miners took.
@@ -67,7 +63,6 @@ pub struct Metrics {
     held: IntGaugeVec,
     moved_back: IntCounter,
     breaker_open: IntGauge,
-    verdict_delay: Histogram,
     map_entries: IntGaugeVec,
     map_capacity: IntGaugeVec,
     process: OwnProcess,
@@ -116,16 +111,7 @@ impl Metrics {
                 "unjack_suspects",
                 "Processes that burn enough CPU and look like miners now.",
             )?)?,
-            verdicts: new.int_counters(
-                "unjack_verdicts_total",
-                "Processes judged to be miners, or to be hashing for another purpose.",
-                &["verdict", "family"],
-            )?,
-            unexplained: new.int_counters(
-                "unjack_unexplained_total",
-                "Processes that were hashing for --unexplained-after with nothing that explains it.",
-                &["family"],
-            )?,
+            verdicts: Verdicts::new(&new)?,
             kills: new.int_counters(
                 "unjack_kills_total",
                 "Miners acted on, by what came of it; dry-run under --action observe.",
@@ -149,13 +135,6 @@ impl Metrics {
             breaker_open: new.add(IntGauge::new(
                 "unjack_breaker_open",
                 "1 while miners are only reported, as too many were acted on.",
-            )?)?,
-            verdict_delay: new.add(Histogram::with_opts(
-                HistogramOpts::new(
-                    "unjack_verdict_delay_seconds",
-                    "Time from the start of a process's burn to the verdict.",
-                )
-                .buckets(DELAY_BUCKETS.to_vec()),
             )?)?,
             map_entries: new.int_gauges("unjack_map_entries", "Entries in a BPF map.", &["map"])?,
             map_capacity: new.int_gauges(
@@ -242,10 +221,6 @@ impl Metrics {
 
     fn create_series(&self) {
         for family in FAMILIES {
-            for verdict in [Verdict::Miner, Verdict::Hashing] {
-                self.verdicts.with_label_values(&[verdict.name(), family]);
-            }
-            self.unexplained.with_label_values(&[family]);
             let outcomes = [
                 Outcome::Gone,
                 Outcome::Survived,
@@ -307,15 +282,12 @@ impl Metrics {
     /// Counts a verdict on one of [`FAMILIES`], and the time it took from the
     /// start of the burn, in seconds.
     pub fn count_verdict(&self, verdict: Verdict, family: &'static str, delay: f64) {
-        self.verdicts
-            .with_label_values(&[verdict.name(), family])
-            .inc();
-        self.verdict_delay.observe(delay);
+        self.verdicts.count(verdict, family, delay);
     }
 
     /// Counts a process that hashes as one of [`FAMILIES`] and that nothing explains.
     pub fn count_unexplained(&self, family: &'static str) {
-        self.unexplained.with_label_values(&[family]).inc();
+        self.verdicts.count_unexplained(family);
     }
 
     /// Counts what came of acting on a miner of one of [`FAMILIES`]. A refusal

@@ -524,6 +524,36 @@ fn cryptonight_is_known_by_single_rounds_of_aes_and_products() {
     }
 }
 
+#[test]
+fn data_clients_and_blocks_explain_a_hash_and_nothing_else_does() {
+    let explained = |summary: &Summary| assess(summary).explained;
+    let hash = unconnected(&mixing(&SHA256_SCALAR));
+    assert!(!explained(&hash));
+    assert!(!explained(&connected(&hash)));
+    let flow = |data_lines| Summary {
+        data_lines,
+        io_per_cpu_second: Some(300e6),
+        ..hash.clone()
+    };
+    assert!(explained(&flow(1000.0)));
+    assert!(!explained(&flow(3.0)), "read for show");
+    let clients = |accepted, received| {
+        let mut server = hash.clone();
+        server.shape.listens = true;
+        server.shape.accepted = accepted;
+        server.shape.received_per_cpu_second = received;
+        server
+    };
+    assert!(explained(&clients(3, 1000.0)));
+    assert!(!explained(&clients(0, 0.0)), "nothing but listens");
+    assert!(explained(&verifying()));
+    // What explains a hash of general use does not explain one that only mines.
+    let mut miner = verifying();
+    miner.shape.received_per_cpu_second = 40.0;
+    miner.shape.accepted = 3;
+    assert!(!explained(&miner));
+}
+
 /// Interval arithmetic rounds up, or up and down; only `RandomX` does all.
 #[test]
 fn rounding_is_randomx_only_in_all_modes() {

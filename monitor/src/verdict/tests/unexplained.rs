@@ -5,6 +5,9 @@ use super::*;
 /// The time after which it is reported, in seconds.
 const AFTER: u64 = 20;
 
+/// What a process does, and for how many seconds.
+type Part = (fn() -> Summary, usize);
+
 fn limits() -> Thresholds {
     Thresholds {
         unexplained_ns: AFTER * SECOND,
@@ -12,11 +15,14 @@ fn limits() -> Thresholds {
     }
 }
 
-/// Data flows past what it hashes.
+/// It serves clients.
 fn explained() -> Summary {
     Summary {
-        io_per_cpu_second: Some(5e8),
-        data_lines: 1000.0,
+        shape: Shape {
+            accepted: 3,
+            received_per_cpu_second: 1000.0,
+            ..hashing().shape
+        },
         ..hashing()
     }
 }
@@ -28,11 +34,8 @@ fn idle() -> Summary {
     }
 }
 
-/// What a process does, and for how many seconds.
-type Part = (fn() -> Summary, usize);
-
-/// Judges a process that does each of these for so many seconds; the rulings, with the
-/// second of each.
+/// Judges a process that does these one after another; the rulings, with the second of
+/// each.
 fn judged(
     judgement: &mut Judgement,
     thresholds: &Thresholds,
@@ -116,27 +119,27 @@ fn what_is_explained_is_not_reported() {
 
 #[test]
 fn an_explanation_meanwhile_begins_the_time_anew() {
-    let parts: [(fn() -> Summary, usize); 3] = [(hashing, 15), (explained, 5), (hashing, 30)];
+    let parts: [Part; 3] = [(hashing, 15), (explained, 5), (hashing, 30)];
     check(&limits(), &parts, &[20 + AFTER]);
 }
 
 #[test]
 fn a_pause_begins_the_time_anew() {
-    let parts: [(fn() -> Summary, usize); 3] = [(hashing, 15), (idle, 1), (hashing, 15)];
+    let parts: [Part; 3] = [(hashing, 15), (idle, 1), (hashing, 15)];
     check(&limits(), &parts, &[]);
-    let parts: [(fn() -> Summary, usize); 3] = [(hashing, 15), (idle, 1), (hashing, 30)];
+    let parts: [Part; 3] = [(hashing, 15), (idle, 1), (hashing, 30)];
     check(&limits(), &parts, &[17 + AFTER]);
 }
 
 #[test]
 fn other_work_meanwhile_begins_the_time_anew() {
-    let parts: [(fn() -> Summary, usize); 3] = [(hashing, 15), (ordinary, 3), (hashing, 15)];
+    let parts: [Part; 3] = [(hashing, 15), (ordinary, 3), (hashing, 15)];
     check(&limits(), &parts, &[]);
 }
 
 #[test]
 fn a_pause_after_the_report_does_not_repeat_it() {
-    let parts: [(fn() -> Summary, usize); 3] = [(hashing, 30), (idle, 5), (hashing, 1000)];
+    let parts: [Part; 3] = [(hashing, 30), (idle, 5), (hashing, 1000)];
     check(&limits(), &parts, &[1 + AFTER]);
 }
 
