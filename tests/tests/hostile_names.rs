@@ -10,7 +10,7 @@ use tests::daemon::Format;
 use tests::host::{assert_clean, take_turn, unjack};
 use tests::{Daemon, Workload, daemon};
 
-const DEATH: Duration = Duration::from_secs(15);
+const DEATH: Duration = Duration::from_secs(30);
 
 /// A new line, a terminal's escape sequences, quotes, a backslash, bytes that
 /// are no UTF-8, a C1 control and a DEL; and an event of the daemon's own, for

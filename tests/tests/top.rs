@@ -35,7 +35,7 @@ fn once_lists_a_miner_and_leaves_a_daemon_alone() {
     let daemon = Daemon::start::<&str>(&[]);
     let miner = Workload::start(&["sha256d"]);
     let _ = miner.first_hash();
-    let answer = output(&mut top(&["--once", "--for", "12s"]));
+    let answer = output(&mut top(&["--once", "--for", "20s"]));
     assert!(answer.status.success(), "{}", answer.stderr.escape_ascii());
     assert_clean("the table", &answer.stdout);
     let text = String::from_utf8_lossy(&answer.stdout);

@@ -20,7 +20,7 @@ use tests::pins::Pins;
 use tests::{Daemon, Workload, daemon};
 
 /// From a miner's first hash to its end, at most.
-const DEATH: Duration = Duration::from_secs(15);
+const DEATH: Duration = Duration::from_secs(30);
 /// For what belongs to something that has already happened.
 const NOTICE: Duration = Duration::from_secs(5);
 /// For a daemon to load the programs anew, on a busy machine.

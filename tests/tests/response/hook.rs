@@ -24,7 +24,8 @@ fn the_hook_gets_facts_and_the_event() {
         "--on-verdict-arg",
         answer.to_str().expect("is UTF-8"),
     ]);
-    let miner = Workload::start(&["sha256d"]);
+    // What only mines is a miner from the first verdict on.
+    let miner = Workload::start(&["mine", "cryptonight"]);
     let _ = miner.first_hash();
     let told = daemon.event_about("verdict", miner.pid(), NOTICE);
     let text = eventually("the hook has run", NOTICE, || {
@@ -38,7 +39,7 @@ fn the_hook_gets_facts_and_the_event() {
     for (name, value) in [
         ("UNJACK_PID", miner.pid().to_string()),
         ("UNJACK_VERDICT", "miner".to_owned()),
-        ("UNJACK_FAMILY", "sha256d".to_owned()),
+        ("UNJACK_FAMILY", "cryptonight".to_owned()),
         (
             "UNJACK_EXE",
             told["exe"].as_str().expect("a path").to_owned(),

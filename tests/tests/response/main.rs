@@ -19,7 +19,7 @@ use tests::Daemon;
 use tests::host::eventually;
 
 /// From a miner's first hash to its end, at most.
-const DEATH: Duration = Duration::from_secs(15);
+const DEATH: Duration = Duration::from_secs(30);
 /// For what belongs to something that has already happened.
 const NOTICE: Duration = Duration::from_secs(20);
 
