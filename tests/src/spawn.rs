@@ -68,7 +68,7 @@ pub fn benign_time() -> Duration {
 
 impl Workload {
     /// Starts any program. Its stderr is the test's. `POOL` in its environment is a
-    /// [`pool`] of this process, unless the command says something of it; what mines
+    /// [`pool()`] of this process, unless the command says something of it; what mines
     /// with a general-purpose hash would not be a miner without.
     ///
     /// # Panics

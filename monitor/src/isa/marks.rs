@@ -27,8 +27,8 @@ pub enum Kind {
     Arithmetic = 4,
     /// Rotation by a register's value; the amount is 0.
     Variable = 5,
-    /// A constant of a known algorithm: the amount is its number in
-    /// [`CONSTANTS`](super::constants::CONSTANTS)'s groups, the width 8.
+    /// A constant of a known algorithm: the amount is the number of its
+    /// [`Group`](super::constants::Group), the width 8.
     Constant = 6,
 }
 
