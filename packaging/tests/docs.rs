@@ -10,7 +10,7 @@ use monitor::cli::{Cli, Command};
 use monitor::config::Config;
 
 /// Flags of other programs that the pages mention, with whose they are.
-const OTHERS: [(&str, &str); 18] = [
+const OTHERS: [(&str, &str); 19] = [
     ("adjust-vma", "objdump"),
     ("bin", "cargo"),
     ("cap-add", "podman"),
@@ -29,6 +29,7 @@ const OTHERS: [(&str, &str); 18] = [
     ("rm", "podman"),
     ("strip-components", "tar"),
     ("title", "the workload of the tests"),
+    ("verify", "dpkg"),
 ];
 
 fn root() -> PathBuf {
