@@ -277,7 +277,7 @@ fn report(
     let enough = summary.samples >= crate::verdict::MIN_SAMPLES;
     let verdict = if cores < thresholds.min_cpu {
         evidence.push(Evidence::told(format!(
-            "it burns {:.1} % of a core, less than the {:.0} % from which anybody is judged",
+            "it burns {:.1} % of a core, less than the {:.0} % from which a process is judged",
             100.0 * cores,
             100.0 * thresholds.min_cpu
         )));

@@ -45,7 +45,7 @@ impl Code {
         }
     }
 
-    /// As it is when sampled at that place, by nobody in particular.
+    /// As it is when sampled at that place, in no particular process.
     ///
     /// # Errors
     /// It is not hexadecimal.

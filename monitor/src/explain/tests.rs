@@ -44,7 +44,7 @@ fn what_is_not_weighed_has_no_sum() {
     let text = explained(0, 0.0, Vec::new()).render();
     assert!(
         text.ends_with(
-            "\n      ·  it burns 0.0 % of a core, less than the 2 % from which anybody is judged\n"
+            "\n      ·  it burns 0.0 % of a core, less than the 2 % from which a process is judged\n"
         ),
         "{text}"
     );

@@ -145,7 +145,7 @@ impl Seen {
         found.kept = all
             .into_iter()
             .map(|(mut connection, port, began)| {
-                // A socket that is listened on calls nobody from its port.
+                // A socket that is listened on begins no connection from its port.
                 connection.outward = !listening.contains(&port)
                     && began.unwrap_or_else(|| {
                         ephemeral.as_ref().is_none_or(|range| range.contains(&port))

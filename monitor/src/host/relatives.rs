@@ -4,7 +4,7 @@
 //!
 //! A process chooses how many there are, so every list is bounded; those with which
 //! it shares a channel come first. What is not found this way: a helper that is
-//! nobody's kin and is reached through a named pipe, a file or shared memory.
+//! no relative and is reached through a named pipe, a file or shared memory.
 
 use std::{collections::HashSet, io::Read as _, time::Duration};
 

@@ -1,9 +1,9 @@
 //! The pool that the child mines at: Stratum on the loopback interface, in lines, as
 //! small as it can be.
 //!
-//! What hashes and has nobody to bring it to is no miner, so the child gets work and
+//! What hashes and brings it nowhere is no miner, so the child gets work and
 //! brings results. Jobs come unasked and shares are answered; nothing is paid. One
-//! thread serves all clients, and lives as long as the [`Pool`]. Anybody on this host
+//! thread serves all clients, and lives as long as the [`Pool`]. Any process of this host
 //! may connect: what a client says is counted in lines, answered, and kept nowhere.
 
 use std::{
@@ -71,7 +71,7 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // It does nothing that could panic, and there is nobody to tell.
+            // It does nothing that could panic, and there is no one to report to.
             let _ended = thread.join();
         }
     }
