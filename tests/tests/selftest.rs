@@ -132,8 +132,8 @@ fn a_daemon_that_kills_proves_the_same() {
     let _turn = take_turn();
     let home = tempfile::tempdir().expect("a temporary directory");
     let pins = Pins::beside(&home);
-    // It is sure of less than the test is, and so sooner.
-    let sooner = ["--action", "kill", "--min-score", "0.3"];
+    // The test waits for `miner`; this acts on the weaker verdict, by a shorter window.
+    let sooner = ["--action", "kill", "--act-on", "hashing", "--window", "2s"];
     let daemon = Daemon::start(&[&sooner[..], &["--ban", "1h", "--pin-dir", pins.arg()]].concat());
     let answer = selftest(&["--json"]);
     let report = report(&answer);

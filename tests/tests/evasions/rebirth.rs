@@ -11,8 +11,9 @@ use tests::{Daemon, Workload};
 
 use super::{DEATH, Innocent, assert_unjudged, image, miner_verdict};
 
-/// How long each process of a relay lives if it is let.
-const LIFE: Duration = Duration::from_secs(1);
+/// How long each process of a relay lives unless it is killed: more than the second
+/// between two judgements, so that one always falls into it.
+const LIFE: Duration = Duration::from_millis(1_250);
 /// Processes in a row that must not live so long once one was caught.
 const CAUGHT: usize = 3;
 
