@@ -112,7 +112,7 @@ fn keys(image: ImageKey, cgroup: u64) -> impl Iterator<Item = Key> {
 
 #[derive(Debug, Default)]
 struct Group {
-    /// Of processes that left, in order.
+    /// Of processes that left, in order, each within its page.
     looks: VecDeque<Look>,
     /// When those processes left.
     left_ns: VecDeque<u64>,
@@ -157,6 +157,7 @@ impl Groups {
             }
             self.make_room(key);
             let group = self.groups.entry(key).or_default();
+            let looks = looks.iter().copied().map(Look::within_page);
             group.looks.extend(looks);
             let excess = group.looks.len().saturating_sub(MAX_LOOKS);
             group.looks.drain(..excess);
@@ -261,7 +262,8 @@ impl Group {
         let mut live_looks: Vec<Look> = Vec::new();
         for member in live {
             if let Some(subject) = collector.subject(member.process) {
-                live_looks.extend(subject.profile.looks(member.since_ns));
+                let looks = subject.profile.looks(member.since_ns);
+                live_looks.extend(looks.copied().map(Look::within_page));
             }
         }
         let window_ns = now_ns.saturating_sub(thresholds.window_ns);

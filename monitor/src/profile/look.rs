@@ -16,6 +16,8 @@ use crate::{
 
 /// Bytes of a cache line, the unit hot code and data are counted in.
 pub(super) const LINE: u64 = 64;
+/// Bytes of a page, to which code is aligned wherever it is loaded.
+const PAGE: u64 = 4096;
 /// Addresses below this are not taken for pointers: hash state of 32 bits is
 /// all there. Heaps, stacks and libraries of a position-independent program lie
 /// above.
@@ -112,6 +114,14 @@ impl Look {
         if self.place == Place::Unread {
             self.place = Place::Unknown;
         }
+        self
+    }
+
+    /// The same look with the place of its code within a page only: the same for all
+    /// processes of one image, wherever each had it loaded.
+    #[must_use]
+    pub fn within_page(mut self) -> Self {
+        self.line %= PAGE;
         self
     }
 

@@ -101,6 +101,33 @@ fn honest_processes_in_turn_are_not() {
     assert_eq!(relay(&BRANCHING), [0; 0]);
 }
 
+/// One image is loaded at another address in each process: its loop is no larger for that.
+#[test]
+fn where_an_image_was_loaded_does_not_spread_its_code() {
+    let model = Model::shipped().unwrap();
+    let lines = |moved: u64| {
+        let mut group = Groups::new(99);
+        for number in 1..=9 {
+            let mut remains = remains(number, 10, &MIXING);
+            let by = u64::from(number) * moved;
+            for (n, look) in remains.looks.iter_mut().enumerate() {
+                let mut sample = sample(number, look.time_ns(), &MIXING);
+                sample.ip = 0x5555_0000_0040 + by + n as u64 % 2 * 64;
+                *look = Look::new(Arch::X86_64, &sample, Place::File);
+            }
+            group.bury(&remains, &model);
+        }
+        let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
+        let group = &group.groups[&Key::Image(IMAGE)];
+        let (now_ns, limits) = (10 * SECOND, Thresholds::DEFAULT);
+        group
+            .summary(now_ns, &[], &mut collector, &limits, 99)
+            .hot_lines
+    };
+    assert!((lines(0) - 2.0).abs() < 1e-9, "{}", lines(0));
+    assert!((lines(0x7_3000) - lines(0)).abs() < 1e-9);
+}
+
 #[test]
 fn one_process_alone_is_no_group() {
     let model = Model::shipped().unwrap();
