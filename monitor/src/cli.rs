@@ -79,13 +79,13 @@ pub enum Command {
     /// executes, its score, family and verdict at the default thresholds, and
     /// the evidence. Never changes anything.
     Explain(ExplainArgs),
-    /// Show what burns now, on a terminal
+    /// Show which processes use the CPU now, on a terminal
     ///
-    /// Who burns, who mines, and what each executes: a list that can be sorted,
-    /// and details of one process. It has probes of its own and only looks: no
-    /// action, no endpoint, and an unjack that runs beside it is not disturbed.
-    /// Keys are on the last line; q leaves. Colours are left out if `NO_COLOR` is
-    /// set, and all but ASCII if the locale is not of UTF-8.
+    /// A list that can be sorted, and details of one process: its CPU use, verdict,
+    /// score and what it executes. It has probes of its own, takes no action and
+    /// opens no endpoint; an unjack that runs beside it is not disturbed. Keys are
+    /// on the last line; q quits. Without colours if `NO_COLOR` is set, and only
+    /// ASCII if the locale is not UTF-8.
     Top(TopArgs),
     /// Record what processes execute, as numbers in a file
     ///
@@ -121,9 +121,9 @@ pub enum Command {
     Selftest(SelftestArgs),
     /// Undo a throttle or a freeze
     ///
-    /// Of a process, of a cgroup, or of everything that is held; also when no
-    /// unjack runs any more. What is let go is not acted on again by the unjack
-    /// that runs, until it executes another image; --allow spares it for good.
+    /// Of a process, of a cgroup, or of all; also when no unjack runs any more. The
+    /// unjack that runs does not act on a released process again until that executes
+    /// another image; --allow exempts it permanently.
     Release(ReleaseArgs),
 }
 

@@ -59,15 +59,25 @@ fn section(text: &mut String, command: &Command, name: &str) {
     let usage = command.clone().render_usage().to_string();
     let _ = writeln!(text, "\n    {}", usage.trim_start_matches("Usage: "));
 
-    let mut heading = None;
-    let args = command.get_arguments().filter(|arg| !arg.is_hide_set());
-    let own = |arg: &&Arg| !matches!(arg.get_id().as_str(), "help" | "version");
-    for arg in args.filter(own) {
-        if heading != arg.get_help_heading() {
-            heading = arg.get_help_heading();
-            let _ = writeln!(text, "\n### {name}: {}", heading.unwrap_or("other flags"));
+    let shown = |arg: &&Arg| {
+        let own = !matches!(arg.get_id().as_str(), "help" | "version");
+        own && !arg.is_hide_set()
+    };
+    let args: Vec<_> = command.get_arguments().filter(shown).collect();
+    // As `--help` has them: those of one heading together.
+    let mut headings = vec![None];
+    for heading in args.iter().map(|arg| arg.get_help_heading()) {
+        if !headings.contains(&heading) {
+            headings.push(heading);
         }
-        argument(text, arg);
+    }
+    for heading in headings {
+        if let Some(heading) = heading {
+            let _ = writeln!(text, "\n### {name}: {heading}");
+        }
+        for arg in args.iter().filter(|arg| arg.get_help_heading() == heading) {
+            argument(text, arg);
+        }
     }
     if let Some(after) = command.get_after_long_help() {
         text.push('\n');

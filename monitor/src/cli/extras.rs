@@ -5,12 +5,12 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, builder::FalseyValueParser};
 
 const POOLS_HELP: &str = "\
-List of mining pools: who connects to one is all the more suspect
+List of mining pools; a connection to one counts as evidence
 
 A line an entry: an address, a prefix or a host name, with a port or without, \
 and a name: 192.0.2.0/24, 192.0.2.7:3333, [2001:db8::7]:3333 xmr, \
 pool.example.org:3333. A connection that is begun while unjack runs counts \
-towards mining for whoever hashes; alone it is nothing. TCP only.";
+as evidence against a process that hashes; alone it counts nothing. TCP only.";
 
 const HOOK_HELP: &str = "\
 Run this program for every verdict, without a shell
@@ -27,6 +27,7 @@ skipped, and counted.";
 
 /// What goes with a verdict, besides the action.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Evidence, lists and programs to run")]
 pub struct ExtrasArgs {
     /// Keep evidence of each miner in this directory; without it none is kept
     ///
@@ -35,8 +36,8 @@ pub struct ExtrasArgs {
     /// in its environment, cgroups, ancestors, sockets), code.txt (hot code,
     /// disassembled), maps.txt and image, the program itself, even if its file
     /// was deleted. The process is stopped meanwhile, for a quarter
-    /// of a second at the most, but not with --action observe. The directory is made if it is not
-    /// there, and must be closed to all others.
+    /// of a second at the most, but not with --action observe. The directory is created if it does
+    /// not exist; only root may have access to it.
     #[arg(long, env = "UNJACK_EVIDENCE_DIR", value_name = "DIR")]
     pub evidence_dir: Option<PathBuf>,
 
@@ -71,23 +72,23 @@ pub struct ExtrasArgs {
     #[arg(long, env = "UNJACK_ALLOW_FILE", value_name = "FILE")]
     pub allow_file: Vec<PathBuf>,
 
-    /// List of mining pools: who connects to one is all the more suspect
+    /// List of mining pools; a connection to one counts as evidence
     #[arg(long, env = "UNJACK_POOLS", value_name = "FILE", long_help = POOLS_HELP)]
     pub pools: Option<PathBuf>,
 
     /// Look up host names of --pools in /etc/hosts
     ///
-    /// When the list is read, and only there: nobody is ever asked. Without it,
+    /// When the list is read, and only there: no name server is asked. Without it,
     /// and where /etc/hosts has no such name, entries with host names match
     /// nothing. Addresses of this host itself are left out.
     #[arg(long, env = "UNJACK_POOLS_RESOLVE", value_parser = FalseyValueParser::new())]
     pub pools_resolve: bool,
 
-    /// Refuse connections to --pools, in the kernel, whoever connects
+    /// Refuse connections to --pools in the kernel, for all processes
     ///
     /// The call fails with EPERM, whatever --action is: with observe, too. It takes
-    /// BPF LSM (lsm=…,bpf on the kernel's command line). What is open already stays
-    /// so, and data that is sent along with a connection, by TCP Fast Open, is not
+    /// BPF LSM (lsm=…,bpf on the kernel's command line). Open connections stay
+    /// open, and data that is sent along with a connection, by TCP Fast Open, is not
     /// refused.
     #[arg(long, env = "UNJACK_BLOCK_POOLS", value_parser = FalseyValueParser::new())]
     pub block_pools: bool,
@@ -107,8 +108,8 @@ pub struct ExtrasArgs {
     /// counters of their connections are read once a second: when how much was sent
     /// and received, not what. Where they have none like a miner's, those of related
     /// processes are. And the first bytes of what suspects send are compared with
-    /// Stratum, the pools' protocol; nothing of it is kept or told but the name of
-    /// the message and the other end.
+    /// Stratum, the pools' protocol; only the name of the message and the other
+    /// end are kept and reported.
     #[arg(long, env = "UNJACK_NO_NETWORK_EVIDENCE", value_parser = FalseyValueParser::new())]
     pub no_network_evidence: bool,
 

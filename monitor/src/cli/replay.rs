@@ -48,7 +48,7 @@ pub struct ReplayArgs {
     )]
     pub max_kills: u32,
 
-    /// The same for processes of one image, which alone is spared for a minute
+    /// The same for processes of one image; only that image is then exempt for a minute
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS_PER_IMAGE",

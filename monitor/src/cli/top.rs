@@ -39,11 +39,11 @@ pub struct TopArgs {
 
     /// How long to look, 1s to 1h: before the one table (else 8s), or until it leaves by itself
     ///
-    /// It takes some five seconds of burning to be a miner.
+    /// A verdict takes some five seconds at a whole core.
     #[arg(long = "for", env = "UNJACK_FOR", value_name = "DUR", value_parser = explain_duration)]
     pub duration: Option<Duration>,
 
-    /// Time until the screen shows something new, 1s to 1h
+    /// Time between updates of the screen, 1s to 1h
     #[arg(long, env = "UNJACK_DELAY", value_name = "DUR", default_value = "1s", value_parser = explain_duration)]
     pub delay: Duration,
 
