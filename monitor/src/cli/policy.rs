@@ -30,7 +30,7 @@ pub struct PolicyArgs {
     )]
     pub min_score: f64,
 
-    /// Time over which CPU burn and instructions are judged, 1s to 60s
+    /// Time over which CPU use and instructions are judged, 1s to 60s
     ///
     /// Longer is more certain, shorter is sooner. Of each process at most a thousand
     /// samples are taken in a window.
@@ -52,13 +52,15 @@ pub struct PolicyArgs {
     #[arg(long, env = "UNJACK_ACT_ON", value_enum, default_value_t = ActOn::Miner)]
     pub act_on: ActOn,
 
-    /// How long a process may hash, with nothing that explains it, until that is reported
+    /// How long a process may hash without an explanation before that is
+    /// reported
     ///
-    /// From 10s to 24h, or 0 for never. Data that is read or transferred and hashed explains it,
-    /// and so do clients that are served, and blocks that a node verifies. It is
-    /// reported by a verdict event, a metric and an alert, once for each image that a
-    /// process executes, and acted on only with --act-on hashing. What --allow matches
-    /// is left out. A pause, or an explanation meanwhile, begins the time anew.
+    /// From 10s to 24h, or 0 for never. Data that is read or transferred and
+    /// hashed explains it, and so do clients that are served, and blocks that a
+    /// node verifies. It is reported by a verdict event, a metric and an alert,
+    /// once for each image that a process executes, and acted on only with
+    /// --act-on hashing. A process that --allow matches is not reported. A
+    /// pause, or an explanation meanwhile, restarts the time.
     #[arg(long, env = "UNJACK_UNEXPLAINED_AFTER", value_name = "DUR", default_value = "10m", value_parser = humantime::parse_duration)]
     pub unexplained_after: Duration,
 

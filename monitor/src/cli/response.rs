@@ -16,11 +16,10 @@ const STATE_DIR: &str = "/run/unjack";
 pub struct ResponseArgs {
     /// How far an action reaches
     ///
-    /// process is the miner alone. tree is also all that descends from it, by
-    /// who forked whom, and the shells and launchers above it that do nothing
-    /// but start it. cgroup is everything in its container, service or scope;
-    /// refused if that is not one of these, holds unjack or anything that may
-    /// not be acted on.
+    /// process is only the miner. tree adds all its descendants, and the shells
+    /// and launchers above it that only start it. cgroup is everything in its
+    /// container, service or scope; it is refused if there is none, or if it
+    /// contains unjack or a protected process.
     #[arg(long, env = "UNJACK_SCOPE", value_enum, default_value_t = Scope::Process)]
     pub scope: Scope,
 

@@ -9,10 +9,10 @@ use super::explain_duration;
 /// What a list of processes is sorted by; those that are alike by burn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Sort {
-    /// Miners, then what hashes for a reason, then suspects.
+    /// Miners, then what hashes, then suspects.
     #[default]
     Verdict,
-    /// Burn.
+    /// CPU use.
     Cpu,
     /// Score.
     Score,
@@ -29,11 +29,11 @@ pub enum Sort {
 pub struct TopArgs {
     /// Print one table and end
     ///
-    /// As it is without this if standard output is no terminal.
+    /// This is the default if standard output is no terminal.
     #[arg(long, env = "UNJACK_ONCE", value_parser = FalseyValueParser::new())]
     pub once: bool,
 
-    /// Print what would be in the table as one JSON object, and end
+    /// Print the table as one JSON object and end
     #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 

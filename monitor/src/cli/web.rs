@@ -19,15 +19,15 @@ File that says who may scrape, and how: TLS, passwords, headers
 
 In the format of Prometheus' exporter-toolkit: tls_server_config, \
 http_server_config.headers and basic_auth_users. Settings that unjack does not \
-support are errors. SIGHUP reads it again, with the certificates; if it is bad that \
-is reported and everything stays as it was.";
+support are errors. SIGHUP reads it again, with the certificates; if the file \
+is bad, that is reported and the old configuration stays in force.";
 
 const GROUP_HELP: &str = "\
 What CPU time is summed up by in unjack_cpu_seconds_total
 
-image is the path of the program (comm:NAME for those that are gone before they \
-can be looked at), unit its systemd unit or none, container the first 12 digits \
-of its container's id, an LXC container's name, or host.";
+image is the path of the program (comm:NAME if the process ended before it was \
+looked up), unit its systemd unit or none, container the first 12 digits of \
+its container's id, an LXC container's name, or host.";
 
 /// Where metrics are served, to whom, and how many.
 #[derive(Args, Clone, Debug)]
@@ -45,7 +45,7 @@ pub struct WebArgs {
     )]
     pub listen: Vec<Address>,
 
-    /// Listen on the sockets that systemd hands over, and on no other
+    /// Listen only on the sockets that systemd passes
     ///
     /// For a .socket unit; not together with --web.listen-address.
     #[arg(
