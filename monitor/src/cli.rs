@@ -60,7 +60,7 @@ Environment:
   Every flag can be given as UNJACK_ and its name in upper case, with dots and
   dashes as underscores: UNJACK_MIN_CPU=25, UNJACK_WEB_LISTEN_ADDRESS=[::1]:10066.
   UNJACK_ALLOW, UNJACK_DENY and UNJACK_WEB_LISTEN_ADDRESS take several values,
-  joined by commas; to any other repeatable flag its variable gives one.
+  joined by commas; the variable of any other repeatable flag holds one.
   A flag on the command line wins over the environment.";
 
 /// The subcommands.
@@ -79,33 +79,33 @@ pub enum Command {
     /// executes, its score, family and verdict at the default thresholds, and
     /// the evidence. Never changes anything.
     Explain(ExplainArgs),
-    /// Show what burns now, on a terminal
+    /// Show which processes use the CPU now, on a terminal
     ///
-    /// Who burns, who mines, and what each executes: a list that can be sorted,
-    /// and details of one process. It has probes of its own and only looks: no
-    /// action, no endpoint, and an unjack that runs beside it is not disturbed.
-    /// Keys are on the last line; q leaves. Colours are left out if `NO_COLOR` is
-    /// set, and all but ASCII if the locale is not of UTF-8.
+    /// A list that can be sorted, and details of one process: its CPU use, verdict,
+    /// score and what it executes. It has probes of its own, takes no action and
+    /// opens no endpoint; an unjack that runs beside it is not disturbed. Keys are
+    /// on the last line; q quits. Without colours if `NO_COLOR` is set, and only
+    /// ASCII if the locale is not UTF-8.
     Top(TopArgs),
     /// Record what processes execute, as numbers in a file
     ///
-    /// Writes lines of JSON: all that verdicts are computed from, for `unjack
-    /// replay`. No code, no data, no environment. With a COMMAND, that is started,
-    /// recorded with all its descendants, and ended when the time is over.
+    /// Writes all that verdicts are computed from, as lines of JSON, for
+    /// `unjack replay`: no code, no data, no environment. A COMMAND is started,
+    /// recorded with all its descendants, and ended after --for.
     Record(RecordArgs),
     /// Say what a policy would have done to what was recorded
     ///
-    /// Judges a recording (`unjack record`, `unjack run --record`) as `unjack run`
-    /// would have with these flags: what would have been reported and acted on,
-    /// when and why, and what that would have saved. Changes nothing, needs no
-    /// rights, and reads nothing of this host but the lists and, for user=NAME,
-    /// /etc/passwd.
+    /// Judges a recording (`unjack record`, `unjack run --record`) as `unjack
+    /// run` would have with these flags: what would have been reported and
+    /// acted on, when and why, and what that would have saved. Changes nothing
+    /// and needs no rights. Of this host it reads only the lists and, for
+    /// user=NAME, /etc/passwd.
     #[command(after_long_help = replay::UNKNOWN)]
     Replay(ReplayArgs),
     /// List and change which images are refused at exec
     ///
     /// Bans are kept in the kernel: they hold whether or not `unjack run` does,
-    /// until they end or the host is booted anew.
+    /// until they end or the host is rebooted.
     Bans(BansArgs),
     /// Show what this host has and lacks, check by check, with the remedy
     ///
@@ -113,17 +113,17 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Prove on this kernel that miners are found and ended
     ///
-    /// Starts a harmless hash loop of its own, attaches the probes, accounts and
-    /// samples it, judges it with the shipped model, ends it, and sees that
-    /// nothing is left: a line a step, with its time. Takes some seconds, and
-    /// acts on nothing but that loop. Exits with 0 if all works, 1 if something
-    /// does not, 3 if this host lacks something.
+    /// Starts a harmless hash loop of its own, attaches the probes, accounts
+    /// and samples it, judges it with the shipped model, kills it, and checks
+    /// that nothing is left. Prints a line for each step, with its time. Takes
+    /// some seconds, and acts only on that loop. Exits with 0 if all works, 1
+    /// if something does not, 3 if this host lacks something.
     Selftest(SelftestArgs),
     /// Undo a throttle or a freeze
     ///
-    /// Of a process, of a cgroup, or of everything that is held; also when no
-    /// unjack runs any more. What is let go is not acted on again by the unjack
-    /// that runs, until it executes another image; --allow spares it for good.
+    /// Of a process, of a cgroup, or of all; also when no unjack runs any more. The
+    /// unjack that runs does not act on a released process again until that executes
+    /// another image; --allow exempts it permanently.
     Release(ReleaseArgs),
 }
 

@@ -114,7 +114,7 @@ impl Metrics {
             verdicts: Verdicts::new(&new)?,
             kills: new.int_counters(
                 "unjack_kills_total",
-                "Miners acted on, by what came of it; dry-run under --action observe.",
+                "Miners acted on, by outcome; dry-run under --action observe.",
                 &["family", "outcome"],
             )?,
             kills_refused: new.int_counters(
@@ -152,20 +152,19 @@ impl Metrics {
             )?,
             group_looks_deferred: new.mirror(
                 "unjack_group_looks_deferred_total",
-                "Processes whose group was not looked up in that second, as there were too many.",
+                "Processes whose group was not looked up in that second: more than 64 were new.",
             )?,
             code_maps_cut: new.mirror(
                 "unjack_code_maps_cut_total",
-                "Looks at a process's mappings that were put off or cut short.",
+                "Readings of a process's mappings that were deferred or incomplete.",
             )?,
             looks_late: new.mirror(
                 "unjack_looks_late_total",
-                "Looks at a process's words, environment, mappings or sockets that were given up, or \
-                 not begun, as it kept us waiting.",
+                "Reads of a process's arguments, environment, mappings or sockets that timed out, or were skipped after timeouts.",
             )?,
             orders_deferred: new.add(IntCounter::new(
                 "unjack_orders_deferred_total",
-                "Times a miner had to wait because enough were being ended.",
+                "Times an action had to wait because too many were under way.",
             )?)?,
             journal_errors: new.add(IntCounter::new(
                 "unjack_journal_errors_total",
@@ -173,7 +172,7 @@ impl Metrics {
             )?)?,
             recordings_ended: new.int_counters(
                 "unjack_recordings_ended_total",
-                "Times the recording of --record ended before unjack did, by why.",
+                "Times the recording of --record ended before unjack did, by reason.",
                 &["reason"],
             )?,
             response: Response::new(&new)?,

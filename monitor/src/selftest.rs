@@ -202,9 +202,9 @@ fn by_another(end: End, pid: u32, daemons: &[Daemon], begun: Instant, report: &m
             let whose = match (daemons, killers.as_str()) {
                 ([], _) => "no `unjack run` is there".to_owned(),
                 (_, "") => format!("no `unjack run` that is there ({all}) has --action kill"),
-                _ => format!("not as `unjack run` ({killers}) ends anybody"),
+                _ => format!("not as `unjack run` ({killers}) ends a process"),
             };
-            let remedy = "see the kernel's log: memory may have run out, or somebody ended it; \
+            let remedy = "see the kernel's log: memory may have run out, or a user ended it; \
                           then try again";
             let found = format!("pid {pid} {end}, not by this test; {whose}");
             report.fail(STEP, begun, found, remedy);

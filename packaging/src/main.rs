@@ -1,10 +1,11 @@
 //! `manuals DIR`: writes what can be made from unjack's command line.
 //!
 //! Man pages, completions for bash, zsh and fish, and `/etc/default/unjack`; and
-//! the reference of metrics, which is kept in `docs`.
+//! the references of flags and of metrics, which are kept in `docs`.
 //! A program of its own, so that the daemon does not carry the generators, and
 //! so that none of this can say anything else than `unjack --help`.
 
+mod cli;
 mod defaults;
 mod metrics;
 
@@ -52,12 +53,27 @@ fn write(dir: &Path) -> Result<()> {
     }
     fs::write(make("default")?.join("unjack"), defaults::file())?;
     fs::write(make("docs")?.join("metrics.md"), metrics::page()?)?;
+    fs::write(make("docs")?.join("cli.md"), cli::page())?;
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Fails if `docs/NAME` is not `text`; writes it first if `UPDATE_DOCS` is set.
+    pub(crate) fn kept(name: &str, text: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../docs")
+            .join(name);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, text).unwrap();
+        }
+        assert!(
+            fs::read_to_string(&path).is_ok_and(|kept| kept == text),
+            "docs/{name} is stale: `UPDATE_DOCS=1 cargo test -p packaging` rewrites it"
+        );
+    }
 
     #[test]
     fn every_subcommand_has_a_page_and_every_shell_a_completion_of_every_flag() {

@@ -8,16 +8,21 @@ use monitor::metrics::Metrics;
 const HEAD: &str = "\
 # Metrics
 
-<!-- Written by `cargo run -p packaging --bin manuals -- target/manuals`; a test holds it to the code. -->
+<!-- Generated from the code's registry: `UPDATE_DOCS=1 cargo test -p packaging` rewrites it; a test compares. -->
 
-Every metric that `unjack run` serves, from the registry itself. They are served under `--web.telemetry-path`, in Prometheus'
-text format, or as OpenMetrics for who asks for it. No label is a pid. A label's values are listed where they are fixed words:
-these series are there from the start, at zero, so that a first error is seen as an increase. What is not listed is a name
-from the host (`group`, by `--metrics.group-by`; at most `--metrics.max-groups` of them, and `other`) or a version.
+This page lists every metric that `unjack run` serves. They are served under `--web.telemetry-path`, in Prometheus' text
+format, or as OpenMetrics if the client asks for that. No label is a pid.
 
-A histogram has `_bucket`, `_sum` and `_count` behind its name. A metric in seconds or bytes ends in that; all others are
-counts. What to alert on is in the rules under `deploy`, and what each alert means in [alerts.md](alerts.md); what a number
-means when it moves, in [troubleshooting.md](troubleshooting.md).
+If a label has a fixed set of values, they are listed at the end. Their series exist from the start, at zero, so that the
+first error shows as an increase. The other label values are a version, or names from the host: `group`, by
+`--metrics.group-by`. There are at most `--metrics.max-groups` groups; the CPU time of all others is in `other`, and that of
+kernel threads in `kernel`. A group is `/path/of/image`, or `comm:NAME` for a process that ended before it was looked up; a
+unit or `none`; the first 12 digits of a container's id, an LXC container's name or `host`. A group that comes back after
+`--metrics.group-timeout` starts at zero.
+
+A histogram has `_bucket`, `_sum` and `_count` after its name. A metric in seconds or bytes ends in that unit; all others
+are counts. The alert rules are under `deploy/monitoring`; [alerts.md](alerts.md) says what each alert means, and
+[troubleshooting.md](troubleshooting.md#something-is-lost) what to do when a counter of losses rises.
 
 ";
 
@@ -82,12 +87,7 @@ mod tests {
 
     #[test]
     fn the_page_in_docs_is_the_codes() {
-        let kept = include_str!("../../docs/metrics.md");
-        assert!(
-            kept == page().unwrap(),
-            "docs/metrics.md is stale: `cargo run -p packaging --bin manuals -- target/manuals` and \
-             copy target/manuals/docs/metrics.md to docs/"
-        );
+        crate::tests::kept("metrics.md", &page().unwrap());
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! `cargo xtask lint`: formatting, lints and documentation, warnings denied.
+//! `cargo xtask lint`: formatting, lints, documentation and words, warnings denied.
 //!
 //! All checks run, whichever fails, so that one run tells everything.
+
+mod words;
 
 use std::process::Command;
 
@@ -41,6 +43,15 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
             eprintln!("  {error:#}");
             failed.push(name);
         }
+    }
+    eprintln!("lint: words in text for users");
+    let found = words::found(workspace)?;
+    if !found.is_empty() {
+        for hit in found {
+            eprintln!("  {hit}");
+        }
+        eprintln!("  say what acts, or \"it\"; xtask/src/lint/words.rs has the list");
+        failed.push("words");
     }
     if failed.is_empty() {
         eprintln!("lint: clean");

@@ -5,48 +5,51 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, builder::FalseyValueParser};
 
 const POOLS_HELP: &str = "\
-List of mining pools: who connects to one is all the more suspect
+List of mining pools; a connection to one counts as evidence
 
-A line an entry: an address, a prefix or a host name, with a port or without, \
-and a name: 192.0.2.0/24, 192.0.2.7:3333, [2001:db8::7]:3333 xmr, \
-pool.example.org:3333. A connection that is begun while unjack runs counts \
-towards mining for whoever hashes; alone it is nothing. TCP only.";
+Each line has an address, a prefix or a host name, with or without a port, and \
+optionally a name: 192.0.2.0/24, 192.0.2.7:3333, [2001:db8::7]:3333 xmr, \
+pool.example.org:3333. A connection that is begun while unjack runs counts as \
+evidence against a process that hashes; alone it counts nothing. TCP only.";
 
 const HOOK_HELP: &str = "\
 Run this program for every verdict, without a shell
 
-It finds the verdict event as a line of JSON on standard input, and facts in \
-its environment: UNJACK_PID, UNJACK_THREAD, UNJACK_START_TIME, UNJACK_EXE, \
+It gets the verdict event as a line of JSON on standard input, and these \
+variables: UNJACK_PID, UNJACK_THREAD, UNJACK_START_TIME, UNJACK_EXE, \
 UNJACK_COMM, UNJACK_VERDICT, UNJACK_UNEXPLAINED (true or false), \
-UNJACK_FAMILY, UNJACK_SCORE, UNJACK_CPU_PERCENT, \
-UNJACK_BURN_SECONDS, UNJACK_UNIT, UNJACK_CONTAINER (its id), _RUNTIME, _NAME \
-and _IMAGE behind that, UNJACK_POD (its uid), _NAMESPACE and _NAME behind that; \
-empty is what is not known. Nothing else but PATH is there. It runs as the user \
-unjack does, its output goes nowhere, and at most four run at a time; more are \
-skipped, and counted.";
+UNJACK_FAMILY, UNJACK_SCORE, UNJACK_CPU_PERCENT, UNJACK_BURN_SECONDS, \
+UNJACK_UNIT, UNJACK_CONTAINER (its id) and the same with _RUNTIME, _NAME and \
+_IMAGE after it, UNJACK_POD (its uid) and the same with _NAMESPACE and _NAME \
+after it. A variable is empty if its value is not known. The environment has \
+nothing else except PATH. The program runs as unjack's user, its output is \
+discarded, and at most four run at a time; more are skipped, and counted.";
 
 /// What goes with a verdict, besides the action.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Evidence, lists and programs to run")]
 pub struct ExtrasArgs {
     /// Keep evidence of each miner in this directory; without it none is kept
     ///
-    /// A folder for each, taken before the action, named by time, pid and a
-    /// hash: incident.json (the verdict, its profile, who it is, arguments, names
-    /// in its environment, cgroups, ancestors, sockets), code.txt (hot code,
-    /// disassembled), maps.txt and image, the program itself, even if its file
-    /// was deleted. The process is stopped meanwhile, for a quarter
-    /// of a second at the most, but not with --action observe. The directory is made if it is not
-    /// there, and must be closed to all others.
+    /// Each miner gets a folder, named by time, pid and a hash. It holds
+    /// incident.json (the verdict, its profile, the process, arguments, names
+    /// of environment variables, cgroups, ancestors, sockets), code.txt (hot
+    /// code, disassembled), maps.txt, and image: the program itself, even if
+    /// its file was deleted. Evidence is read before the action; the process is
+    /// stopped meanwhile, for a quarter of a second at most, except with
+    /// --action observe. The directory is created if it does not exist; only
+    /// root may have access to it.
     #[arg(long, env = "UNJACK_EVIDENCE_DIR", value_name = "DIR")]
     pub evidence_dir: Option<PathBuf>,
 
-    /// Space all evidence may take; the oldest goes first
+    /// Maximum size of all evidence; the oldest is deleted first
     ///
-    /// Such as 512MiB or 2G (of 1024s), 16MiB to 1TiB.
+    /// For example 512MiB or 2G (powers of 1024), from 16MiB to 1TiB.
     #[arg(long, env = "UNJACK_EVIDENCE_MAX_SIZE", value_name = "SIZE", default_value = "256MiB", value_parser = size)]
     pub evidence_max_size: u64,
 
-    /// Folders of evidence that are kept, 1 to 100000; the oldest goes first
+    /// Maximum number of folders of evidence, 1 to 100000; the oldest is
+    /// deleted first
     #[arg(
         long,
         env = "UNJACK_EVIDENCE_MAX_COUNT",
@@ -58,57 +61,58 @@ pub struct ExtrasArgs {
 
     /// Treat a program with a SHA-256 in this file as a miner as soon as it is executed (repeatable)
     ///
-    /// A line an entry: 64 hexadecimal digits and, if there is one, a name, as
-    /// sha256sum prints them; # begins a comment. SIGHUP reads all lists again;
-    /// if a line is bad that is reported and all of the old ones stay in force.
+    /// Each line has 64 hexadecimal digits and optionally a name, as sha256sum
+    /// prints them; # begins a comment. SIGHUP reads all lists again; if a line
+    /// is bad, that is reported and all old lists stay in force.
     #[arg(long, env = "UNJACK_DENY_FILE", value_name = "FILE")]
     pub deny_file: Vec<PathBuf>,
 
     /// Never act on a program with a SHA-256 in this file (repeatable)
     ///
-    /// Same form as --deny-file, over which it wins. It is the file that is
-    /// allowed, whatever is loaded into its process: do not list interpreters.
+    /// Same form as --deny-file, and wins over it. The file is allowed,
+    /// whatever its process loads: do not list interpreters.
     #[arg(long, env = "UNJACK_ALLOW_FILE", value_name = "FILE")]
     pub allow_file: Vec<PathBuf>,
 
-    /// List of mining pools: who connects to one is all the more suspect
+    /// List of mining pools; a connection to one counts as evidence
     #[arg(long, env = "UNJACK_POOLS", value_name = "FILE", long_help = POOLS_HELP)]
     pub pools: Option<PathBuf>,
 
     /// Look up host names of --pools in /etc/hosts
     ///
-    /// When the list is read, and only there: nobody is ever asked. Without it,
+    /// When the list is read, and only there: no name server is asked. Without it,
     /// and where /etc/hosts has no such name, entries with host names match
     /// nothing. Addresses of this host itself are left out.
     #[arg(long, env = "UNJACK_POOLS_RESOLVE", value_parser = FalseyValueParser::new())]
     pub pools_resolve: bool,
 
-    /// Refuse connections to --pools, in the kernel, whoever connects
+    /// Refuse connections to --pools in the kernel, for all processes
     ///
-    /// The call fails with EPERM, whatever --action is: with observe, too. It takes
-    /// BPF LSM (lsm=…,bpf on the kernel's command line). What is open already stays
-    /// so, and data that is sent along with a connection, by TCP Fast Open, is not
+    /// connect fails with EPERM under any --action, observe too. Needs BPF LSM
+    /// (lsm=…,bpf on the kernel's command line). Open connections stay open,
+    /// and data that is sent along with a connection, by TCP Fast Open, is not
     /// refused.
     #[arg(long, env = "UNJACK_BLOCK_POOLS", value_parser = FalseyValueParser::new())]
     pub block_pools: bool,
 
     /// Where a container runtime keeps its state, if not in the usual place (repeatable)
     ///
-    /// To tell names and images of containers: Docker's data-root, graphroot of
-    /// Podman and CRI-O, or containerd's state, as a path of the host's. Files
-    /// there count if they are root's alone. Names decide nothing: there is no
-    /// rule by name.
+    /// For the names and images of containers: Docker's data-root, the
+    /// graphroot of Podman and CRI-O, or containerd's state, as a path of the
+    /// host. Files that users other than root can write are not read. Names are
+    /// only shown: there is no rule by name.
     #[arg(long, env = "UNJACK_CONTAINER_DIR", value_name = "DIR")]
     pub container_dir: Vec<PathBuf>,
 
     /// Do not look at the TCP connections of suspects
     ///
-    /// Otherwise, of processes that hash, or nearly, or have a verdict, the kernel's
-    /// counters of their connections are read once a second: when how much was sent
-    /// and received, not what. Where they have none like a miner's, those of related
-    /// processes are. And the first bytes of what suspects send are compared with
-    /// Stratum, the pools' protocol; nothing of it is kept or told but the name of
-    /// the message and the other end.
+    /// Without this flag, unjack reads the kernel's counters of the TCP
+    /// connections of processes that hash, or nearly, or have a verdict, once a
+    /// second: how much was sent and received and when, not what. If none of
+    /// them behaves like a miner's, it reads those of related processes. It
+    /// also compares the first bytes of what suspects send with Stratum, the
+    /// pools' protocol; only the name of the message and the other end are kept
+    /// and reported.
     #[arg(long, env = "UNJACK_NO_NETWORK_EVIDENCE", value_parser = FalseyValueParser::new())]
     pub no_network_evidence: bool,
 

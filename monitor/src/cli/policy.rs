@@ -9,12 +9,13 @@ use crate::config::ActOn;
 
 /// Who is a miner, and who is spared.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Policy")]
 pub struct PolicyArgs {
-    /// CPU a process must burn to be looked at, in percent of one core
+    /// CPU a process must use to be judged, in percent of one core
     ///
-    /// 2 and 2% are the same. What burns little is looked at for longer than
+    /// 2 and 2% are the same. A process that uses little is sampled for longer than
     /// --window, up to --patience, until there are enough samples to judge by.
-    /// A process on several cores can burn more than 100; so can this be more.
+    /// A process on several cores can use more than 100, so this can be more, too.
     /// It must be above 0.
     #[arg(long, env = "UNJACK_MIN_CPU", value_name = "PERCENT", default_value = "2", value_parser = percent, allow_negative_numbers = true)]
     pub min_cpu: f64,
@@ -29,35 +30,37 @@ pub struct PolicyArgs {
     )]
     pub min_score: f64,
 
-    /// Time over which CPU burn and instructions are judged, 1s to 60s
+    /// Time over which CPU use and instructions are judged, 1s to 60s
     ///
-    /// Longer is surer, shorter is sooner. Of each process at most a thousand
+    /// Longer is more certain, shorter is sooner. Of each process at most a thousand
     /// samples are taken in a window.
     #[arg(long, env = "UNJACK_WINDOW", value_name = "DUR", default_value = "5s", value_parser = humantime::parse_duration)]
     pub window: Duration,
 
     /// How far back samples may lie if the window has too few, up to 1h
     ///
-    /// What burns a few percent of a core is sampled a few times a second, and
-    /// takes longer to be sure of. Longer finds what burns less, at the cost of
-    /// memory.
+    /// A process that uses a few percent of a core is sampled a few times a second,
+    /// so a verdict takes longer. Longer finds processes that use less, at the cost
+    /// of memory.
     #[arg(long, env = "UNJACK_PATIENCE", value_name = "DUR", default_value = "2m", value_parser = humantime::parse_duration)]
     pub patience: Duration,
 
     /// Which verdicts --action is for
     ///
     /// hashing acts on everything that hashes, whatever it is for: backups,
-    /// checksums, password checks. For hosts where nobody has any business to.
+    /// checksums, password checks. For hosts on which no program should hash.
     #[arg(long, env = "UNJACK_ACT_ON", value_enum, default_value_t = ActOn::Miner)]
     pub act_on: ActOn,
 
-    /// How long a process may hash, with nothing that explains it, until that is reported
+    /// How long a process may hash without an explanation before that is
+    /// reported
     ///
-    /// From 10s to 24h, or 0 for never. Data that flows past what is hashed explains it,
-    /// and so do clients that are served, and blocks that a node verifies. It is
-    /// reported by a verdict event, a metric and an alert, once for each image that a
-    /// process executes, and acted on only with --act-on hashing. What --allow matches
-    /// is left out. A pause, or an explanation meanwhile, begins the time anew.
+    /// From 10s to 24h, or 0 for never. Data that is read or transferred and
+    /// hashed explains it, and so do clients that are served, and blocks that a
+    /// node verifies. It is reported by a verdict event, a metric and an alert,
+    /// once for each image that a process executes, and acted on only with
+    /// --act-on hashing. A process that --allow matches is not reported. A
+    /// pause, or an explanation meanwhile, restarts the time.
     #[arg(long, env = "UNJACK_UNEXPLAINED_AFTER", value_name = "DUR", default_value = "10m", value_parser = humantime::parse_duration)]
     pub unexplained_after: Duration,
 
@@ -69,17 +72,17 @@ pub struct PolicyArgs {
     #[arg(long, env = "UNJACK_ALLOW", value_name = "KEY=VALUE")]
     pub allow: Vec<String>,
 
-    /// Treat a matching process that burns --min-cpu as a miner, whatever its score (repeatable)
+    /// Treat a matching process that uses --min-cpu as a miner, whatever its score (repeatable)
     ///
     /// Same keys and form as --allow. Pid 1, kernel threads, unjack itself
     /// and its ancestors are never acted on.
     #[arg(long, env = "UNJACK_DENY", value_name = "KEY=VALUE")]
     pub deny: Vec<String>,
 
-    /// What an hour of one core costs, to tell what miners cost
+    /// What an hour of one core costs, to compute what miners cost
     ///
-    /// A number from 0 to 1000000, in whatever currency you reckon in: CPU time
-    /// times this is `unjack_stolen_cost_total`, which without it is not there.
+    /// A number from 0 to 1000000, in any currency. CPU time times this is
+    /// `unjack_stolen_cost_total`; without it, that metric does not exist.
     #[arg(
         long,
         env = "UNJACK_CORE_HOUR_COST",

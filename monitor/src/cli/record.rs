@@ -9,13 +9,13 @@ use super::{explain_duration, extras};
 /// Flags of `unjack record`.
 #[derive(Args, Clone, Debug)]
 pub struct RecordArgs {
-    /// File to write; one that is there is overwritten
+    /// File to write; an existing one is overwritten
     pub file: PathBuf,
 
     /// Size at which the recording ends before its time
     ///
-    /// Such as 512MiB or 2G (of 1024s), 64KiB to 1TiB. A core that is busy is some
-    /// 40 KB a second.
+    /// For example 512MiB or 2G (powers of 1024), from 64KiB to 1TiB. A busy
+    /// core takes some 40 KB a second.
     #[arg(long, env = "UNJACK_MAX_SIZE", value_name = "SIZE", default_value = "512MiB", value_parser = recording_size)]
     pub max_size: u64,
 
@@ -32,9 +32,9 @@ pub struct RecordArgs {
 
     /// Do not look at the TCP connections of suspects
     ///
-    /// Otherwise they are looked at as `unjack run` does. Recorded is how much they
-    /// send and receive and when, and whether it was Stratum, the pools' protocol;
-    /// nothing else of what they say.
+    /// Without this flag, connections are looked at as in `unjack run`. The
+    /// recording has how much they sent and received and when, and whether it
+    /// was Stratum, the pools' protocol. It has no other content.
     #[arg(long, env = "UNJACK_NO_NETWORK_EVIDENCE", value_parser = FalseyValueParser::new())]
     pub no_network_evidence: bool,
 

@@ -9,16 +9,16 @@ use crate::config::Action;
 
 /// What it cannot know.
 pub(super) const UNKNOWN: &str = "\
-What a recording does not know:
-  Of `unjack record`: which processes connected to a pool, and the SHA-256 of
-  images, so that sha256= rules and lists match nothing. One of `unjack run
-  --record` knows these as far as that unjack did. Of either that had
-  --no-network-evidence: which processes spoke Stratum, and how their connections
-  behaved.
-  Of any: who descends from whom, so that only the process itself is acted on, as
-  with --scope process; what was lost or not sampled; what would have come back.
-  Kills are taken to succeed at once, throttles to hold. Where more than 512
-  processes were sampled at once, others may be forgotten than the daemon forgot.";
+What a recording does not have:
+  A recording by `unjack record` lacks connections to pools, and the SHA-256 of
+  images: sha256= rules and lists match nothing. One by `unjack run --record` has
+  those that the daemon knew. Recorded with --no-network-evidence, both lack
+  Stratum, and how connections behaved.
+  No recording has descendants, so only the process itself is acted on, as with
+  --scope process; nor what was lost or not sampled, nor what would have been
+  started again. Kills are assumed to succeed at once, and throttles to hold.
+  Where more than 512 processes were sampled at once, others may be forgotten
+  than the daemon forgot.";
 
 /// Flags of `unjack replay`.
 #[derive(Args, Clone, Debug)]
@@ -48,7 +48,7 @@ pub struct ReplayArgs {
     )]
     pub max_kills: u32,
 
-    /// The same for processes of one image, which alone is spared for a minute
+    /// The same for processes of one image; only that image is then exempt for a minute
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS_PER_IMAGE",

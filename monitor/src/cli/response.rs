@@ -16,11 +16,10 @@ const STATE_DIR: &str = "/run/unjack";
 pub struct ResponseArgs {
     /// How far an action reaches
     ///
-    /// process is the miner alone. tree is also all that descends from it, by
-    /// who forked whom, and the shells and launchers above it that do nothing
-    /// but start it. cgroup is everything in its container, service or scope;
-    /// refused if that is not one of these, holds unjack or anything that may
-    /// not be acted on.
+    /// process is only the miner. tree adds all its descendants, and the shells
+    /// and launchers above it that only start it. cgroup is everything in its
+    /// container, service or scope; it is refused if there is none, or if it
+    /// contains unjack or a protected process.
     #[arg(long, env = "UNJACK_SCOPE", value_enum, default_value_t = Scope::Process)]
     pub scope: Scope,
 
@@ -28,8 +27,8 @@ pub struct ResponseArgs {
     #[arg(long, env = "UNJACK_THROTTLE_TO", value_name = "PERCENT", default_value = "5", value_parser = percent, allow_negative_numbers = true)]
     pub throttle_to: f64,
 
-    /// Leave throttled and frozen processes so when unjack ends, and keep those
-    /// that an unjack before it left
+    /// Keep processes throttled or frozen on exit, and adopt those that an earlier
+    /// unjack kept
     ///
     /// Without it, both are undone. `unjack release` undoes them any time.
     #[arg(long, env = "UNJACK_KEEP", value_parser = FalseyValueParser::new())]
@@ -57,7 +56,7 @@ pub struct ResponseArgs {
     )]
     pub max_kills: u32,
 
-    /// The same for processes of one image, which alone is spared for a minute
+    /// The same for processes of one image; only that image is then exempt for a minute
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS_PER_IMAGE",
@@ -77,11 +76,11 @@ pub struct ResponseArgs {
 #[derive(Args, Clone, Debug)]
 #[command(group = ArgGroup::new("what").required(true))]
 pub struct ReleaseArgs {
-    /// Process, or path of the cgroup, to be let go
+    /// Process, or path of the cgroup, to release
     #[arg(group = "what", value_name = "PID|CGROUP", value_parser = target)]
     pub target: Option<Target>,
 
-    /// Let go of everything that is throttled or frozen
+    /// Release everything that is throttled or frozen
     #[arg(long, env = "UNJACK_ALL", group = "what", value_parser = FalseyValueParser::new())]
     pub all: bool,
 

@@ -9,10 +9,10 @@ use super::explain_duration;
 /// What a list of processes is sorted by; those that are alike by burn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Sort {
-    /// Miners, then what hashes for a reason, then suspects.
+    /// Miners, then what hashes, then suspects.
     #[default]
     Verdict,
-    /// Burn.
+    /// CPU use.
     Cpu,
     /// Score.
     Score,
@@ -29,21 +29,21 @@ pub enum Sort {
 pub struct TopArgs {
     /// Print one table and end
     ///
-    /// As it is without this if standard output is no terminal.
+    /// This is the default if standard output is no terminal.
     #[arg(long, env = "UNJACK_ONCE", value_parser = FalseyValueParser::new())]
     pub once: bool,
 
-    /// Print what would be in the table as one JSON object, and end
+    /// Print the table as one JSON object and end
     #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 
     /// How long to look, 1s to 1h: before the one table (else 8s), or until it leaves by itself
     ///
-    /// It takes some five seconds of burning to be a miner.
+    /// A verdict takes some five seconds at a whole core.
     #[arg(long = "for", env = "UNJACK_FOR", value_name = "DUR", value_parser = explain_duration)]
     pub duration: Option<Duration>,
 
-    /// Time until the screen shows something new, 1s to 1h
+    /// Time between updates of the screen, 1s to 1h
     #[arg(long, env = "UNJACK_DELAY", value_name = "DUR", default_value = "1s", value_parser = explain_duration)]
     pub delay: Duration,
 

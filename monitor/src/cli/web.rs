@@ -18,19 +18,20 @@ const FILE_HELP: &str = "\
 File that says who may scrape, and how: TLS, passwords, headers
 
 In the format of Prometheus' exporter-toolkit: tls_server_config, \
-http_server_config.headers and basic_auth_users. What unjack does not support of \
-it is refused. SIGHUP reads it again, with the certificates; if it is bad that \
-is reported and everything stays as it was.";
+http_server_config.headers and basic_auth_users. Settings that unjack does not \
+support are errors. SIGHUP reads it again, with the certificates; if the file \
+is bad, that is reported and the old configuration stays in force.";
 
 const GROUP_HELP: &str = "\
 What CPU time is summed up by in unjack_cpu_seconds_total
 
-image is the path of the program (comm:NAME for those that are gone before they \
-can be looked at), unit its systemd unit or none, container the first 12 digits \
-of its container's id, an LXC container's name, or host.";
+image is the path of the program (comm:NAME if the process ended before it was \
+looked up), unit its systemd unit or none, container the first 12 digits of \
+its container's id, an LXC container's name, or host.";
 
 /// Where metrics are served, to whom, and how many.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Metrics endpoint")]
 pub struct WebArgs {
     /// Where metrics are served: an address and port, or a socket's path (repeatable)
     #[arg(
@@ -44,7 +45,7 @@ pub struct WebArgs {
     )]
     pub listen: Vec<Address>,
 
-    /// Listen on the sockets that systemd hands over, and on no other
+    /// Listen only on the sockets that systemd passes
     ///
     /// For a .socket unit; not together with --web.listen-address.
     #[arg(
@@ -93,7 +94,7 @@ pub struct WebArgs {
     )]
     pub max_groups: usize,
 
-    /// How long a group keeps its series without burning any CPU, 1m to 30d
+    /// How long a group keeps its series without using any CPU, 1m to 30d
     #[arg(long = "metrics.group-timeout", env = "UNJACK_METRICS_GROUP_TIMEOUT", value_name = "DUR", default_value = "1h", value_parser = humantime::parse_duration)]
     pub group_timeout: Duration,
 }

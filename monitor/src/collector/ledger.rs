@@ -25,8 +25,8 @@ const ID_CHARS: usize = 12;
 /// What processes of one group have in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum GroupBy {
-    /// The path of their image, or `comm:NAME` of those gone before it was
-    /// looked at.
+    /// The path of the program, or `comm:NAME` if the process ended before it
+    /// was looked up.
     #[default]
     Image,
     /// Their systemd unit, or `none`.

@@ -30,8 +30,8 @@ pub(super) const CGROUP_NAMESPACE: Namespace = Namespace {
     kind: "cgroup",
     initial: 0xEFFF_FFFB,
     remedy: "run on the host, or in a container with the host's cgroup namespace (podman or docker: \
-             --cgroupns=host; Kubernetes: a privileged pod has it): units and containers are told by \
-             the host's paths, and rules about them would match nobody",
+             --cgroupns=host; Kubernetes: a privileged pod has it): units and containers are \
+             recognized by the host's paths, and rules about them would match nothing",
 };
 
 /// A namespace, and what to do outside the initial one.

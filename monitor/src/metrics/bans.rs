@@ -38,12 +38,12 @@ impl BanMetrics {
         let metrics = Self {
             images: new.int_counters(
                 "unjack_ban_images_total",
-                "Images that were new to the kernel while there were bans, by what came of it.",
+                "Images that were new to the kernel while there were bans, by result.",
                 &["result"],
             )?,
             refused: new.int_counters(
                 "unjack_bans_refused_total",
-                "Images of miners that were not banned, or whose ban had to make room.",
+                "Images of miners that were not banned, or whose ban was dropped because there were too many.",
                 &["reason"],
             )?,
             in_force: new.add(IntGauge::new("unjack_bans", "Bans of images in force.")?)?,
@@ -53,7 +53,7 @@ impl BanMetrics {
             )?,
             events_lost: new.mirror(
                 "unjack_ban_events_lost_total",
-                "Refused execs and questions about images that nobody was told of.",
+                "Ban events dropped: refused execs that were not reported, and new images that were not checked.",
             )?,
             signals_failed: new.mirror(
                 "unjack_ban_signals_failed_total",

@@ -72,11 +72,11 @@ impl Groups {
             )?,
             folded: new.add(IntCounter::new(
                 "unjack_groups_folded_total",
-                "Times CPU time went to the group other, as there were groups enough.",
+                "Times CPU time was counted in the group other because --metrics.max-groups was reached.",
             )?)?,
             removed: new.add(IntCounter::new(
                 "unjack_groups_removed_total",
-                "Groups that lost their series because they had burned nothing for long.",
+                "Groups whose series were removed after --metrics.group-timeout without CPU use.",
             )?)?,
         };
         groups.cpu.with_label_values(&[GROUP_KERNEL]);

@@ -40,11 +40,11 @@ impl Response {
             )?)?,
             evidence_pruned: new.add(IntCounter::new(
                 "unjack_evidence_pruned_total",
-                "Old folders of evidence that had to make room.",
+                "Old folders of evidence that were deleted to stay within the limits.",
             )?)?,
             evidence_lost: new.int_counters(
                 "unjack_evidence_lost_total",
-                "Evidence that was lost, all of it or a part, by what for.",
+                "Evidence that was lost, in part or whole, by reason.",
                 &["reason"],
             )?,
             evidence_held: new.add(Histogram::with_opts(
@@ -56,7 +56,7 @@ impl Response {
             )?)?,
             hooks: new.int_counters(
                 "unjack_hooks_total",
-                "Runs of --on-verdict, by what came of them.",
+                "Runs of --on-verdict, by outcome.",
                 &["outcome"],
             )?,
             list_entries: new.int_gauges(
@@ -71,12 +71,12 @@ impl Response {
             )?,
             images: new.int_counters(
                 "unjack_images_hashed_total",
-                "Images whose SHA-256 was asked for, by what came of it.",
+                "Images whose SHA-256 was requested, by outcome.",
                 &["outcome"],
             )?,
             containers: new.int_counters(
                 "unjack_containers_looked_up_total",
-                "Containers of processes with a verdict whose name was looked up, by what came of it.",
+                "Containers of processes with a verdict whose name was looked up, by outcome.",
                 &["outcome"],
             )?,
             pool_connections: new.mirror(
@@ -89,8 +89,7 @@ impl Response {
             )?,
             pool_untold: new.mirror(
                 "unjack_pool_connections_untold_total",
-                "Connections to listed pools of processes that had made one in the same second, \
-                 or that the ring had no room for.",
+                "Connections to listed pools that were not reported: the process made another in that second, or the ring buffer was full.",
             )?,
             contacts_forgotten: new.add(IntCounter::new(
                 "unjack_pool_contacts_forgotten_total",

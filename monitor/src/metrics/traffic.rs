@@ -36,7 +36,7 @@ impl Traffic {
             )?)?,
             packets: new.mirror(
                 "unjack_stratum_packets_total",
-                "Packets with a payload that they send on these connections.",
+                "Packets with a payload that suspects sent on these connections.",
             )?,
             dropped: new.mirror(
                 "unjack_stratum_packets_dropped_total",
@@ -45,13 +45,11 @@ impl Traffic {
             )?,
             looks: new.add(IntCounter::new(
                 "unjack_network_looks_total",
-                "Looks at the connections of suspects, and of processes that may connect for \
-                 them.",
+                "Readings of the connections of suspects, and of processes that may connect for them.",
             )?)?,
             looks_given_up: new.add(IntCounter::new(
                 "unjack_network_looks_given_up_total",
-                "Looks at connections that failed or took too long, or that there was no time \
-                 for.",
+                "Readings of connections that failed, timed out, or were skipped for lack of time.",
             )?)?,
             observers_dropped: new.add(IntCounter::new(
                 "unjack_network_observers_dropped_total",
@@ -60,7 +58,7 @@ impl Traffic {
             )?)?,
             unwatched: new.add(IntCounter::new(
                 "unjack_stratum_sockets_unwatched_total",
-                "Times a suspect's connection was not listened to: there were too many.",
+                "Times a suspect's connection was not checked for Stratum: there were too many.",
             )?)?,
             heard: new.add(IntCounter::new(
                 "unjack_stratum_heard_total",

@@ -74,21 +74,21 @@ impl WebMetrics {
         let metrics = Self {
             cut: new.int_counters(
                 "unjack_web_connections_cut_total",
-                "Connections to the endpoint that were cut, by why.",
+                "Connections to the endpoint that were cut, by reason.",
                 &["reason"],
             )?,
             full: new.add(IntCounter::new(
                 "unjack_web_connections_full_total",
-                "Times clients had to wait because enough were being served.",
+                "Times a client had to wait because the maximum number was being served.",
             )?)?,
             logins: new.int_counters(
                 "unjack_web_logins_total",
-                "Requests where a password is needed, by what came of it.",
+                "Requests where a password is needed, by outcome.",
                 &["outcome"],
             )?,
             checks: new.add(IntCounter::new(
                 "unjack_web_password_checks_total",
-                "Passwords that were hashed to be checked; all others were remembered.",
+                "Passwords that were hashed to be checked; all others were in the cache.",
             )?)?,
             reloads: new.int_counters(
                 "unjack_web_reloads_total",

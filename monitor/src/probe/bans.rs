@@ -32,7 +32,7 @@ const PROGRAMS: [&str; 2] = [EXEC, CHECK];
 pub enum With {
     /// By BPF LSM where it is active, else by a signal.
     Auto,
-    /// The exec fails; takes BPF LSM.
+    /// The exec fails; needs BPF LSM.
     Lsm,
     /// The process is killed before it executes an instruction.
     Signal,

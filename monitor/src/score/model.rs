@@ -73,7 +73,7 @@ pub enum ModelError {
     #[error("the model does not parse: {0}")]
     Syntax(#[from] serde_json::Error),
     /// A class or feature that does not exist.
-    #[error("the model speaks of {0:?}, which is no instruction class and no witness")]
+    #[error("the model speaks of {0:?}, which is no instruction class and no feature")]
     Feature(String),
     /// A family the metrics do not know.
     #[error("the model speaks of family {0:?}, which does not exist")]

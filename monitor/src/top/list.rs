@@ -214,7 +214,7 @@ fn keys<'a>(state: &State, width: usize) -> Line<'a> {
 fn table(frame: &mut Frame<'_>, area: Rect, state: &mut State, theme: Theme) {
     let rows = &state.view.processes;
     if rows.is_empty() {
-        let text = "nobody burns any CPU time yet";
+        let text = "no process uses CPU time yet";
         return frame.render_widget(Paragraph::new(text).style(Theme::quiet()), area);
     }
     let columns = columns::fitting(area.width);

@@ -136,7 +136,7 @@ fn verifier(
         Some("RequireAndVerifyClientCert") => true,
         Some(kind @ ("RequestClientCert" | "RequireAnyClientCert" | "RequireClientCert")) => {
             return Err(format!(
-                "client_auth_type: {kind} is not supported: it lets anybody in; write \
+                "client_auth_type: {kind} is not supported: it lets any client in; write \
                  RequireAndVerifyClientCert, or NoClientCert"
             ));
         }

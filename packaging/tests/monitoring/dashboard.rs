@@ -156,7 +156,7 @@ fn panels_lie_in_the_grid_side_by_side_in_rows() {
         [
             "Stolen CPU",
             "Verdicts and actions",
-            "What burns",
+            "CPU use",
             "Bans and respawns",
             "Agents",
             "What unjack costs"

@@ -182,7 +182,7 @@ fn every_metric_label_and_value_that_is_asked_for_exists() {
             }
         }
     }
-    // Somebody thought of whatever an agent counts.
+    // Each metric of an agent is used, or listed as not used.
     let unseen: Vec<_> = series
         .keys()
         .filter(|name| !metrics.contains(*name))
@@ -204,7 +204,7 @@ fn the_series_of_an_agent_are_as_many_as_docs_say() {
     let most = fixed + GROUPS;
     for said in [
         format!("\n    {most}\n"),
-        format!(" {fixed} series are there from the start"),
+        format!(" {fixed} exist from the start"),
         format!("| series | {0} | {0},000 | ", most + OF_A_SCRAPE),
     ] {
         assert!(page.contains(&said), "docs/fleet.md lacks {said:?}");

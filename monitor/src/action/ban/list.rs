@@ -50,8 +50,8 @@ pub enum BansError {
     },
     /// The rules.
     #[error(
-        "{path} is not banned: {}. Whoever is to be kept from running it can be, by the \
-         file's permissions",
+        "{path} is not banned: {}. To keep a user from running it, change the file's \
+         permissions",
         .reason.name()
     )]
     Spared {

@@ -49,7 +49,7 @@ pub(super) fn summary(view: &View) -> Markup {
                     }
                 }
                 @if miners.is_empty() {
-                    p { "Nobody who burns CPU looks like one." }
+                    p { "No process that uses the CPU looks like one." }
                 } @else {
                     p { "taking " strong { (percent(cores)) } " of a core" }
                 }

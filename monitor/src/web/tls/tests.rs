@@ -94,7 +94,7 @@ fn every_mistake_is_told_by_its_key() {
         ),
         (
             "client_auth_type: RequireAnyClientCert",
-            &["RequireAnyClientCert", "lets anybody in"],
+            &["RequireAnyClientCert", "lets any client in"],
         ),
         (
             "client_auth_type: RequestClientCert",
