@@ -12,6 +12,9 @@ use crate::{Daemon, Metrics};
 /// Findings that are printed; the others are counted. Each has some twenty lines.
 const MAX_FAULTS: usize = 40;
 
+/// Images of no job that are named: they are few, unless others use the machine.
+const MAX_STRANGERS: usize = 20;
+
 /// What is known so far.
 pub(super) struct Report {
     rows: Vec<Row>,
@@ -21,6 +24,8 @@ pub(super) struct Report {
     faults: Vec<String>,
     /// How many more there were.
     more_faults: usize,
+    /// Images of no known job that had a verdict.
+    strangers: BTreeSet<String>,
     /// How often the daemon's view could not be read.
     unseen: u32,
 }
@@ -133,6 +138,7 @@ impl Report {
             skipped,
             faults: Vec::new(),
             more_faults: 0,
+            strangers: BTreeSet::new(),
             unseen: 0,
         }
     }
@@ -199,6 +205,11 @@ impl Report {
                 if let Some(family) = event["family"].as_str().filter(|name| !name.is_empty()) {
                     row.families.insert(family.to_owned());
                 }
+                if job.is_none() && self.strangers.len() < MAX_STRANGERS {
+                    let of = |key: &str| event[key].as_str().unwrap_or("?").to_owned();
+                    let stranger = format!("{} ({}): {}", of("exe"), of("comm"), of("verdict"));
+                    self.strangers.insert(stranger);
+                }
                 if worst == Worst::Miner {
                     self.fault(format!("{name}: taken for a miner\n{}", evidence(event)));
                 }
@@ -213,11 +224,6 @@ impl Report {
         let ran = self.rows.iter().filter(|row| row.runs > 0).count();
         if ran < kinds {
             self.fault(format!("only {ran} kinds of jobs ran, of at least {kinds}"));
-        }
-        let never: Vec<_> = self.rows.iter().filter(|row| row.runs == 0).collect();
-        if !never.is_empty() {
-            let names: Vec<_> = never.iter().map(|row| row.name.as_str()).collect();
-            eprintln!("honest: no time for: {}", names.join(", "));
         }
         // Metrics know of what no event told, such as of an output that was lost.
         if agent.miners > 0.0 || agent.acted > 0.0 {
@@ -282,6 +288,12 @@ impl Report {
                 "The daemon's view was not there {} times.",
                 self.unseen
             );
+        }
+        for stranger in &self.strangers {
+            let _ = writeln!(text, "of no job, or gone before it was asked: {stranger}");
+        }
+        for row in self.rows.iter().filter(|row| row.runs == 0) {
+            let _ = writeln!(text, "not run: {}: there was no time for it", row.name);
         }
         for (name, why) in &self.skipped {
             let _ = writeln!(text, "skipped: {name}: {why}");

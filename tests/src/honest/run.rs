@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::catalog::{Catalog, Job, path};
 use crate::daemon::free_address;
@@ -253,25 +253,28 @@ impl Place {
             .spawn()
             .with_context(|| format!("cannot run {command:?}"))?;
         let limit = Instant::now() + Duration::from_secs(turn.seconds) + MARGIN;
-        let ended = loop {
-            if let Some(status) = child.try_wait()? {
-                break end(status);
+        let pid = Pid::from_child(&child);
+        let asked = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let cut = loop {
+            // It keeps its id, and so its group does, until it is waited for below.
+            if waitid(WaitId::Pid(pid), asked)?.is_some() {
+                break None;
             }
             if stop.load(Ordering::Relaxed) {
-                break End::Interrupted;
+                break Some(End::Interrupted);
             }
             if Instant::now() > limit {
-                break End::TooLong;
+                break Some(End::TooLong);
             }
             thread::sleep(ASK);
         };
-        if let (Some(podman), End::TooLong | End::Interrupted) = (podman, &ended) {
+        if let (Some(podman), Some(_)) = (podman, &cut) {
             podman.remove(&name);
         }
         // What a job left running in the background ends with it.
-        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-        let _ = child.wait();
-        Ok(ended)
+        let _ = kill_process_group(pid, Signal::KILL);
+        let status = child.wait()?;
+        Ok(cut.unwrap_or_else(|| end(status)))
     }
 
     /// What a container of a job is given besides what all are.
