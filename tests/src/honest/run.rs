@@ -34,13 +34,14 @@ pub(super) const MARK: &str = "HONEST_JOB";
 /// Runs the job's text, and keeps the CPU time of it.
 const SHELL: &str = "bash -euo pipefail run.sh; code=$?; times > times; exit $code";
 /// What programs of /usr read elsewhere: mounted in containers, where it is there.
-const MOUNTED: [&str; 6] = [
+const MOUNTED: [&str; 7] = [
     "/etc/alternatives",
     "/etc/ld.so.cache",
     "/etc/passwd",
     "/etc/ssl",
     "/etc/java-17-openjdk",
     "/etc/java-21-openjdk",
+    "/etc/john",
 ];
 /// Signals that there are on Linux; a shell exits with 128 and the one that ended its child.
 const SIGNALS: i32 = 64;
