@@ -40,7 +40,10 @@ const MIN_KINDS: usize = 8;
 /// jobs have a turn soon, long ones because some evidence grows with the time.
 const LENGTHS: [u64; 6] = [10, 20, 60, 20, 180, 40];
 /// The least length of a run, in seconds: shorter, and what hashes is hardly judged.
-const LEAST: u64 = 4;
+const LEAST: u64 = 6;
+/// Jobs have their turns in steps through the list, so that those that are alike, which stand
+/// together, do not: a short test is of all sorts.
+const STEP: usize = 7;
 /// How often it is looked for events and ended jobs. Short enough that a process with a
 /// verdict is still there to be asked whose it is.
 const TICK: Duration = Duration::from_millis(250);
@@ -171,6 +174,7 @@ fn work(
     mut tell: impl FnMut(Option<(usize, Outcome)>),
 ) {
     let next = AtomicUsize::new(0);
+    let order = order(jobs.len());
     let first = first_length(
         deadline.saturating_duration_since(Instant::now()),
         workers,
@@ -179,15 +183,15 @@ fn work(
     let (sender, ended) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..workers.min(jobs.len()) {
-            let (next, sender) = (&next, sender.clone());
+            let (next, order, sender) = (&next, &order, sender.clone());
             scope.spawn(move || {
                 while Instant::now() < deadline && !stop.load(Ordering::Relaxed) {
                     let turn = next.fetch_add(1, Ordering::Relaxed);
-                    let (round, job) = (turn / jobs.len(), turn % jobs.len());
+                    let (round, job) = (turn / jobs.len(), order[turn % jobs.len()]);
                     let turn = Turn {
                         number: turn,
                         // Each job in a container and outside one, every other time.
-                        container: (round + job) % 2 == 0,
+                        container: (round + turn % jobs.len()) % 2 == 0,
                         seconds: if round == 0 {
                             first
                         } else {
@@ -213,6 +217,13 @@ fn work(
     });
 }
 
+/// The jobs in the order of their turns: every [`STEP`]th, then those between.
+fn order(jobs: usize) -> Vec<usize> {
+    (0..STEP)
+        .flat_map(|from| (from..jobs).step_by(STEP))
+        .collect()
+}
+
 /// Seconds of each job's first run: shorter in a short test, so that all jobs have a turn.
 /// Half of the time is for what runs take beyond their length.
 fn first_length(time: Duration, workers: usize, jobs: usize) -> u64 {
@@ -226,6 +237,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_job_has_its_turn_and_neighbours_are_apart() {
+        for jobs in [0, 1, STEP, STEP + 1, 38] {
+            let mut order = order(jobs);
+            assert!(jobs <= STEP || order[1] == STEP, "{order:?}");
+            order.sort_unstable();
+            assert_eq!(order, (0..jobs).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn a_short_test_has_short_runs() {
         let check = |minutes, workers, jobs, expected| {
             let time = Duration::from_mins(minutes);
@@ -233,7 +254,7 @@ mod tests {
         };
         check(120, 2, 38, LENGTHS[0]);
         check(5, 2, 38, 7);
-        check(3, 2, 38, 4);
+        check(3, 2, 38, LEAST);
         check(1, 1, 38, LEAST);
         check(1, 1, 0, LENGTHS[0]);
     }

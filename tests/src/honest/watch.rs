@@ -32,8 +32,8 @@ pub(super) struct Watch {
     address: SocketAddr,
     viewed: Option<Instant>,
     slugs: HashMap<String, usize>,
-    /// By process id: start time, and the job if it is of one. Ids are used again.
-    known: HashMap<u32, (u64, Option<usize>)>,
+    /// Processes of jobs by their id: start time, and the job. Ids are used again.
+    known: HashMap<u32, (u64, usize)>,
 }
 
 impl Watch {
@@ -97,14 +97,17 @@ impl Watch {
         if let Some((known, job)) = self.known.get(&pid)
             && start.is_none_or(|start| start == *known)
         {
-            return *job;
+            return Some(*job);
         }
-        let job = self.ask(pid).ok()?;
+        // Who has no mark is asked again: between fork and exec it may not be there yet.
+        let job = self.ask(pid).ok()??;
         if self.known.len() >= MAX_KNOWN {
             self.known.clear();
         }
-        self.known.insert(pid, (start?, job));
-        job
+        if let Some(start) = start {
+            self.known.insert(pid, (start, job));
+        }
+        Some(job)
     }
 
     /// Whose a process is by its environment; an error if it cannot be asked any more.
