@@ -4,14 +4,14 @@
 //! In: the jobs of `tests/honest/jobs.toml`. Each is run again and again, by turns in a
 //! container and as a program of the host, for longer and for shorter, while `unjack run
 //! --action kill` judges by its default policy. Out: a table of the jobs, and failure when
-//! anything was taken for a miner or acted on, or a job did not end as it should. Whoever
-//! mines on the machine meanwhile is found, and fails the run as well: it says so.
+//! anything was taken for a miner or acted on, or a job did not end as it should. What
+//! else mines on the machine meanwhile is found, and fails the run as well.
 //!
 //! | bound | value |
 //! |---|---|
 //! | jobs at once | `--jobs`, as many as there are processors unless told |
-//! | a run of a job | its length, and [`run::MARGIN`] more |
-//! | kinds of jobs that must have run | [`MIN_KINDS`] |
+//! | a run of a job | its length, and `run::MARGIN` more |
+//! | kinds of jobs that must have run | `MIN_KINDS` |
 
 mod catalog;
 mod report;
@@ -124,7 +124,7 @@ fn honest(cli: &Cli) -> Result<bool> {
     let agent = Agent::ask(&daemon);
     let ended = daemon.stop(Signal::TERM);
     watch.events(&mut report);
-    // Who chooses jobs wants no more than those.
+    // With --only it is no CI farm, and not meant to be.
     let kinds = if cli.only.is_empty() { MIN_KINDS } else { 1 };
     report.check(&agent, kinds, MIN_SAMPLE_RATE);
     if !ended.success() {
@@ -191,7 +191,7 @@ fn work(
                     let turn = Turn {
                         number: turn,
                         // Each job in a container and outside one, every other time.
-                        container: (round + turn % jobs.len()) % 2 == 0,
+                        container: (round + turn % jobs.len()).is_multiple_of(2),
                         seconds: if round == 0 {
                             first
                         } else {

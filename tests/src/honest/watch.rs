@@ -1,7 +1,7 @@
 //! What the daemon says of the jobs, as it says it: events, and scores of its view.
 //!
 //! Whose process one is, its environment tells, where every process of a job has a mark. So
-//! it is asked as soon as it is seen, and kept: after a kill there is nobody to ask.
+//! it is read as soon as the process is seen, and kept: after a kill it cannot be read.
 
 use std::collections::HashMap;
 use std::fs;
@@ -99,7 +99,7 @@ impl Watch {
         {
             return Some(*job);
         }
-        // Who has no mark is asked again: between fork and exec it may not be there yet.
+        // A process without the mark is read again: during an exec it has no environment.
         let job = self.ask(pid).ok()??;
         if self.known.len() >= MAX_KNOWN {
             self.known.clear();
