@@ -12,6 +12,9 @@ use crate::{Daemon, Metrics};
 /// Findings that are printed; the others are counted. Each has some twenty lines.
 const MAX_FAULTS: usize = 40;
 
+/// Score from which the evidence is printed though there was no verdict: a miner has 0.8 by
+/// default, in several judgements that agree.
+const NEAR: f64 = 0.5;
 /// Images of no job that are named: they are few, unless others use the machine.
 const MAX_STRANGERS: usize = 20;
 
@@ -40,6 +43,8 @@ struct Row {
     worst: Worst,
     families: BTreeSet<String>,
     score: f64,
+    /// The evidence of that score, if it is near to a miner's.
+    near: Option<String>,
 }
 
 /// The worst that was said of a job.
@@ -179,10 +184,14 @@ impl Report {
         self.fault(fault);
     }
 
-    /// The daemon gave a process of a job a score.
-    pub(super) fn score(&mut self, job: usize, score: f64) {
+    /// The daemon's view has a process of a job, with a score.
+    pub(super) fn viewed(&mut self, job: usize, process: &Value) {
+        let score = process["score"].as_f64().unwrap_or_default();
         let row = &mut self.rows[job];
-        row.score = row.score.max(score);
+        if score > row.score {
+            row.score = score;
+            row.near = (score >= NEAR).then(|| evidence(process));
+        }
     }
 
     /// The daemon's view could not be read.
@@ -289,6 +298,11 @@ impl Report {
                 self.unseen
             );
         }
+        for row in &self.rows {
+            if let Some(near) = &row.near {
+                let _ = writeln!(text, "\nnear to a miner: {}\n{near}\n", row.name);
+            }
+        }
         for stranger in &self.strangers {
             let _ = writeln!(text, "of no job, or gone before it was asked: {stranger}");
         }
@@ -313,13 +327,8 @@ impl Report {
 /// A verdict, its evidence a line each.
 fn evidence(event: &Value) -> String {
     let mut text = format!(
-        "    pid {} {} ({}), score {}, {} % of a core, {} CPU seconds so far",
-        event["pid"],
-        event["exe"],
-        event["comm"],
-        event["score"],
-        event["cpu_percent"],
-        event["burn_seconds"]
+        "    pid {} {} ({}), score {}, {} % of a core",
+        event["pid"], event["exe"], event["comm"], event["score"], event["cpu_percent"]
     );
     for line in event["evidence"].as_array().into_iter().flatten() {
         let number = line["log_odds"].as_f64().unwrap_or_default();
@@ -356,7 +365,10 @@ mod tests {
         let mut report = report();
         report.ran(0, &outcome(End::Done));
         report.ran(1, &outcome(End::Done));
-        report.score(1, 0.2);
+        report.viewed(1, &json!({"score": 0.2}));
+        let near = json!({"score": 0.7, "evidence": [{"text": "flows", "log_odds": -1.0}]});
+        report.viewed(0, &near);
+        report.viewed(0, &json!({"score": 0.6}));
         let event =
             json!({"event": "verdict", "verdict": "hashing", "family": "sha512", "score": 0.1});
         report.event(Some(1), &event);
@@ -377,6 +389,8 @@ mod tests {
             words,
             ["openssl", "1", "1", "1.5", "hashing", "0.200", "sha512"]
         );
+        assert!(text.contains("near to a miner: gcc\n"), "{text}");
+        assert!(text.contains("-1.0  flows"), "{text}");
         assert!(text.contains("skipped: borg: there is no borg"), "{text}");
         assert!(text.ends_with("honest: passed"), "{text}");
     }

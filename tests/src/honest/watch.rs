@@ -80,9 +80,8 @@ impl Watch {
         match view {
             Ok(view) => {
                 for row in view["processes"].as_array().into_iter().flatten() {
-                    let job = self.job(row);
-                    if let (Some(job), Some(score)) = (job, row["score"].as_f64()) {
-                        report.score(job, score);
+                    if let Some(job) = self.job(row) {
+                        report.viewed(job, row);
                     }
                 }
             }
