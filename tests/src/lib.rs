@@ -19,6 +19,7 @@
 //! | [`spawn`] | the workloads and other programs to be judged |
 //! | [`podman`] | real containers |
 //! | [`terminal`] | a program on a terminal: what is on its screen, keys, sizes |
+//! | [`honest`] | the `honest` program: jobs of an honest machine beside a daemon that kills |
 //! | [`host`] | root, one test at a time, waiting, the kernel's own accounts |
 //! | [`evade`] | how miners hide, done for real |
 //! | [`fit`] | the model: fitted to the corpus, and judged by it |
@@ -36,6 +37,7 @@ pub mod daemon;
 pub mod devtools;
 pub mod evade;
 pub mod fit;
+pub mod honest;
 pub mod host;
 pub mod https;
 pub mod metrics;

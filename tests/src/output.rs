@@ -69,6 +69,12 @@ impl Output {
         self.state().lines.clone()
     }
 
+    /// The lines after the first `seen`, for a reader that asks again and again.
+    #[must_use]
+    pub fn lines_since(&self, seen: usize) -> Vec<Line> {
+        self.state().lines.get(seen..).unwrap_or_default().to_vec()
+    }
+
     /// All bytes so far.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {

@@ -106,24 +106,9 @@ impl Podman {
     /// When it does not start.
     #[must_use]
     pub fn start_from(&self, from: &[&str], name: &str, flags: &[&str], program: &[&str]) -> u32 {
-        let workload = self.workload();
-        let mount = format!("{0}:{0}:ro", workload.display());
-        let mut args = vec![
-            "run",
-            "-d",
-            "--name",
-            name,
-            "--security-opt",
-            "seccomp=unconfined",
-        ];
-        // Limits that hosts with low ones of their own grant as well.
-        args.extend([
-            "--ulimit",
-            "nofile=1024:1024",
-            "--ulimit",
-            "nproc=1024:1024",
-        ]);
-        args.extend(["-v", "/usr:/usr:ro", "-v", &mount]);
+        let mut args = vec!["run", "-d", "--name", name];
+        let shared = self.shared();
+        args.extend(shared.iter().map(String::as_str));
         args.extend(flags);
         args.extend(from);
         args.extend(program);
@@ -135,6 +120,42 @@ impl Podman {
                 Ok(pid) => Ok(pid),
             }
         })
+    }
+
+    /// A command that runs a program in a container of its own, to its end: what it
+    /// prints is the command's output, and how it exits is how the command does.
+    #[must_use]
+    pub fn command(&self, name: &str, flags: &[String], program: &[&str]) -> Command {
+        let mut command = self.podman(&["run", "--rm", "--name", name]);
+        command
+            .args(self.shared())
+            .args(flags)
+            .arg("--rootfs")
+            .arg(self.dir.path().join("rootfs"))
+            .args(program);
+        command
+    }
+
+    /// Ends a container, if there is one of this name.
+    pub fn remove(&self, name: &str) {
+        let _ = self.podman(&["rm", "-f", "-t", "0", name]).output();
+    }
+
+    /// What every container is given: the programs of the host, and the workload.
+    fn shared(&self) -> Vec<String> {
+        let workload = format!("{0}:{0}:ro", self.workload().display());
+        // Limits that hosts with low ones of their own grant as well.
+        [
+            ["--security-opt", "seccomp=unconfined"],
+            ["--ulimit", "nofile=1024:1024"],
+            ["--ulimit", "nproc=1024:1024"],
+            ["-v", "/usr:/usr:ro"],
+            ["-v", &workload],
+        ]
+        .as_flattened()
+        .iter()
+        .map(|&word| word.to_owned())
+        .collect()
     }
 
     /// Starts another process in a container.

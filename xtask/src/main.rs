@@ -8,6 +8,7 @@ mod corpus;
 mod deb;
 mod dist;
 mod fit;
+mod honest;
 mod lint;
 mod routes;
 mod run;
@@ -86,6 +87,14 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Run honest jobs for two hours beside a daemon that kills, as root: nothing may be
+    /// signalled.
+    #[command(disable_help_flag = true)]
+    Honest {
+        /// Arguments of the honest program: `--for 3m`, `--jobs N`, `--observe`, `--help`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Build a Debian package and a tarball, in target/dist.
     Dist {
         /// Also make an OCI image, with podman.
@@ -126,6 +135,7 @@ fn dispatch(task: Task) -> Result<()> {
         Task::Routes => routes::run(&workspace),
         Task::Vm { version, keep } => vm::run(&workspace, &version, keep),
         Task::Bench { arguments } => bench::run(&workspace, &arguments),
+        Task::Honest { arguments } => honest::run(&workspace, &arguments),
         Task::Dist { image, check } => dist::run(&workspace, image, check),
         Task::Train => fit::run(&workspace, "train"),
         Task::Evaluate => fit::run(&workspace, "evaluate"),
