@@ -5,9 +5,12 @@
 //! folder not. All text is cleaned before it leaves here.
 
 pub mod aside;
+pub mod cgroup;
 pub mod connections;
 pub mod container;
 pub mod deep;
+pub mod digest;
+pub mod energy;
 mod facts;
 mod looked;
 pub mod maps;

@@ -8,19 +8,19 @@ use std::{
 
 use clap::Parser as _;
 use monitor::{
-    action::ban::list,
-    cli::{
-        BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, ReplayArgs,
-        RunArgs, SelftestArgs, TopArgs,
+    commands::{
+        cli::{
+            BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, ReplayArgs,
+            RunArgs, SelftestArgs, TopArgs,
+        },
+        daemon, doctor,
+        exit::Failure,
+        explain, record, release, replay, selftest, top,
     },
-    config::{self, Config},
-    daemon, doctor,
-    exit::Failure,
-    explain,
-    journal::Format,
-    record, release, replay,
-    reputation::Lists,
-    selftest, top,
+    detect::reputation::Lists,
+    policy::config::{self, Config},
+    respond::action::ban::list,
+    telemetry::journal::Format,
     verdict::Thresholds,
 };
 use tokio::signal::unix::{SignalKind, signal};

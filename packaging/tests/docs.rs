@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser as _};
-use monitor::cli::{Cli, Command};
-use monitor::config::Config;
+use monitor::commands::cli::{Cli, Command};
+use monitor::policy::config::Config;
 
 /// Flags of other programs that the pages mention, with whose they are.
 const OTHERS: [(&str, &str); 19] = [
@@ -294,7 +294,7 @@ fn every_test_that_is_named_exists() {
 #[test]
 fn every_refusal_is_explained() {
     let text = page("docs/troubleshooting.md");
-    for refusal in monitor::action::Refusal::ALL {
+    for refusal in monitor::respond::action::Refusal::ALL {
         let row = format!("| `{}` |", refusal.name());
         assert!(text.contains(&row), "{}", refusal.name());
     }

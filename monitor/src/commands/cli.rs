@@ -2,7 +2,7 @@
 //!
 //! Nothing is decided here. A value that cannot be read at all (a duration
 //! without a unit, a word where a number belongs) is refused by clap with
-//! exit code 2; whether a value makes sense is up to [`crate::config`].
+//! exit code 2; whether a value makes sense is up to [`crate::policy::config`].
 
 mod bans;
 mod extras;

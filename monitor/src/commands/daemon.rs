@@ -39,26 +39,28 @@ use self::{
     reputation::Reputation, show::Show, stratum::Stratum, teller::Teller,
 };
 use crate::{
-    action::{ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
-    collector::Collector,
-    config::{Config, Rule},
-    court::Court,
+    commands::record::{self, writer::Writer},
+    detect::{collector::Collector, court::Court, reputation::Lists},
     event::{self, Event},
-    hook::Hooks,
     host::container::Containers,
     isa::Arch,
-    journal::Format,
-    metrics::Metrics,
-    notify,
-    probe::{ProbeError, Probes, Settings},
-    record::{self, writer::Writer},
-    reputation::Lists,
+    kernel::probe::{ProbeError, Probes, Settings},
+    policy::config::{Config, Rule},
+    respond::{
+        action::{ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
+        hook::Hooks,
+    },
     score::{Model, ModelError},
-    view::{Board, Recent},
-    web::{
-        Health, Server, Web,
-        file::{FileError, Secured},
-        listen::{self, BindError},
+    telemetry::{
+        journal::Format,
+        metrics::Metrics,
+        notify,
+        view::{Board, Recent},
+        web::{
+            Health, Server, Web,
+            file::{FileError, Secured},
+            listen::{self, BindError},
+        },
     },
 };
 
@@ -222,7 +224,7 @@ pub async fn run(
         ..
     } = daemon;
     if let Some(recording) = recording {
-        recording.finish(crate::record::lost(&probes, &collector));
+        recording.finish(crate::commands::record::lost(&probes, &collector));
     }
     drop(probes);
     server.stop();

@@ -3,9 +3,15 @@
 use std::{fmt, process::ExitCode};
 
 use crate::{
-    action::ban::list::BansError, config::ConfigError, daemon::DaemonError, doctor::Check,
-    explain::ExplainError, probe::ProbeError, record::RecordError, release::ReleaseError,
-    replay::ReplayError, reputation::ListError, text, top::TopError,
+    commands::{
+        daemon::DaemonError, doctor::Check, explain::ExplainError, record::RecordError,
+        release::ReleaseError, replay::ReplayError, top::TopError,
+    },
+    detect::reputation::ListError,
+    kernel::probe::ProbeError,
+    policy::config::ConfigError,
+    respond::action::ban::list::BansError,
+    text,
 };
 
 /// Why `unjack` did not do what it was told.

@@ -12,19 +12,19 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    collector::{Collector, HotCode, Subject},
-    daemon::monotonic_ns,
+    commands::daemon::monotonic_ns,
+    detect::collector::{Collector, HotCode, Subject},
     event::{self, Event, Process},
     host::{
         LookError, Seen,
         container::{Containers, Home},
     },
     isa::{Arch, Mix},
-    journal::{NUMBER, Quoted},
-    probe::{ProbeError, Probes, Settings},
+    kernel::probe::{ProbeError, Probes, Settings},
     profile::{Summary, seconds},
     score::{Assessment, Evidence, Model, ModelError},
     shape::Observer,
+    telemetry::journal::{NUMBER, Quoted},
     verdict::{Thresholds, Verdict},
 };
 

@@ -50,15 +50,17 @@ use self::{
     tape::{Known, Tape},
 };
 use crate::{
-    collector::{Collector, Subject},
-    court::{Heard, SUSPECT_FROM},
-    daemon::{monotonic_ns, stratum::Stratum},
+    commands::daemon::{monotonic_ns, stratum::Stratum},
+    detect::{
+        collector::{Collector, Subject},
+        court::{Heard, SUSPECT_FROM},
+    },
     event::{self, Event, ImageKey, Process},
     isa::Arch,
-    metrics::Metrics,
-    probe::{ProbeError, Probes, Settings},
+    kernel::probe::{ProbeError, Probes, Settings},
     profile::{Look, Place, Reading, Summary, seconds},
     score::{LISTEN_FROM, Model, ModelError},
+    telemetry::metrics::Metrics,
     verdict::{MIN_SAMPLES, Thresholds},
 };
 

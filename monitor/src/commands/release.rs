@@ -4,11 +4,11 @@
 use std::sync::Arc;
 
 use crate::{
-    action::{
+    commands::cli::{ReleaseArgs, Target},
+    respond::action::{
         System, keeper,
         store::{Store, StoreError},
     },
-    cli::{ReleaseArgs, Target},
 };
 
 /// Nothing, or not everything, was let go.

@@ -4,7 +4,7 @@
 //! [`Report`]. The recording is taken in by the collector and judged by the court
 //! that `unjack run` has; a subject's facts are what was recorded, and this host is
 //! not looked at. Memory is bounded by the collector's own bounds, by those of
-//! [`read`](crate::record::read), and by the number of verdicts that are told.
+//! [`read`](crate::commands::record::read), and by the number of verdicts that are told.
 
 mod acts;
 mod report;
@@ -21,17 +21,19 @@ use monitor_ebpf::{COMM_BYTES, TaskSlot};
 use self::acts::Acts;
 pub use self::report::{Entry, Report};
 use crate::{
-    collector::{Collector, MAX_SUBJECTS, Subject},
-    config::{self, RuleKey},
-    court::{Clerk, Court, Heard, rules::matches},
-    event::{Event, ImageKey, Process},
-    profile::Look,
-    record::{
+    commands::record::{
         line::{Counted, Exec, Exit, Line, Samples, Who},
         progress::Progress,
         read::{ReadError, Reader},
     },
-    reputation::Lists,
+    detect::{
+        collector::{Collector, MAX_SUBJECTS, Subject},
+        court::{Clerk, Court, Heard, rules::matches},
+        reputation::Lists,
+    },
+    event::{Event, ImageKey, Process},
+    policy::config::{self, RuleKey},
+    profile::Look,
     score::{Model, ModelError},
     text::clean,
     verdict::Ruling,
@@ -289,7 +291,7 @@ impl Clerk for Policy<'_> {
     fn listed(&mut self, subject: &mut Subject) -> Option<String> {
         let digest = subject.told_ref()?.sha256?;
         let name = self.lists.deny.get(&digest)?;
-        Some(crate::reputation::listed_text(name, &digest))
+        Some(crate::detect::reputation::listed_text(name, &digest))
     }
 
     fn denies(&mut self, subject: &mut Subject, family: &str) -> bool {

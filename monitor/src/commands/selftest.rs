@@ -44,11 +44,12 @@ pub use self::{
     report::{Report, Status, Step},
 };
 use crate::{
-    action::{Deed, Order, Outcome, System, kill},
-    config::Scope,
-    doctor, host,
+    commands::doctor,
+    host,
     isa::Arch,
-    probe::{self, Probes, Settings},
+    kernel::probe::{self, Probes, Settings},
+    policy::config::Scope,
+    respond::action::{Deed, Order, Outcome, System, kill},
     verdict::Thresholds,
 };
 

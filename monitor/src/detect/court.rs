@@ -11,13 +11,15 @@ pub(crate) mod rules;
 
 use self::groups::{Groups, Member};
 use crate::{
-    action::Refusal,
-    collector::{Case, Collector, Subject},
-    config::ActOn,
+    detect::collector::{Case, Collector, Subject},
     event::Process,
-    guard::{Candidate, Guard},
     host::Image,
+    policy::{
+        config::ActOn,
+        guard::{Candidate, Guard},
+    },
     profile::Summary,
+    respond::action::Refusal,
     score::{LISTEN_FROM, Model},
     shape::Shape,
     verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Verdict},
@@ -226,10 +228,10 @@ pub(crate) fn spared(subject: &mut Subject, guard: &Guard) -> Result<Image, Refu
         system,
         // Whoever wants a digest waited for it.
         undecided: false,
-        subject: crate::config::Subject {
+        subject: crate::policy::config::Subject {
             exe: exe.as_deref(),
             unit: unit.as_deref(),
-            ..crate::config::Subject::default()
+            ..crate::policy::config::Subject::default()
         },
     };
     guard.without_rules().check(&candidate)?;

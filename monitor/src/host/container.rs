@@ -36,8 +36,8 @@ use serde::Serialize;
 use self::files::{Root, Told};
 use super::root;
 use crate::{
-    cgroup::identity::{Identity, Runtime, is_id},
-    journal::Quoted,
+    host::cgroup::identity::{Identity, Runtime, is_id},
+    telemetry::journal::Quoted,
     text::clean,
 };
 

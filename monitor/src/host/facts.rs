@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{LookError, PATH_CHARS, Seen, TEXT_BYTES, root};
 use crate::{
-    cgroup::{Membership, identity::Identity},
+    host::cgroup::{Membership, identity::Identity},
     text::clean,
 };
 

@@ -4,11 +4,13 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{Facts, Image, LookError, Seen, root, ticks};
 use crate::{
-    config::Subject,
-    digest::{self, Unknown},
     event::Process,
-    guard::{Candidate, is_listed},
-    kin::{Forks, is_launcher},
+    host::digest::{self, Unknown},
+    policy::{
+        config::Subject,
+        guard::{Candidate, is_listed},
+        kin::{Forks, is_launcher},
+    },
 };
 
 /// How long one look waits for a digest, on the thread of an order: as long as

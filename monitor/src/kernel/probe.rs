@@ -33,10 +33,10 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub use self::sampler::Source;
 use self::{kin::Kin, pools::Pools, sampler::Sampler, stratum::Traffic, table::Table};
 use crate::{
-    btf::{BtfError, Offsets, VMLINUX},
-    kin::Record,
+    detect::reputation::pools::Prefix,
+    kernel::btf::{BtfError, Offsets, VMLINUX},
+    policy::kin::Record,
     profile::WINDOW_LOOKS,
-    reputation::pools::Prefix,
 };
 
 /// The probes' object code, built by this crate's build script.

@@ -1,6 +1,6 @@
 //! The policy of `unjack run`, validated.
 //!
-//! Flags flow in from [`crate::cli`], and `/etc/passwd` as text (nothing is
+//! Flags flow in from [`crate::commands::cli`], and `/etc/passwd` as text (nothing is
 //! read here). Out comes a [`Config`] whose every field is in its stated
 //! range, and [`Rule`]s that match a [`Subject`]. A rule never looks at what a
 //! process says about itself: not its `comm`, not its argv.
@@ -12,8 +12,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::action::ban;
-use crate::cli::RunArgs;
+use crate::commands::cli::RunArgs;
+use crate::respond::action::ban;
 
 mod extras;
 mod policy;

@@ -1,16 +1,16 @@
 //! Who is never acted on, whatever the verdict and whatever the scope.
 //!
 //! In: what was established about a process. Out: nothing, or why not. Pure:
-//! the looking is done by [`crate::action`]. What cannot be established protects
+//! the looking is done by [`crate::respond::action`]. What cannot be established protects
 //! nobody from being looked at again, and everybody from being acted on.
 
 use std::sync::Arc;
 
 use crate::{
-    action::Refusal,
-    config::{Rule, Subject},
-    digest::Digest,
-    reputation::Hashes,
+    detect::reputation::Hashes,
+    host::digest::Digest,
+    policy::config::{Rule, Subject},
+    respond::action::Refusal,
 };
 
 /// Where a system keeps its own programs. `/usr/local/bin` is where Kubernetes'

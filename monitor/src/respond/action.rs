@@ -39,10 +39,12 @@ pub use self::{
     still::{Still, still},
 };
 use crate::{
-    config::Scope,
     event::Process,
-    guard::{Guard, sacred},
     host::{Image, LookError, Member},
+    policy::{
+        config::Scope,
+        guard::{Guard, sacred},
+    },
 };
 
 /// What is to be done.

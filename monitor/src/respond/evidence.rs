@@ -43,13 +43,14 @@ use self::{
     store::{Folder, Store},
 };
 use crate::{
-    config::Action,
-    digest::Digest,
     event::Process,
-    host::Image,
-    journal::{EvidenceEvent, VerdictEvent},
-    metrics::Response,
+    host::{Image, digest::Digest},
+    policy::config::Action,
     profile::Summary,
+    telemetry::{
+        journal::{EvidenceEvent, VerdictEvent},
+        metrics::Response,
+    },
 };
 
 /// How long an action waits for evidence, in all. A process may be held

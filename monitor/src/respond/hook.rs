@@ -33,8 +33,10 @@ use rustix::{
 
 use crate::{
     host::container::Home,
-    journal::{self, Event, VerdictEvent},
-    metrics::Response,
+    telemetry::{
+        journal::{self, Event, VerdictEvent},
+        metrics::Response,
+    },
 };
 
 /// Hooks at a time: verdicts come in bursts when a host is taken over, and a

@@ -19,8 +19,8 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 pub use self::bans::{BanEvent, RespawnEvent};
-use crate::config::Action;
 use crate::host::container::Home;
+use crate::policy::config::Action;
 use crate::score::Evidence;
 
 /// Columns of the log-odds of a line of evidence: two digits before the point.

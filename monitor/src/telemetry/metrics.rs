@@ -1,6 +1,6 @@
 //! What unjack counts, and how Prometheus reads it.
 //!
-//! Numbers flow in from the daemon, text flows out to [`crate::web`]. Metrics
+//! Numbers flow in from the daemon, text flows out to [`crate::telemetry::web`]. Metrics
 //! observe and never decide: nothing here is read back by the rest, but to be
 //! shown.
 //!
@@ -42,10 +42,10 @@ pub use self::{
 use self::{
     groups::Groups, probes::Probed, process::OwnProcess, registrar::Registrar, verdicts::Verdicts,
 };
-use crate::action::{Refusal, keeper::Kept};
-use crate::journal::Outcome;
-use crate::record::writer::Ended;
+use crate::commands::record::writer::Ended;
+use crate::respond::action::{Refusal, keeper::Kept};
 use crate::score::FAMILIES;
+use crate::telemetry::journal::Outcome;
 use crate::verdict::Verdict;
 
 /// All metrics, in a registry of their own.
@@ -69,11 +69,11 @@ pub struct Metrics {
     probed: Probed,
     /// Profiles dropped because too many processes were profiled at once.
     pub profiles_dropped: Mirror,
-    /// See [`crate::collector::Collector::forgotten`].
+    /// See [`crate::detect::collector::Collector::forgotten`].
     pub samples_forgotten: Mirror,
     /// Events that could not be written to standard output.
     pub journal_errors: IntCounter,
-    /// See [`crate::collector::Collector::looks_deferred`].
+    /// See [`crate::detect::collector::Collector::looks_deferred`].
     pub group_looks_deferred: Mirror,
     /// Looks at a process's mappings that were cut short.
     pub code_maps_cut: Mirror,

@@ -29,7 +29,7 @@ pub use self::{
     recent::{Deed, Finding, Kept, MAX_DEEDS, MAX_FINDINGS, Recent},
     row::{HISTORY, MAX_ROWS, Part, Row, rows},
 };
-pub use crate::config::Setting;
+pub use crate::policy::config::Setting;
 
 /// Lines of evidence of one process or finding.
 pub const MAX_LINES: usize = 16;

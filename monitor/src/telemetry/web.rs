@@ -1,6 +1,6 @@
 //! The HTTP endpoint: metrics, health and a page for people.
 //!
-//! Requests flow in from the network, [`Metrics`] and a [`View`](crate::view::View)
+//! Requests flow in from the network, [`Metrics`] and a [`View`](crate::telemetry::view::View)
 //! flow out as text; nothing a
 //! client sends changes anything. It runs on a thread of its own, so that what
 //! clients cost (handshakes, passwords, a thousand scrapes) is not taken from
@@ -57,7 +57,7 @@ use self::{
     file::Secured,
     listen::{Kind, Socket, SocketFile},
 };
-use crate::{
+use crate::telemetry::{
     metrics::{Metrics, WebMetrics},
     view::Board,
 };
@@ -78,7 +78,7 @@ pub struct Web {
     pub health: Arc<Health>,
     /// What the page shows.
     pub board: Arc<Board>,
-    /// The path of the metrics, in the form [`crate::config`] accepts.
+    /// The path of the metrics, in the form [`crate::policy::config`] accepts.
     pub telemetry_path: String,
 }
 

@@ -9,10 +9,10 @@ use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use monitor::commands::record::samples::{self, Frame};
 use monitor::event::{self, Event, ImageKey, Process};
 use monitor::isa::Arch;
 use monitor::profile::{Place, Profile, Summary, seconds};
-use monitor::record::samples::{self, Frame};
 use monitor::shape::Shape;
 use monitor::verdict::{MIN_SAMPLES, Thresholds};
 use serde_json::Value;

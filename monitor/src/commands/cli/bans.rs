@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Subcommand, builder::FalseyValueParser};
 
-use crate::probe::bans::With;
+use crate::kernel::probe::bans::With;
 
 /// Where bans are pinned.
 pub(super) const PIN_DIR: &str = "/sys/fs/bpf/unjack";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::percent;
-use crate::config::ActOn;
+use crate::policy::config::ActOn;
 
 /// Who is a miner, and who is spared.
 #[derive(Args, Clone, Debug)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, builder::FalseyValueParser};
 
 use super::{PolicyArgs, percent};
-use crate::config::Action;
+use crate::policy::config::Action;
 
 /// What it cannot know.
 pub(super) const UNKNOWN: &str = "\

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, builder::FalseyValueParser};
 
 use super::{MAX_PID, percent};
-use crate::config::Scope;
+use crate::policy::config::Scope;
 
 /// Where is written down what is held, unless a flag says otherwise.
 const STATE_DIR: &str = "/run/unjack";

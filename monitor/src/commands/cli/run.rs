@@ -9,7 +9,7 @@ use super::{
     bans::{PIN_DIR, ban_duration},
     record::recording_size,
 };
-use crate::{config::Action, journal::Format, probe::bans::With};
+use crate::{kernel::probe::bans::With, policy::config::Action, telemetry::journal::Format};
 
 /// What it does, at length.
 pub(super) const ABOUT: &str = "\

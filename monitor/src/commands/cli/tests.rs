@@ -1,7 +1,7 @@
 use clap::CommandFactory as _;
 
 use super::*;
-use crate::{config::Action, journal::Format};
+use crate::{policy::config::Action, telemetry::journal::Format};
 
 fn run(flags: &[&str]) -> Result<RunArgs, clap::Error> {
     let cli = Cli::try_parse_from(["unjack", "run"].iter().chain(flags))?;

@@ -3,13 +3,11 @@
 
 use super::{Daemon, monotonic_ns};
 use crate::{
-    action::ban::{Condemned, Report},
-    collector::Subject,
-    court::rules::matches,
-    digest::Digest,
+    detect::{collector::Subject, court::rules::matches},
     event::Process,
-    host::{self, Image},
-    journal::{BanEvent, Event, RespawnEvent},
+    host::{self, Image, digest::Digest},
+    respond::action::ban::{Condemned, Report},
+    telemetry::journal::{BanEvent, Event, RespawnEvent},
     verdict::Verdict,
 };
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Daemon;
 use crate::{
-    energy::{
+    host::energy::{
         Meter,
         rapl::{POWERCAP, Rapl},
     },
@@ -51,7 +51,7 @@ impl Daemon {
         else {
             return;
         };
-        let mined = |subject: &crate::collector::Subject| {
+        let mined = |subject: &crate::detect::collector::Subject| {
             let case = &subject.case;
             case.judgement.verdict() == Verdict::Miner && !case.allowed
         };

@@ -4,13 +4,14 @@ use std::{collections::HashMap, sync::mpsc::Receiver, time::Instant};
 
 use super::DaemonError;
 use crate::{
-    action::{self, Deed, Done, Order, Signals},
-    config,
     event::Process,
-    evidence::{HOLD, Incident, Keeper, Loss},
     host::Image,
-    journal::EvidenceEvent,
-    metrics::Response,
+    policy::config,
+    respond::{
+        action::{self, Deed, Done, Order, Signals},
+        evidence::{HOLD, Incident, Keeper, Loss},
+    },
+    telemetry::{journal::EvidenceEvent, metrics::Response},
 };
 
 /// Evidence that is wanted before an order is carried out.

@@ -3,13 +3,15 @@
 
 use super::{Daemon, contacts::Contacts, reputation::Reputation, stratum::Stratum};
 use crate::{
-    collector::Subject,
-    config::Config,
-    court::{self, Clerk, Heard, family_label, rules::matches},
+    detect::{
+        collector::Subject,
+        court::{self, Clerk, Heard, family_label, rules::matches},
+    },
     event::Process,
     host,
-    metrics::Metrics,
+    policy::config::Config,
     profile::seconds,
+    telemetry::metrics::Metrics,
     verdict::Verdict,
 };
 

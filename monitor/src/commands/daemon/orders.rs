@@ -12,13 +12,11 @@ use tokio::sync::mpsc;
 
 use super::{MAX_ORDERS, incidents::Wanted};
 use crate::{
-    action::{self, Done, Order, Outcome, Refusal, System, ban::Note, keeper::Keeper},
-    collector::Standing,
-    court::RETRY_NS,
+    detect::{collector::Standing, court::RETRY_NS},
     event::Process,
-    guard::Guard,
     host::Image,
-    kin::Record,
+    policy::{guard::Guard, kin::Record},
+    respond::action::{self, Done, Order, Outcome, Refusal, System, ban::Note, keeper::Keeper},
 };
 
 /// The digest of somebody in the scope is known soon, or is waited for no more.

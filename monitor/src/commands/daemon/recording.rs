@@ -2,7 +2,10 @@
 //! by.
 
 use super::Daemon;
-use crate::{config::RuleKey, court::Heard, event::Process, record::tape::Known, verdict::Verdict};
+use crate::{
+    commands::record::tape::Known, detect::court::Heard, event::Process, policy::config::RuleKey,
+    verdict::Verdict,
+};
 
 impl Daemon {
     /// Records this tick.
@@ -23,7 +26,9 @@ impl Daemon {
         let by_path =
             (policy.allow.iter().chain(&policy.deny)).any(|rule| rule.key == RuleKey::Exe);
         let everybody = |_: Process| true;
-        writer.tape.loses(crate::record::lost(probes, collector));
+        writer
+            .tape
+            .loses(crate::commands::record::lost(probes, collector));
         writer
             .tape
             .tick(now_ns, collector.subjects(), everybody, |subject| {

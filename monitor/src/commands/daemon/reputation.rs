@@ -13,12 +13,14 @@ use std::{
 };
 
 use crate::{
-    config::{Rule, RuleKey},
-    digest::{self, Digest, MAX_WAITING, PATIENCE, Unknown},
+    detect::reputation::{Files, Hashes, List, Lists, listed_text, pools::Pools},
     event::Process,
-    host::{Image, Seen},
-    metrics::Response,
-    reputation::{Files, Hashes, List, Lists, listed_text, pools::Pools},
+    host::{
+        Image, Seen,
+        digest::{self, Digest, MAX_WAITING, PATIENCE, Unknown},
+    },
+    policy::config::{Rule, RuleKey},
+    telemetry::metrics::Response,
 };
 
 /// An answer: of which process and image, and the digest.
@@ -276,7 +278,7 @@ impl Reputation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::Metrics;
+    use crate::telemetry::metrics::Metrics;
 
     const PROCESS: Process = Process {
         tgid: 7,

@@ -8,13 +8,15 @@ use super::{
     orders::{self, Report},
 };
 use crate::{
-    action::{Deed, Done, Order, Outcome, Refusal},
-    collector::Standing,
-    config::Action,
-    court::{self, family_label, rules::matches},
+    detect::{
+        collector::Standing,
+        court::{self, family_label, rules::matches},
+    },
     event::Process,
-    guard::Guard,
-    host, journal,
+    host,
+    policy::{config::Action, guard::Guard},
+    respond::action::{Deed, Done, Order, Outcome, Refusal},
+    telemetry::journal,
 };
 
 impl Daemon {

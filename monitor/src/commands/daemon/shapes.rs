@@ -9,8 +9,8 @@ use std::collections::HashMap;
 use crate::{
     event::Process,
     host::connections::Connections,
-    metrics::Traffic,
     shape::{Observer, Shape},
+    telemetry::metrics::Traffic,
 };
 
 /// Suspects that are followed: some 3 KiB each with one relative, 30 KiB at the most.

@@ -7,8 +7,8 @@ use std::{
 
 use super::{Daemon, monotonic_ns};
 use crate::{
-    config::Config,
-    view::{Board, Host, Probed, Setting, View, rows},
+    policy::config::Config,
+    telemetry::view::{Board, Host, Probed, Setting, View, rows},
 };
 
 /// What does not change of it, and where it is shown.

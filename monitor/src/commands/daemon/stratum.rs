@@ -29,18 +29,18 @@ use super::{
     shapes::{Next, Shapes},
 };
 use crate::{
-    cgroup::Layout,
-    collector::Collector,
+    detect::collector::Collector,
     event::{Payload, Process},
     host::{
         LookError, Seen,
+        cgroup::Layout,
         connections::{Connections, PATIENCE},
     },
-    metrics::Traffic,
-    probe::Probes,
+    kernel::probe::Probes,
     score::{Evidence, EvidenceKind},
     shape::{Observation, Shape},
     stratum::recognise,
+    telemetry::metrics::Traffic,
     verdict::Ruling,
 };
 

@@ -4,15 +4,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{Daemon, show};
 use crate::{
-    collector::Charge,
-    config::ActOn,
-    court::family_label,
+    detect::{collector::Charge, court::family_label},
     event::Process,
-    evidence::{Incident, MAX_PIECES},
     host,
-    journal::{self, ActionEvent, Event, VerdictEvent},
-    metrics::GROUP_OTHER,
+    policy::config::ActOn,
     profile::seconds,
+    respond::evidence::{Incident, MAX_PIECES},
+    telemetry::{
+        journal::{self, ActionEvent, Event, VerdictEvent},
+        metrics::GROUP_OTHER,
+    },
     verdict::{Ruling, Verdict},
 };
 

@@ -13,7 +13,7 @@ use std::{
 
 use prometheus::IntCounter;
 
-use crate::journal::{Event, Format, Journal};
+use crate::telemetry::journal::{Event, Format, Journal};
 
 /// Events that may wait to be written: far more than there can be in a second.
 const MAX_WAITING: usize = 1024;

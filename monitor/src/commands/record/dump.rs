@@ -13,7 +13,8 @@ use super::{
     samples,
 };
 use crate::{
-    collector::Subject, daemon::stratum::Stratum, event::Process, profile::Place, shape::Shape,
+    commands::daemon::stratum::Stratum, detect::collector::Subject, event::Process, profile::Place,
+    shape::Shape,
 };
 
 /// The file of samples, and those of which it is not known yet whether they are

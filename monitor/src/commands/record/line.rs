@@ -8,9 +8,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    digest::Digest,
     event::Process,
-    host::{Facts, Image},
+    host::{Facts, Image, digest::Digest},
     profile::{Row, Summary},
     shape::Shape,
 };
@@ -175,8 +174,8 @@ pub struct End {
     /// Why.
     pub why: Why,
     /// Samples that the probes lost, or the collector forgot for want of room
-    /// ([`Collector::forgotten`](crate::collector::Collector::forgotten)), and
-    /// profiles it dropped ([`Collector::dropped`](crate::collector::Collector::dropped)).
+    /// ([`Collector::forgotten`](crate::detect::collector::Collector::forgotten)), and
+    /// profiles it dropped ([`Collector::dropped`](crate::detect::collector::Collector::dropped)).
     pub lost: u64,
 }
 

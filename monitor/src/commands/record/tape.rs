@@ -13,11 +13,12 @@ use super::line::{
     Counted, End, Exec, Exit, Header, Line, MAX_ROWS, Samples, Tick, Who, Why, Window,
 };
 use crate::{
-    collector::{Collector, Subject},
-    court::Heard,
-    digest::Digest,
+    detect::{
+        collector::{Collector, Subject},
+        court::Heard,
+    },
     event::{Event, ImageKey, Process},
-    host::{Facts, Image},
+    host::{Facts, Image, digest::Digest},
     profile::Row,
 };
 
@@ -303,7 +304,7 @@ fn write(text: &mut Vec<u8>, line: &impl serde::Serialize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{record::header, verdict::Thresholds};
+    use crate::{commands::record::header, verdict::Thresholds};
 
     #[test]
     fn one_that_its_size_ends_says_what_was_lost() {

@@ -157,7 +157,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        record::{
+        commands::record::{
             header,
             line::{End, Line},
             tape::Known,

@@ -7,16 +7,20 @@ use super::{
     wants_digests,
 };
 use crate::{
-    action::{Refusal, breaker::Breaker},
-    collector::{Collector, Standing, Subject},
-    config::{self, Action},
-    court::{self, RETRY_NS, family_label},
+    commands::record::line::{End, Header, Why},
+    detect::{
+        collector::{Collector, Standing, Subject},
+        court::{self, RETRY_NS, family_label},
+    },
     event::Process,
-    guard::Guard,
     host::{self, Image, container::Home},
-    journal::{Outcome, VerdictEvent},
+    policy::{
+        config::{self, Action},
+        guard::Guard,
+    },
     profile::seconds,
-    record::line::{End, Header, Why},
+    respond::action::{Refusal, breaker::Breaker},
+    telemetry::journal::{Outcome, VerdictEvent},
     text::cleaned_again,
     verdict::{Ruling, Verdict},
 };

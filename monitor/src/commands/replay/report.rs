@@ -9,10 +9,10 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    config::{self, ActOn, Action},
-    journal::{Outcome, VerdictEvent, verdict_text},
+    commands::record::line::Header,
+    policy::config::{self, ActOn, Action},
     profile::{self, cost},
-    record::line::Header,
+    telemetry::journal::{Outcome, VerdictEvent, verdict_text},
     text::clean,
 };
 

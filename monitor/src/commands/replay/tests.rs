@@ -5,16 +5,18 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    cli::{Cli, Command},
+    commands::{
+        cli::{Cli, Command},
+        record::{
+            line::{End, Tick, Why},
+            tape::{Known, Tape},
+        },
+    },
     event::Sample,
     host::{Facts, Image},
-    journal::Outcome,
     profile::{Place, Row},
-    record::{
-        line::{End, Tick, Why},
-        tape::{Known, Tape},
-    },
     shape::Shape,
+    telemetry::journal::Outcome,
     verdict::Thresholds,
 };
 
@@ -110,11 +112,11 @@ impl Life {
 }
 
 /// The header of a recording that these tests make.
-fn header() -> crate::record::line::Header {
-    crate::record::line::Header {
+fn header() -> crate::commands::record::line::Header {
+    crate::commands::record::line::Header {
         begun: 1_700_000_000,
         lineage: vec![3, 2, 1],
-        ..crate::record::header(99, &Thresholds::DEFAULT, BEGUN)
+        ..crate::commands::record::header(99, &Thresholds::DEFAULT, BEGUN)
     }
 }
 
@@ -192,7 +194,7 @@ fn who(life: &Life) -> Who {
         },
         host_exe: Some(format!("/opt/{}", life.number)),
         system: false,
-        sha256: Some(crate::digest::Digest([0xab; 32])),
+        sha256: Some(crate::host::digest::Digest([0xab; 32])),
     }
 }
 
@@ -292,7 +294,7 @@ fn digests_that_were_recorded_match() {
     let rule = format!("sha256={ab}");
     let report = judged(&recording, &["--deny", &rule]);
     assert_eq!(verdicts(&report), [(1, "miner", Some(Outcome::Gone))]);
-    let mut deny = crate::reputation::Hashes::default();
+    let mut deny = crate::detect::reputation::Hashes::default();
     deny.parse(&format!("{ab} TROJ_COINMINE")).unwrap();
     let lists = Lists {
         deny: std::sync::Arc::new(deny),
@@ -349,7 +351,7 @@ fn who_could_not_be_read_is_acted_on_once_it_can() {
 #[test]
 fn who_recorded_is_not_acted_on() {
     let mut lines = recording(&[life(1, 0..20, 1, 0)], 20);
-    let header = crate::record::line::Header {
+    let header = crate::commands::record::line::Header {
         lineage: vec![process(1).tgid, 1],
         ..header()
     };

@@ -24,9 +24,9 @@ use rustix::{
 
 use super::pool::Pool;
 use crate::{
-    daemon::monotonic_ns,
+    commands::daemon::monotonic_ns,
     host::{Image, LookError, Seen, connections::Connections},
-    journal::Quoted,
+    telemetry::journal::Quoted,
 };
 
 /// What the copy and the process are called: for who looks at `ps`.

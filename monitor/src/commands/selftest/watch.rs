@@ -9,11 +9,11 @@ use std::{
 
 use super::{child::Child, report::Teller};
 use crate::{
-    collector::Collector,
-    daemon::monotonic_ns,
+    commands::daemon::monotonic_ns,
+    detect::collector::Collector,
     event::{self, Event, Process},
     isa::Arch,
-    probe::Probes,
+    kernel::probe::Probes,
     profile::{Look, Summary, seconds},
     score::{Assessment, Model, ModelError},
     shape::Observer,
@@ -280,7 +280,7 @@ impl Watched {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::selftest::report::{Status, Step};
+    use crate::commands::selftest::report::{Status, Step};
 
     fn told(watched: &Watched, gone: bool) -> Vec<(&'static str, Status)> {
         let mut ignore = |_: &Step| {};

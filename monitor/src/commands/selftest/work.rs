@@ -124,7 +124,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::{selftest::pool::Pool, stratum::recognise};
+    use crate::{commands::selftest::pool::Pool, stratum::recognise};
 
     #[test]
     fn work_is_got_and_comes_again() {

@@ -4,7 +4,7 @@
 use ratatui::text::{Line, Span};
 
 use super::glyphs::{self, Theme, Tone};
-use crate::{cli::Sort, view::Row};
+use crate::{commands::cli::Sort, telemetry::view::Row};
 
 /// Columns of the screen that are kept for the program, which comes last: which
 /// row it is matters more than what is told of it beside the verdict.

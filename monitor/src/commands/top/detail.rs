@@ -14,11 +14,13 @@ use super::{
     state::State,
 };
 use crate::{
-    collector::HotCode,
-    explain::ThreadMix,
-    journal::{NUMBER, Quoted},
+    commands::explain::ThreadMix,
+    detect::collector::HotCode,
     score::Evidence,
-    view::{Part, Row},
+    telemetry::{
+        journal::{NUMBER, Quoted},
+        view::{Part, Row},
+    },
 };
 
 /// Blanks before the lines of a section.

@@ -8,7 +8,7 @@ use std::ffi::OsStr;
 use ratatui::style::{Color, Modifier, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::{score::Evidence, view::Part};
+use crate::{score::Evidence, telemetry::view::Part};
 
 /// Eighths of a character, from below and from the left, and what stands for
 /// them where only ASCII is shown.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     profile::total,
-    view::{Counts, Row, View},
+    telemetry::view::{Counts, Row, View},
 };
 
 /// Below this nothing is shown but that there is no room.

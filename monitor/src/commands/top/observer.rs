@@ -8,18 +8,22 @@ use std::{
 
 use super::TopError;
 use crate::{
-    collector::{Collector, HotCode, Subject},
-    daemon::{monotonic_ns, stratum::Stratum},
+    commands::{
+        daemon::{monotonic_ns, stratum::Stratum},
+        explain::ThreadMix,
+    },
+    detect::collector::{Collector, HotCode, Subject},
     event::{self, Event, Process},
-    explain::ThreadMix,
     host::Member,
     isa::Arch,
-    metrics::Metrics,
-    probe::{Probes, Settings},
+    kernel::probe::{Probes, Settings},
     profile::{Summary, seconds},
     score::{LISTEN_FROM, Model},
+    telemetry::{
+        metrics::Metrics,
+        view::{Host, Probed, Stolen, View, rows},
+    },
     verdict::{MIN_SAMPLES, Thresholds, Verdict},
-    view::{Host, Probed, Stolen, View, rows},
 };
 
 /// Records taken in one look.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
 use super::columns::{place, program, standing};
-use crate::view::{Row, View};
+use crate::telemetry::view::{Row, View};
 
 const TITLES: [&str; 8] = [
     "PID", "CPU%", "CPU_S", "SCORE", "FAMILY", "VERDICT", "WHERE", "PROGRAM",

@@ -7,9 +7,9 @@ use ratatui::{
 
 use super::observer::Detail;
 use crate::{
-    cli::Sort,
+    commands::cli::Sort,
     host::Member,
-    view::{Row, View},
+    telemetry::view::{Row, View},
 };
 
 /// Rows, or lines, that a page key moves by.

@@ -11,13 +11,12 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{glyphs::Theme, list, observer::Detail, plain, state::State};
 use crate::{
-    cli::Sort,
-    collector::HotCode,
-    explain::ThreadMix,
+    commands::{cli::Sort, explain::ThreadMix},
+    detect::collector::HotCode,
     host::Member,
     score::{Evidence, EvidenceKind},
+    telemetry::view::{Counts, Host, Part, Probed, Program, Row, Stolen, View},
     text::clean,
-    view::{Counts, Host, Part, Probed, Program, Row, Stolen, View},
 };
 
 const UTF8: Theme = Theme {

@@ -7,14 +7,13 @@ use serde::Serialize;
 
 use super::{Budget, code::Code};
 use crate::{
-    digest::Digest,
     event::{ImageKey, Process, Sample},
-    evidence::Piece,
-    host::{Facts, Image, LookError, Seen},
+    host::{Facts, Image, LookError, Seen, digest::Digest},
     isa::{self, Arch},
-    journal::Quoted,
     profile::{Look, Place, Profile, Summary},
+    respond::evidence::Piece,
     shape::Shape,
+    telemetry::journal::Quoted,
     verdict::{Judgement, MIN_SAMPLES, Verdict},
 };
 

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::SUSPECT_FROM;
 use crate::{
-    collector::{Collector, Remains, Subject},
+    detect::collector::{Collector, Remains, Subject},
     event::{ImageKey, Process},
     profile::{Burn, Look, Summary, seconds},
     score::{Assessment, Model},

@@ -1,10 +1,9 @@
 //! Rules on subjects: what of `/proc` a rule needs is looked up, and no more.
 
 use crate::{
-    collector::Subject,
-    config::{self, Rule},
-    digest::Digest,
-    host::Wanted,
+    detect::collector::Subject,
+    host::{Wanted, digest::Digest},
+    policy::config::{self, Rule},
 };
 
 /// Whether any rule is about this process, whose image has this digest as far as

@@ -18,7 +18,7 @@ pub use super::{
     pins::{PinDir, PinError},
     tables::{Records, Tables},
 };
-use crate::btf::{Ctime, Offsets, VMLINUX};
+use crate::kernel::btf::{Ctime, Offsets, VMLINUX};
 
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/unjack-ban"));
 

@@ -7,7 +7,7 @@ use super::{ProbeError, Probes, table::Table};
 use crate::{
     event::Process,
     host::{self, Member},
-    kin::{Forks, Record},
+    policy::kin::{Forks, Record},
 };
 
 /// The record of forks.

@@ -6,7 +6,11 @@ use std::{
 };
 
 use super::{ConfigError, accept};
-use crate::{cli::ExtrasArgs, evidence::store::Limits, hook, reputation::Files};
+use crate::{
+    commands::cli::ExtrasArgs,
+    detect::reputation::Files,
+    respond::{evidence::store::Limits, hook},
+};
 
 /// What goes with a verdict, validated.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{ActOn, ConfigError, Rule, accept, rules::parse_rules};
-use crate::{cli::PolicyArgs, verdict::Thresholds};
+use crate::{commands::cli::PolicyArgs, verdict::Thresholds};
 
 /// What is judged by, validated.
 #[derive(Clone, Debug)]

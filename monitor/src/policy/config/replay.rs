@@ -4,7 +4,7 @@ use super::{
     Action, ConfigError, Policy, parse_passwd,
     response::{kills, throttle},
 };
-use crate::{cli::ReplayArgs, reputation::Files};
+use crate::{commands::cli::ReplayArgs, detect::reputation::Files};
 
 /// What a recording is judged by.
 #[derive(Clone, Debug)]

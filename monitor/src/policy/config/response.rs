@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::{ConfigError, accept};
-use crate::cli::ResponseArgs;
+use crate::commands::cli::ResponseArgs;
 
 /// How far an action reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -77,7 +77,7 @@ pub struct Subject<'a> {
     /// SHA-256 of its image in hexadecimal; `None` if it could not be computed
     /// or no rule asks for it.
     pub sha256: Option<&'a str>,
-    /// The system's unit it belongs to; see [`crate::cgroup::identity`].
+    /// The system's unit it belongs to; see [`crate::host::cgroup::identity`].
     pub unit: Option<&'a str>,
     /// The container it runs in.
     pub container: Option<&'a str>,

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Config, Extras, Policy, Response, Rule, Web};
 use crate::{
-    action::ban, evidence::store::Limits, hook, metrics::GroupLimits, reputation::Files,
+    detect::reputation::Files,
+    respond::{action::ban, evidence::store::Limits, hook},
+    telemetry::metrics::GroupLimits,
     text::clean,
 };
 
@@ -218,7 +220,7 @@ mod tests {
     use clap::{CommandFactory as _, Parser as _};
 
     use super::*;
-    use crate::cli::{Cli, Command, RunArgs};
+    use crate::commands::cli::{Cli, Command, RunArgs};
 
     fn args(flags: &[&str]) -> RunArgs {
         let line = [&["unjack", "run"], flags].concat();

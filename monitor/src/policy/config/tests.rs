@@ -3,8 +3,8 @@
 use clap::Parser as _;
 
 use super::*;
-use crate::cli::{Cli, Command};
-use crate::collector::GroupBy;
+use crate::commands::cli::{Cli, Command};
+use crate::detect::collector::GroupBy;
 use crate::verdict::Thresholds;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n\
@@ -296,7 +296,7 @@ fn nothing_is_kept_listed_or_run_unless_asked_for() {
     assert!(evidence.is_none() && hook.is_none() && !block_pools);
     let without = config(&["--no-network-evidence"]).unwrap().extras;
     assert!(network && !without.network);
-    assert_eq!(lists, crate::reputation::Files::default());
+    assert_eq!(lists, crate::detect::reputation::Files::default());
 }
 
 #[test]

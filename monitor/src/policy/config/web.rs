@@ -4,10 +4,12 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{ConfigError, accept};
 use crate::{
-    cli::WebArgs,
-    collector::GroupBy,
-    metrics::GroupLimits,
-    web::{address::Address, listen::MAX_SOCKETS},
+    commands::cli::WebArgs,
+    detect::collector::GroupBy,
+    telemetry::{
+        metrics::GroupLimits,
+        web::{address::Address, listen::MAX_SOCKETS},
+    },
 };
 
 /// Paths that are something else.

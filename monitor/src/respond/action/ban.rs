@@ -3,7 +3,7 @@
 //! In: processes an order to end was given about, each with the image it was
 //! judged by; that they are gone; and the kernel's questions about images it does
 //! not know. Out: bans in the kernel, and [`Report`]s. Everything happens on a
-//! thread of its own, the keeper's; files are read by [`mod@crate::digest`].
+//! thread of its own, the keeper's; files are read by [`mod@crate::host::digest`].
 //!
 //! An image is held and examined when the order is given ([`Note`]), as the
 //! process is gone afterwards, and banned when the process was ended
@@ -44,14 +44,12 @@ use tokio::sync::mpsc;
 
 use self::{keeper::Keeper, origin::Origin, rule::Spared};
 use crate::{
-    collector::Homes,
-    config::Rule,
-    digest::Digest,
+    detect::{collector::Homes, reputation::Hashes},
     event::{ImageKey, Process},
-    host::Image,
-    metrics::Metrics,
-    probe::{ProbeError, bans::With},
-    reputation::Hashes,
+    host::{Image, digest::Digest},
+    kernel::probe::{ProbeError, bans::With},
+    policy::config::Rule,
+    telemetry::metrics::Metrics,
     text::clean,
 };
 

@@ -8,9 +8,9 @@ use std::{
 };
 
 use super::{System, hold::is_gone};
-use crate::{
+use crate::host::{
+    Seen,
     cgroup::{Layout, Membership},
-    host::Seen,
 };
 
 /// Bytes of a cgroup's file that are read: some hundred thousand ids.

@@ -45,9 +45,11 @@ use super::{
     scope::{Looks, Target, World, no_cgroup},
 };
 use crate::{
-    cgroup::{Kind, Site},
-    config::Scope,
-    host::{Image, LookError, Member},
+    host::{
+        Image, LookError, Member,
+        cgroup::{Kind, Site},
+    },
+    policy::config::Scope,
 };
 
 /// What the names of our own cgroups begin with.

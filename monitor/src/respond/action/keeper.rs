@@ -14,7 +14,7 @@ use super::{
     scope::{Looks, World},
     store::{Locked, Store, StoreError},
 };
-use crate::{cli::Target, host::Member};
+use crate::{commands::cli::Target, host::Member};
 
 /// Processes held at once. Each is a few lines of the file that is rewritten
 /// for each of them; a host with more miners than this has other worries.

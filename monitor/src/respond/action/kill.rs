@@ -15,8 +15,8 @@ use super::{
     scope::{Looks, Target, World},
 };
 use crate::{
-    cgroup::{Kind, Site},
-    guard::sacred,
+    host::cgroup::{Kind, Site},
+    policy::guard::sacred,
 };
 
 /// How long a process may take to go after SIGKILL: it may be deep in the

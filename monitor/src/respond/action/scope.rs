@@ -7,11 +7,15 @@ use super::{
     folders::{Folders, all_processes, is_threaded},
 };
 use crate::{
-    cgroup::{Site, identity::boundary},
-    config::RuleKey,
-    guard::Guard,
-    host::{self, Image, LookError, Looked, Member, Wanted},
-    kin::{Forks, is_launcher},
+    host::{
+        self, Image, LookError, Looked, Member, Wanted,
+        cgroup::{Site, identity::boundary},
+    },
+    policy::{
+        config::RuleKey,
+        guard::Guard,
+        kin::{Forks, is_launcher},
+    },
 };
 
 /// How processes are looked at and found. Only tests have another than
@@ -208,7 +212,7 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
 impl Wanted {
     /// What these rules ask for.
     #[must_use]
-    pub fn by(rules: &[crate::config::Rule]) -> Self {
+    pub fn by(rules: &[crate::policy::config::Rule]) -> Self {
         let any = |key| rules.iter().any(|rule| rule.key == key);
         Self {
             exe: any(RuleKey::Exe),

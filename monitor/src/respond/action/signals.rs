@@ -18,7 +18,7 @@ use rustix::{
 use super::{Identity, Signal, Signals};
 use crate::{
     host::{LookError, Seen},
-    kin::Record,
+    policy::kin::Record,
 };
 
 /// Time between two looks at whether the order was called off.

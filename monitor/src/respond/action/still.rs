@@ -7,7 +7,7 @@ use super::{
     kill,
     moment::{Moment, Noted},
 };
-use crate::guard::sacred;
+use crate::policy::guard::sacred;
 
 /// A process that does not run as long as this lives. Dropping it lets it go
 /// on, whatever happened meanwhile; if it was killed, that does nothing.

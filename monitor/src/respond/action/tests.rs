@@ -5,7 +5,7 @@ mod world;
 use std::{cell::RefCell, collections::VecDeque};
 
 use super::*;
-use crate::guard::sacred;
+use crate::policy::guard::sacred;
 
 const IMAGE: Image = Image {
     device: 1,

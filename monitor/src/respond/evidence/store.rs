@@ -23,7 +23,7 @@ use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::Loss;
-use crate::digest::Digest;
+use crate::host::digest::Digest;
 
 /// Prefix of a folder that is being filled.
 const UNFINISHED: &str = ".unfinished-";

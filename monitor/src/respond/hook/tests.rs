@@ -3,7 +3,9 @@ use std::{fs, path::Path};
 use clap::CommandFactory as _;
 
 use super::*;
-use crate::{cli::Cli, host::container::Home, metrics::Metrics, score::Evidence};
+use crate::{
+    commands::cli::Cli, host::container::Home, score::Evidence, telemetry::metrics::Metrics,
+};
 
 fn verdict() -> VerdictEvent {
     VerdictEvent {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::{Plain, Quoted};
-use crate::action::ban::{
+use crate::respond::action::ban::{
     Listed,
     origin::{Origin, Starter},
 };

@@ -1,7 +1,10 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
-use crate::{cgroup::identity::Runtime, host::container::Container, score::EvidenceKind};
+use crate::{
+    host::{cgroup::identity::Runtime, container::Container},
+    score::EvidenceKind,
+};
 
 fn written(format: Format, event: &Event) -> String {
     let mut out = Vec::new();

@@ -7,7 +7,7 @@ use super::{
     registrar::{Mirror, Registrar},
     to_gauge,
 };
-use crate::action::ban::rule::Spared;
+use crate::respond::action::ban::rule::Spared;
 
 /// What can come of hashing an image: it is none of those that are banned, it is
 /// one, it is one but may not be banned, it was too large, it could not be read

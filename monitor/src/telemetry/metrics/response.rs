@@ -7,7 +7,11 @@ use super::{
     registrar::{Mirror, Registrar},
     to_gauge,
 };
-use crate::{digest, evidence::Loss, hook, host::container::Lookup, reputation::List};
+use crate::{
+    detect::reputation::List,
+    host::{container::Lookup, digest},
+    respond::{evidence::Loss, hook},
+};
 
 /// Seconds. A process is held for a quarter of a second at the most.
 const HELD_BUCKETS: [f64; 9] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25];

@@ -3,7 +3,7 @@
 use prometheus::{Counter, CounterVec};
 
 use super::{add, registrar::Registrar};
-use crate::{profile::cost, score::FAMILIES, view::Stolen};
+use crate::{profile::cost, score::FAMILIES, telemetry::view::Stolen};
 
 /// Metrics of what miners took.
 #[derive(Debug)]

@@ -62,12 +62,12 @@ fn error_series_are_there_from_the_start() {
         (
             "evidence_lost_total",
             "reason",
-            &crate::evidence::Loss::ALL.map(crate::evidence::Loss::name)[..],
+            &crate::respond::evidence::Loss::ALL.map(crate::respond::evidence::Loss::name)[..],
         ),
         (
             "hooks_total",
             "outcome",
-            &crate::hook::Outcome::ALL.map(crate::hook::Outcome::name),
+            &crate::respond::hook::Outcome::ALL.map(crate::respond::hook::Outcome::name),
         ),
         ("list_reloads_total", "outcome", &["loaded", "kept-old"]),
         ("web_reloads_total", "outcome", &["loaded", "kept-old"]),

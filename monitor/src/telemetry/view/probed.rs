@@ -4,8 +4,8 @@ use monitor_ebpf::ProbeStats;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    collector::Collector,
-    probe::{ProbeError, Probes},
+    detect::collector::Collector,
+    kernel::probe::{ProbeError, Probes},
 };
 
 /// The probes.

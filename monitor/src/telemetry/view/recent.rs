@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_LINES;
 use crate::{
-    action::ban::{
+    respond::action::ban::{
         Listed,
         origin::{Origin, Starter},
     },
-    journal::{ActionEvent, Event, EvidenceEvent, RespawnEvent, VerdictEvent},
     score::Evidence,
+    telemetry::journal::{ActionEvent, Event, EvidenceEvent, RespawnEvent, VerdictEvent},
 };
 
 /// Findings kept.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_LINES;
 use crate::{
-    collector::{Collector, Standing, Subject},
+    detect::collector::{Collector, Standing, Subject},
     event::Process,
     host,
     profile::{Summary, seconds},

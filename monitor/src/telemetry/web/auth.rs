@@ -24,7 +24,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::{Semaphore, oneshot};
 
 use super::file::{MAX_USERS, cost};
-use crate::metrics::{Login, WebMetrics};
+use crate::telemetry::metrics::{Login, WebMetrics};
 
 /// Right passwords that are remembered: one a user.
 const MAX_ACCEPTED: usize = MAX_USERS;

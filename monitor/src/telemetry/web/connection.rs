@@ -22,7 +22,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{Shared, file::Secured, pages};
-use crate::metrics::Cut;
+use crate::telemetry::metrics::Cut;
 
 /// Bytes of a request: a line and some headers. Bodies are not read.
 pub(super) const MAX_REQUEST_BYTES: usize = 16 * 1024;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{profile::seconds, view};
+use crate::{profile::seconds, telemetry::view};
 
 /// How long the loop may be silent, or the probes account nothing, before the
 /// daemon is not ready: ten ticks. The daemon itself burns CPU in every tick,

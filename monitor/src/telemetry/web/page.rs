@@ -11,7 +11,7 @@ mod sections;
 use maud::{DOCTYPE, Markup, html};
 
 use self::parts::{UtcTime, duration};
-use crate::view::{Row, View};
+use crate::telemetry::view::{Row, View};
 
 /// How it looks.
 pub(super) const STYLE: &str = include_str!("page/page.css");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::*;
-use crate::{daemon::monotonic_ns, view::View};
+use crate::{commands::daemon::monotonic_ns, telemetry::view::View};
 
 struct Running {
     addr: SocketAddr,
@@ -133,7 +133,9 @@ fn ready_while_the_probes_account() {
         &running.get("/-/ready"),
         &["HTTP/1.1 503 ", "loop has not run"],
     );
-    running.health.tick(crate::daemon::monotonic_ns(), true);
+    running
+        .health
+        .tick(crate::commands::daemon::monotonic_ns(), true);
     assert!(running.get("/-/ready").starts_with("HTTP/1.1 200 "));
     assert!(running.get("/-/healthy").starts_with("HTTP/1.1 200 "));
     running.server.stop();

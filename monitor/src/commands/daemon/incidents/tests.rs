@@ -2,14 +2,14 @@ use std::{cell::RefCell, io, time::Duration};
 
 use super::*;
 use crate::{
-    action::{Identity, Outcome, Refusal, Signal, kill, store::Store},
-    config::{Action, Scope},
-    evidence::store::Limits,
-    host::LookError,
-    host::container::Home,
-    journal::VerdictEvent,
-    metrics::Metrics,
+    host::{LookError, container::Home},
+    policy::config::{Action, Scope},
     profile::Summary,
+    respond::{
+        action::{Identity, Outcome, Refusal, Signal, kill, store::Store},
+        evidence::store::Limits,
+    },
+    telemetry::{journal::VerdictEvent, metrics::Metrics},
 };
 
 const IMAGE: Image = Image {

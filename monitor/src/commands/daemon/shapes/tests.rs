@@ -1,7 +1,7 @@
 //! Whose connections count for whom; no socket is needed for that.
 
 use super::*;
-use crate::{metrics::Metrics, shape::Observation};
+use crate::{shape::Observation, telemetry::metrics::Metrics};
 
 const SECOND: u64 = 1_000_000_000;
 

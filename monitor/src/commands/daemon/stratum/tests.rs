@@ -1,7 +1,7 @@
 //! Who is watched when; no socket is needed for that.
 
 use super::*;
-use crate::{metrics::Metrics, profile::Summary};
+use crate::{profile::Summary, telemetry::metrics::Metrics};
 
 const SECOND: u64 = 1_000_000_000;
 /// Who serves others.

@@ -1,7 +1,7 @@
 //! Whole `/proc/PID/cgroup` texts, as each runtime with each driver leaves them.
 
 use super::*;
-use crate::cgroup::Membership;
+use crate::host::cgroup::Membership;
 
 const ID: &str = "598a584c321ed436975bf70ae4e3cea775cfd60df1fa0cd455549a5e9ac96bcf";
 const INNER: &str = "02e215deb7956db2eb61fb8d76987215e9b015b3477f347b0b412406f3d20e7d";

@@ -17,7 +17,7 @@ use monitor_ebpf::bans::{Ban, BanCount, BanKey, NO_OWNER};
 use rustix::fs::{StatFs, fstatfs};
 
 use super::sha256;
-use crate::digest::Digest;
+use crate::host::digest::Digest;
 
 /// `FUSE_SUPER_MAGIC` (`include/uapi/linux/magic.h`, Linux 6.12).
 const FUSE: u32 = 0x6573_5546;

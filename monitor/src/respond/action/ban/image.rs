@@ -18,10 +18,13 @@ use super::{
     runtime,
 };
 use crate::{
-    config::{Rule, Subject},
-    digest::{Digest, Unknown},
     event::Process,
-    host::{self, Image, Seen, deep::reopen},
+    host::{
+        self, Image, Seen,
+        deep::reopen,
+        digest::{Digest, Unknown},
+    },
+    policy::config::{Rule, Subject},
 };
 
 /// A file that a process executes, or executed: held, not opened.

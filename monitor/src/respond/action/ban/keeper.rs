@@ -36,14 +36,14 @@ use super::{
     rule::Spared, sha256, warn,
 };
 use crate::{
-    config::{Rule, RuleKey, Subject},
-    digest::Digest,
     event::Process,
-    metrics::Metrics,
-    probe::{
+    host::digest::Digest,
+    kernel::probe::{
         ProbeError,
         bans::{PinDir, Programs, Records, Tables},
     },
+    policy::config::{Rule, RuleKey, Subject},
+    telemetry::metrics::Metrics,
 };
 
 /// Time between two looks at the bans.

@@ -11,9 +11,9 @@ use super::{
     Listed, boottime_ns, content::owner, id, image::file_rule, key, new_ban, rule::Spared, sha256,
 };
 use crate::{
-    cli::{BansArgs, BansCommand},
-    digest::{self, Digest, Unknown},
-    probe::{
+    commands::cli::{BansArgs, BansCommand},
+    host::digest::{self, Digest, Unknown},
+    kernel::probe::{
         ProbeError,
         bans::{PinDir, PinError, Programs, Tables, With, unpin},
     },

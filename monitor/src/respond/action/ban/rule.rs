@@ -12,7 +12,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::runtime::is_called_like_one;
-use crate::collector::Homes;
+use crate::detect::collector::Homes;
 
 /// Why an image was not banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -14,7 +14,7 @@ use std::{
 
 use memchr::memmem;
 
-use crate::digest::{self, Digest};
+use crate::host::digest::{self, Digest};
 
 /// Names that only the program itself has in it: of a function it exports, or a
 /// variable it sets.

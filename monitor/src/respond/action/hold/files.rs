@@ -9,13 +9,13 @@ use std::{
 
 use super::{Fault, Means, PREFIX};
 use crate::{
-    action::{
+    host::cgroup::{Kind, Site},
+    respond::action::{
         Refusal, Signals, check,
         folders::{Folders, ids, is_threaded},
         kill,
         scope::{Looks, Target},
     },
-    cgroup::{Kind, Site},
 };
 
 /// Microseconds over which a quota counts: the kernel's default.
@@ -197,7 +197,7 @@ fn quota_text(kind: Kind, share: f64, period: u64) -> String {
 }
 
 /// Freezes a cgroup and waits until it is, or thaws it.
-pub(in crate::action) fn freeze_folder(
+pub(in crate::respond::action) fn freeze_folder(
     dir: &Path,
     freeze: bool,
     folders: &impl Folders,
@@ -325,6 +325,6 @@ pub(super) fn dissolve(
     result.and(Err(io::ErrorKind::ResourceBusy.into()))
 }
 
-pub(in crate::action) fn is_gone(error: &io::Error) -> bool {
+pub(in crate::respond::action) fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }

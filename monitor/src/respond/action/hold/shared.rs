@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::{Hold, Means};
 use crate::{
-    action::{folders::Folders, scope::Looks},
     host::{LookError, Member, Wanted},
+    respond::action::{folders::Folders, scope::Looks},
 };
 
 impl Hold {
@@ -19,13 +19,13 @@ impl Hold {
     }
 
     /// Whether both set the same file.
-    pub(in crate::action) fn shares(&self, other: &Self) -> bool {
+    pub(in crate::respond::action) fn shares(&self, other: &Self) -> bool {
         let sets = |file: &Path| other.settings().any(|(set, _)| set == file);
         self.settings().any(|(file, _)| sets(file))
     }
 
     /// Whether all that it set reads so still.
-    pub(in crate::action) fn stands(&self, host: &impl Folders) -> bool {
+    pub(in crate::respond::action) fn stands(&self, host: &impl Folders) -> bool {
         self.settings().all(|(file, now)| {
             let text = host.read(file);
             text.is_ok_and(|text| is_set(now, text.trim()))
@@ -34,7 +34,7 @@ impl Hold {
 
     /// A cgroup is held once, for however many: what another hold set there is
     /// set, and no state to go back to.
-    pub(in crate::action) fn share_with(&mut self, others: &[Self], host: &impl Folders) {
+    pub(in crate::respond::action) fn share_with(&mut self, others: &[Self], host: &impl Folders) {
         let same = |other: &&Self| other.shares(self) && other.stands(host);
         if let Some(other) = others.iter().find(same) {
             self.means.clone_from(&other.means);

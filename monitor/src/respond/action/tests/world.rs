@@ -12,11 +12,13 @@ use std::{
 
 use super::*;
 use crate::{
-    action::{hold::PREFIX, keeper::release, store::Store},
-    cgroup::{Layout, Membership},
-    cli::Target as Released,
-    host::{Facts, Looked, Wanted},
-    kin::Forks,
+    commands::cli::Target as Released,
+    host::{
+        Facts, Looked, Wanted,
+        cgroup::{Layout, Membership},
+    },
+    policy::kin::Forks,
+    respond::action::{hold::PREFIX, keeper::release, store::Store},
 };
 
 const HYBRID: &str = "1 0 0:1 / /cpu rw - cgroup cgroup rw,cpu\n\

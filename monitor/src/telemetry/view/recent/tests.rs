@@ -1,5 +1,7 @@
 use super::*;
-use crate::{config::Action, host::container::Home, journal::Outcome, score::EvidenceKind};
+use crate::{
+    host::container::Home, policy::config::Action, score::EvidenceKind, telemetry::journal::Outcome,
+};
 
 fn verdict(pid: u32, start_time: u64, score: f64) -> Event {
     Event::Verdict(VerdictEvent {

@@ -1,7 +1,7 @@
 //! Logins, with hashes of the least cost.
 
 use super::*;
-use crate::{metrics::Metrics, web::file::tests::hash};
+use crate::telemetry::{metrics::Metrics, web::file::tests::hash};
 
 struct Door {
     logins: Logins,

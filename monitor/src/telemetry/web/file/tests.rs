@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 /// bcrypt of "secret", of the least cost.
-pub(in crate::web) fn hash(password: &str) -> String {
+pub(in crate::telemetry::web) fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).unwrap()
 }
 

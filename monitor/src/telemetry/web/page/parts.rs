@@ -9,7 +9,7 @@ use maud::{Markup, Render, html};
 
 use crate::{
     isa::Class,
-    view::{HISTORY, Part},
+    telemetry::view::{HISTORY, Part},
 };
 
 /// Height of a plot, in its own units; a second is one unit wide.

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     profile::{cost, total},
     score::Evidence,
-    view::{Row, Stolen, View},
+    telemetry::view::{Row, Stolen, View},
 };
 
 /// What matters most, in large: who mines, what was taken, what is done about it.

@@ -3,8 +3,10 @@ use maud::Render as _;
 use super::{parts::*, *};
 use crate::{
     score::{Evidence, EvidenceKind},
+    telemetry::view::{
+        Counts, Deed, Finding, Health, Kept, Part, Probed, Program, Setting, Stolen,
+    },
     text::clean,
-    view::{Counts, Deed, Finding, Health, Kept, Part, Probed, Program, Setting, Stolen},
 };
 
 /// What a process may call itself, or its image.

@@ -27,8 +27,8 @@ use super::{
     Keeper,
 };
 use crate::{
-    digest::{self, Unknown},
     event::Process,
+    host::digest::{self, Unknown},
 };
 
 /// A file the kernel does not know, hashed.

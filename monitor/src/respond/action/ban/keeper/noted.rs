@@ -18,9 +18,8 @@ use super::{
     Keeper, MAX_CONDEMNED,
 };
 use crate::{
-    digest,
     event::Process,
-    host::{self, Image, Seen},
+    host::{self, Image, Seen, digest},
 };
 
 /// What was found of an image, or why it may not be banned.

@@ -2,7 +2,7 @@
 
 use monitor_ebpf::bans::{BAN_COPY, BanKey, MAX_BANS};
 
-use crate::probe::{ProbeError, bans::Tables};
+use crate::kernel::probe::{ProbeError, bans::Tables};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {

@@ -6,7 +6,7 @@ use super::{
     super::parts::{bar, duration, mix_bar, mix_text, percent, plot},
     evidence, name, tone,
 };
-use crate::view::{Row, View};
+use crate::telemetry::view::{Row, View};
 
 /// Digits of a container's id that are shown, as its runtime does.
 const SHORT_ID: usize = 12;
@@ -14,7 +14,7 @@ const SHORT_ID: usize = 12;
 const SUSPECT: f64 = 0.5;
 
 /// Who burns, a row each with its details below.
-pub(in crate::web::page) fn burning(view: &View) -> Markup {
+pub(in crate::telemetry::web::page) fn burning(view: &View) -> Markup {
     html! {
         section id="burning" aria-labelledby="burning-title" {
             h2 id="burning-title" { "What is burning now" }

@@ -6,10 +6,10 @@ use super::{
     super::parts::{UtcTime, ago, duration, grouped, percent},
     evidence, name, tone,
 };
-use crate::view::{Deed, Finding, View};
+use crate::telemetry::view::{Deed, Finding, View};
 
 /// Verdicts of late, and what followed.
-pub(in crate::web::page) fn findings(view: &View) -> Markup {
+pub(in crate::telemetry::web::page) fn findings(view: &View) -> Markup {
     html! {
         section id="findings" aria-labelledby="findings-title" {
             h2 id="findings-title" { "Verdicts and actions" }

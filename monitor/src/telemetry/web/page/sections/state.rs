@@ -3,10 +3,10 @@
 use maud::{Markup, html};
 
 use super::super::parts::{duration, grouped};
-use crate::view::{Counts, View};
+use crate::telemetry::view::{Counts, View};
 
 /// The probes: what is attached, and what was lost.
-pub(in crate::web::page) fn probes(view: &View) -> Markup {
+pub(in crate::telemetry::web::page) fn probes(view: &View) -> Markup {
     let Counts {
         samples,
         samples_lost,
@@ -74,7 +74,7 @@ pub(in crate::web::page) fn probes(view: &View) -> Markup {
 }
 
 /// Every flag and its value in force.
-pub(in crate::web::page) fn policy(view: &View) -> Markup {
+pub(in crate::telemetry::web::page) fn policy(view: &View) -> Markup {
     html! {
         section id="policy" aria-labelledby="policy-title" {
             h2 id="policy-title" { "Policy in force" }

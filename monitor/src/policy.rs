@@ -1,0 +1,6 @@
+//! What the operator decided: the validated flags, the rules, and what is never
+//! acted on.
+
+pub mod config;
+pub mod guard;
+pub mod kin;
