@@ -40,7 +40,7 @@ use rustix::{
     fs::{AtFlags, CWD, StatxFlags, makedev, statx},
 };
 
-use crate::{event::Process, text::clean};
+use unjack_core::{event::Process, text::clean};
 
 /// Characters of a path that are shown.
 const PATH_CHARS: usize = 256;

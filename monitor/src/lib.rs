@@ -7,8 +7,7 @@
 //! core ← kernel ← host ← detect ← policy ← respond ← telemetry ← commands
 //! ```
 //!
-//! - [`event`], [`isa`], [`profile`], [`shape`], [`stratum`], [`score`],
-//!   [`verdict`] and [`text`] are pure: no I/O, no clock.
+//! - [`unjack_core`], a crate of its own, is what is pure: no I/O, no clock.
 //! - [`kernel`] loads, attaches and drains the probes, and is the only place that
 //!   names `aya`.
 //! - [`host`] reads `/proc`, cgroups, sockets and clocks, and hashes images.
@@ -20,16 +19,8 @@
 
 pub mod commands;
 pub mod detect;
-pub mod event;
 pub mod host;
-pub mod isa;
 pub mod kernel;
 pub mod policy;
-pub mod profile;
 pub mod respond;
-pub mod score;
-pub mod shape;
-pub mod stratum;
 pub mod telemetry;
-pub mod text;
-pub mod verdict;

@@ -21,9 +21,9 @@ use monitor::{
     policy::config::{self, Config},
     respond::action::ban::list,
     telemetry::journal::Format,
-    verdict::Thresholds,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use unjack_core::verdict::Thresholds;
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {

@@ -319,7 +319,9 @@ fn messages_that_are_looked_up_are_still_said() {
         }
     }
     let mut source = String::new();
-    sources(&root().join("monitor/src"), &mut source);
+    for folder in ["monitor/core/src", "monitor/src"] {
+        sources(&root().join(folder), &mut source);
+    }
     let text = page("docs/troubleshooting.md");
     let mut found = 0;
     for line in text.lines().filter(|line| line.starts_with("### `")) {

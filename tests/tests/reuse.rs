@@ -12,7 +12,6 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use monitor::event::Process;
 use monitor::host;
 use monitor::policy::config::Scope;
 use monitor::policy::guard::Guard;
@@ -24,6 +23,7 @@ use monitor::respond::action::{
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tests::host::{eventually, take_turn};
 use tests::{Daemon, Workload};
+use unjack_core::event::Process;
 
 /// Pids that must come to mean another process while an order is out on them.
 const REUSES: usize = 10_000;

@@ -6,7 +6,7 @@
 //!
 //! 1. It hashes. That is what the code says: the mix of instructions, fitted to
 //!    recordings of real programs (`cargo xtask train`; the numbers are data in
-//!    `monitor/model/`), and the rotations and constants that algorithms sign their
+//!    `model/`), and the rotations and constants that algorithms sign their
 //!    code with ([`signature`]). It is bounded: code says at most that this is a hash.
 //! 2. It mines (`mining`): an algorithm that serves nothing else, or work that comes
 //!    from outside and results that leave.

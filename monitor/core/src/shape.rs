@@ -54,9 +54,10 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// That of a miner which talks to a pool, seen for half a minute.
-    #[cfg(test)]
-    pub(crate) fn pool_like() -> Self {
+    /// That of a miner which talks to a pool, seen for half a minute: an example
+    /// for tests.
+    #[must_use]
+    pub fn pool_like() -> Self {
         Self {
             looks: 20,
             pushes: 2,

@@ -41,16 +41,13 @@ use self::{
 use crate::{
     commands::record::{self, writer::Writer},
     detect::{collector::Collector, court::Court, reputation::Lists},
-    event::{self, Event},
     host::container::Containers,
-    isa::Arch,
     kernel::probe::{ProbeError, Probes, Settings},
     policy::config::{Config, Rule},
     respond::{
         action::{ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
         hook::Hooks,
     },
-    score::{Model, ModelError},
     telemetry::{
         journal::Format,
         metrics::Metrics,
@@ -62,6 +59,11 @@ use crate::{
             listen::{self, BindError},
         },
     },
+};
+use unjack_core::{
+    event::{self, Event},
+    isa::Arch,
+    score::{Model, ModelError},
 };
 
 /// Processes that are being ended at the same time; others wait a second.

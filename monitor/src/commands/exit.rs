@@ -11,8 +11,8 @@ use crate::{
     kernel::probe::ProbeError,
     policy::config::ConfigError,
     respond::action::ban::list::BansError,
-    text,
 };
+use unjack_core::text;
 
 /// Why `unjack` did not do what it was told.
 #[derive(Debug)]

@@ -14,17 +14,19 @@ use serde::Serialize;
 use crate::{
     commands::daemon::monotonic_ns,
     detect::collector::{Collector, HotCode, Subject},
-    event::{self, Event, Process},
     host::{
         LookError, Seen,
         container::{Containers, Home},
     },
-    isa::{Arch, Mix},
     kernel::probe::{ProbeError, Probes, Settings},
+    telemetry::journal::{NUMBER, Quoted},
+};
+use unjack_core::{
+    event::{self, Event, Process},
+    isa::{Arch, Mix},
     profile::{Summary, seconds},
     score::{Assessment, Evidence, Model, ModelError},
     shape::Observer,
-    telemetry::journal::{NUMBER, Quoted},
     verdict::{Thresholds, Verdict},
 };
 
@@ -274,7 +276,7 @@ fn report(
     } else {
         0.0
     };
-    let enough = summary.samples >= crate::verdict::MIN_SAMPLES;
+    let enough = summary.samples >= unjack_core::verdict::MIN_SAMPLES;
     let verdict = if cores < thresholds.min_cpu {
         evidence.push(Evidence::told(format!(
             "it burns {:.1} % of a core, less than the {:.0} % from which a process is judged",

@@ -55,12 +55,14 @@ use crate::{
         collector::{Collector, Subject},
         court::{Heard, SUSPECT_FROM},
     },
+    kernel::probe::{ProbeError, Probes, Settings},
+    telemetry::metrics::Metrics,
+};
+use unjack_core::{
     event::{self, Event, ImageKey, Process},
     isa::Arch,
-    kernel::probe::{ProbeError, Probes, Settings},
     profile::{Look, Place, Reading, Summary, seconds},
     score::{LISTEN_FROM, Model, ModelError},
-    telemetry::metrics::Metrics,
     verdict::{MIN_SAMPLES, Thresholds},
 };
 
@@ -409,7 +411,7 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::{line::Line, *};
-    use crate::profile::Summary;
+    use unjack_core::profile::Summary;
 
     #[test]
     fn a_window_survives_the_file() {

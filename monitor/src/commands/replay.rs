@@ -31,8 +31,10 @@ use crate::{
         court::{Clerk, Court, Heard, rules::matches},
         reputation::Lists,
     },
-    event::{Event, ImageKey, Process},
     policy::config::{self, RuleKey},
+};
+use unjack_core::{
+    event::{Event, ImageKey, Process},
     profile::Look,
     score::{Model, ModelError},
     text::clean,

@@ -46,12 +46,11 @@ pub use self::{
 use crate::{
     commands::doctor,
     host,
-    isa::Arch,
     kernel::probe::{self, Probes, Settings},
     policy::config::Scope,
     respond::action::{Deed, Order, Outcome, System, kill},
-    verdict::Thresholds,
 };
+use unjack_core::{isa::Arch, verdict::Thresholds};
 
 /// Grace of the kill: the loop has no reason to resist SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);

@@ -32,7 +32,8 @@ use self::{
     screen::{Input, Screen},
     state::State,
 };
-use crate::{commands::cli::TopArgs, kernel::probe::ProbeError, score::ModelError};
+use crate::{commands::cli::TopArgs, kernel::probe::ProbeError};
+use unjack_core::score::ModelError;
 
 /// Time between two looks at what the probes told.
 const DRAIN: Duration = Duration::from_millis(250);

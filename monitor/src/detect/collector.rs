@@ -23,7 +23,7 @@ pub use self::{
     ledger::{Charge, GroupBy, Ledger},
     subject::{Case, Homes, HotCode, Remains, Standing, Subject, Told},
 };
-use crate::{
+use unjack_core::{
     event::{Event, ImageKey, Process},
     isa::Arch,
     profile::{Look, Reading},

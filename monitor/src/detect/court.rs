@@ -12,14 +12,16 @@ pub(crate) mod rules;
 use self::groups::{Groups, Member};
 use crate::{
     detect::collector::{Case, Collector, Subject},
-    event::Process,
     host::Image,
     policy::{
         config::ActOn,
         guard::{Candidate, Guard},
     },
-    profile::Summary,
     respond::action::Refusal,
+};
+use unjack_core::{
+    event::Process,
+    profile::Summary,
     score::{LISTEN_FROM, Model},
     shape::Shape,
     verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Verdict},

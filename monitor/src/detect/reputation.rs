@@ -22,7 +22,8 @@ use std::{
 };
 
 use self::pools::Pools;
-use crate::{host::digest::Digest, text::clean};
+use crate::host::digest::Digest;
+use unjack_core::text::clean;
 
 /// Bytes of one list's file.
 pub const MAX_BYTES: u64 = 16 << 20;

@@ -36,7 +36,7 @@ use super::{
     aside::{What, alone},
     tcp_info::TcpInfo,
 };
-use crate::shape::{MAX_CONNECTIONS, Observation};
+use unjack_core::shape::{MAX_CONNECTIONS, Observation};
 
 /// Descriptors looked at, some ten microseconds each if they are of connections.
 const MAX_DESCRIPTORS: usize = 1024;

@@ -38,8 +38,8 @@ use super::root;
 use crate::{
     host::cgroup::identity::{Identity, Runtime, is_id},
     telemetry::journal::Quoted,
-    text::clean,
 };
+use unjack_core::text::clean;
 
 /// Bytes of a file that are read. Those of one container have some 10 KB; the
 /// list of all of Podman's a kilobyte for each.

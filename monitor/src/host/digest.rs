@@ -31,10 +31,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 
 pub use self::cache::{Cache, MAX_KNOWN};
-use crate::{
-    event::Process,
-    host::{Image, Seen},
-};
+use crate::host::{Image, Seen};
+use unjack_core::event::Process;
 
 /// Questions that may wait: a second's new programs on a busy host.
 pub const MAX_WAITING: usize = 256;

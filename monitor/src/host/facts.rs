@@ -6,10 +6,8 @@ use std::{io::Read, os::unix::ffi::OsStrExt};
 use serde::{Deserialize, Serialize};
 
 use super::{LookError, PATH_CHARS, Seen, TEXT_BYTES, root};
-use crate::{
-    host::cgroup::{Membership, identity::Identity},
-    text::clean,
-};
+use crate::host::cgroup::{Membership, identity::Identity};
+use unjack_core::text::clean;
 
 /// Bytes of a name that are read: the kernel's own limit is far below.
 const COMM_BYTES: u64 = 256;

@@ -4,7 +4,6 @@ use std::{collections::HashMap, time::Duration};
 
 use super::{Facts, Image, LookError, Seen, root, ticks};
 use crate::{
-    event::Process,
     host::digest::{self, Unknown},
     policy::{
         config::Subject,
@@ -12,6 +11,7 @@ use crate::{
         kin::{Forks, is_launcher},
     },
 };
+use unjack_core::event::Process;
 
 /// How long one look waits for a digest, on the thread of an order: as long as
 /// the largest image takes to be read.

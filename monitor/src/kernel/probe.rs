@@ -36,8 +36,8 @@ use crate::{
     detect::reputation::pools::Prefix,
     kernel::btf::{BtfError, Offsets, VMLINUX},
     policy::kin::Record,
-    profile::WINDOW_LOOKS,
 };
+use unjack_core::profile::WINDOW_LOOKS;
 
 /// The probes' object code, built by this crate's build script.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/unjack-probes"));
@@ -448,7 +448,7 @@ fn map<M: TryFrom<Map, Error = MapError>>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::MAX_LOOKS;
+    use unjack_core::profile::MAX_LOOKS;
 
     #[test]
     fn a_window_of_any_length_is_sampled_and_fits_a_profile_if_that_is_possible() {

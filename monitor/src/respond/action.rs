@@ -39,13 +39,13 @@ pub use self::{
     still::{Still, still},
 };
 use crate::{
-    event::Process,
     host::{Image, LookError, Member},
     policy::{
         config::Scope,
         guard::{Guard, sacred},
     },
 };
+use unjack_core::event::Process;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq)]

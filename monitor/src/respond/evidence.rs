@@ -43,15 +43,14 @@ use self::{
     store::{Folder, Store},
 };
 use crate::{
-    event::Process,
     host::{Image, digest::Digest},
     policy::config::Action,
-    profile::Summary,
     telemetry::{
         journal::{EvidenceEvent, VerdictEvent},
         metrics::Response,
     },
 };
+use unjack_core::{event::Process, profile::Summary};
 
 /// How long an action waits for evidence, in all. A process may be held
 /// stopped meanwhile; this leaves a fifth of the promised 250 ms for the rest.

@@ -5,7 +5,7 @@
 //! the only bound is the event's own size. A closed or full output is the
 //! caller's to count: it must not stop the daemon.
 //!
-//! Texts from processes should have been through [`crate::text::clean`].
+//! Texts from processes should have been through [`unjack_core::text::clean`].
 //! Neither form relies on it: JSON escapes by nature, and the text form
 //! replaces every control character.
 
@@ -21,7 +21,7 @@ use serde::Serialize;
 pub use self::bans::{BanEvent, RespawnEvent};
 use crate::host::container::Home;
 use crate::policy::config::Action;
-use crate::score::Evidence;
+use unjack_core::score::Evidence;
 
 /// Columns of the log-odds of a line of evidence: two digits before the point.
 pub(crate) const NUMBER: usize = 5;

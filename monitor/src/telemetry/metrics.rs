@@ -44,9 +44,9 @@ use self::{
 };
 use crate::commands::record::writer::Ended;
 use crate::respond::action::{Refusal, keeper::Kept};
-use crate::score::FAMILIES;
 use crate::telemetry::journal::Outcome;
-use crate::verdict::Verdict;
+use unjack_core::score::FAMILIES;
+use unjack_core::verdict::Verdict;
 
 /// All metrics, in a registry of their own.
 #[derive(Debug)]

@@ -16,7 +16,7 @@ use monitor::commands::replay::{self, Report};
 use monitor::detect::reputation::Lists;
 use monitor::policy::config;
 use monitor::telemetry::journal::VerdictEvent;
-use monitor::verdict::Verdict;
+use unjack_core::verdict::Verdict;
 
 use super::manifest::{Label, Program};
 use super::recording::Recording;

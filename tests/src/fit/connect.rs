@@ -6,7 +6,7 @@
 //! for real (`evasions`, `shape`): one to a pool, in the clear and encrypted, and an
 //! unrelated one.
 
-use monitor::{
+use unjack_core::{
     profile::{Place, Summary},
     shape::Shape,
 };

@@ -1,4 +1,4 @@
-//! The model: numbers in `monitor/model/`, read once at start.
+//! The model: numbers in `model/`, read once at start.
 
 use std::collections::BTreeMap;
 

@@ -4,12 +4,11 @@
 use super::{Daemon, monotonic_ns};
 use crate::{
     detect::{collector::Subject, court::rules::matches},
-    event::Process,
     host::{self, Image, digest::Digest},
     respond::action::ban::{Condemned, Report},
     telemetry::journal::{BanEvent, Event, RespawnEvent},
-    verdict::Verdict,
 };
+use unjack_core::{event::Process, verdict::Verdict};
 
 /// A process that is to be ended, for its image to be banned, if it was found to
 /// mine. What was only recognised is banned already. `denied` and `listed` say

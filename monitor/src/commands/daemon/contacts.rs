@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::{
+use unjack_core::{
     event::{Contact, Process},
     score::{Evidence, EvidenceKind},
     verdict::Ruling,
@@ -68,7 +68,7 @@ impl Contacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::Summary;
+    use unjack_core::profile::Summary;
 
     /// A ruling with what the model says of a listed pool.
     fn ruling() -> Ruling {

@@ -3,14 +3,11 @@
 use std::path::Path;
 
 use super::Daemon;
-use crate::{
-    host::energy::{
-        Meter,
-        rapl::{POWERCAP, Rapl},
-    },
-    profile::seconds,
-    verdict::Verdict,
+use crate::host::energy::{
+    Meter,
+    rapl::{POWERCAP, Rapl},
 };
+use unjack_core::{profile::seconds, verdict::Verdict};
 
 /// What is read, and what it was a second ago.
 pub(super) struct Energy {

@@ -4,7 +4,6 @@ use std::{collections::HashMap, sync::mpsc::Receiver, time::Instant};
 
 use super::DaemonError;
 use crate::{
-    event::Process,
     host::Image,
     policy::config,
     respond::{
@@ -13,6 +12,7 @@ use crate::{
     },
     telemetry::{journal::EvidenceEvent, metrics::Response},
 };
+use unjack_core::event::Process;
 
 /// Evidence that is wanted before an order is carried out.
 #[derive(Debug)]

@@ -7,13 +7,11 @@ use crate::{
         collector::Subject,
         court::{self, Clerk, Heard, family_label, rules::matches},
     },
-    event::Process,
     host,
     policy::config::Config,
-    profile::seconds,
     telemetry::metrics::Metrics,
-    verdict::Verdict,
 };
+use unjack_core::{event::Process, profile::seconds, verdict::Verdict};
 
 /// What the daemon knows, for the court.
 struct Files<'a> {

@@ -13,11 +13,11 @@ use tokio::sync::mpsc;
 use super::{MAX_ORDERS, incidents::Wanted};
 use crate::{
     detect::{collector::Standing, court::RETRY_NS},
-    event::Process,
     host::Image,
     policy::{guard::Guard, kin::Record},
     respond::action::{self, Done, Order, Outcome, Refusal, System, ban::Note, keeper::Keeper},
 };
+use unjack_core::event::Process;
 
 /// The digest of somebody in the scope is known soon, or is waited for no more.
 const UNDECIDED_NS: u64 = 5_000_000_000;

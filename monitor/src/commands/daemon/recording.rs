@@ -2,10 +2,8 @@
 //! by.
 
 use super::Daemon;
-use crate::{
-    commands::record::tape::Known, detect::court::Heard, event::Process, policy::config::RuleKey,
-    verdict::Verdict,
-};
+use crate::{commands::record::tape::Known, detect::court::Heard, policy::config::RuleKey};
+use unjack_core::{event::Process, verdict::Verdict};
 
 impl Daemon {
     /// Records this tick.

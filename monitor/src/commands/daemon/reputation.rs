@@ -14,7 +14,6 @@ use std::{
 
 use crate::{
     detect::reputation::{Files, Hashes, List, Lists, listed_text, pools::Pools},
-    event::Process,
     host::{
         Image, Seen,
         digest::{self, Digest, MAX_WAITING, PATIENCE, Unknown},
@@ -22,6 +21,7 @@ use crate::{
     policy::config::{Rule, RuleKey},
     telemetry::metrics::Response,
 };
+use unjack_core::event::Process;
 
 /// An answer: of which process and image, and the digest.
 type Answer = (Process, Image, Result<Digest, Unknown>);

@@ -12,12 +12,12 @@ use crate::{
         collector::Standing,
         court::{self, family_label, rules::matches},
     },
-    event::Process,
     host,
     policy::{config::Action, guard::Guard},
     respond::action::{Deed, Done, Order, Outcome, Refusal},
     telemetry::journal,
 };
+use unjack_core::event::Process;
 
 impl Daemon {
     /// Acts on a process that mines, unless that is under way or settled.

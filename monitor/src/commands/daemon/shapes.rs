@@ -6,11 +6,10 @@
 
 use std::collections::HashMap;
 
-use crate::{
+use crate::{host::connections::Connections, telemetry::metrics::Traffic};
+use unjack_core::{
     event::Process,
-    host::connections::Connections,
     shape::{Observer, Shape},
-    telemetry::metrics::Traffic,
 };
 
 /// Suspects that are followed: some 3 KiB each with one relative, 30 KiB at the most.

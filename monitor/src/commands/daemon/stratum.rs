@@ -30,17 +30,19 @@ use super::{
 };
 use crate::{
     detect::collector::Collector,
-    event::{Payload, Process},
     host::{
         LookError, Seen,
         cgroup::Layout,
         connections::{Connections, PATIENCE},
     },
     kernel::probe::Probes,
+    telemetry::metrics::Traffic,
+};
+use unjack_core::{
+    event::{Payload, Process},
     score::{Evidence, EvidenceKind},
     shape::{Observation, Shape},
     stratum::recognise,
-    telemetry::metrics::Traffic,
     verdict::Ruling,
 };
 

@@ -5,15 +5,17 @@ use std::time::{Duration, Instant, SystemTime};
 use super::{Daemon, show};
 use crate::{
     detect::{collector::Charge, court::family_label},
-    event::Process,
     host,
     policy::config::ActOn,
-    profile::seconds,
     respond::evidence::{Incident, MAX_PIECES},
     telemetry::{
         journal::{self, ActionEvent, Event, VerdictEvent},
         metrics::GROUP_OTHER,
     },
+};
+use unjack_core::{
+    event::Process,
+    profile::seconds,
     verdict::{Ruling, Verdict},
 };
 

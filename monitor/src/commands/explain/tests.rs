@@ -1,5 +1,5 @@
 use super::*;
-use crate::score::EvidenceKind;
+use unjack_core::score::EvidenceKind;
 
 /// Of a process with so many samples that burned `cpu` seconds of ten.
 fn explained(samples: u32, cpu: f64, evidence: Vec<Evidence>) -> Explanation {

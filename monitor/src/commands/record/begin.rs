@@ -9,7 +9,8 @@ use std::{
 };
 
 use super::line::{Header, VERSION};
-use crate::{host, profile::seconds, verdict::Thresholds};
+use crate::host;
+use unjack_core::{profile::seconds, verdict::Thresholds};
 
 /// Makes a recording's file, or empties it.
 pub(crate) fn create(path: &Path) -> io::Result<File> {

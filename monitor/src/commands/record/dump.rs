@@ -12,10 +12,8 @@ use super::{
     kin::Kin,
     samples,
 };
-use crate::{
-    commands::daemon::stratum::Stratum, detect::collector::Subject, event::Process, profile::Place,
-    shape::Shape,
-};
+use crate::{commands::daemon::stratum::Stratum, detect::collector::Subject};
+use unjack_core::{event::Process, profile::Place, shape::Shape};
 
 /// The file of samples, and those of which it is not known yet whether they are
 /// of anybody that is recorded.

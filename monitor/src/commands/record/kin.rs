@@ -10,7 +10,7 @@
 
 use std::collections::HashMap;
 
-use crate::event::Process;
+use unjack_core::event::Process;
 
 /// Links followed upwards: between somebody new and somebody known there are only
 /// those who came and went since the last look. More of them are mischief.

@@ -7,9 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
+use crate::host::{Facts, Image, digest::Digest};
+use unjack_core::{
     event::Process,
-    host::{Facts, Image, digest::Digest},
     profile::{Row, Summary},
     shape::Shape,
 };

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use serde::Deserialize;
 
 use super::line::{Header, Line, MAX_LINE, VERSION};
-use crate::text::clean;
+use unjack_core::text::clean;
 
 /// Bytes of the longest line that is not of samples: a path has 4096 at the most,
 /// each of which takes up to six.

@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::{
+use unjack_core::{
     event::{ImageKey, Process},
     profile::{Place, Reading},
     shape::Shape,
@@ -75,7 +75,7 @@ struct ShapeFrame {
 /// What a frame holds.
 #[derive(Debug)]
 pub enum Frame {
-    /// A record of the probes, for [`event::decode`](crate::event::decode), and
+    /// A record of the probes, for [`event::decode`](unjack_core::event::decode), and
     /// where its code lies.
     Sample(Vec<u8>, Place),
     /// A second is over for a process, which executes this.

@@ -17,8 +17,10 @@ use crate::{
         collector::{Collector, Subject},
         court::Heard,
     },
-    event::{Event, ImageKey, Process},
     host::{Facts, Image, digest::Digest},
+};
+use unjack_core::{
+    event::{Event, ImageKey, Process},
     profile::Row,
 };
 
@@ -304,7 +306,8 @@ fn write(text: &mut Vec<u8>, line: &impl serde::Serialize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{commands::record::header, verdict::Thresholds};
+    use crate::commands::record::header;
+    use unjack_core::verdict::Thresholds;
 
     #[test]
     fn one_that_its_size_ends_says_what_was_lost() {

@@ -156,14 +156,12 @@ mod tests {
     use std::sync::{Mutex, mpsc::channel};
 
     use super::*;
-    use crate::{
-        commands::record::{
-            header,
-            line::{End, Line},
-            tape::Known,
-        },
-        verdict::Thresholds,
+    use crate::commands::record::{
+        header,
+        line::{End, Line},
+        tape::Known,
     };
+    use unjack_core::verdict::Thresholds;
 
     fn begin(out: impl Write + Send + 'static, max_size: u64) -> Writer {
         Writer::new(out, &header(99, &Thresholds::DEFAULT, 0), max_size).unwrap()

@@ -12,15 +12,17 @@ use crate::{
         collector::{Collector, Standing, Subject},
         court::{self, RETRY_NS, family_label},
     },
-    event::Process,
     host::{self, Image, container::Home},
     policy::{
         config::{self, Action},
         guard::Guard,
     },
-    profile::seconds,
     respond::action::{Refusal, breaker::Breaker},
     telemetry::journal::{Outcome, VerdictEvent},
+};
+use unjack_core::{
+    event::Process,
+    profile::seconds,
     text::cleaned_again,
     verdict::{Ruling, Verdict},
 };

@@ -11,8 +11,10 @@ use serde::Serialize;
 use crate::{
     commands::record::line::Header,
     policy::config::{self, ActOn, Action},
-    profile::{self, cost},
     telemetry::journal::{Outcome, VerdictEvent, verdict_text},
+};
+use unjack_core::{
+    profile::{self, cost},
     text::clean,
 };
 

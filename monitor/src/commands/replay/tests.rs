@@ -12,11 +12,13 @@ use crate::{
             tape::{Known, Tape},
         },
     },
-    event::Sample,
     host::{Facts, Image},
+    telemetry::journal::Outcome,
+};
+use unjack_core::{
+    event::Sample,
     profile::{Place, Row},
     shape::Shape,
-    telemetry::journal::Outcome,
     verdict::Thresholds,
 };
 
@@ -180,7 +182,11 @@ fn recording_of(lives: &[Life], seconds: u64, shape: Shape) -> Vec<u8> {
 }
 
 fn row(sample: &Sample) -> Row {
-    Row::from(&Look::new(crate::isa::Arch::X86_64, sample, Place::File))
+    Row::from(&Look::new(
+        unjack_core::isa::Arch::X86_64,
+        sample,
+        Place::File,
+    ))
 }
 
 fn who(life: &Life) -> Who {
@@ -408,7 +414,7 @@ fn live_and_replayed_of(
     let thresholds = config.policy.thresholds();
     let lists = Lists::default();
     let mut collector =
-        Collector::new(crate::isa::Arch::X86_64, thresholds.patience_ns).with_remains();
+        Collector::new(unjack_core::isa::Arch::X86_64, thresholds.patience_ns).with_remains();
     let mut court = Court::new(Model::shipped().unwrap(), thresholds, 99);
     let policy = || Policy {
         config: &config,
@@ -459,7 +465,7 @@ fn live_and_replayed_of(
             }
         });
         let rulings = court.judge(now_ns, &mut collector, &mut clerk);
-        let told = |(process, ruling): &(Process, crate::verdict::Ruling)| {
+        let told = |(process, ruling): &(Process, unjack_core::verdict::Ruling)| {
             format!("{now_ns} {process:?} {ruling:?}")
         };
         live.extend(rulings.iter().map(told));

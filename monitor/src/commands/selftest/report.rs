@@ -208,7 +208,7 @@ impl From<Instant> for Time {
 /// So many nanoseconds.
 impl From<u64> for Time {
     fn from(ns: u64) -> Self {
-        Self(crate::profile::seconds(ns))
+        Self(unjack_core::profile::seconds(ns))
     }
 }
 

@@ -8,12 +8,10 @@ use std::{
 };
 
 use super::{child::Child, report::Teller};
-use crate::{
-    commands::daemon::monotonic_ns,
-    detect::collector::Collector,
+use crate::{commands::daemon::monotonic_ns, detect::collector::Collector, kernel::probe::Probes};
+use unjack_core::{
     event::{self, Event, Process},
     isa::Arch,
-    kernel::probe::Probes,
     profile::{Look, Summary, seconds},
     score::{Assessment, Model, ModelError},
     shape::Observer,

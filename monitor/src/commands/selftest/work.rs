@@ -124,7 +124,8 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::{commands::selftest::pool::Pool, stratum::recognise};
+    use crate::commands::selftest::pool::Pool;
+    use unjack_core::stratum::recognise;
 
     #[test]
     fn work_is_got_and_comes_again() {

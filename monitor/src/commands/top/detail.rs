@@ -16,12 +16,12 @@ use super::{
 use crate::{
     commands::explain::ThreadMix,
     detect::collector::HotCode,
-    score::Evidence,
     telemetry::{
         journal::{NUMBER, Quoted},
         view::{Part, Row},
     },
 };
+use unjack_core::score::Evidence;
 
 /// Blanks before the lines of a section.
 const INDENT: usize = 2;

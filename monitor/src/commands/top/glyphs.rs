@@ -8,7 +8,8 @@ use std::ffi::OsStr;
 use ratatui::style::{Color, Modifier, Style};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use crate::{score::Evidence, telemetry::view::Part};
+use crate::telemetry::view::Part;
+use unjack_core::score::Evidence;
 
 /// Eighths of a character, from below and from the left, and what stands for
 /// them where only ASCII is shown.
@@ -317,11 +318,11 @@ mod tests {
 
     #[test]
     fn every_class_has_a_letter_of_its_own() {
-        let letters: std::collections::BTreeSet<char> = crate::isa::Class::ALL
+        let letters: std::collections::BTreeSet<char> = unjack_core::isa::Class::ALL
             .iter()
             .map(|class| letter(class.name()))
             .collect();
-        assert_eq!(letters.len(), crate::isa::Class::ALL.len());
+        assert_eq!(letters.len(), unjack_core::isa::Class::ALL.len());
     }
 
     #[test]

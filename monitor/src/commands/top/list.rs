@@ -14,10 +14,8 @@ use super::{
     glyphs::{self, Theme, Tone},
     state::{KEYS, State},
 };
-use crate::{
-    profile::total,
-    telemetry::view::{Counts, Row, View},
-};
+use crate::telemetry::view::{Counts, Row, View};
+use unjack_core::profile::total;
 
 /// Below this nothing is shown but that there is no room.
 const LEAST_WIDTH: u16 = 40;

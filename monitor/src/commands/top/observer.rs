@@ -13,16 +13,18 @@ use crate::{
         explain::ThreadMix,
     },
     detect::collector::{Collector, HotCode, Subject},
-    event::{self, Event, Process},
     host::Member,
-    isa::Arch,
     kernel::probe::{Probes, Settings},
-    profile::{Summary, seconds},
-    score::{LISTEN_FROM, Model},
     telemetry::{
         metrics::Metrics,
         view::{Host, Probed, Stolen, View, rows},
     },
+};
+use unjack_core::{
+    event::{self, Event, Process},
+    isa::Arch,
+    profile::{Summary, seconds},
+    score::{LISTEN_FROM, Model},
     verdict::{MIN_SAMPLES, Thresholds, Verdict},
 };
 

@@ -193,7 +193,7 @@ mod tests {
 
     /// What this test is told by itself, on a terminal of its own.
     const INSIDE: &str = "UNJACK_TEST_PANIC";
-    const NAME: &str = "top::screen::tests::a_panic_gives_the_terminal_back";
+    const NAME: &str = "commands::top::screen::tests::a_panic_gives_the_terminal_back";
 
     #[test]
     fn a_panic_gives_the_terminal_back() {

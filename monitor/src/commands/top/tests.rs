@@ -14,8 +14,10 @@ use crate::{
     commands::{cli::Sort, explain::ThreadMix},
     detect::collector::HotCode,
     host::Member,
-    score::{Evidence, EvidenceKind},
     telemetry::view::{Counts, Host, Part, Probed, Program, Row, Stolen, View},
+};
+use unjack_core::{
+    score::{Evidence, EvidenceKind},
     text::clean,
 };
 

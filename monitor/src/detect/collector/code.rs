@@ -2,10 +2,8 @@
 //! that is in none of those that are known.
 
 use super::Budget;
-use crate::{
-    host::{Image, LookError, maps::CodeMap},
-    profile::Place,
-};
+use crate::host::{Image, LookError, maps::CodeMap};
+use unjack_core::profile::Place;
 
 /// Least time between two looks at one process's mappings.
 const INTERVAL_NS: u64 = 2_000_000_000;

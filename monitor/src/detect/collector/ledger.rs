@@ -11,9 +11,8 @@ use std::{collections::HashMap, os::unix::ffi::OsStrExt as _};
 use clap::ValueEnum;
 use monitor_ebpf::{MIN_EXIT_NS, TASK_KTHREAD, TaskSlot};
 
-use crate::{
-    event::Process, host::Seen, profile::seconds, telemetry::metrics::MAX_GROUP_CHARS, text::clean,
-};
+use crate::{host::Seen, telemetry::metrics::MAX_GROUP_CHARS};
+use unjack_core::{event::Process, profile::seconds, text::clean};
 
 /// Burn from which a live process is charged to its group.
 const NAMING_NS: u64 = 100_000_000;

@@ -7,13 +7,15 @@ use serde::Serialize;
 
 use super::{Budget, code::Code};
 use crate::{
-    event::{ImageKey, Process, Sample},
     host::{Facts, Image, LookError, Seen, digest::Digest},
+    respond::evidence::Piece,
+    telemetry::journal::Quoted,
+};
+use unjack_core::{
+    event::{ImageKey, Process, Sample},
     isa::{self, Arch},
     profile::{Look, Place, Profile, Summary},
-    respond::evidence::Piece,
     shape::Shape,
-    telemetry::journal::Quoted,
     verdict::{Judgement, MIN_SAMPLES, Verdict},
 };
 

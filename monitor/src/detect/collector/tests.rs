@@ -1,5 +1,5 @@
 use super::*;
-use crate::event::Sample;
+use unjack_core::event::Sample;
 
 /// A pid that no process has, so that nothing is read of it.
 const NOBODY: u32 = u32::MAX;

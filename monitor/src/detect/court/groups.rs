@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::SUSPECT_FROM;
-use crate::{
-    detect::collector::{Collector, Remains, Subject},
+use crate::detect::collector::{Collector, Remains, Subject};
+use unjack_core::{
     event::{ImageKey, Process},
     profile::{Burn, Look, Summary, seconds},
     score::{Assessment, Model},

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{
+use unjack_core::{
     event::{Process, Sample},
     isa::Arch,
     profile::{Place, Reading},

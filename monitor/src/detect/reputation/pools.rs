@@ -18,7 +18,7 @@ use std::{
 use monitor_ebpf::{POOL_PORTS, POOL_PREFIXES, PoolPorts};
 
 use super::{entries, list_name};
-use crate::text::clean;
+use unjack_core::text::clean;
 
 /// Bits of a prefix at the least, of both versions: a slip of the pen must not
 /// refuse half of the Internet.

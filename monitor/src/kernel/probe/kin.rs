@@ -5,10 +5,10 @@ use monitor_ebpf::KinSlot;
 
 use super::{ProbeError, Probes, table::Table};
 use crate::{
-    event::Process,
     host::{self, Member},
     policy::kin::{Forks, Record},
 };
+use unjack_core::event::Process;
 
 /// The record of forks.
 pub(super) struct Kin {

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use super::{ActOn, ConfigError, Rule, accept, rules::parse_rules};
-use crate::{commands::cli::PolicyArgs, verdict::Thresholds};
+use crate::commands::cli::PolicyArgs;
+use unjack_core::verdict::Thresholds;
 
 /// What is judged by, validated.
 #[derive(Clone, Debug)]

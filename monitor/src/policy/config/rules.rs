@@ -8,7 +8,7 @@ use std::fmt;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::ConfigError;
-use crate::score::FAMILIES;
+use unjack_core::score::FAMILIES;
 
 /// Hexadecimal digits of a SHA-256.
 const SHA256_CHARS: usize = 64;

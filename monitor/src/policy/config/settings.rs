@@ -10,8 +10,8 @@ use crate::{
     detect::reputation::Files,
     respond::{action::ban, evidence::store::Limits, hook},
     telemetry::metrics::GroupLimits,
-    text::clean,
 };
+use unjack_core::text::clean;
 
 /// Characters of a value: a long list of rules is cut short.
 const VALUE_CHARS: usize = 1024;

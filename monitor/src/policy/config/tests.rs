@@ -5,7 +5,7 @@ use clap::Parser as _;
 use super::*;
 use crate::commands::cli::{Cli, Command};
 use crate::detect::collector::GroupBy;
-use crate::verdict::Thresholds;
+use unjack_core::verdict::Thresholds;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n\
                       miner:x:1001:1001::/home/miner:/bin/sh\n\
@@ -70,7 +70,10 @@ fn unexplained_is_reported_after_seconds_to_a_day_or_never() {
     refused(&["--unexplained-after", "9s"], expected);
     refused(&["--unexplained-after", "25h"], expected);
     let default = config(&[]).unwrap().policy.thresholds().unexplained_ns;
-    assert_eq!(default, crate::verdict::Thresholds::DEFAULT.unexplained_ns);
+    assert_eq!(
+        default,
+        unjack_core::verdict::Thresholds::DEFAULT.unexplained_ns
+    );
 }
 
 #[test]

@@ -45,11 +45,13 @@ use tokio::sync::mpsc;
 use self::{keeper::Keeper, origin::Origin, rule::Spared};
 use crate::{
     detect::{collector::Homes, reputation::Hashes},
-    event::{ImageKey, Process},
     host::{Image, digest::Digest},
     kernel::probe::{ProbeError, bans::With},
     policy::config::Rule,
     telemetry::metrics::Metrics,
+};
+use unjack_core::{
+    event::{ImageKey, Process},
     text::clean,
 };
 

@@ -4,14 +4,12 @@ use std::{fs::File, io};
 
 use serde::Serialize;
 
-use crate::{
-    event::Process,
-    host::{
-        Image, LookError, Seen,
-        deep::{Ancestor, Bounded, MapsText},
-        sockets::Socket,
-    },
+use crate::host::{
+    Image, LookError, Seen,
+    deep::{Ancestor, Bounded, MapsText},
+    sockets::Socket,
 };
+use unjack_core::event::Process;
 
 /// What was read. A part that could not be is empty, and named in `unreadable`.
 #[derive(Debug, Default, Serialize)]

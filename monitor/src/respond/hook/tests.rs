@@ -3,9 +3,8 @@ use std::{fs, path::Path};
 use clap::CommandFactory as _;
 
 use super::*;
-use crate::{
-    commands::cli::Cli, host::container::Home, score::Evidence, telemetry::metrics::Metrics,
-};
+use crate::{commands::cli::Cli, host::container::Home, telemetry::metrics::Metrics};
+use unjack_core::score::Evidence;
 
 fn verdict() -> VerdictEvent {
     VerdictEvent {

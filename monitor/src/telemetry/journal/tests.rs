@@ -1,10 +1,8 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
-use crate::{
-    host::{cgroup::identity::Runtime, container::Container},
-    score::EvidenceKind,
-};
+use crate::host::{cgroup::identity::Runtime, container::Container};
+use unjack_core::score::EvidenceKind;
 
 fn written(format: Format, event: &Event) -> String {
     let mut out = Vec::new();

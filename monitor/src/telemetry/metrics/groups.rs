@@ -15,7 +15,7 @@ use std::{
 use prometheus::{CounterVec, IntCounter};
 
 use super::{add, registrar::Registrar};
-use crate::text;
+use unjack_core::text;
 
 /// The group of kernel threads. No process can name itself into it.
 pub const GROUP_KERNEL: &str = "kernel";

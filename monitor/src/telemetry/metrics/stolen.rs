@@ -3,7 +3,8 @@
 use prometheus::{Counter, CounterVec};
 
 use super::{add, registrar::Registrar};
-use crate::{profile::cost, score::FAMILIES, telemetry::view::Stolen};
+use crate::telemetry::view::Stolen;
+use unjack_core::{profile::cost, score::FAMILIES};
 
 /// Metrics of what miners took.
 #[derive(Debug)]

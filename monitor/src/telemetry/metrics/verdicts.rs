@@ -3,7 +3,7 @@
 use prometheus::{Histogram, HistogramOpts, IntCounterVec};
 
 use super::registrar::Registrar;
-use crate::{score::FAMILIES, verdict::Verdict};
+use unjack_core::{score::FAMILIES, verdict::Verdict};
 
 /// Seconds. The default window is 5 s and a miner should be dead within 15 s,
 /// so the steps are finest there.

@@ -9,7 +9,7 @@ use rustix::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::text::clean;
+use unjack_core::text::clean;
 
 /// Characters of a name: the kernel's own limit is 64 bytes.
 const NAME_CHARS: usize = 64;

@@ -13,9 +13,9 @@ use crate::{
         Listed,
         origin::{Origin, Starter},
     },
-    score::Evidence,
     telemetry::journal::{ActionEvent, Event, EvidenceEvent, RespawnEvent, VerdictEvent},
 };
+use unjack_core::score::Evidence;
 
 /// Findings kept.
 pub const MAX_FINDINGS: usize = 50;

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::MAX_LINES;
 use crate::{
     detect::collector::{Collector, Standing, Subject},
-    event::Process,
     host,
+};
+use unjack_core::{
+    event::Process,
     profile::{Summary, seconds},
     score::{Evidence, Model},
     text::clean,

@@ -21,7 +21,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use tokio_rustls::rustls::ServerConfig;
 
 use super::tls;
-use crate::text::clean;
+use unjack_core::text::clean;
 
 /// Bytes of the file, and of each that it names.
 const MAX_BYTES: u64 = 1 << 20;

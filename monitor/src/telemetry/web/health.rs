@@ -8,7 +8,8 @@ use std::{
     time::Duration,
 };
 
-use crate::{profile::seconds, telemetry::view};
+use crate::telemetry::view;
+use unjack_core::profile::seconds;
 
 /// How long the loop may be silent, or the probes account nothing, before the
 /// daemon is not ready: ten ticks. The daemon itself burns CPU in every tick,

@@ -12,8 +12,8 @@ use super::{Web, page};
 use crate::{
     commands::daemon::monotonic_ns,
     telemetry::{metrics::Format, view::View},
-    text,
 };
+use unjack_core::text;
 
 const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 const HTML: &str = "text/html; charset=utf-8";

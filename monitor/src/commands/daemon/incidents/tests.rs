@@ -4,13 +4,13 @@ use super::*;
 use crate::{
     host::{LookError, container::Home},
     policy::config::{Action, Scope},
-    profile::Summary,
     respond::{
         action::{Identity, Outcome, Refusal, Signal, kill, store::Store},
         evidence::store::Limits,
     },
     telemetry::{journal::VerdictEvent, metrics::Metrics},
 };
+use unjack_core::profile::Summary;
 
 const IMAGE: Image = Image {
     device: 1,

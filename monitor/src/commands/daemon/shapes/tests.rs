@@ -1,7 +1,8 @@
 //! Whose connections count for whom; no socket is needed for that.
 
 use super::*;
-use crate::{shape::Observation, telemetry::metrics::Metrics};
+use crate::telemetry::metrics::Metrics;
+use unjack_core::shape::Observation;
 
 const SECOND: u64 = 1_000_000_000;
 

@@ -1,7 +1,8 @@
 //! Who is watched when; no socket is needed for that.
 
 use super::*;
-use crate::{profile::Summary, telemetry::metrics::Metrics};
+use crate::telemetry::metrics::Metrics;
+use unjack_core::profile::Summary;
 
 const SECOND: u64 = 1_000_000_000;
 /// Who serves others.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{
+use unjack_core::{
     event::{Event, Sample},
     isa::Arch,
     profile::Place,

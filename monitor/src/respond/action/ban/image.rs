@@ -18,7 +18,6 @@ use super::{
     runtime,
 };
 use crate::{
-    event::Process,
     host::{
         self, Image, Seen,
         deep::reopen,
@@ -26,6 +25,7 @@ use crate::{
     },
     policy::config::{Rule, Subject},
 };
+use unjack_core::event::Process;
 
 /// A file that a process executes, or executed: held, not opened.
 #[derive(Debug)]

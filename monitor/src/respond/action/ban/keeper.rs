@@ -36,7 +36,6 @@ use super::{
     rule::Spared, sha256, warn,
 };
 use crate::{
-    event::Process,
     host::digest::Digest,
     kernel::probe::{
         ProbeError,
@@ -45,6 +44,7 @@ use crate::{
     policy::config::{Rule, RuleKey, Subject},
     telemetry::metrics::Metrics,
 };
+use unjack_core::event::Process;
 
 /// Time between two looks at the bans.
 const TICK: Duration = Duration::from_secs(1);

@@ -17,8 +17,8 @@ use crate::{
         ProbeError,
         bans::{PinDir, PinError, Programs, Tables, With, unpin},
     },
-    text::clean,
 };
+use unjack_core::text::clean;
 
 /// Digits of an id that name a ban.
 const LEAST_DIGITS: usize = 6;

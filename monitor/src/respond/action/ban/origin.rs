@@ -7,11 +7,8 @@
 use monitor_ebpf::bans::{ANCESTORS, Ancestor};
 use serde::Serialize;
 
-use crate::{
-    event::Process,
-    host::{self, Seen},
-    text::clean,
-};
+use crate::host::{self, Seen};
+use unjack_core::{event::Process, text::clean};
 
 /// Characters of a name that are shown.
 const NAME_CHARS: usize = 64;

@@ -1,7 +1,6 @@
 use super::*;
-use crate::{
-    host::container::Home, policy::config::Action, score::EvidenceKind, telemetry::journal::Outcome,
-};
+use crate::{host::container::Home, policy::config::Action, telemetry::journal::Outcome};
+use unjack_core::score::EvidenceKind;
 
 fn verdict(pid: u32, start_time: u64, score: f64) -> Event {
     Event::Verdict(VerdictEvent {

@@ -1,7 +1,7 @@
 use monitor_ebpf::TaskSlot;
 
 use super::*;
-use crate::{
+use unjack_core::{
     event::{Event, Sample},
     isa::Arch,
 };
@@ -73,7 +73,7 @@ fn who_is_suspected_or_has_a_verdict_comes_before_who_burns_more() {
     suspect.suspected = true;
     collector.subject(process(45)).unwrap().case = suspect;
     let mut miner = case(&mut collector, 49);
-    let ruling = crate::verdict::Ruling::decreed(&Summary::default());
+    let ruling = unjack_core::verdict::Ruling::decreed(&Summary::default());
     miner.judgement.adopt(11 * SECOND, ruling);
     miner.family = "randomx";
     collector.subject(process(49)).unwrap().case = miner;

@@ -7,10 +7,8 @@ use std::{
 
 use maud::{Markup, Render, html};
 
-use crate::{
-    isa::Class,
-    telemetry::view::{HISTORY, Part},
-};
+use crate::telemetry::view::{HISTORY, Part};
+use unjack_core::isa::Class;
 
 /// Height of a plot, in its own units; a second is one unit wide.
 const HEIGHT: f32 = 24.0;

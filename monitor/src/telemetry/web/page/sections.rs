@@ -16,10 +16,10 @@ use super::{
     miners,
     parts::{ago, duration, percent},
 };
-use crate::{
+use crate::telemetry::view::{Row, Stolen, View};
+use unjack_core::{
     profile::{cost, total},
     score::Evidence,
-    telemetry::view::{Row, Stolen, View},
 };
 
 /// What matters most, in large: who mines, what was taken, what is done about it.

@@ -1,11 +1,11 @@
 use maud::Render as _;
 
 use super::{parts::*, *};
-use crate::{
+use crate::telemetry::view::{
+    Counts, Deed, Finding, Health, Kept, Part, Probed, Program, Setting, Stolen,
+};
+use unjack_core::{
     score::{Evidence, EvidenceKind},
-    telemetry::view::{
-        Counts, Deed, Finding, Health, Kept, Part, Probed, Program, Setting, Stolen,
-    },
     text::clean,
 };
 

@@ -26,10 +26,8 @@ use super::{
     },
     Keeper,
 };
-use crate::{
-    event::Process,
-    host::digest::{self, Unknown},
-};
+use crate::host::digest::{self, Unknown};
+use unjack_core::event::Process;
 
 /// A file the kernel does not know, hashed.
 #[derive(Debug)]
@@ -164,7 +162,7 @@ impl Keeper {
             if anothers {
                 tracing::info!(
                     "another owner's copy of a banned image is not refused: {}",
-                    crate::text::clean(found.path.as_os_str().as_encoded_bytes(), 256)
+                    unjack_core::text::clean(found.path.as_os_str().as_encoded_bytes(), 256)
                 );
             }
             let result = if anothers { "spared" } else { "clean" };
@@ -179,7 +177,7 @@ impl Keeper {
             tracing::warn!(
                 "a copy of a banned image is spared ({}): {}",
                 reason.name(),
-                crate::text::clean(found.path.as_os_str().as_encoded_bytes(), 256)
+                unjack_core::text::clean(found.path.as_os_str().as_encoded_bytes(), 256)
             );
             self.remember(key, None);
             return;

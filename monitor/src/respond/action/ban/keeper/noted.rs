@@ -17,10 +17,8 @@ use super::{
     },
     Keeper, MAX_CONDEMNED,
 };
-use crate::{
-    event::Process,
-    host::{self, Image, Seen, digest},
-};
+use crate::host::{self, Image, Seen, digest};
+use unjack_core::event::Process;
 
 /// What was found of an image, or why it may not be banned.
 pub(in super::super) type Examined = Result<Found, Spared>;
