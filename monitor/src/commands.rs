@@ -1,5 +1,6 @@
 //! The commands of `unjack`, a module each, their flags and their exit codes.
 
+pub mod bans;
 pub mod cli;
 pub mod daemon;
 pub mod doctor;

@@ -5,4 +5,5 @@
 
 pub mod collector;
 pub(crate) mod court;
+pub mod report;
 pub mod reputation;

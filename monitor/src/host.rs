@@ -6,14 +6,15 @@
 
 pub mod aside;
 pub mod cgroup;
+pub(crate) mod clock;
 pub mod connections;
 pub mod container;
 pub mod deep;
 pub mod digest;
 pub mod energy;
 mod facts;
-mod looked;
 pub mod maps;
+mod members;
 mod relatives;
 mod root;
 pub mod sockets;
@@ -21,7 +22,7 @@ mod tcp_info;
 
 use self::aside::{What, aside};
 pub use self::facts::Facts;
-pub use self::looked::{Looked, Member, Wanted, living, parents};
+pub use self::members::{Member, living, parents};
 
 use std::{
     cell::LazyCell,
@@ -133,12 +134,17 @@ impl Seen {
         })
     }
 
+    /// Its `stat`.
+    pub(crate) fn stat(&self) -> Result<procfs::process::Stat, LookError> {
+        Ok(self.folder.stat()?)
+    }
+
     /// When it started, in clock ticks since boot.
     ///
     /// # Errors
     /// It is gone or may not be looked at.
     pub fn start_ticks(&self) -> Result<u64, LookError> {
-        Ok(self.folder.stat()?.starttime)
+        Ok(self.stat()?.starttime)
     }
 
     /// Whether it still runs: one that has exited and waits for its parent to
@@ -155,7 +161,7 @@ impl Seen {
     /// # Errors
     /// It is gone or may not be looked at.
     pub fn parent(&self) -> Result<u32, LookError> {
-        Ok(u32::try_from(self.folder.stat()?.ppid).unwrap_or(0))
+        Ok(u32::try_from(self.stat()?.ppid).unwrap_or(0))
     }
 
     /// The image it executes.

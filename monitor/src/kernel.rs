@@ -5,4 +5,5 @@
 //! them.
 
 pub mod btf;
+pub mod prefix;
 pub mod probe;

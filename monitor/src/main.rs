@@ -9,6 +9,7 @@ use std::{
 use clap::Parser as _;
 use monitor::{
     commands::{
+        bans,
         cli::{
             BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, ReplayArgs,
             RunArgs, SelftestArgs, TopArgs,
@@ -19,7 +20,6 @@ use monitor::{
     },
     detect::reputation::Lists,
     policy::config::{self, Config},
-    respond::action::ban::list,
     telemetry::journal::Format,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -134,7 +134,7 @@ fn release(args: &ReleaseArgs) -> Result<ExitCode, Failure> {
 }
 
 fn bans(args: &BansArgs) -> Result<ExitCode, Failure> {
-    let text = list::run(args)?;
+    let text = bans::run(args)?;
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,4 +3,6 @@
 
 pub mod config;
 pub mod guard;
+pub(crate) mod judged;
 pub mod kin;
+pub mod refusal;

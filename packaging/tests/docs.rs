@@ -294,7 +294,7 @@ fn every_test_that_is_named_exists() {
 #[test]
 fn every_refusal_is_explained() {
     let text = page("docs/troubleshooting.md");
-    for refusal in monitor::respond::action::Refusal::ALL {
+    for refusal in monitor::policy::refusal::Refusal::ALL {
         let row = format!("| `{}` |", refusal.name());
         assert!(text.contains(&row), "{}", refusal.name());
     }

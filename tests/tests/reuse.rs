@@ -17,8 +17,9 @@ use monitor::policy::config::Scope;
 use monitor::policy::guard::Guard;
 use monitor::respond::action::keeper::Keeper;
 use monitor::respond::action::store::Store;
-use monitor::respond::action::{
-    Deed, Done, Order, Outcome, Refusal, Signals, System, carry_out, still,
+use monitor::{
+    policy::refusal::Refusal,
+    respond::action::{Deed, Done, Order, Outcome, Signals, System, carry_out, still},
 };
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tests::host::{eventually, take_turn};

@@ -7,6 +7,8 @@
 //! visible characters, bounded, from which the bytes can still be told apart.
 //! Nothing else about the text is believed or interpreted.
 
+use std::fmt::{self, Write as _};
+
 /// Ends a text that was cut short.
 const ELLIPSIS: char = '…';
 
@@ -114,6 +116,32 @@ impl Line {
             self.cut = self.text.len();
         }
         true
+    }
+}
+
+/// A text on one line.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain<'a>(pub &'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| {
+            f.write_char(if c.is_control() {
+                char::REPLACEMENT_CHARACTER
+            } else {
+                c
+            })
+        })
+    }
+}
+
+/// A text whose end cannot be forged by what is in it.
+#[derive(Clone, Copy, Debug)]
+pub struct Quoted<'a>(pub &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", Plain(&self.0.replace('"', "\\\"")))
     }
 }
 

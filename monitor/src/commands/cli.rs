@@ -25,7 +25,7 @@ pub use self::{
     policy::PolicyArgs,
     record::RecordArgs,
     replay::ReplayArgs,
-    response::{ReleaseArgs, ResponseArgs, Target},
+    response::{ReleaseArgs, ResponseArgs},
     run::{Level, RunArgs},
     top::{Sort, TopArgs},
     web::WebArgs,

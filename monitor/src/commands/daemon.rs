@@ -28,7 +28,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::{
     signal::unix::Signal,
     time::{MissedTickBehavior, interval},
@@ -41,11 +40,11 @@ use self::{
 use crate::{
     commands::record::{self, writer::Writer},
     detect::{collector::Collector, court::Court, reputation::Lists},
-    host::container::Containers,
+    host::{clock::monotonic_ns, container::Containers},
     kernel::probe::{ProbeError, Probes, Settings},
     policy::config::{Config, Rule},
     respond::{
-        action::{ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
+        action::{Recorded, ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
         hook::Hooks,
     },
     telemetry::{
@@ -302,7 +301,7 @@ impl Daemon {
                     Store::new(config.response.state_dir.clone()),
                     config.response.keep,
                 ),
-                probes.forks(),
+                Arc::new(Recorded::new(probes.forks())),
             ),
             breaker: Breaker::new(
                 config.response.max_kills,
@@ -427,10 +426,4 @@ impl Daemon {
 
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// Nanoseconds of the clock the probes stamp samples with.
-pub(crate) fn monotonic_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }

@@ -12,15 +12,16 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    commands::daemon::monotonic_ns,
     detect::collector::{Collector, HotCode, Subject},
     host::{
         LookError, Seen,
+        clock::monotonic_ns,
         container::{Containers, Home},
     },
     kernel::probe::{ProbeError, Probes, Settings},
-    telemetry::journal::{NUMBER, Quoted},
+    telemetry::journal::NUMBER,
 };
+use unjack_core::text::Quoted;
 use unjack_core::{
     event::{self, Event, Process},
     isa::{Arch, Mix},

@@ -50,11 +50,12 @@ use self::{
     tape::{Known, Tape},
 };
 use crate::{
-    commands::daemon::{monotonic_ns, stratum::Stratum},
+    commands::daemon::stratum::Stratum,
     detect::{
         collector::{Collector, Subject},
         court::{Heard, SUSPECT_FROM},
     },
+    host::clock::monotonic_ns,
     kernel::probe::{ProbeError, Probes, Settings},
     telemetry::metrics::Metrics,
 };

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use crate::{
-    commands::cli::{ReleaseArgs, Target},
+    commands::cli::ReleaseArgs,
     respond::action::{
-        System, keeper,
+        System,
+        keeper::{self, Target},
         store::{Store, StoreError},
     },
 };

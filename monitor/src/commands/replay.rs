@@ -28,10 +28,13 @@ use crate::{
     },
     detect::{
         collector::{Collector, MAX_SUBJECTS, Subject},
-        court::{Clerk, Court, Heard, rules::matches},
+        court::{Clerk, Court, Heard},
         reputation::Lists,
     },
-    policy::config::{self, RuleKey},
+    policy::{
+        config::{self, RuleKey},
+        judged::matches,
+    },
 };
 use unjack_core::{
     event::{Event, ImageKey, Process},

@@ -20,8 +20,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use monitor_ebpf::TaskSlot;
 
 pub use self::{
-    ledger::{Charge, GroupBy, Ledger},
-    subject::{Case, Homes, HotCode, Remains, Standing, Subject, Told},
+    ledger::{Charge, GroupBy, Ledger, MAX_GROUP_CHARS},
+    subject::{Case, Homes, HotCode, Piece, Remains, Standing, Subject, Told},
 };
 use unjack_core::{
     event::{Event, ImageKey, Process},

@@ -7,18 +7,9 @@
 //! by this one function, so that a recording is judged as the host was.
 
 pub(crate) mod groups;
-pub(crate) mod rules;
 
 use self::groups::{Groups, Member};
-use crate::{
-    detect::collector::{Case, Collector, Subject},
-    host::Image,
-    policy::{
-        config::ActOn,
-        guard::{Candidate, Guard},
-    },
-    respond::action::Refusal,
-};
+use crate::detect::collector::{Collector, Subject};
 use unjack_core::{
     event::Process,
     profile::Summary,
@@ -202,42 +193,6 @@ impl Court {
         }
         rulings
     }
-}
-
-/// Whether somebody is to be acted on, as far as the verdict goes.
-pub(crate) fn is_condemned(case: &Case, act_on: ActOn) -> bool {
-    let verdict = case.judgement.verdict();
-    verdict == Verdict::Miner
-        || case.banned
-        || (act_on == ActOn::Hashing && verdict == Verdict::Hashing)
-}
-
-/// The image a process was judged by, unless it is not to be acted on.
-pub(crate) fn spared(subject: &mut Subject, guard: &Guard) -> Result<Image, Refusal> {
-    if subject.case.allowed {
-        return Err(Refusal::Allowed);
-    }
-    let image = subject.image();
-    let (system, exe) = subject.system_exe();
-    let kernel_thread = subject.facts().is_some_and(|facts| facts.kernel_thread);
-    let unit = subject
-        .facts()
-        .and_then(|facts| facts.identity.unit.clone());
-    // The rules of --allow were asked when it was judged.
-    let candidate = Candidate {
-        pid: subject.profile.process.tgid,
-        kernel_thread,
-        system,
-        // Whoever wants a digest waited for it.
-        undecided: false,
-        subject: crate::policy::config::Subject {
-            exe: exe.as_deref(),
-            unit: unit.as_deref(),
-            ..crate::policy::config::Subject::default()
-        },
-    };
-    guard.without_rules().check(&candidate)?;
-    image.ok_or(Refusal::Unreadable)
 }
 
 /// A denied process may have no family; as a label it must have one.

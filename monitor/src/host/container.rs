@@ -35,10 +35,8 @@ use serde::Serialize;
 
 use self::files::{Root, Told};
 use super::root;
-use crate::{
-    host::cgroup::identity::{Identity, Runtime, is_id},
-    telemetry::journal::Quoted,
-};
+use crate::host::cgroup::identity::{Identity, Runtime, is_id};
+use unjack_core::text::Quoted;
 use unjack_core::text::clean;
 
 /// Bytes of a file that are read. Those of one container have some 10 KB; the

@@ -30,12 +30,11 @@ use aya_log::EbpfLogger;
 use monitor_ebpf::{PoolPorts, PoolStats, ProbeStats, SPILL_ENTRIES, TaskSlot, WatchStats};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-pub use self::sampler::Source;
-use self::{kin::Kin, pools::Pools, sampler::Sampler, stratum::Traffic, table::Table};
-use crate::{
-    detect::reputation::pools::Prefix,
-    kernel::btf::{BtfError, Offsets, VMLINUX},
-    policy::kin::Record,
+pub use self::{kin::Kin, sampler::Source};
+use self::{pools::Pools, sampler::Sampler, stratum::Traffic, table::Table};
+use crate::kernel::{
+    btf::{BtfError, Offsets, VMLINUX},
+    prefix::Prefix,
 };
 use unjack_core::profile::WINDOW_LOOKS;
 
@@ -265,8 +264,8 @@ impl Probes {
 
     /// Who forked whom, for as long as anybody wants to know.
     #[must_use]
-    pub fn forks(&self) -> Arc<dyn Record> {
-        Arc::clone(&self.kin) as Arc<dyn Record>
+    pub fn forks(&self) -> Arc<Kin> {
+        Arc::clone(&self.kin)
     }
 
     /// Has the kernel look out for these pools, and no others.

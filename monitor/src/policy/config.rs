@@ -12,9 +12,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::commands::cli::RunArgs;
-use crate::respond::action::ban;
+use crate::{commands::cli::RunArgs, kernel::probe::bans::With};
 
+mod address;
 mod extras;
 mod policy;
 mod replay;
@@ -24,13 +24,14 @@ mod settings;
 mod web;
 
 pub use self::{
-    extras::Extras,
+    address::{Address, MAX_SOCKETS},
+    extras::{EvidenceLimits, Extras, HookPolicy},
     policy::Policy,
     replay::Replay,
     response::{Response, Scope},
-    rules::{Rule, RuleKey, Subject},
+    rules::{Rule, RuleKey, Subject, Wanted},
     settings::Setting,
-    web::Web,
+    web::{GroupLimits, Web},
 };
 
 /// What to do with a miner.
@@ -79,7 +80,7 @@ pub struct Config {
     /// Time between SIGTERM and SIGKILL, 0 to 60 s.
     pub grace: Duration,
     /// What is banned, and how.
-    pub ban: ban::Policy,
+    pub ban: BanPolicy,
     /// Evidence, lists and the hook.
     pub extras: Extras,
     /// Where what is judged is recorded, and in how many bytes.
@@ -88,6 +89,21 @@ pub struct Config {
     pub sample_hz: u32,
     /// Where metrics are served.
     pub web: Web,
+}
+
+/// What is to be banned, and how.
+#[derive(Clone, Debug)]
+pub struct BanPolicy {
+    /// How long a ban lasts; with none nothing new is banned.
+    pub ttl: Duration,
+    /// How execs are refused.
+    pub with: With,
+    /// Where bans are pinned.
+    pub dir: PathBuf,
+    /// Whether anything may be changed, or else only told.
+    pub enforce: bool,
+    /// What may be executed whatever is found: no ban applies to it.
+    pub allow: Vec<Rule>,
 }
 
 /// A flag's value that is not accepted.
@@ -138,7 +154,7 @@ impl Config {
                 "must be from 0s to 60s",
                 |d| *d <= seconds(60),
             )?,
-            ban: ban::Policy {
+            ban: BanPolicy {
                 ttl: accept(
                     "--ban",
                     *ban,

@@ -9,8 +9,10 @@ use std::sync::Arc;
 use crate::{
     detect::reputation::Hashes,
     host::digest::Digest,
-    policy::config::{Rule, Subject},
-    respond::action::Refusal,
+    policy::{
+        config::{Rule, Subject},
+        refusal::Refusal,
+    },
 };
 
 /// Where a system keeps its own programs. `/usr/local/bin` is where Kubernetes'

@@ -42,6 +42,15 @@ pub trait Record: Send + Sync {
     fn forks(&self) -> Forks;
 }
 
+impl FromIterator<(Member, Member)> for Forks {
+    /// Of children and who forked each.
+    fn from_iter<T: IntoIterator<Item = (Member, Member)>>(pairs: T) -> Self {
+        Self {
+            parents: pairs.into_iter().collect(),
+        }
+    }
+}
+
 /// Who forked whom.
 #[derive(Clone, Debug, Default)]
 pub struct Forks {

@@ -18,11 +18,12 @@
 pub mod ban;
 pub mod breaker;
 pub mod folders;
+mod forks;
 pub mod hold;
 pub mod keeper;
 pub mod kill;
+mod looked;
 mod moment;
-mod refusal;
 pub mod scope;
 mod signals;
 mod still;
@@ -32,12 +33,14 @@ use std::{io, time::Duration};
 
 use self::{folders::Folders, keeper::Keeper};
 pub use self::{
+    forks::Recorded,
+    looked::Looked,
     moment::Moment,
-    refusal::Refusal,
     scope::{Looks, World},
     signals::System,
     still::{Still, still},
 };
+use crate::policy::refusal::Refusal;
 use crate::{
     host::{Image, LookError, Member},
     policy::{

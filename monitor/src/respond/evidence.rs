@@ -43,12 +43,10 @@ use self::{
     store::{Folder, Store},
 };
 use crate::{
+    detect::{collector::Piece, report::VerdictEvent},
     host::{Image, digest::Digest},
-    policy::config::Action,
-    telemetry::{
-        journal::{EvidenceEvent, VerdictEvent},
-        metrics::Response,
-    },
+    policy::config::{Action, EvidenceLimits},
+    telemetry::metrics::Response,
 };
 use unjack_core::{event::Process, profile::Summary};
 
@@ -69,19 +67,17 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Kept folders that may wait to be told of.
 const MAX_TOLD: usize = 64;
 
-/// A piece of code that was sampled.
+/// Evidence of a process was kept.
 #[derive(Clone, Debug, Serialize)]
-pub struct Piece {
-    /// How many of the kept samples are in its cache line.
-    pub samples: usize,
-    /// Where it is.
-    pub ip: u64,
-    /// The file mapped there, cleaned; `None` for memory without one.
-    pub file: Option<String>,
-    /// Its bytes, in hexadecimal.
-    pub bytes: String,
-    /// Its instructions.
-    pub instructions: Vec<String>,
+pub struct EvidenceEvent {
+    /// Its id in the initial pid namespace.
+    pub pid: u32,
+    /// The folder, in the directory of all evidence.
+    pub folder: String,
+    /// SHA-256 of its image; `None` if that was not kept.
+    pub sha256: Option<String>,
+    /// What the folder lacks, as in the metrics.
+    pub lost: Vec<&'static str>,
 }
 
 /// What the verdict knows.
@@ -171,7 +167,7 @@ impl Keeper {
     /// It cannot be made or opened, or others may write to it.
     pub fn open(
         directory: &Path,
-        limits: store::Limits,
+        limits: EvidenceLimits,
         metrics: Response,
     ) -> io::Result<(Self, Receiver<EvidenceEvent>)> {
         let (kept, told) = sync_channel(MAX_TOLD);

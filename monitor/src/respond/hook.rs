@@ -11,11 +11,9 @@
 //! loop waits for none of it.
 
 use std::{
-    ffi::OsString,
     fs::File,
     io::{self, Seek, Write},
     os::unix::process::CommandExt,
-    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -32,9 +30,11 @@ use rustix::{
 };
 
 use crate::{
+    detect::report::VerdictEvent,
     host::container::Home,
+    policy::config::HookPolicy,
     telemetry::{
-        journal::{self, Event, VerdictEvent},
+        journal::{self, Event},
         metrics::Response,
     },
 };
@@ -48,17 +48,6 @@ const SLICE: Duration = Duration::from_millis(100);
 const LAST: Duration = Duration::from_secs(1);
 /// Where a hook's own commands are found.
 const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// What to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// The program.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
-    /// How long it may take.
-    pub limit: Duration,
-}
 
 /// What came of a hook.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +90,7 @@ impl Outcome {
 /// The hooks of the daemon. Dropping it ends those that run.
 #[derive(Debug)]
 pub struct Hooks {
-    policy: Arc<Policy>,
+    policy: Arc<HookPolicy>,
     metrics: Response,
     running: Arc<(Mutex<usize>, Condvar)>,
     stop: Arc<AtomicBool>,
@@ -110,7 +99,7 @@ pub struct Hooks {
 impl Hooks {
     /// None run yet.
     #[must_use]
-    pub fn new(policy: Policy, metrics: Response) -> Self {
+    pub fn new(policy: HookPolicy, metrics: Response) -> Self {
         Self {
             policy: Arc::new(policy),
             metrics,
@@ -254,7 +243,7 @@ pub fn facts(verdict: &VerdictEvent) -> Vec<(&'static str, String)> {
 }
 
 /// Starts the program, in a process group of its own.
-fn start(policy: &Policy, facts: &[(&'static str, String)], json: &str) -> io::Result<Child> {
+fn start(policy: &HookPolicy, facts: &[(&'static str, String)], json: &str) -> io::Result<Child> {
     // Not a pipe: a hook that does not read must not make us wait.
     let mut input: File = rustix::fs::memfd_create("event", MemfdFlags::CLOEXEC)?.into();
     input.write_all(json.as_bytes())?;

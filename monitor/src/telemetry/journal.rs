@@ -11,7 +11,7 @@
 
 mod bans;
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
@@ -19,9 +19,10 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 pub use self::bans::{BanEvent, RespawnEvent};
-use crate::host::container::Home;
-use crate::policy::config::Action;
-use unjack_core::score::Evidence;
+use crate::{
+    detect::report::VerdictEvent, policy::config::Action, respond::evidence::EvidenceEvent,
+};
+use unjack_core::text::{Plain, Quoted};
 
 /// Columns of the log-odds of a line of evidence: two digits before the point.
 pub(crate) const NUMBER: usize = 5;
@@ -60,56 +61,6 @@ pub enum Event {
     Ban(BanEvent),
     /// A banned image was to be executed again, or a copy of it was.
     Respawn(RespawnEvent),
-}
-
-/// Evidence of a process was kept.
-#[derive(Clone, Debug, Serialize)]
-pub struct EvidenceEvent {
-    /// Its id in the initial pid namespace.
-    pub pid: u32,
-    /// The folder, in the directory of all evidence.
-    pub folder: String,
-    /// SHA-256 of its image; `None` if that was not kept.
-    pub sha256: Option<String>,
-    /// What the folder lacks, as in the metrics.
-    pub lost: Vec<&'static str>,
-}
-
-/// A process was judged.
-#[derive(Clone, Debug, Serialize)]
-pub struct VerdictEvent {
-    /// Its id in the initial pid namespace.
-    pub pid: u32,
-    /// The thread that was judged, if it was one alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub thread: Option<u32>,
-    /// Its start in clock ticks since boot: field 22 of `/proc/PID/stat`.
-    pub start_time: u64,
-    /// Path of its image; `None` if it could not be read.
-    pub exe: Option<String>,
-    /// The name it gave itself.
-    pub comm: String,
-    /// Its unit, container and pod: `unit`, `container` and `pod`, where it has any.
-    #[serde(flatten)]
-    pub home: Home,
-    /// `miner` or `hashing`.
-    pub verdict: &'static str,
-    /// It has been hashing for `--unexplained-after` and nothing explains it.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub unexplained: bool,
-    /// Family of hash algorithm.
-    pub family: &'static str,
-    /// 0 to 1.
-    pub score: f64,
-    /// CPU burn, in percent of one core.
-    pub cpu_percent: f64,
-    /// How long it had burned when judged, in seconds.
-    pub burn_seconds: f64,
-    /// Why: what each line adds to the score.
-    pub evidence: Vec<Evidence>,
-    /// The code it executes most: where it lies and how it begins, a line a piece. Empty
-    /// if its bytes were not kept.
-    pub code: Vec<String>,
 }
 
 /// A process was acted on, or would have been.
@@ -308,30 +259,6 @@ pub(crate) fn verdict_text(ts: &str, event: &VerdictEvent) -> String {
         let _ = write!(text, "\n    code: {}", Plain(line));
     }
     text
-}
-
-/// A text on one line.
-pub(crate) struct Plain<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Plain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| {
-            f.write_char(if c.is_control() {
-                char::REPLACEMENT_CHARACTER
-            } else {
-                c
-            })
-        })
-    }
-}
-
-/// A text whose end cannot be forged by what is in it.
-pub(crate) struct Quoted<'a>(pub(crate) &'a str);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", Plain(&self.0.replace('"', "\\\"")))
-    }
 }
 
 #[cfg(test)]

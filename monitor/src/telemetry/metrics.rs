@@ -32,7 +32,7 @@ use prometheus::{
 pub use self::{
     bans::{BAN_RESULTS, BanMetrics},
     exposition::Format,
-    groups::{GROUP_KERNEL, GROUP_OTHER, GroupLimits, MAX_GROUP_CHARS},
+    groups::{GROUP_KERNEL, GROUP_OTHER},
     registrar::{Described, Mirror},
     response::Response,
     stolen::StolenMetrics,
@@ -42,9 +42,11 @@ pub use self::{
 use self::{
     groups::Groups, probes::Probed, process::OwnProcess, registrar::Registrar, verdicts::Verdicts,
 };
-use crate::commands::record::writer::Ended;
-use crate::respond::action::{Refusal, keeper::Kept};
-use crate::telemetry::journal::Outcome;
+use crate::{
+    policy::{config::GroupLimits, refusal::Refusal},
+    respond::action::keeper::Kept,
+    telemetry::journal::Outcome,
+};
 use unjack_core::score::FAMILIES;
 use unjack_core::verdict::Verdict;
 
@@ -396,3 +398,29 @@ fn to_gauge(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests;
+
+/// Why a recording ended that was to go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// It is as large as it may be.
+    Size,
+    /// The disk did not keep up.
+    Slow,
+    /// It could not be written.
+    Error,
+}
+
+impl Ended {
+    /// Every one there is.
+    pub(crate) const ALL: [Self; 3] = [Self::Size, Self::Slow, Self::Error];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Slow => "slow",
+            Self::Error => "error",
+        }
+    }
+}

@@ -14,11 +14,10 @@
 //! | passwords checked at once | 1 | bcrypt is a core's work; `auth` says how it is spent |
 //! | wait for clients at shutdown | 1 s | a scrape in flight ends, a slow one is cut |
 //!
-//! `address` and `listen` are where, `file` and `tls` what stands
+//! `listen` is where, `file` and `tls` what stands
 //! before the pages, `connection` is one client, `pages` what he gets, `page` how
 //! that at `/` looks.
 
-pub mod address;
 mod auth;
 mod connection;
 pub mod file;

@@ -13,9 +13,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser as _;
 use monitor::commands::cli::{Cli, Command};
 use monitor::commands::replay::{self, Report};
+use monitor::detect::report::VerdictEvent;
 use monitor::detect::reputation::Lists;
 use monitor::policy::config;
-use monitor::telemetry::journal::VerdictEvent;
 use unjack_core::verdict::Verdict;
 
 use super::manifest::{Label, Program};

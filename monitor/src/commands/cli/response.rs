@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, builder::FalseyValueParser};
 
 use super::{MAX_PID, percent};
-use crate::policy::config::Scope;
+use crate::{policy::config::Scope, respond::action::keeper::Target};
 
 /// Where is written down what is held, unless a flag says otherwise.
 const STATE_DIR: &str = "/run/unjack";
@@ -93,15 +93,6 @@ pub struct ReleaseArgs {
         default_value = STATE_DIR
     )]
     pub state_dir: PathBuf,
-}
-
-/// What is to be let go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A process.
-    Pid(u32),
-    /// A cgroup, by its path as in `/proc/PID/cgroup`.
-    Cgroup(String),
 }
 
 fn target(text: &str) -> Result<Target, String> {

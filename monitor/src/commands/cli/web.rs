@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, builder::FalseyValueParser};
 
-use crate::{detect::collector::GroupBy, telemetry::web::address::Address};
+use crate::{detect::collector::GroupBy, policy::config::Address};
 
 const LISTEN_HELP: &str = "\
 Where metrics are served: an address and port, or a socket's path (repeatable)

@@ -1,10 +1,12 @@
 //! Bans, as far as they are about processes: who is condemned with its image, and
 //! what is done about a process that executes a copy of one.
 
-use super::{Daemon, monotonic_ns};
+use super::Daemon;
+use crate::host::clock::monotonic_ns;
 use crate::{
-    detect::{collector::Subject, court::rules::matches},
+    detect::collector::Subject,
     host::{self, Image, digest::Digest},
+    policy::judged::matches,
     respond::action::ban::{Condemned, Report},
     telemetry::journal::{BanEvent, Event, RespawnEvent},
 };

@@ -8,9 +8,9 @@ use crate::{
     policy::config,
     respond::{
         action::{self, Deed, Done, Order, Signals},
-        evidence::{HOLD, Incident, Keeper, Loss},
+        evidence::{EvidenceEvent, HOLD, Incident, Keeper, Loss},
     },
-    telemetry::{journal::EvidenceEvent, metrics::Response},
+    telemetry::metrics::Response,
 };
 use unjack_core::event::Process;
 

@@ -5,10 +5,13 @@ use super::{Daemon, contacts::Contacts, reputation::Reputation, stratum::Stratum
 use crate::{
     detect::{
         collector::Subject,
-        court::{self, Clerk, Heard, family_label, rules::matches},
+        court::{Clerk, Heard, family_label},
     },
     host,
-    policy::config::Config,
+    policy::{
+        config::Config,
+        judged::{self, matches},
+    },
     telemetry::metrics::Metrics,
 };
 use unjack_core::{event::Process, profile::seconds, verdict::Verdict};
@@ -106,7 +109,7 @@ impl Daemon {
                 let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
                 count_stolen(&self.metrics, subject, cpu_ns);
             }
-            if court::is_condemned(&subject.case, self.config.policy.act_on) {
+            if judged::is_condemned(&subject.case, self.config.policy.act_on) {
                 targets.push(subject.profile.process);
             }
         }

@@ -14,8 +14,8 @@ use super::{MAX_ORDERS, incidents::Wanted};
 use crate::{
     detect::{collector::Standing, court::RETRY_NS},
     host::Image,
-    policy::{guard::Guard, kin::Record},
-    respond::action::{self, Done, Order, Outcome, Refusal, System, ban::Note, keeper::Keeper},
+    policy::{guard::Guard, kin::Record, refusal::Refusal},
+    respond::action::{self, Done, Order, Outcome, System, ban::Note, keeper::Keeper},
 };
 use unjack_core::event::Process;
 

@@ -4,17 +4,19 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Daemon, bans, monotonic_ns,
+    Daemon, bans,
     orders::{self, Report},
 };
 use crate::{
-    detect::{
-        collector::Standing,
-        court::{self, family_label, rules::matches},
+    detect::{collector::Standing, court::family_label},
+    host::{self, clock::monotonic_ns},
+    policy::{
+        config::Action,
+        guard::Guard,
+        judged::{self, matches},
+        refusal::Refusal,
     },
-    host,
-    policy::{config::Action, guard::Guard},
-    respond::action::{Deed, Done, Order, Outcome, Refusal},
+    respond::action::{Deed, Done, Order, Outcome},
     telemetry::journal,
 };
 use unjack_core::event::Process;
@@ -58,7 +60,7 @@ impl Daemon {
             listed: self.reputation.allow_list(),
             builtin: !self.config.response.allow_none,
         };
-        let image = court::spared(subject, &guard);
+        let image = judged::spared(subject, &guard);
         let image = image.and_then(|image| known.then_some(image).ok_or(Refusal::Unreadable));
         let observed = self.config.action == Action::Observe;
         let image = match image {

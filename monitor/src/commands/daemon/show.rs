@@ -5,7 +5,8 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use super::{Daemon, monotonic_ns};
+use super::Daemon;
+use crate::host::clock::monotonic_ns;
 use crate::{
     policy::config::Config,
     telemetry::view::{Board, Host, Probed, Setting, View, rows},

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{Daemon, show};
 use crate::{
-    detect::{collector::Charge, court::family_label},
+    detect::{collector::Charge, court::family_label, report::VerdictEvent},
     host,
     policy::config::ActOn,
     respond::evidence::{Incident, MAX_PIECES},
     telemetry::{
-        journal::{self, ActionEvent, Event, VerdictEvent},
+        journal::{self, ActionEvent, Event},
         metrics::GROUP_OTHER,
     },
 };

@@ -22,6 +22,7 @@ use super::{
     line::{Header, Why},
     tape::Tape,
 };
+use crate::telemetry::metrics::Ended;
 
 /// Seconds of a recording that may wait for the disk.
 const MAX_WAITING: usize = 16;
@@ -39,32 +40,6 @@ pub(crate) struct Writer {
     /// Its sender is dropped when the thread is done.
     done: Receiver<()>,
     failed: Arc<AtomicBool>,
-}
-
-/// Why a recording ended that was to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ended {
-    /// It is as large as it may be.
-    Size,
-    /// The disk did not keep up.
-    Slow,
-    /// It could not be written.
-    Error,
-}
-
-impl Ended {
-    /// Every one there is.
-    pub(crate) const ALL: [Self; 3] = [Self::Size, Self::Slow, Self::Error];
-
-    /// Its name in metrics.
-    #[must_use]
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Size => "size",
-            Self::Slow => "slow",
-            Self::Error => "error",
-        }
-    }
 }
 
 impl Writer {

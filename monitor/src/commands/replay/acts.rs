@@ -10,15 +10,18 @@ use crate::{
     commands::record::line::{End, Header, Why},
     detect::{
         collector::{Collector, Standing, Subject},
-        court::{self, RETRY_NS, family_label},
+        court::{RETRY_NS, family_label},
+        report::VerdictEvent,
     },
     host::{self, Image, container::Home},
     policy::{
         config::{self, Action},
         guard::Guard,
+        judged,
+        refusal::Refusal,
     },
-    respond::action::{Refusal, breaker::Breaker},
-    telemetry::journal::{Outcome, VerdictEvent},
+    respond::action::breaker::Breaker,
+    telemetry::journal::Outcome,
 };
 use unjack_core::{
     event::Process,
@@ -160,7 +163,7 @@ impl<'a> Acts<'a> {
         for subject in collector.subjects() {
             let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
             self.burned(subject, cpu_ns);
-            if court::is_condemned(&subject.case, self.config.policy.act_on) {
+            if judged::is_condemned(&subject.case, self.config.policy.act_on) {
                 self.act(subject, cpu_ns);
             }
         }
@@ -254,7 +257,7 @@ impl<'a> Acts<'a> {
 
     /// Whether it may be acted on now: as the daemon asks, of what was recorded.
     fn may(&mut self, subject: &mut Subject) -> Result<Image, Refusal> {
-        let image = court::spared(subject, &self.guard)?;
+        let image = judged::spared(subject, &self.guard)?;
         let known = self.config.policy.allow.is_empty()
             || subject.facts().is_some_and(|facts| facts.uid.is_some());
         if !known {

@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use crate::{
     commands::record::line::Header,
+    detect::report::VerdictEvent,
     policy::config::{self, ActOn, Action},
-    telemetry::journal::{Outcome, VerdictEvent, verdict_text},
+    telemetry::journal::{Outcome, verdict_text},
 };
 use unjack_core::{
     profile::{self, cost},

@@ -23,11 +23,8 @@ use rustix::{
 };
 
 use super::pool::Pool;
-use crate::{
-    commands::daemon::monotonic_ns,
-    host::{Image, LookError, Seen, connections::Connections},
-    telemetry::journal::Quoted,
-};
+use crate::host::{Image, LookError, Seen, clock::monotonic_ns, connections::Connections};
+use unjack_core::text::Quoted;
 
 /// What the copy and the process are called: for who looks at `ps`.
 const NAME: &str = "unjack-selftest";

@@ -14,7 +14,7 @@ use rustix::{
 use sha2::{Digest, Sha256};
 
 use super::work::Work;
-use crate::commands::daemon::monotonic_ns;
+use crate::host::clock::monotonic_ns;
 
 /// How long it hashes if nobody ends it.
 pub(super) const LIFETIME: Duration = Duration::from_mins(2);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{child::Child, report::Teller};
-use crate::{commands::daemon::monotonic_ns, detect::collector::Collector, kernel::probe::Probes};
+use crate::{detect::collector::Collector, host::clock::monotonic_ns, kernel::probe::Probes};
 use unjack_core::{
     event::{self, Event, Process},
     isa::Arch,

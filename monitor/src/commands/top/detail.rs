@@ -17,11 +17,12 @@ use crate::{
     commands::explain::ThreadMix,
     detect::collector::HotCode,
     telemetry::{
-        journal::{NUMBER, Quoted},
+        journal::NUMBER,
         view::{Part, Row},
     },
 };
 use unjack_core::score::Evidence;
+use unjack_core::text::Quoted;
 
 /// Blanks before the lines of a section.
 const INDENT: usize = 2;

@@ -8,12 +8,9 @@ use std::{
 
 use super::TopError;
 use crate::{
-    commands::{
-        daemon::{monotonic_ns, stratum::Stratum},
-        explain::ThreadMix,
-    },
+    commands::{daemon::stratum::Stratum, explain::ThreadMix},
     detect::collector::{Collector, HotCode, Subject},
-    host::Member,
+    host::{Member, clock::monotonic_ns},
     kernel::probe::{Probes, Settings},
     telemetry::{
         metrics::Metrics,

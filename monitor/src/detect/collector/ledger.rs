@@ -11,8 +11,11 @@ use std::{collections::HashMap, os::unix::ffi::OsStrExt as _};
 use clap::ValueEnum;
 use monitor_ebpf::{MIN_EXIT_NS, TASK_KTHREAD, TaskSlot};
 
-use crate::{host::Seen, telemetry::metrics::MAX_GROUP_CHARS};
+use crate::host::Seen;
 use unjack_core::{event::Process, profile::seconds, text::clean};
+
+/// Characters of a group's name: a label is a name, not a place to store data.
+pub const MAX_GROUP_CHARS: usize = 128;
 
 /// Burn from which a live process is charged to its group.
 const NAMING_NS: u64 = 100_000_000;

@@ -6,11 +6,8 @@ use std::{collections::BTreeMap, fmt};
 use serde::Serialize;
 
 use super::{Budget, code::Code};
-use crate::{
-    host::{Facts, Image, LookError, Seen, digest::Digest},
-    respond::evidence::Piece,
-    telemetry::journal::Quoted,
-};
+use crate::host::{Facts, Image, LookError, Seen, digest::Digest};
+use unjack_core::text::Quoted;
 use unjack_core::{
     event::{ImageKey, Process, Sample},
     isa::{self, Arch},
@@ -102,6 +99,21 @@ impl fmt::Display for HotCode {
             100.0 * share
         )
     }
+}
+
+/// A piece of code that was sampled.
+#[derive(Clone, Debug, Serialize)]
+pub struct Piece {
+    /// How many of the kept samples are in its cache line.
+    pub samples: usize,
+    /// Where it is.
+    pub ip: u64,
+    /// The file mapped there, cleaned; `None` for memory without one.
+    pub file: Option<String>,
+    /// Its bytes, in hexadecimal.
+    pub bytes: String,
+    /// Its instructions.
+    pub instructions: Vec<String>,
 }
 
 /// Samples of a process by where their code lies.

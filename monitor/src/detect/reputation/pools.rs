@@ -18,6 +18,7 @@ use std::{
 use monitor_ebpf::{POOL_PORTS, POOL_PREFIXES, PoolPorts};
 
 use super::{entries, list_name};
+use crate::kernel::prefix::Prefix;
 use unjack_core::text::clean;
 
 /// Bits of a prefix at the least, of both versions: a slip of the pen must not
@@ -25,23 +26,6 @@ use unjack_core::text::clean;
 const LEAST_BITS: (u8, u8) = (8, 16);
 /// Bits by which an address of version 4 is longer when mapped.
 const MAPPED: u8 = 96;
-
-/// Addresses that begin alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Prefix {
-    /// How many bits are alike, of 128.
-    pub bits: u8,
-    /// The address, the other bits being 0; of version 4 as `::ffff:a.b.c.d`.
-    pub address: [u8; 16],
-}
-
-impl Prefix {
-    fn of(address: [u8; 16], bits: u8) -> Self {
-        let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
-        let address = (u128::from_be_bytes(address) & mask).to_be_bytes();
-        Self { bits, address }
-    }
-}
 
 /// What is listed of a prefix: ports, `None` being any, and their names.
 type Ports = BTreeMap<Option<u16>, String>;

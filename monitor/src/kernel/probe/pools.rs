@@ -15,7 +15,7 @@ use rustix::net::{AddressFamily, SocketType};
 use zerocopy::IntoBytes;
 
 use super::{ProbeError, Settings, chain, map, program, sum};
-use crate::detect::reputation::pools::Prefix;
+use crate::kernel::prefix::Prefix;
 
 /// The tracepoint at which a connection is begun.
 const BEGUN: &str = "inet_sock_set_state";

@@ -1,22 +1,19 @@
 //! The policy on evidence, lists and the hook.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use super::{ConfigError, accept};
-use crate::{
-    commands::cli::ExtrasArgs,
-    detect::reputation::Files,
-    respond::{evidence::store::Limits, hook},
-};
+use crate::{commands::cli::ExtrasArgs, detect::reputation::Files};
 
 /// What goes with a verdict, validated.
 #[derive(Clone, Debug)]
 pub struct Extras {
     /// Where evidence is kept, if it is, and how much.
-    pub evidence: Option<(PathBuf, Limits)>,
+    pub evidence: Option<(PathBuf, EvidenceLimits)>,
     /// The lists.
     pub lists: Files,
     /// Connections to listed pools are refused.
@@ -26,7 +23,27 @@ pub struct Extras {
     /// Connections of suspects are looked at, and what is said on them.
     pub network: bool,
     /// What is run for every verdict.
-    pub hook: Option<hook::Policy>,
+    pub hook: Option<HookPolicy>,
+}
+
+/// What to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookPolicy {
+    /// The program.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+/// What may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EvidenceLimits {
+    /// Bytes of all folders together.
+    pub size: u64,
+    /// Folders.
+    pub count: usize,
 }
 
 impl Extras {
@@ -46,7 +63,7 @@ impl Extras {
             on_verdict_arg,
             on_verdict_timeout,
         } = args;
-        let limits = Limits {
+        let limits = EvidenceLimits {
             size: accept(
                 "--evidence-max-size",
                 *evidence_max_size,
@@ -108,7 +125,7 @@ impl Extras {
             },
             block_pools: *block_pools,
             network: !no_network_evidence,
-            hook: program.map(|program| hook::Policy {
+            hook: program.map(|program| HookPolicy {
                 program,
                 arguments: on_verdict_arg.clone(),
                 limit,

@@ -61,6 +61,28 @@ enum Pattern {
     Id(GlobMatcher, String),
 }
 
+/// What rules ask for that costs more than a read of `/proc`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted {
+    /// The host's path of the image: a look at a file system of the process's
+    /// choice.
+    pub exe: bool,
+    /// SHA-256 of the image.
+    pub sha256: bool,
+}
+
+impl Wanted {
+    /// What these rules ask for.
+    #[must_use]
+    pub fn by(rules: &[Rule]) -> Self {
+        let any = |key| rules.iter().any(|rule| rule.key == key);
+        Self {
+            exe: any(RuleKey::Exe),
+            sha256: any(RuleKey::Sha256),
+        }
+    }
+}
+
 /// What the collector established about a process, for rules to match.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {

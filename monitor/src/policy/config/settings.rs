@@ -5,12 +5,10 @@ use std::{fmt::Display, path::PathBuf, time::Duration};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use super::{Config, Extras, Policy, Response, Rule, Web};
-use crate::{
-    detect::reputation::Files,
-    respond::{action::ban, evidence::store::Limits, hook},
-    telemetry::metrics::GroupLimits,
+use super::{
+    BanPolicy, Config, EvidenceLimits, Extras, GroupLimits, HookPolicy, Policy, Response, Rule, Web,
 };
+use crate::detect::reputation::Files;
 use unjack_core::text::clean;
 
 /// Characters of a value: a long list of rules is cut short.
@@ -64,7 +62,7 @@ impl Config {
         list.add("--patience", time(*patience));
         list.add("--allow", rules(allow));
         list.add("--deny", rules(deny));
-        let ban::Policy {
+        let BanPolicy {
             ttl,
             with,
             dir,
@@ -134,7 +132,7 @@ impl List {
         } = extras;
         let directory = evidence.as_ref().map(|(directory, _)| directory);
         self.add("--evidence-dir", path(directory));
-        if let Some((_, Limits { size, count })) = evidence {
+        if let Some((_, EvidenceLimits { size, count })) = evidence {
             self.add("--evidence-max-size", format!("{} MiB", size >> 20));
             self.add("--evidence-max-count", count);
         }
@@ -147,7 +145,7 @@ impl List {
         self.add("--container-dir", paths(container_dirs));
         let program = hook.as_ref().map(|hook| &hook.program);
         self.add("--on-verdict", path(program));
-        if let Some(hook::Policy {
+        if let Some(HookPolicy {
             program: _,
             arguments,
             limit,

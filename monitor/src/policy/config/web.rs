@@ -2,15 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{ConfigError, accept};
-use crate::{
-    commands::cli::WebArgs,
-    detect::collector::GroupBy,
-    telemetry::{
-        metrics::GroupLimits,
-        web::{address::Address, listen::MAX_SOCKETS},
-    },
+use super::{
+    ConfigError, accept,
+    address::{Address, MAX_SOCKETS},
 };
+use crate::{commands::cli::WebArgs, detect::collector::GroupBy};
 
 /// Paths that are something else.
 const TAKEN: [&str; 6] = [
@@ -37,6 +33,24 @@ pub struct Web {
     pub group_by: GroupBy,
     /// How many groups have a series.
     pub groups: GroupLimits,
+}
+
+/// How many groups have a series, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupLimits {
+    /// Groups with a series of their own, beside `kernel` and `other`.
+    pub max: usize,
+    /// How long a group keeps its series without burning anything.
+    pub timeout: Duration,
+}
+
+impl GroupLimits {
+    /// Enough for what burns CPU on a host, and little beside what other
+    /// exporters send; a series outlives a job that comes every half hour.
+    pub const DEFAULT: Self = Self {
+        max: 64,
+        timeout: Duration::from_hours(1),
+    };
 }
 
 impl Web {

@@ -26,7 +26,7 @@ use std::{
     fs::Metadata,
     io,
     os::{fd::OwnedFd, unix::fs::MetadataExt},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -46,8 +46,8 @@ use self::{keeper::Keeper, origin::Origin, rule::Spared};
 use crate::{
     detect::{collector::Homes, reputation::Hashes},
     host::{Image, digest::Digest},
-    kernel::probe::{ProbeError, bans::With},
-    policy::config::Rule,
+    kernel::probe::ProbeError,
+    policy::config::BanPolicy,
     telemetry::metrics::Metrics,
 };
 use unjack_core::{
@@ -72,21 +72,6 @@ const READY: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(2);
 /// Characters of a path that are shown.
 const PATH_CHARS: usize = 256;
-
-/// What is to be banned, and how.
-#[derive(Clone, Debug)]
-pub struct Policy {
-    /// How long a ban lasts; with none nothing new is banned.
-    pub ttl: Duration,
-    /// How execs are refused.
-    pub with: With,
-    /// Where bans are pinned.
-    pub dir: PathBuf,
-    /// Whether anything may be changed, or else only told.
-    pub enforce: bool,
-    /// What may be executed whatever is found: no ban applies to it.
-    pub allow: Vec<Rule>,
-}
 
 /// A process that is about to be ended.
 #[derive(Clone, Copy, Debug)]
@@ -320,7 +305,11 @@ impl Bans {
     /// # Errors
     /// No thread can be started. That the kernel refuses is told in the log, and
     /// then nothing is banned.
-    pub fn start(policy: Policy, metrics: Arc<Metrics>, listed: Arc<Hashes>) -> io::Result<Self> {
+    pub fn start(
+        policy: BanPolicy,
+        metrics: Arc<Metrics>,
+        listed: Arc<Hashes>,
+    ) -> io::Result<Self> {
         let listed = Arc::new(Allowed(Mutex::new(listed)));
         let (requests, receiver) = sync_channel(MAX_REQUESTS);
         let (reporter, reports) = mpsc::channel(MAX_REPORTS);

@@ -14,7 +14,7 @@ use super::{
     scope::{Looks, World},
     store::{Locked, Store, StoreError},
 };
-use crate::{commands::cli::Target, host::Member};
+use crate::host::Member;
 
 /// Processes held at once. Each is a few lines of the file that is rewritten
 /// for each of them; a host with more miners than this has other worries.
@@ -29,6 +29,15 @@ pub struct Keeper {
     ours: Mutex<Vec<Member>>,
     /// The folder is this daemon's while this is open.
     claim: Mutex<Option<File>>,
+}
+
+/// What is to be let go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A process.
+    Pid(u32),
+    /// A cgroup, by its path as in `/proc/PID/cgroup`.
+    Cgroup(String),
 }
 
 /// What is held now.

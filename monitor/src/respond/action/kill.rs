@@ -6,14 +6,14 @@ use std::{
 };
 
 use super::{
-    Done, Order, Outcome, Refusal, Signal, Signals, check,
+    Done, Order, Outcome, Signal, Signals, check,
     folders::Folders,
     hold::freeze_folder,
     keeper::Keeper,
     moment::Moment,
-    refusal,
     scope::{Looks, Target, World},
 };
+use crate::policy::refusal::{self, Refusal};
 use crate::{
     host::cgroup::{Kind, Site},
     policy::guard::sacred,

@@ -8,14 +8,15 @@ use super::{
 };
 use crate::{
     host::{
-        self, Image, LookError, Looked, Member, Wanted,
+        self, Image, LookError, Member,
         cgroup::{Site, identity::boundary},
     },
     policy::{
-        config::RuleKey,
+        config::Wanted,
         guard::Guard,
         kin::{Forks, is_launcher},
     },
+    respond::action::Looked,
 };
 
 /// How processes are looked at and found. Only tests have another than
@@ -205,18 +206,6 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
         Wanted {
             sha256: by_rules.sha256 || !self.guard.listed.is_empty(),
             ..by_rules
-        }
-    }
-}
-
-impl Wanted {
-    /// What these rules ask for.
-    #[must_use]
-    pub fn by(rules: &[crate::policy::config::Rule]) -> Self {
-        let any = |key| rules.iter().any(|rule| rule.key == key);
-        Self {
-            exe: any(RuleKey::Exe),
-            sha256: any(RuleKey::Sha256),
         }
     }
 }

@@ -23,7 +23,7 @@ use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
 use sha2::{Digest as _, Sha256};
 
 use super::Loss;
-use crate::host::digest::Digest;
+use crate::{host::digest::Digest, policy::config::EvidenceLimits};
 
 /// Prefix of a folder that is being filled.
 const UNFINISHED: &str = ".unfinished-";
@@ -35,20 +35,11 @@ const MAX_FILES: usize = 64;
 /// Bytes copied at a time.
 const CHUNK: usize = 64 << 10;
 
-/// What may be kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of all folders together.
-    pub size: u64,
-    /// Folders.
-    pub count: usize,
-}
-
 /// The directory.
 #[derive(Debug)]
 pub struct Store {
     directory: Arc<OwnedFd>,
-    limits: Limits,
+    limits: EvidenceLimits,
     /// The folders and their sizes in bytes, the oldest first.
     kept: BTreeMap<String, u64>,
     /// Bytes promised to folders that are being filled.
@@ -73,7 +64,7 @@ impl Store {
     ///
     /// # Errors
     /// It cannot be made or opened, or is not ours alone to write to.
-    pub fn open(path: &Path, limits: Limits) -> io::Result<Self> {
+    pub fn open(path: &Path, limits: EvidenceLimits) -> io::Result<Self> {
         match DirBuilder::new().recursive(true).mode(0o700).create(path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}

@@ -3,7 +3,10 @@ use std::{fs, path::Path};
 use clap::CommandFactory as _;
 
 use super::*;
-use crate::{commands::cli::Cli, host::container::Home, telemetry::metrics::Metrics};
+use crate::{
+    commands::cli::Cli, host::container::Home, policy::config::HookPolicy,
+    telemetry::metrics::Metrics,
+};
 use unjack_core::score::Evidence;
 
 fn verdict() -> VerdictEvent {
@@ -26,8 +29,8 @@ fn verdict() -> VerdictEvent {
 }
 
 /// A shell that runs `script` as a hook.
-fn policy(script: &str, limit: Duration) -> Policy {
-    Policy {
+fn policy(script: &str, limit: Duration) -> HookPolicy {
+    HookPolicy {
         program: "/bin/sh".into(),
         arguments: vec!["-c".into(), script.into()],
         limit,

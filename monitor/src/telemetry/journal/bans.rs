@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::{Plain, Quoted};
 use crate::respond::action::ban::{
     Listed,
     origin::{Origin, Starter},
 };
+use unjack_core::text::{Plain, Quoted};
 
 /// An image is refused from now on, or is not although it was condemned.
 #[derive(Clone, Debug, Serialize)]

@@ -1,8 +1,11 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
-use crate::host::{cgroup::identity::Runtime, container::Container};
-use unjack_core::score::EvidenceKind;
+use crate::host::{
+    cgroup::identity::Runtime,
+    container::{Container, Home},
+};
+use unjack_core::score::{Evidence, EvidenceKind};
 
 fn written(format: Format, event: &Event) -> String {
     let mut out = Vec::new();

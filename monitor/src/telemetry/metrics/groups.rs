@@ -9,38 +9,18 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use prometheus::{CounterVec, IntCounter};
 
 use super::{add, registrar::Registrar};
+use crate::{detect::collector::MAX_GROUP_CHARS, policy::config::GroupLimits};
 use unjack_core::text;
 
 /// The group of kernel threads. No process can name itself into it.
 pub const GROUP_KERNEL: &str = "kernel";
 /// The group of whatever has no series of its own.
 pub const GROUP_OTHER: &str = "other";
-/// Characters of a group's name: a label is a name, not a place to store data.
-pub const MAX_GROUP_CHARS: usize = 128;
-
-/// How many groups have a series, and for how long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GroupLimits {
-    /// Groups with a series of their own, beside `kernel` and `other`.
-    pub max: usize,
-    /// How long a group keeps its series without burning anything.
-    pub timeout: Duration,
-}
-
-impl GroupLimits {
-    /// Enough for what burns CPU on a host, and little beside what other
-    /// exporters send; a series outlives a job that comes every half hour.
-    pub const DEFAULT: Self = Self {
-        max: 64,
-        timeout: Duration::from_hours(1),
-    };
-}
 
 /// When a group last burned, in nanoseconds.
 #[derive(Clone, Copy, Debug)]

@@ -3,6 +3,7 @@
 use procfs::process::Process;
 
 use super::*;
+use crate::policy::config::GroupLimits;
 
 fn metrics() -> Metrics {
     Metrics::new("1.2.3").unwrap()

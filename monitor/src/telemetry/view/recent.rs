@@ -9,11 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_LINES;
 use crate::{
-    respond::action::ban::{
-        Listed,
-        origin::{Origin, Starter},
+    detect::report::VerdictEvent,
+    respond::{
+        action::ban::{
+            Listed,
+            origin::{Origin, Starter},
+        },
+        evidence::EvidenceEvent,
     },
-    telemetry::journal::{ActionEvent, Event, EvidenceEvent, RespawnEvent, VerdictEvent},
+    telemetry::journal::{ActionEvent, Event, RespawnEvent},
 };
 use unjack_core::score::Evidence;
 

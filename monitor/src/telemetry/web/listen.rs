@@ -27,16 +27,13 @@ use rustix::{
     },
 };
 
-use super::address::Address;
+use crate::policy::config::{Address, MAX_SOCKETS};
 
 /// Rights on a socket in the file system: its owner and its group may connect.
 pub const MODE: u32 = 0o660;
 /// Connections the kernel keeps waiting: a thousand scrapers at once are made to
 /// wait rather than to try again a second later. The kernel caps it too.
 const BACKLOG: i32 = 1024;
-/// Sockets taken over from systemd.
-pub const MAX_SOCKETS: usize = 16;
-
 /// An address could not be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {cause}; {remedy}")]

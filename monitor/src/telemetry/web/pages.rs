@@ -10,7 +10,7 @@ use axum::{
 
 use super::{Web, page};
 use crate::{
-    commands::daemon::monotonic_ns,
+    host::clock::monotonic_ns,
     telemetry::{metrics::Format, view::View},
 };
 use unjack_core::text;

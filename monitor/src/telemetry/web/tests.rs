@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::*;
-use crate::{commands::daemon::monotonic_ns, telemetry::view::View};
+use crate::{host::clock::monotonic_ns, telemetry::view::View};
 
 struct Running {
     addr: SocketAddr,
@@ -135,7 +135,7 @@ fn ready_while_the_probes_account() {
     );
     running
         .health
-        .tick(crate::commands::daemon::monotonic_ns(), true);
+        .tick(crate::host::clock::monotonic_ns(), true);
     assert!(running.get("/-/ready").starts_with("HTTP/1.1 200 "));
     assert!(running.get("/-/healthy").starts_with("HTTP/1.1 200 "));
     running.server.stop();

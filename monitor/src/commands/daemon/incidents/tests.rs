@@ -2,13 +2,14 @@ use std::{cell::RefCell, io, time::Duration};
 
 use super::*;
 use crate::{
+    detect::report::VerdictEvent,
     host::{LookError, container::Home},
-    policy::config::{Action, Scope},
-    respond::{
-        action::{Identity, Outcome, Refusal, Signal, kill, store::Store},
-        evidence::store::Limits,
+    policy::{
+        config::{Action, EvidenceLimits, Scope},
+        refusal::Refusal,
     },
-    telemetry::{journal::VerdictEvent, metrics::Metrics},
+    respond::action::{Identity, Outcome, Signal, kill, store::Store},
+    telemetry::metrics::Metrics,
 };
 use unjack_core::profile::Summary;
 
@@ -117,7 +118,7 @@ fn check_deed(
 ) {
     let home = tempfile::tempdir().unwrap();
     let metrics = Metrics::new("1.2.3").unwrap().response;
-    let limits = Limits {
+    let limits = EvidenceLimits {
         size: 16 << 20,
         count: 1,
     };

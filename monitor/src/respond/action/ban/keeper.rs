@@ -32,7 +32,7 @@ use self::{
     room::{Room, make_room},
 };
 use super::{
-    Allowed, Listed, Policy, Report, Request, boottime_ns, content::Content, key, origin::Origin,
+    Allowed, Listed, Report, Request, boottime_ns, content::Content, key, origin::Origin,
     rule::Spared, sha256, warn,
 };
 use crate::{
@@ -41,7 +41,7 @@ use crate::{
         ProbeError,
         bans::{PinDir, Programs, Records, Tables},
     },
-    policy::config::{Rule, RuleKey, Subject},
+    policy::config::{BanPolicy, Rule, RuleKey, Subject},
     telemetry::metrics::Metrics,
 };
 use unjack_core::event::Process;
@@ -77,7 +77,7 @@ pub(super) fn wake(fd: &OwnedFd) {
 }
 
 pub(super) struct Keeper {
-    policy: Policy,
+    policy: BanPolicy,
     /// Those of the policy, for the threads that hash.
     allow: Arc<[Rule]>,
     metrics: Arc<Metrics>,
@@ -109,7 +109,7 @@ pub(super) struct Keeper {
 
 impl Keeper {
     pub(super) fn new(
-        policy: Policy,
+        policy: BanPolicy,
         metrics: Arc<Metrics>,
         reports: mpsc::Sender<Report>,
         own: Own,

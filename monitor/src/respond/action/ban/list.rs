@@ -11,7 +11,6 @@ use super::{
     Listed, boottime_ns, content::owner, id, image::file_rule, key, new_ban, rule::Spared, sha256,
 };
 use crate::{
-    commands::cli::{BansArgs, BansCommand},
     host::digest::{self, Digest, Unknown},
     kernel::probe::{
         ProbeError,
@@ -71,24 +70,6 @@ pub enum BansError {
     NotPinned(String),
 }
 
-/// Does what was asked for; what to print.
-///
-/// # Errors
-/// [`BansError`].
-pub fn run(args: &BansArgs) -> Result<String, BansError> {
-    let BansArgs { pin_dir, command } = args;
-    match command {
-        BansCommand::List { json } => list(pin_dir, *json),
-        BansCommand::Add {
-            file,
-            duration,
-            ban_with,
-        } => add(pin_dir, file, *duration, *ban_with),
-        BansCommand::Remove { what } => remove(pin_dir, what),
-        BansCommand::Flush => flush(pin_dir),
-    }
-}
-
 fn pinned(dir: &Path) -> Result<Option<(PinDir, Tables)>, BansError> {
     let dir = match PinDir::find(dir) {
         Ok(dir) => dir,
@@ -106,7 +87,11 @@ fn live(tables: &Tables, now_ns: u64) -> Result<Vec<(BanKey, Ban, BanCount)>, Ba
     Ok(all)
 }
 
-fn list(dir: &Path, json: bool) -> Result<String, BansError> {
+/// What is banned, for people or as JSON.
+///
+/// # Errors
+/// [`BansError`].
+pub fn list(dir: &Path, json: bool) -> Result<String, BansError> {
     let now_ns = boottime_ns();
     let all = match pinned(dir)? {
         Some((_, tables)) => live(&tables, now_ns)?,
@@ -186,7 +171,11 @@ fn sha256_of(file: &File) -> io::Result<Option<Digest>> {
     }
 }
 
-fn add(dir: &Path, path: &Path, ttl: Duration, with: With) -> Result<String, BansError> {
+/// Bans a file for `ttl`; with the first ban the programs are loaded.
+///
+/// # Errors
+/// [`BansError`].
+pub fn add(dir: &Path, path: &Path, ttl: Duration, with: With) -> Result<String, BansError> {
     let full = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let shown = clean(full.as_os_str().as_encoded_bytes(), PATH_CHARS);
     let (file, meta) = open(&full)?;
@@ -219,7 +208,11 @@ fn add(dir: &Path, path: &Path, ttl: Duration, with: With) -> Result<String, Ban
     Ok(format!("{shown}: ban {} for {left}\n", id(&key, &ban)))
 }
 
-fn remove(dir: &Path, what: &Path) -> Result<String, BansError> {
+/// Lifts the bans with this id, or of this file and its copies.
+///
+/// # Errors
+/// [`BansError`].
+pub fn remove(dir: &Path, what: &Path) -> Result<String, BansError> {
     let shown = || clean(what.as_os_str().as_encoded_bytes(), PATH_CHARS);
     let Some((pins, mut tables)) = pinned(dir)? else {
         return Err(BansError::Unknown(shown()));
@@ -256,7 +249,11 @@ fn remove(dir: &Path, what: &Path) -> Result<String, BansError> {
     Ok(format!("{} bans lifted\n", wanted.len()))
 }
 
-fn flush(dir: &Path) -> Result<String, BansError> {
+/// Lifts all bans.
+///
+/// # Errors
+/// [`BansError`].
+pub fn flush(dir: &Path) -> Result<String, BansError> {
     let pins = match PinDir::find(dir) {
         Ok(pins) => pins,
         Err(PinError::NoBpffs { .. }) => return Ok("0 bans lifted\n".to_owned()),

@@ -10,8 +10,9 @@ use std::{
 use super::{Fault, Means, PREFIX};
 use crate::{
     host::cgroup::{Kind, Site},
+    policy::refusal::Refusal,
     respond::action::{
-        Refusal, Signals, check,
+        Signals, check,
         folders::{Folders, ids, is_threaded},
         kill,
         scope::{Looks, Target},

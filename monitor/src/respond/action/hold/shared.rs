@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::{Hold, Means};
 use crate::{
-    host::{LookError, Member, Wanted},
+    host::{LookError, Member},
+    policy::config::Wanted,
     respond::action::{folders::Folders, scope::Looks},
 };
 

@@ -12,13 +12,17 @@ use std::{
 
 use super::*;
 use crate::{
-    commands::cli::Target as Released,
     host::{
-        Facts, Looked, Wanted,
+        Facts,
         cgroup::{Layout, Membership},
     },
-    policy::kin::Forks,
-    respond::action::{hold::PREFIX, keeper::release, store::Store},
+    policy::{config::Wanted, kin::Forks},
+    respond::action::{
+        Looked,
+        hold::PREFIX,
+        keeper::{Target as Released, release},
+        store::Store,
+    },
 };
 
 const HYBRID: &str = "1 0 0:1 / /cpu rw - cgroup cgroup rw,cpu\n\

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-const LIMITS: Limits = Limits {
+const LIMITS: EvidenceLimits = EvidenceLimits {
     size: 16 << 20,
     count: 3,
 };
@@ -16,7 +16,7 @@ fn home() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
-fn open(home: &TempDir, limits: Limits) -> Store {
+fn open(home: &TempDir, limits: EvidenceLimits) -> Store {
     Store::open(&home.path().join("kept"), limits).unwrap()
 }
 
@@ -70,7 +70,7 @@ fn a_new_store_knows_what_was_kept_and_removes_what_was_not_finished() {
     folder.write("image", b"half").unwrap();
     drop(store);
     assert_eq!(kept(&home).len(), 2);
-    let mut store = open(&home, Limits { count: 1, ..LIMITS });
+    let mut store = open(&home, EvidenceLimits { count: 1, ..LIMITS });
     assert_eq!(kept(&home), [name(1)]);
     keep(&mut store, 3, 10).unwrap();
     assert_eq!(kept(&home), [name(3)]);
@@ -82,7 +82,7 @@ fn others_folders_are_left_alone() {
     drop(open(&home, LIMITS));
     fs::create_dir(home.path().join("kept/mine")).unwrap();
     fs::write(home.path().join("kept/20261124T191101.000Z"), "x").unwrap();
-    let mut store = open(&home, Limits { count: 1, ..LIMITS });
+    let mut store = open(&home, EvidenceLimits { count: 1, ..LIMITS });
     for n in 1..=2 {
         keep(&mut store, n, 10).unwrap();
     }

@@ -107,7 +107,7 @@ impl From<LookError> for Refusal {
 
 /// The reason for an error of a system call on a process; `otherwise` if it is
 /// none that tells.
-pub(super) fn of(error: &io::Error, otherwise: Refusal) -> Refusal {
+pub(crate) fn of(error: &io::Error, otherwise: Refusal) -> Refusal {
     match error.raw_os_error() {
         Some(libc::ESRCH) => Refusal::Vanished,
         Some(libc::EPERM | libc::EACCES) => Refusal::NoPermission,

@@ -10,6 +10,9 @@ use std::{
 /// Longest path of a socket: what `sockaddr_un` has room for, less the zero.
 const MAX_PATH_BYTES: usize = 107;
 
+/// Sockets taken over from systemd.
+pub const MAX_SOCKETS: usize = 16;
+
 const FORMS: &str = "write ADDRESS:PORT such as 127.0.0.1:10066 or [::1]:10066, :PORT for every \
                      address of this host, or unix:/PATH for a socket";
 

@@ -1,14 +1,17 @@
 //! What is looked up of a process before it may be acted on.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
-use super::{Facts, Image, LookError, Seen, root, ticks};
 use crate::{
-    host::digest::{self, Unknown},
+    host::{
+        Facts, Image, LookError, Seen,
+        digest::{self, Unknown},
+        tick_ns,
+    },
     policy::{
-        config::Subject,
+        config::{Subject, Wanted},
         guard::{Candidate, is_listed},
-        kin::{Forks, is_launcher},
+        kin::is_launcher,
     },
 };
 use unjack_core::event::Process;
@@ -16,36 +19,6 @@ use unjack_core::event::Process;
 /// How long one look waits for a digest, on the thread of an order: as long as
 /// the largest image takes to be read.
 const DIGEST_WAIT: Duration = Duration::from_secs(2);
-
-/// A process, for good, as `/proc` tells it apart.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-pub struct Member {
-    /// Thread-group id.
-    pub pid: u32,
-    /// Its start in clock ticks since boot.
-    pub start_time: u64,
-}
-
-impl From<Process> for Member {
-    fn from(process: Process) -> Self {
-        Self {
-            pid: process.tgid,
-            start_time: ticks(process.start_ns),
-        }
-    }
-}
-
-/// What rules ask for that costs more than a read of `/proc`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Wanted {
-    /// The host's path of the image: a look at a file system of the process's
-    /// choice.
-    pub exe: bool,
-    /// SHA-256 of the image.
-    pub sha256: bool,
-}
 
 /// A process, as it was just looked at.
 #[derive(Clone, Debug, Default)]
@@ -77,7 +50,7 @@ impl Looked {
     /// There is none, or it may not be looked at.
     pub fn at(pid: u32, wanted: Wanted) -> Result<Self, LookError> {
         let seen = Seen::open_pid(pid)?;
-        let stat = seen.folder.stat()?;
+        let stat = seen.stat()?;
         let facts = seen.facts()?;
         let image = seen.image().ok();
         let path = seen.exe().unwrap_or_default();
@@ -87,7 +60,7 @@ impl Looked {
         let system = listed && image.is_some_and(|image| seen.is_system(image));
         let exe = image.filter(|_| wanted.exe || system);
         let digest = image.filter(|_| wanted.sha256).map(|image| {
-            let start_ns = stat.starttime.saturating_mul(super::tick_ns());
+            let start_ns = stat.starttime.saturating_mul(tick_ns());
             let process = Process {
                 tgid: pid,
                 start_ns,
@@ -122,57 +95,4 @@ impl Looked {
             },
         }
     }
-}
-
-impl Facts {
-    /// What rules look at, but for the image.
-    #[must_use]
-    pub fn subject<'a>(&'a self, family: &'a str) -> Subject<'a> {
-        Subject {
-            exe: None,
-            sha256: None,
-            uid: self.uid,
-            cgroup: &self.cgroup,
-            family,
-            unit: self.identity.unit.as_deref(),
-            container: self.identity.container.as_deref(),
-            pod: self.identity.pod.as_deref(),
-        }
-    }
-}
-
-/// Who is whose parent now, as `/proc` shows it.
-#[must_use]
-pub fn parents() -> Forks {
-    let mut stats: HashMap<u32, (Member, u32)> = HashMap::new();
-    for pid in root::pids() {
-        let Ok(stat) = Seen::open_pid(pid).and_then(|seen| Ok(seen.folder.stat()?)) else {
-            continue;
-        };
-        let member = Member {
-            pid,
-            start_time: stat.starttime,
-        };
-        stats.insert(pid, (member, u32::try_from(stat.ppid).unwrap_or(0)));
-    }
-    let mut forks = Forks::default();
-    for (member, parent) in stats.values() {
-        // Nobody's parent is younger: that one got its id later.
-        if let Some((parent, _)) = stats.get(parent)
-            && parent.start_time <= member.start_time
-        {
-            forks.add(*member, *parent);
-        }
-    }
-    forks
-}
-
-/// Every process there is now.
-#[must_use]
-pub fn living() -> Vec<Member> {
-    let alive = |pid| {
-        let start_time = Seen::open_pid(pid).ok()?.start_ticks().ok()?;
-        Some(Member { pid, start_time })
-    };
-    root::pids().into_iter().filter_map(alive).collect()
 }
