@@ -1,8 +1,8 @@
 //! The command line: flags, their environment variables and their help.
 //!
-//! Nothing is decided here. A value that cannot be read at all (a duration
-//! without a unit, a word where a number belongs) is refused by clap with
-//! exit code 2; whether a value makes sense is up to [`crate::policy::config`].
+//! A value that cannot be read at all (a duration without a unit, a word where a
+//! number belongs) is refused by clap with exit code 2; one that makes no sense by
+//! the `from_cli` beside its flags, which makes a [`crate::policy::config`] of them.
 
 mod bans;
 mod extras;
@@ -14,7 +14,7 @@ mod run;
 mod top;
 mod web;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
@@ -30,6 +30,7 @@ pub use self::{
     top::{Sort, TopArgs},
     web::WebArgs,
 };
+use crate::policy::config::ConfigError;
 
 /// Largest pid Linux can ever give out (`PID_MAX_LIMIT`).
 const MAX_PID: i64 = 1 << 22;
@@ -161,6 +162,23 @@ pub struct DoctorArgs {
     /// Print a JSON array, one object a check
     #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
+}
+
+fn accept<T>(
+    flag: &'static str,
+    value: T,
+    shown: impl fmt::Display,
+    problem: &str,
+    accepted: impl Fn(&T) -> bool,
+) -> Result<T, ConfigError> {
+    if accepted(&value) {
+        return Ok(value);
+    }
+    Err(ConfigError {
+        flag,
+        value: shown.to_string(),
+        problem: problem.to_owned(),
+    })
 }
 
 fn percent(text: &str) -> Result<f64, String> {

@@ -1,8 +1,8 @@
 //! The policy of `unjack run`, validated.
 //!
-//! Flags flow in from [`crate::commands::cli`], and `/etc/passwd` as text (nothing is
-//! read here). Out comes a [`Config`] whose every field is in its stated
-//! range, and [`Rule`]s that match a [`Subject`]. A rule never looks at what a
+//! A [`Config`] is made of flags by the command line, which sees that every field
+//! is in its stated range, with `/etc/passwd` as text (nothing is read here).
+//! [`Rule`]s match a [`Subject`]. A rule never looks at what a
 //! process says about itself: not its `comm`, not its argv.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::{commands::cli::RunArgs, kernel::probe::bans::With};
+use crate::kernel::probe::bans::With;
 
 mod address;
 mod extras;
@@ -23,6 +23,7 @@ mod rules;
 mod settings;
 mod web;
 
+pub(crate) use self::rules::parse_rules;
 pub use self::{
     address::{Address, MAX_SOCKETS},
     extras::{EvidenceLimits, Extras, HookPolicy},
@@ -118,87 +119,6 @@ pub struct ConfigError {
     pub problem: String,
 }
 
-impl Config {
-    /// Validates the flags of `unjack run`. `passwd` is the content of
-    /// `/etc/passwd`, for rules that name a user; it may be empty.
-    ///
-    /// # Errors
-    /// Names the flag, its value and what is accepted.
-    pub fn from_cli(args: &RunArgs, passwd: &str) -> Result<Self, ConfigError> {
-        let RunArgs {
-            action,
-            response,
-            policy,
-            grace,
-            ban,
-            ban_with,
-            pin_dir,
-            extras,
-            record,
-            record_max_size,
-            sample_hz,
-            web,
-            log_format: _,
-            log_level: _,
-        } = args;
-        let users = parse_passwd(passwd);
-        let seconds = |n| Duration::from_secs(n);
-        let policy = Policy::from_cli(policy, &users)?;
-        Ok(Self {
-            action: *action,
-            response: Response::from_cli(response)?,
-            grace: accept(
-                "--grace",
-                *grace,
-                humantime::format_duration(*grace),
-                "must be from 0s to 60s",
-                |d| *d <= seconds(60),
-            )?,
-            ban: BanPolicy {
-                ttl: accept(
-                    "--ban",
-                    *ban,
-                    humantime::format_duration(*ban),
-                    "must be 0, or from 1s to 365d",
-                    |d| d.is_zero() || (seconds(1)..=Duration::from_hours(365 * 24)).contains(d),
-                )?,
-                with: *ban_with,
-                dir: pin_dir.clone(),
-                enforce: *action == Action::Kill,
-                allow: policy.allow.clone(),
-            },
-            policy,
-            extras: Extras::from_cli(extras)?,
-            record: record.clone().map(|path| (path, *record_max_size)),
-            sample_hz: accept(
-                "--sample-hz",
-                *sample_hz,
-                sample_hz,
-                "must be from 1 to 999",
-                |hz| (1..=999).contains(hz),
-            )?,
-            web: Web::from_cli(web)?,
-        })
-    }
-}
-
-fn accept<T>(
-    flag: &'static str,
-    value: T,
-    shown: impl fmt::Display,
-    problem: &str,
-    accepted: impl Fn(&T) -> bool,
-) -> Result<T, ConfigError> {
-    if accepted(&value) {
-        return Ok(value);
-    }
-    Err(ConfigError {
-        flag,
-        value: shown.to_string(),
-        problem: problem.to_owned(),
-    })
-}
-
 /// Names and uids in the text of `/etc/passwd`; lines that are not entries are
 /// skipped.
 #[must_use]
@@ -211,6 +131,3 @@ pub fn parse_passwd(text: &str) -> Vec<(&str, u32)> {
     });
     entries.collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::percent;
-use crate::policy::config::ActOn;
+use super::{accept, percent};
+use crate::policy::config::{ActOn, ConfigError, Policy, parse_rules};
 
 /// Who is a miner, and who is spared.
 #[derive(Args, Clone, Debug)]
@@ -87,4 +87,75 @@ pub struct PolicyArgs {
         allow_negative_numbers = true
     )]
     pub core_hour_cost: Option<f64>,
+}
+
+impl Policy {
+    pub(crate) fn from_cli(args: &PolicyArgs, users: &[(&str, u32)]) -> Result<Self, ConfigError> {
+        let PolicyArgs {
+            min_cpu,
+            min_score,
+            window,
+            patience,
+            act_on,
+            unexplained_after,
+            allow,
+            deny,
+            core_hour_cost,
+        } = args;
+        let seconds = |n| Duration::from_secs(n);
+        Ok(Self {
+            // The ceiling is beyond any machine, and keeps out "inf".
+            min_cpu: accept(
+                "--min-cpu",
+                *min_cpu,
+                min_cpu,
+                "must be a percentage of one core above 0, such as 10, or 250 for two and a half cores",
+                |p| *p > 0.0 && *p <= 1e6,
+            )? / 100.0,
+            min_score: accept(
+                "--min-score",
+                *min_score,
+                min_score,
+                "must be from 0 to 1",
+                |s| (0.0..=1.0).contains(s),
+            )?,
+            window: accept(
+                "--window",
+                *window,
+                humantime::format_duration(*window),
+                "must be from 1s to 60s",
+                |d| (seconds(1)..=seconds(60)).contains(d),
+            )?,
+            patience: accept(
+                "--patience",
+                *patience,
+                humantime::format_duration(*patience),
+                "must be at least --window, and at most 1h",
+                |d| (*window..=seconds(3600)).contains(d),
+            )?,
+            act_on: *act_on,
+            // Less than two windows is hardly a verdict; a day is longer than any alert
+            // should wait.
+            unexplained_after: accept(
+                "--unexplained-after",
+                *unexplained_after,
+                humantime::format_duration(*unexplained_after),
+                "must be 0, or from 10s to 24h",
+                |d| d.is_zero() || (seconds(10)..=Duration::from_hours(24)).contains(d),
+            )?,
+            allow: parse_rules("--allow", allow, users)?,
+            deny: parse_rules("--deny", deny, users)?,
+            core_hour_cost: core_hour_cost
+                .map(|cost| {
+                    accept(
+                        "--core-hour-cost",
+                        cost,
+                        cost,
+                        "must be an amount from 0 to 1000000, such as 0.04",
+                        |cost| (0.0..=1e6).contains(cost),
+                    )
+                })
+                .transpose()?,
+        })
+    }
 }

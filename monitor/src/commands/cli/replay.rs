@@ -4,8 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, builder::FalseyValueParser};
 
-use super::{PolicyArgs, percent};
-use crate::policy::config::Action;
+use super::{
+    PolicyArgs, percent,
+    response::{kills, throttle},
+};
+use crate::{
+    detect::reputation::Files,
+    policy::config::{Action, ConfigError, Policy, Replay, parse_passwd},
+};
 
 /// What it cannot know.
 pub(super) const UNKNOWN: &str = "\
@@ -74,4 +80,39 @@ pub struct ReplayArgs {
     /// Print one JSON object
     #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
+}
+
+impl Replay {
+    /// Validates the flags of `unjack replay`. `passwd` is the content of
+    /// `/etc/passwd`, for rules that name a user; it may be empty.
+    ///
+    /// # Errors
+    /// Names the flag, its value and what is accepted.
+    pub fn from_cli(args: &ReplayArgs, passwd: &str) -> Result<Self, ConfigError> {
+        let ReplayArgs {
+            file: _,
+            action,
+            policy,
+            throttle_to,
+            max_kills,
+            max_kills_per_image,
+            allow_none,
+            deny_file,
+            allow_file,
+            json: _,
+        } = args;
+        Ok(Self {
+            action: *action,
+            policy: Policy::from_cli(policy, &parse_passwd(passwd))?,
+            throttle_to: throttle(*throttle_to)?,
+            max_kills: kills("--max-kills", *max_kills)?,
+            max_kills_per_image: kills("--max-kills-per-image", *max_kills_per_image)?,
+            allow_none: *allow_none,
+            lists: Files {
+                deny: deny_file.clone(),
+                allow: allow_file.clone(),
+                ..Files::default()
+            },
+        })
+    }
 }

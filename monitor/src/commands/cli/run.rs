@@ -5,11 +5,17 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 
 use super::{
-    ExtrasArgs, PolicyArgs, ResponseArgs, WebArgs,
+    ExtrasArgs, PolicyArgs, ResponseArgs, WebArgs, accept,
     bans::{PIN_DIR, ban_duration},
     record::recording_size,
 };
-use crate::{kernel::probe::bans::With, policy::config::Action, telemetry::journal::Format};
+use crate::{
+    kernel::probe::bans::With,
+    policy::config::{
+        Action, BanPolicy, Config, ConfigError, Extras, Policy, Response, Web, parse_passwd,
+    },
+    telemetry::journal::Format,
+};
 
 /// What it does, at length.
 pub(super) const ABOUT: &str = "\
@@ -172,3 +178,70 @@ impl From<Level> for tracing::Level {
         }
     }
 }
+
+impl Config {
+    /// Validates the flags of `unjack run`. `passwd` is the content of
+    /// `/etc/passwd`, for rules that name a user; it may be empty.
+    ///
+    /// # Errors
+    /// Names the flag, its value and what is accepted.
+    pub fn from_cli(args: &RunArgs, passwd: &str) -> Result<Self, ConfigError> {
+        let RunArgs {
+            action,
+            response,
+            policy,
+            grace,
+            ban,
+            ban_with,
+            pin_dir,
+            extras,
+            record,
+            record_max_size,
+            sample_hz,
+            web,
+            log_format: _,
+            log_level: _,
+        } = args;
+        let users = parse_passwd(passwd);
+        let seconds = |n| Duration::from_secs(n);
+        let policy = Policy::from_cli(policy, &users)?;
+        Ok(Self {
+            action: *action,
+            response: Response::from_cli(response)?,
+            grace: accept(
+                "--grace",
+                *grace,
+                humantime::format_duration(*grace),
+                "must be from 0s to 60s",
+                |d| *d <= seconds(60),
+            )?,
+            ban: BanPolicy {
+                ttl: accept(
+                    "--ban",
+                    *ban,
+                    humantime::format_duration(*ban),
+                    "must be 0, or from 1s to 365d",
+                    |d| d.is_zero() || (seconds(1)..=Duration::from_hours(365 * 24)).contains(d),
+                )?,
+                with: *ban_with,
+                dir: pin_dir.clone(),
+                enforce: *action == Action::Kill,
+                allow: policy.allow.clone(),
+            },
+            policy,
+            extras: Extras::from_cli(extras)?,
+            record: record.clone().map(|path| (path, *record_max_size)),
+            sample_hz: accept(
+                "--sample-hz",
+                *sample_hz,
+                sample_hz,
+                "must be from 1 to 999",
+                |hz| (1..=999).contains(hz),
+            )?,
+            web: Web::from_cli(web)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

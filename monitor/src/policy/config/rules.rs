@@ -141,7 +141,7 @@ impl Rule {
     }
 
     /// Reads one `KEY=VALUE`; `Err` says what is wrong and what is accepted.
-    pub(super) fn parse(text: &str, users: &[(&str, u32)]) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, users: &[(&str, u32)]) -> Result<Self, String> {
         const KEYS: &str = "accepted are exe=GLOB, sha256=HEX, user=NAME, cgroup=GLOB, \
                             unit=GLOB, container=ID and family=NAME";
         let (key, value) = text
@@ -228,7 +228,7 @@ fn find_family(name: &str) -> Result<&'static str, String> {
     known.ok_or_else(|| format!("no such family; known are {}", FAMILIES.join(", ")))
 }
 
-pub(super) fn parse_rules(
+pub(crate) fn parse_rules(
     flag: &'static str,
     values: &[String],
     users: &[(&str, u32)],

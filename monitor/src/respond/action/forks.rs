@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use crate::{host, kernel::probe::Kin, policy::kin::{Forks, Record}};
+use crate::{
+    host,
+    kernel::probe::Kin,
+    policy::kin::{Forks, Record},
+};
 
 /// The record of forks.
 pub struct Recorded {

@@ -3,8 +3,11 @@
 use clap::Parser as _;
 
 use super::*;
-use crate::commands::cli::{Cli, Command};
-use crate::detect::collector::GroupBy;
+use crate::{
+    commands::cli::{Cli, Command},
+    detect::collector::GroupBy,
+    policy::config::{ActOn, Rule, Scope, Subject},
+};
 use unjack_core::verdict::Thresholds;
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n\
