@@ -48,7 +48,7 @@ use crate::{
         hook::Hooks,
     },
     telemetry::{
-        journal::Format,
+        journal::{self, Format},
         metrics::Metrics,
         notify,
         view::{Board, Recent},
@@ -167,7 +167,7 @@ pub async fn run(
         response.clone(),
     );
     let hook = config.extras.hook.clone();
-    let hooks = hook.map(|policy| Hooks::new(policy, response.clone()));
+    let hooks = hook.map(|policy| Hooks::new(policy, response.clone(), journal::verdict_json));
     let health = Arc::new(Health::default());
     let mut probes = Probes::attach(Settings {
         pools: config.extras.lists.pools.is_some(),
@@ -175,11 +175,7 @@ pub async fn run(
         ..Settings::new(None, config.sample_hz, config.policy.window)
     })?;
     probes.list_pools(reputation.pools().compiled())?;
-    let bans = Bans::start(
-        config.ban.clone(),
-        Arc::clone(&metrics),
-        reputation.allow_list(),
-    )?;
+    let bans = Bans::start(config.ban.clone(), metrics.clone(), reputation.allow_list())?;
 
     let board = Arc::new(Board::default());
     let state = Web {

@@ -18,6 +18,7 @@
 //! Texts in it are cleaned, its name has nothing of the process's in it, and
 //! the image is data: it is never executable.
 
+mod counts;
 mod look;
 mod loss;
 pub mod store;
@@ -37,7 +38,7 @@ use std::{
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-pub use self::loss::Loss;
+pub use self::{counts::Counts, loss::Loss};
 use self::{
     look::Look,
     store::{Folder, Store},
@@ -46,7 +47,6 @@ use crate::{
     detect::{collector::Piece, report::VerdictEvent},
     host::{Image, digest::Digest},
     policy::config::{Action, EvidenceLimits},
-    telemetry::metrics::Response,
 };
 use unjack_core::{event::Process, profile::Summary};
 
@@ -138,7 +138,7 @@ struct Shared {
     store: Mutex<Store>,
     takers: Mutex<usize>,
     changed: Condvar,
-    metrics: Response,
+    counts: Arc<dyn Counts>,
     kept: SyncSender<EvidenceEvent>,
 }
 
@@ -146,7 +146,7 @@ struct Shared {
 #[derive(Debug)]
 pub struct Taking {
     seen: Receiver<()>,
-    metrics: Response,
+    counts: Arc<dyn Counts>,
 }
 
 impl Taking {
@@ -154,7 +154,7 @@ impl Taking {
     pub fn wait(self, limit: Duration) {
         // A thread that is done, however, has dropped its end.
         if self.seen.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
-            self.metrics.lose_evidence(Loss::Late);
+            self.counts.lose_evidence(Loss::Late);
         }
     }
 }
@@ -168,14 +168,14 @@ impl Keeper {
     pub fn open(
         directory: &Path,
         limits: EvidenceLimits,
-        metrics: Response,
+        counts: impl Counts + 'static,
     ) -> io::Result<(Self, Receiver<EvidenceEvent>)> {
         let (kept, told) = sync_channel(MAX_TOLD);
         let keeper = Self(Arc::new(Shared {
             store: Mutex::new(Store::open(directory, limits)?),
             takers: Mutex::new(0),
             changed: Condvar::new(),
-            metrics,
+            counts: Arc::new(counts),
             kept,
         }));
         Ok((keeper, told))
@@ -185,11 +185,11 @@ impl Keeper {
     /// if that cannot be, which is counted.
     #[must_use]
     pub fn take(&self, process: Process, image: Image, incident: Incident) -> Option<Taking> {
-        let metrics = self.0.metrics.clone();
+        let counts = Arc::clone(&self.0.counts);
         {
             let mut takers = self.0.takers.lock().unwrap_or_else(PoisonError::into_inner);
             if *takers >= MAX_TAKERS {
-                metrics.lose_evidence(Loss::Busy);
+                counts.lose_evidence(Loss::Busy);
                 return None;
             }
             *takers += 1;
@@ -206,10 +206,10 @@ impl Keeper {
                 drop(slot);
             });
         match started {
-            Ok(_) => Some(Taking { seen, metrics }),
+            Ok(_) => Some(Taking { seen, counts }),
             Err(error) => {
                 tracing::warn!("no thread for evidence: {error}");
-                metrics.lose_evidence(Loss::Busy);
+                counts.lose_evidence(Loss::Busy);
                 None
             }
         }
@@ -234,7 +234,7 @@ impl Keeper {
 
     /// Writes a folder. Whatever goes wrong is counted, and logged.
     fn keep(&self, process: Process, image: Image, incident: &Incident, mut look: Option<Look>) {
-        let metrics = &self.0.metrics;
+        let counts = &self.0.counts;
         let now = SystemTime::now();
         let mut lost = Vec::new();
         match &look {
@@ -250,7 +250,7 @@ impl Keeper {
             .begin(&name, size.unwrap_or(0).min(MAX_IMAGE_BYTES));
         let mut recovered = Recovered { size, sha256: None };
         let written = begun.and_then(|(folder, pruned)| {
-            metrics.prune_evidence(pruned);
+            counts.prune_evidence(pruned);
             match file.map(|(file, _)| folder.copy("image", file, MAX_IMAGE_BYTES, IMAGE_TIME)) {
                 Some(Ok(digest)) => recovered.sha256 = Some(digest),
                 Some(Err(why)) => lost.push(why),
@@ -277,12 +277,12 @@ impl Keeper {
             self.store().finish(&folder, filled)
         });
         for loss in &lost {
-            metrics.lose_evidence(*loss);
+            counts.lose_evidence(*loss);
         }
         match written {
             Ok(pruned) => {
-                metrics.prune_evidence(pruned);
-                metrics.keep_evidence();
+                counts.prune_evidence(pruned);
+                counts.keep_evidence();
                 // Nobody listens at the end, and more than fit nobody reads.
                 let _told = self.0.kept.try_send(EvidenceEvent {
                     pid: process.tgid,
@@ -292,7 +292,7 @@ impl Keeper {
                 });
             }
             Err(error) => {
-                metrics.lose_evidence(Loss::from(&error));
+                counts.lose_evidence(Loss::from(&error));
                 tracing::warn!(
                     "evidence of process {} is lost: {error}; see to the space in --evidence-dir",
                     process.tgid

@@ -11,6 +11,7 @@
 //! loop waits for none of it.
 
 use std::{
+    fmt,
     fs::File,
     io::{self, Seek, Write},
     os::unix::process::CommandExt,
@@ -29,15 +30,7 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open},
 };
 
-use crate::{
-    detect::report::VerdictEvent,
-    host::container::Home,
-    policy::config::HookPolicy,
-    telemetry::{
-        journal::{self, Event},
-        metrics::Response,
-    },
-};
+use crate::{detect::report::VerdictEvent, host::container::Home, policy::config::HookPolicy};
 
 /// Hooks at a time: verdicts come in bursts when a host is taken over, and a
 /// hook that talks to a network may hang.
@@ -87,11 +80,21 @@ impl Outcome {
     }
 }
 
+/// A counter of what comes of hooks; whoever keeps it makes it visible.
+pub trait Counts: fmt::Debug + Send + Sync {
+    /// One came to this.
+    fn count_hook(&self, outcome: Outcome);
+}
+
+/// How a verdict is written as a line of JSON, by the hook's thread.
+pub type Encode = fn(SystemTime, &VerdictEvent) -> io::Result<String>;
+
 /// The hooks of the daemon. Dropping it ends those that run.
 #[derive(Debug)]
 pub struct Hooks {
     policy: Arc<HookPolicy>,
-    metrics: Response,
+    counts: Arc<dyn Counts>,
+    encode: Encode,
     running: Arc<(Mutex<usize>, Condvar)>,
     stop: Arc<AtomicBool>,
 }
@@ -99,10 +102,11 @@ pub struct Hooks {
 impl Hooks {
     /// None run yet.
     #[must_use]
-    pub fn new(policy: HookPolicy, metrics: Response) -> Self {
+    pub fn new(policy: HookPolicy, counts: impl Counts + 'static, encode: Encode) -> Self {
         Self {
             policy: Arc::new(policy),
-            metrics,
+            counts: Arc::new(counts),
+            encode,
             running: Arc::default(),
             stop: Arc::default(),
         }
@@ -114,24 +118,24 @@ impl Hooks {
         {
             let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
             if *running >= MAX_HOOKS {
-                self.metrics.count_hook(Outcome::Skipped);
+                self.counts.count_hook(Outcome::Skipped);
                 return;
             }
             *running += 1;
         }
         let place = Place(Arc::clone(&self.running));
         let facts = facts(verdict);
-        let event = Event::Verdict(verdict.clone());
+        let (encode, event) = (self.encode, verdict.clone());
         let (policy, stop) = (Arc::clone(&self.policy), Arc::clone(&self.stop));
-        let metrics = self.metrics.clone();
+        let counts = Arc::clone(&self.counts);
         let started = thread::Builder::new()
             .name("hook".to_owned())
             .spawn(move || {
-                let outcome = journal::json(SystemTime::now(), &event)
+                let outcome = encode(SystemTime::now(), &event)
                     .and_then(|json| start(&policy, &facts, &json))
                     .map(|child| wait(child, policy.limit, &stop));
                 let program = policy.program.display();
-                metrics.count_hook(match outcome {
+                counts.count_hook(match outcome {
                     Ok(outcome) => {
                         if outcome != Outcome::Done {
                             tracing::warn!("{program}, of --on-verdict: {}", outcome.name());
@@ -147,7 +151,7 @@ impl Hooks {
             });
         if let Err(error) = started {
             tracing::warn!("no thread for --on-verdict: {error}");
-            self.metrics.count_hook(Outcome::NotStarted);
+            self.counts.count_hook(Outcome::NotStarted);
         }
     }
 }

@@ -156,6 +156,14 @@ pub fn json(ts: SystemTime, event: &Event) -> io::Result<String> {
     Ok(serde_json::to_string(&Line { ts, event })? + "\n")
 }
 
+/// A verdict as one line of JSON.
+///
+/// # Errors
+/// It cannot be written as JSON: a mistake in this module.
+pub fn verdict_json(ts: SystemTime, verdict: &VerdictEvent) -> io::Result<String> {
+    json(ts, &Event::Verdict(verdict.clone()))
+}
+
 #[derive(Serialize)]
 struct Line<'a> {
     ts: String,

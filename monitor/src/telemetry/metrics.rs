@@ -30,7 +30,7 @@ use prometheus::{
 };
 
 pub use self::{
-    bans::{BAN_RESULTS, BanMetrics},
+    bans::BanMetrics,
     exposition::Format,
     groups::{GROUP_KERNEL, GROUP_OTHER},
     registrar::{Described, Mirror},

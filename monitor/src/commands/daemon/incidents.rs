@@ -8,7 +8,7 @@ use crate::{
     policy::config,
     respond::{
         action::{self, Deed, Done, Order, Signals},
-        evidence::{EvidenceEvent, HOLD, Incident, Keeper, Loss},
+        evidence::{Counts, EvidenceEvent, HOLD, Incident, Keeper, Loss},
     },
     telemetry::metrics::Response,
 };

@@ -15,6 +15,7 @@
 //! some milliseconds, once. `content` says what is a copy: another owner's is not.
 
 mod content;
+pub mod counts;
 mod image;
 mod keeper;
 pub mod list;
@@ -42,13 +43,12 @@ use rustix::{
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use self::{keeper::Keeper, origin::Origin, rule::Spared};
+use self::{counts::Counts, keeper::Keeper, origin::Origin, rule::Spared};
 use crate::{
     detect::{collector::Homes, reputation::Hashes},
     host::{Image, digest::Digest},
     kernel::probe::ProbeError,
     policy::config::BanPolicy,
-    telemetry::metrics::Metrics,
 };
 use unjack_core::{
     event::{ImageKey, Process},
@@ -307,7 +307,7 @@ impl Bans {
     /// then nothing is banned.
     pub fn start(
         policy: BanPolicy,
-        metrics: Arc<Metrics>,
+        counts: Arc<dyn Counts>,
         listed: Arc<Hashes>,
     ) -> io::Result<Self> {
         let listed = Arc::new(Allowed(Mutex::new(listed)));
@@ -325,7 +325,7 @@ impl Bans {
         std::thread::Builder::new()
             .name("bans".to_owned())
             .spawn(move || {
-                Keeper::new(policy, metrics, reporter, own).run(&receiver, begun);
+                Keeper::new(policy, counts, reporter, own).run(&receiver, begun);
                 drop(finished);
             })?;
         Ok(Self {

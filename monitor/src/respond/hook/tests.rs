@@ -4,8 +4,10 @@ use clap::CommandFactory as _;
 
 use super::*;
 use crate::{
-    commands::cli::Cli, host::container::Home, policy::config::HookPolicy,
-    telemetry::metrics::Metrics,
+    commands::cli::Cli,
+    host::container::Home,
+    policy::config::HookPolicy,
+    telemetry::{journal, metrics::Metrics},
 };
 use unjack_core::score::Evidence;
 
@@ -101,7 +103,11 @@ fn one_that_reads_nothing_is_not_waited_for() {
 #[test]
 fn more_than_may_run_are_skipped_and_the_end_ends_all() {
     let metrics = Metrics::new("1.2.3").unwrap();
-    let hooks = Hooks::new(policy("sleep 300", LONG), metrics.response.clone());
+    let hooks = Hooks::new(
+        policy("sleep 300", LONG),
+        metrics.response.clone(),
+        journal::verdict_json,
+    );
     for _ in 0..MAX_HOOKS + 3 {
         hooks.run(&verdict());
     }

@@ -4,23 +4,14 @@ use monitor_ebpf::bans::BanStats;
 use prometheus::{IntCounterVec, IntGauge};
 
 use super::{
+    Metrics,
     registrar::{Mirror, Registrar},
     to_gauge,
 };
-use crate::respond::action::ban::rule::Spared;
-
-/// What can come of hashing an image: it is none of those that are banned, it is
-/// one, it is one but may not be banned, it was too large, it could not be read
-/// (most were gone by then), or others were being hashed and it is asked about
-/// again.
-pub const BAN_RESULTS: [&str; 6] = [
-    "clean",
-    "banned",
-    "spared",
-    "too-large",
-    "unreadable",
-    "deferred",
-];
+use crate::respond::action::ban::{
+    counts::{BAN_RESULTS, Counts},
+    rule::Spared,
+};
 
 /// Metrics of bans.
 #[derive(Debug)]
@@ -68,35 +59,33 @@ impl BanMetrics {
         }
         Ok(metrics)
     }
+}
 
-    /// Says that none is in force.
-    pub fn clear(&self) {
-        self.in_force.set(0);
+impl Counts for Metrics {
+    fn clear(&self) {
+        self.bans.in_force.set(0);
     }
 
-    /// Takes over how many bans there are, what their programs counted, and how many
-    /// refused execs they told that were not told on.
-    pub fn mirror(&self, bans: usize, stats: &BanStats, untold: u64) {
+    fn mirror(&self, bans: usize, stats: &BanStats, untold: u64) {
         let BanStats {
             refused,
             events_lost,
             signals_failed,
             checked: _,
         } = stats;
-        self.in_force.set(to_gauge(bans as u64));
-        self.execs_refused.set_total(*refused);
-        self.events_lost
+        self.bans.in_force.set(to_gauge(bans as u64));
+        self.bans.execs_refused.set_total(*refused);
+        self.bans
+            .events_lost
             .set_total(events_lost.saturating_add(untold));
-        self.signals_failed.set_total(*signals_failed);
+        self.bans.signals_failed.set_total(*signals_failed);
     }
 
-    /// Counts an image that was hashed, or was to be: one of [`BAN_RESULTS`].
-    pub fn count_image(&self, result: &'static str) {
-        self.images.with_label_values(&[result]).inc();
+    fn count_image(&self, result: &'static str) {
+        self.bans.images.with_label_values(&[result]).inc();
     }
 
-    /// Counts an image that was not banned.
-    pub fn count_spared(&self, reason: Spared) {
-        self.refused.with_label_values(&[reason.name()]).inc();
+    fn count_spared(&self, reason: Spared) {
+        self.bans.refused.with_label_values(&[reason.name()]).inc();
     }
 }

@@ -10,7 +10,10 @@ use super::{
 use crate::{
     detect::reputation::List,
     host::{container::Lookup, digest},
-    respond::{evidence::Loss, hook},
+    respond::{
+        evidence::{self, Loss},
+        hook,
+    },
 };
 
 /// Seconds. A process is held for a quarter of a second at the most.
@@ -127,29 +130,9 @@ impl Response {
         self.containers.with_label_values(&[lookup.name()]).inc();
     }
 
-    /// Counts a folder that was kept.
-    pub fn keep_evidence(&self) {
-        self.evidence_kept.inc();
-    }
-
-    /// Counts old folders that were removed.
-    pub fn prune_evidence(&self, folders: u64) {
-        self.evidence_pruned.inc_by(folders);
-    }
-
-    /// Counts evidence that was lost.
-    pub fn lose_evidence(&self, loss: Loss) {
-        self.evidence_lost.with_label_values(&[loss.name()]).inc();
-    }
-
     /// Records how long an action waited for evidence, in seconds.
     pub fn hold_for_evidence(&self, seconds: f64) {
         self.evidence_held.observe(seconds);
-    }
-
-    /// Counts what came of a hook.
-    pub fn count_hook(&self, outcome: hook::Outcome) {
-        self.hooks.with_label_values(&[outcome.name()]).inc();
     }
 
     /// Sets how long a list is.
@@ -184,5 +167,25 @@ impl Response {
             let counter = self.images.with_label_values(&[outcome]);
             counter.inc_by(total.saturating_sub(counter.get()));
         }
+    }
+}
+
+impl evidence::Counts for Response {
+    fn keep_evidence(&self) {
+        self.evidence_kept.inc();
+    }
+
+    fn prune_evidence(&self, folders: u64) {
+        self.evidence_pruned.inc_by(folders);
+    }
+
+    fn lose_evidence(&self, loss: Loss) {
+        self.evidence_lost.with_label_values(&[loss.name()]).inc();
+    }
+}
+
+impl hook::Counts for Response {
+    fn count_hook(&self, outcome: hook::Outcome) {
+        self.hooks.with_label_values(&[outcome.name()]).inc();
     }
 }

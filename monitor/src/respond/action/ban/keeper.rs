@@ -32,8 +32,8 @@ use self::{
     room::{Room, make_room},
 };
 use super::{
-    Allowed, Listed, Report, Request, boottime_ns, content::Content, key, origin::Origin,
-    rule::Spared, sha256, warn,
+    Allowed, Listed, Report, Request, boottime_ns, content::Content, counts::Counts, key,
+    origin::Origin, rule::Spared, sha256, warn,
 };
 use crate::{
     host::digest::Digest,
@@ -42,7 +42,6 @@ use crate::{
         bans::{PinDir, Programs, Records, Tables},
     },
     policy::config::{BanPolicy, Rule, RuleKey, Subject},
-    telemetry::metrics::Metrics,
 };
 use unjack_core::event::Process;
 
@@ -80,7 +79,7 @@ pub(super) struct Keeper {
     policy: BanPolicy,
     /// Those of the policy, for the threads that hash.
     allow: Arc<[Rule]>,
-    metrics: Arc<Metrics>,
+    counts: Arc<dyn Counts>,
     reports: mpsc::Sender<Report>,
     own: Own,
     dir: Option<PinDir>,
@@ -110,14 +109,14 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(
         policy: BanPolicy,
-        metrics: Arc<Metrics>,
+        counts: Arc<dyn Counts>,
         reports: mpsc::Sender<Report>,
         own: Own,
     ) -> Self {
         Self {
             allow: policy.allow.as_slice().into(),
             policy,
-            metrics,
+            counts,
             reports,
             own,
             dir: None,
@@ -204,7 +203,7 @@ impl Keeper {
         let now_ns = boottime_ns();
         let enforce = self.policy.enforce;
         let Some(tables) = self.tables() else {
-            self.metrics.bans.clear();
+            self.counts.clear();
             self.hashes.clear();
             return;
         };
@@ -232,7 +231,7 @@ impl Keeper {
             return;
         };
         match tables.stats() {
-            Ok(stats) => self.metrics.bans.mirror(live.len(), &stats, self.untold),
+            Ok(stats) => self.counts.mirror(live.len(), &stats, self.untold),
             Err(error) => warn("the bans' counters cannot be read", &error),
         }
         self.learn(&live);
@@ -455,7 +454,7 @@ impl Keeper {
         }) {
             Ok(Room::Free) => true,
             Ok(Room::Made) => {
-                self.metrics.bans.count_spared(Spared::Full);
+                self.counts.count_spared(Spared::Full);
                 true
             }
             Ok(Room::None) => false,

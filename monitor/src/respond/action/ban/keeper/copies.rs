@@ -81,7 +81,7 @@ impl Keeper {
             return;
         }
         if self.hashing >= MAX_HASHING {
-            self.metrics.bans.count_image("deferred");
+            self.counts.count_image("deferred");
             return;
         }
         let process = Process {
@@ -122,7 +122,7 @@ impl Keeper {
         if asked {
             self.hashing += 1;
         } else {
-            self.metrics.bans.count_image("deferred");
+            self.counts.count_image("deferred");
         }
     }
 
@@ -137,11 +137,11 @@ impl Keeper {
         match found {
             Ok(found) => self.recognise(&key, process, &found, &lineage),
             Err(Spared::TooLarge) => {
-                self.metrics.bans.count_image("too-large");
+                self.counts.count_image("too-large");
                 self.mark_known(&key);
             }
             Err(reason) => {
-                self.metrics.bans.count_image("unreadable");
+                self.counts.count_image("unreadable");
                 tracing::debug!("an image was not hashed: {}", reason.name());
             }
         }
@@ -166,14 +166,14 @@ impl Keeper {
                 );
             }
             let result = if anothers { "spared" } else { "clean" };
-            self.metrics.bans.count_image(result);
+            self.counts.count_image(result);
             self.remember(key, content.filter(|_| found.spared.is_none()));
             return;
         };
         let runners = || self.allows_runners().then_some(Spared::Runners);
         let allowed = || self.allows_digest(sha256).then_some(Spared::Allowed);
         if let Some(reason) = found.spared.or_else(allowed).or_else(runners) {
-            self.metrics.bans.count_image("spared");
+            self.counts.count_image("spared");
             tracing::warn!(
                 "a copy of a banned image is spared ({}): {}",
                 reason.name(),
@@ -182,7 +182,7 @@ impl Keeper {
             self.remember(key, None);
             return;
         }
-        self.metrics.bans.count_image("banned");
+        self.counts.count_image("banned");
         let copy = Ban {
             expires_ns: ban.expires_ns,
             sha256: sha256.0,

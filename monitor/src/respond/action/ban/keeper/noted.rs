@@ -169,7 +169,7 @@ impl Keeper {
     }
 
     fn spare(&self, process: Process, reason: Spared) {
-        self.metrics.bans.count_spared(reason);
+        self.counts.count_spared(reason);
         self.report(Report::Spared { process, reason });
     }
 
