@@ -4,6 +4,10 @@
 //! acts on nothing.
 
 pub mod collector;
+pub(crate) mod contacts;
+pub mod counts;
 pub(crate) mod court;
 pub mod report;
 pub mod reputation;
+mod shapes;
+pub(crate) mod stratum;

@@ -6,7 +6,6 @@
 //! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
 mod bans;
-mod contacts;
 mod energy;
 mod incidents;
 mod judge;
@@ -14,9 +13,7 @@ mod orders;
 mod recording;
 mod reputation;
 mod respond;
-mod shapes;
 mod show;
-pub(crate) mod stratum;
 mod tell;
 mod teller;
 
@@ -34,12 +31,14 @@ use tokio::{
 };
 
 use self::{
-    contacts::Contacts, energy::Energy, incidents::Incidents, judge::count_stolen, orders::Orders,
-    reputation::Reputation, show::Show, stratum::Stratum, teller::Teller,
+    energy::Energy, incidents::Incidents, judge::count_stolen, orders::Orders,
+    reputation::Reputation, show::Show, teller::Teller,
 };
 use crate::{
     commands::record::{self, writer::Writer},
-    detect::{collector::Collector, court::Court, reputation::Lists},
+    detect::{
+        collector::Collector, contacts::Contacts, court::Court, reputation::Lists, stratum::Stratum,
+    },
     host::{clock::monotonic_ns, container::Containers},
     kernel::probe::{ProbeError, Probes, Settings},
     policy::config::{Config, Rule},
@@ -397,7 +396,8 @@ impl Daemon {
         self.reputation
             .collect(|process| collector.subject(process).is_some());
         self.judge(now_ns);
-        self.listen(now_ns);
+        self.stratum
+            .listen(now_ns, &mut self.probes, &self.collector);
         self.keep_up(now_ns);
         self.tell_evidence();
         let accounted = self.mirror(direct, spilled);

@@ -50,14 +50,13 @@ use self::{
     tape::{Known, Tape},
 };
 use crate::{
-    commands::daemon::stratum::Stratum,
     detect::{
         collector::{Collector, Subject},
         court::{Heard, SUSPECT_FROM},
+        stratum::Stratum,
     },
     host::clock::monotonic_ns,
     kernel::probe::{ProbeError, Probes, Settings},
-    telemetry::metrics::Metrics,
 };
 use unjack_core::{
     event::{self, Event, ImageKey, Process},
@@ -91,9 +90,6 @@ pub enum RecordError {
     /// The model, which says who is a suspect.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The counters of what is listened to.
-    #[error(transparent)]
-    Metrics(#[from] prometheus::Error),
     /// No decoder for this processor.
     #[error("unjack cannot read this processor's instructions; it knows x86_64 and aarch64")]
     Arch,
@@ -181,8 +177,7 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
         tape: Tape::new(&header(settings.sample_hz, &thresholds, begun_ns), max_size),
         kin: Kin::default(),
         model: Model::shipped()?,
-        // Nobody asks for the counters.
-        stratum: Stratum::new(network, Metrics::new("")?.traffic),
+        stratum: Stratum::new(network, ()),
         begun_ns,
         windows: 0,
         ticks: 0,

@@ -51,9 +51,6 @@ pub enum TopError {
     /// The shipped model.
     #[error(transparent)]
     Model(#[from] ModelError),
-    /// The counters of looks at connections.
-    #[error("cannot count looks at connections: {0}")]
-    Counters(#[from] prometheus::Error),
     /// No decoder for this processor.
     #[error("unjack cannot read this processor's instructions; it knows x86_64 and aarch64")]
     Arch,

@@ -1,11 +1,13 @@
 //! The court of `unjack run`: what the daemon knows of the subjects, and what it
 //! does with the verdicts.
 
-use super::{Daemon, contacts::Contacts, reputation::Reputation, stratum::Stratum};
+use super::{Daemon, reputation::Reputation};
 use crate::{
     detect::{
         collector::Subject,
+        contacts::Contacts,
         court::{Clerk, Heard, family_label},
+        stratum::Stratum,
     },
     host,
     policy::{

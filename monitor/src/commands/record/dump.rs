@@ -12,7 +12,7 @@ use super::{
     kin::Kin,
     samples,
 };
-use crate::{commands::daemon::stratum::Stratum, detect::collector::Subject};
+use crate::detect::{collector::Subject, stratum::Stratum};
 use unjack_core::{event::Process, profile::Place, shape::Shape};
 
 /// The file of samples, and those of which it is not known yet whether they are

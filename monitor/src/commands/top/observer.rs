@@ -8,14 +8,14 @@ use std::{
 
 use super::TopError;
 use crate::{
-    commands::{daemon::stratum::Stratum, explain::ThreadMix},
-    detect::collector::{Collector, HotCode, Subject},
+    commands::explain::ThreadMix,
+    detect::{
+        collector::{Collector, HotCode, Subject},
+        stratum::Stratum,
+    },
     host::{Member, clock::monotonic_ns},
     kernel::probe::{Probes, Settings},
-    telemetry::{
-        metrics::Metrics,
-        view::{Host, Probed, Stolen, View, rows},
-    },
+    telemetry::view::{Host, Probed, Stolen, View, rows},
 };
 use unjack_core::{
     event::{self, Event, Process},
@@ -67,7 +67,7 @@ impl Observer {
             thresholds,
             probes: Probes::attach(Settings::new(None, SAMPLE_HZ, window))?,
             collector: Collector::new(arch, thresholds.patience_ns),
-            stratum: Stratum::new(true, Metrics::new("")?.traffic),
+            stratum: Stratum::new(true, ()),
             begun: Instant::now(),
             stolen_ns: BTreeMap::new(),
         })

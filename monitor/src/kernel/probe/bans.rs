@@ -13,7 +13,10 @@ use aya::{
 };
 use clap::ValueEnum;
 
-use super::{ProbeError, pins, program, tables::MAPS};
+use super::{
+    ProbeError, pins, program,
+    tables::{MAPS, pin_failed},
+};
 pub use super::{
     pins::{PinDir, PinError},
     tables::{Records, Tables},
@@ -48,17 +51,6 @@ fn lsm_may_be_active() -> bool {
         },
         |list| list.trim().split(',').any(|name| name == "bpf"),
     )
-}
-
-pub(super) fn pin_failed(error: aya::pin::PinError) -> ProbeError {
-    let source = match error {
-        aya::pin::PinError::SyscallError(error) => error.io_error,
-        other => std::io::Error::other(other),
-    };
-    ProbeError::Io {
-        what: "pinning bans",
-        source,
-    }
 }
 
 /// The loaded programs, and their maps.

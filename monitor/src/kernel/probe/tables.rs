@@ -7,7 +7,7 @@ use aya::maps::{Array, HashMap, Map, MapData, MapError, RingBuf};
 use monitor_ebpf::bans::{Ban, BanCount, BanKey, BanState, BanStats, KnownImage, LAYOUT, MAX_BANS};
 use zerocopy::transmute;
 
-use super::{ProbeError, bans::pin_failed, pins::PinDir};
+use super::{ProbeError, pins::PinDir};
 
 const BANS: &str = "BANS";
 const COUNTS: &str = "BAN_COUNTS";
@@ -267,4 +267,15 @@ fn duplicate(data: &MapData) -> Result<MapData, ProbeError> {
         source,
     })?;
     MapData::from_fd(fd).map_err(failed(EVENTS))
+}
+
+pub(super) fn pin_failed(error: aya::pin::PinError) -> ProbeError {
+    let source = match error {
+        aya::pin::PinError::SyscallError(error) => error.io_error,
+        other => std::io::Error::other(other),
+    };
+    ProbeError::Io {
+        what: "pinning bans",
+        source,
+    }
 }

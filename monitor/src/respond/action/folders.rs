@@ -7,7 +7,7 @@ use std::{
     sync::LazyLock,
 };
 
-use super::{System, hold::is_gone};
+use super::System;
 use crate::host::{
     Seen,
     cgroup::{Layout, Membership},
@@ -146,4 +146,8 @@ pub(super) fn all_processes(folders: &impl Folders, dir: &Path) -> io::Result<Ve
     pids.sort_unstable();
     pids.dedup();
     Ok(pids)
+}
+
+pub(super) fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }

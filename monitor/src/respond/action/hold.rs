@@ -32,7 +32,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::files::{freeze_folder, is_gone};
+pub(super) use self::files::freeze_folder;
 use self::{
     files::{dissolve, enable, lacking, list_of, make, place, quota, site_of, whole},
     shared::{is_running, is_set},
@@ -40,9 +40,9 @@ use self::{
 
 use super::{
     Deed, Order, Refusal, Signal, Signals, check,
-    folders::{Folders, ids},
-    kill,
+    folders::{Folders, ids, is_gone},
     scope::{Looks, Target, World, no_cgroup},
+    signals,
 };
 use crate::{
     host::{
@@ -398,15 +398,15 @@ fn not_ours(site: Site) -> Site {
 }
 
 fn stop<S: Signals>(target: Target, signals: &S) -> Result<(), Fault> {
-    let held = kill::hold(target.member.pid, signals)?;
+    let held = signals::hold(target.member.pid, signals)?;
     check(target.member, target.image, signals)?;
-    kill::send(&held, Signal::Stop, signals)?;
+    signals::send(&held, Signal::Stop, signals)?;
     Ok(())
 }
 
 /// Lets a process go on that was stopped, whatever it executes now.
 pub(super) fn resume<S: Signals>(member: Member, signals: &S) -> io::Result<()> {
-    let held = match kill::hold(member.pid, signals) {
+    let held = match signals::hold(member.pid, signals) {
         Err(Refusal::Vanished) => return Ok(()),
         held => held.map_err(|refusal| io::Error::other(refusal.name()))?,
     };

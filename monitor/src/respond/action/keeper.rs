@@ -2,15 +2,16 @@
 
 use std::{
     fs::File,
+    io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 use super::{
     Order, Refusal, Signals,
-    folders::Folders,
+    folders::{Folders, is_gone},
     hold::{Fault, Hold},
-    moment::{Moment, Noted},
+    moment::Moment,
     scope::{Looks, World},
     store::{Locked, Store, StoreError},
 };
@@ -392,5 +393,29 @@ fn no_state(error: &StoreError) -> Refusal {
 fn report(result: Result<Result<(), StoreError>, StoreError>) {
     if let Err(error) = result.and_then(|result| result) {
         tracing::error!("what is held is not written down: {error}");
+    }
+}
+
+/// A moment that is written down until it is said to be over.
+#[derive(Debug)]
+#[must_use]
+pub struct Noted<'a> {
+    keeper: &'a Keeper,
+    moment: Moment,
+}
+
+impl Noted<'_> {
+    /// It is forgotten once whoever it was runs again, or is gone; else it stays
+    /// written down for whoever tries next.
+    pub(super) fn over(&self, undone: io::Result<()>) {
+        match undone {
+            Err(error) if !is_gone(&error) && error.raw_os_error() != Some(libc::ESRCH) => {
+                tracing::error!(
+                    "{:?} cannot be let go: {error}; `unjack release --all` tries again",
+                    self.moment
+                );
+            }
+            _ => self.keeper.forget(&self.moment),
+        }
     }
 }

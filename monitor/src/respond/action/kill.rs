@@ -12,11 +12,11 @@ use super::{
     keeper::Keeper,
     moment::Moment,
     scope::{Looks, Target, World},
+    signals::{hold, send, wait},
 };
-use crate::policy::refusal::{self, Refusal};
 use crate::{
     host::cgroup::{Kind, Site},
-    policy::guard::sacred,
+    policy::{guard::sacred, refusal::Refusal},
 };
 
 /// How long a process may take to go after SIGKILL: it may be deep in the
@@ -69,28 +69,6 @@ fn try_one<S: Signals>(
         return Ok(true);
     }
     step(Signal::Kill, KILL_WAIT)
-}
-
-pub(super) fn hold<S: Signals>(pid: u32, signals: &S) -> Result<S::Held, Refusal> {
-    signals
-        .hold(pid)
-        .map_err(|error| match error.raw_os_error() {
-            // A thread of another process has the id by now: pidfd_open(2).
-            Some(libc::EINVAL | libc::ENOENT) => Refusal::Vanished,
-            _ => refusal::of(&error, Refusal::NoPidfd),
-        })
-}
-
-pub(super) fn send<S: Signals>(held: &S::Held, signal: Signal, signals: &S) -> Result<(), Refusal> {
-    signals
-        .send(held, signal)
-        .map_err(|error| refusal::of(&error, Refusal::NoPermission))
-}
-
-fn wait<S: Signals>(held: &S::Held, time: Duration, signals: &S) -> Result<bool, Refusal> {
-    signals
-        .wait(held, time)
-        .map_err(|error| refusal::of(&error, Refusal::Unreadable))
 }
 
 /// Ends the tree of a process, the topmost first, so that nothing starts again

@@ -9,9 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Signals,
-    folders::Folders,
-    hold::{freeze_folder, is_gone, resume},
-    keeper::Keeper,
+    folders::{Folders, is_gone},
+    hold::{freeze_folder, resume},
 };
 use crate::host::Member;
 
@@ -34,30 +33,6 @@ impl Moment {
                 Err(error) if is_gone(&error) => Ok(()),
                 thawed => thawed,
             },
-        }
-    }
-}
-
-/// A moment that is written down until it is said to be over.
-#[derive(Debug)]
-#[must_use]
-pub struct Noted<'a> {
-    pub(super) keeper: &'a Keeper,
-    pub(super) moment: Moment,
-}
-
-impl Noted<'_> {
-    /// It is forgotten once whoever it was runs again, or is gone; else it stays
-    /// written down for whoever tries next.
-    pub(super) fn over(&self, undone: io::Result<()>) {
-        match undone {
-            Err(error) if !is_gone(&error) && error.raw_os_error() != Some(libc::ESRCH) => {
-                tracing::error!(
-                    "{:?} cannot be let go: {error}; `unjack release --all` tries again",
-                    self.moment
-                );
-            }
-            _ => self.keeper.forget(&self.moment),
         }
     }
 }

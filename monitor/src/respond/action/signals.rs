@@ -18,7 +18,10 @@ use rustix::{
 use super::{Identity, Signal, Signals};
 use crate::{
     host::{LookError, Seen},
-    policy::kin::Record,
+    policy::{
+        kin::Record,
+        refusal::{self, Refusal},
+    },
 };
 
 /// Time between two looks at whether the order was called off.
@@ -110,4 +113,30 @@ impl Signals for System {
             }
         }
     }
+}
+
+pub(super) fn hold<S: Signals>(pid: u32, signals: &S) -> Result<S::Held, Refusal> {
+    signals
+        .hold(pid)
+        .map_err(|error| match error.raw_os_error() {
+            // A thread of another process has the id by now: pidfd_open(2).
+            Some(libc::EINVAL | libc::ENOENT) => Refusal::Vanished,
+            _ => refusal::of(&error, Refusal::NoPidfd),
+        })
+}
+
+pub(super) fn send<S: Signals>(held: &S::Held, signal: Signal, signals: &S) -> Result<(), Refusal> {
+    signals
+        .send(held, signal)
+        .map_err(|error| refusal::of(&error, Refusal::NoPermission))
+}
+
+pub(super) fn wait<S: Signals>(
+    held: &S::Held,
+    time: Duration,
+    signals: &S,
+) -> Result<bool, Refusal> {
+    signals
+        .wait(held, time)
+        .map_err(|error| refusal::of(&error, Refusal::Unreadable))
 }

@@ -3,9 +3,9 @@
 
 use super::{
     Order, Refusal, Signal, Signals, check,
-    keeper::Keeper,
-    kill,
-    moment::{Moment, Noted},
+    keeper::{Keeper, Noted},
+    moment::Moment,
+    signals,
 };
 use crate::policy::guard::sacred;
 
@@ -40,7 +40,7 @@ pub fn still<'a, S: Signals>(
     keeper: &'a Keeper,
 ) -> Result<Option<Still<'a, S>>, Refusal> {
     sacred(order.process.tgid, false, lineage)?;
-    let held = kill::hold(order.process.tgid, signals)?;
+    let held = signals::hold(order.process.tgid, signals)?;
     if signals.is_cancelled() {
         return Err(Refusal::Cancelled);
     }
@@ -51,7 +51,7 @@ pub fn still<'a, S: Signals>(
     let Some(noted) = keeper.note(Moment::Stopped(order.judged())) else {
         return Ok(None);
     };
-    if let Err(refusal) = kill::send(&held, Signal::Stop, signals) {
+    if let Err(refusal) = signals::send(&held, Signal::Stop, signals) {
         // It was never stopped.
         noted.over(Ok(()));
         return Err(refusal);

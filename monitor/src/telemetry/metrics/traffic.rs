@@ -7,6 +7,7 @@ use super::{
     registrar::{Mirror, Registrar},
     to_gauge,
 };
+use crate::detect::counts::Counts;
 
 /// Metrics of suspects' connections. Clones count in the same series.
 #[derive(Clone, Debug)]
@@ -69,15 +70,36 @@ impl Traffic {
         })
     }
 
-    /// Sets how many connections are watched.
-    pub fn set_sockets(&self, sockets: usize) {
-        self.sockets.set(to_gauge(sockets as u64));
-    }
-
     /// Takes over the probes' counters.
     pub fn mirror(&self, stats: &WatchStats) {
         let WatchStats { packets, dropped } = stats;
         self.packets.set_total(*packets);
         self.dropped.set_total(*dropped);
+    }
+}
+
+impl Counts for Traffic {
+    fn look(&self) {
+        self.looks.inc();
+    }
+
+    fn look_given_up(&self) {
+        self.looks_given_up.inc();
+    }
+
+    fn observer_dropped(&self) {
+        self.observers_dropped.inc();
+    }
+
+    fn unwatched(&self) {
+        self.unwatched.inc();
+    }
+
+    fn heard(&self) {
+        self.heard.inc();
+    }
+
+    fn set_sockets(&self, sockets: usize) {
+        self.sockets.set(to_gauge(sockets as u64));
     }
 }

@@ -20,7 +20,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use serde::{Deserialize, de::IgnoredAny};
 use tokio_rustls::rustls::ServerConfig;
 
-use super::tls;
+use super::tls::{self, unsupported};
 use unjack_core::text::clean;
 
 /// Bytes of the file, and of each that it names.
@@ -143,13 +143,6 @@ struct Sections {
 struct HttpSection {
     http2: Option<bool>,
     headers: Option<BTreeMap<String, String>>,
-}
-
-pub(super) fn unsupported(given: bool, key: &str, remedy: &str) -> Result<(), String> {
-    if given {
-        return Err(format!("{key} is not supported: {remedy}"));
-    }
-    Ok(())
 }
 
 fn from_yaml<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {

@@ -15,8 +15,6 @@ use tokio_rustls::rustls::{
     version::{TLS12, TLS13},
 };
 
-use super::file::unsupported;
-
 /// The section of the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -253,6 +251,13 @@ fn not_known(key: &str, known: impl Iterator<Item = rustls::CipherSuite>) -> Str
         "{key} has one that is not supported; those that are: {}",
         known.join(", ")
     )
+}
+
+pub(super) fn unsupported(given: bool, key: &str, remedy: &str) -> Result<(), String> {
+    if given {
+        return Err(format!("{key} is not supported: {remedy}"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use crate::{
     policy::refusal::Refusal,
     respond::action::{
         Signals, check,
-        folders::{Folders, ids, is_threaded},
-        kill,
+        folders::{Folders, ids, is_gone, is_threaded},
         scope::{Looks, Target},
+        signals,
     },
 };
 
@@ -114,7 +114,7 @@ where
     H: Signals + Looks + Folders,
 {
     let pid = target.member.pid;
-    let held = kill::hold(pid, host)?;
+    let held = signals::hold(pid, host)?;
     check(target.member, target.image, host)?;
     host.write(&dir.join("cgroup.procs"), &pid.to_string())
         .map_err(Fault::Kernel)?;
@@ -324,8 +324,4 @@ pub(super) fn dissolve(
         }
     }
     result.and(Err(io::ErrorKind::ResourceBusy.into()))
-}
-
-pub(in crate::respond::action) fn is_gone(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ENODEV)
 }

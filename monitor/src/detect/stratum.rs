@@ -19,13 +19,14 @@ use std::{
     net::SocketAddr,
     os::unix::fs::MetadataExt,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use monitor_ebpf::WATCHED_SOCKETS;
 
 use super::{
-    Daemon,
+    counts::Counts,
     shapes::{Next, Shapes},
 };
 use crate::{
@@ -36,7 +37,6 @@ use crate::{
         connections::{Connections, PATIENCE},
     },
     kernel::probe::Probes,
-    telemetry::metrics::Traffic,
 };
 use unjack_core::{
     event::{Payload, Process},
@@ -163,20 +163,21 @@ pub(crate) struct Stratum {
     again_ns: u64,
     /// That was said.
     told: bool,
-    metrics: Traffic,
+    counts: Arc<dyn Counts>,
 }
 
 impl Stratum {
-    pub(crate) fn new(enabled: bool, metrics: Traffic) -> Self {
+    pub(crate) fn new(enabled: bool, counts: impl Counts + 'static) -> Self {
+        let counts: Arc<dyn Counts> = Arc::new(counts);
         Self {
             enabled,
-            shapes: Shapes::new(metrics.clone()),
+            shapes: Shapes::new(Arc::clone(&counts)),
             suspects: HashMap::new(),
             sockets: HashMap::new(),
             heard: HashMap::new(),
             again_ns: 0,
             told: false,
-            metrics,
+            counts,
         }
     }
 
@@ -243,13 +244,13 @@ impl Stratum {
                 image: suspect.and_then(|suspect| suspect.image),
             };
             if self.heard.insert(*process, heard).is_none() {
-                self.metrics.heard.inc();
+                self.counts.heard();
             }
         }
     }
 
     /// Says in a ruling what was heard, where it would say that something was.
-    pub(super) fn explain(&self, process: Process, ruling: &mut Ruling) {
+    pub(crate) fn explain(&self, process: Process, ruling: &mut Ruling) {
         let Some(Heard { message, peer, .. }) = self.heard.get(&process) else {
             return;
         };
@@ -295,7 +296,7 @@ impl Stratum {
             let said = found.filter(|found| watches && !found.serves && !self.was_heard(process));
             self.hold(now_ns, process, &said.unwrap_or_default().kept);
         }
-        self.metrics.set_sockets(self.sockets.len());
+        self.counts.set_sockets(self.sockets.len());
     }
 
     /// Looks at processes that may connect for a suspect, or for such.
@@ -350,7 +351,7 @@ impl Stratum {
                 continue;
             }
             if self.sockets.len() >= WATCHED_SOCKETS as usize && !self.make_room(now_ns, process) {
-                self.metrics.unwatched.inc();
+                self.counts.unwatched();
                 continue;
             }
             let socket = Socket {
@@ -388,7 +389,7 @@ impl Stratum {
     /// Nothing is watched for a while. Says so once.
     fn give_up(&mut self, now_ns: u64, why: &str) {
         self.sockets.clear();
-        self.metrics.set_sockets(0);
+        self.counts.set_sockets(0);
         self.again_ns = now_ns.saturating_add(RETRY_NS);
         if !std::mem::replace(&mut self.told, true) {
             tracing::warn!("what suspects say on their connections is not looked at: {why}");
@@ -399,7 +400,7 @@ impl Stratum {
 /// The processes of this host.
 struct Live<'a> {
     collector: &'a Collector,
-    metrics: Traffic,
+    counts: Arc<dyn Counts>,
     /// What is left of [`TICK_PATIENCE`].
     left: Duration,
 }
@@ -412,16 +413,16 @@ impl Live<'_> {
         look: impl FnOnce(&Seen, Duration) -> Result<T, LookError>,
     ) -> Option<T> {
         if self.left.is_zero() {
-            self.metrics.looks_given_up.inc();
+            self.counts.look_given_up();
             return None;
         }
         let seen = Seen::open(process).ok()?;
-        self.metrics.looks.inc();
+        self.counts.look();
         let begun = Instant::now();
         let found = look(&seen, self.left.min(PATIENCE));
         self.left = self.left.saturating_sub(begun.elapsed());
         if matches!(found, Err(LookError::Late | LookError::Other(_))) {
-            self.metrics.looks_given_up.inc();
+            self.counts.look_given_up();
         }
         found.ok()
     }
@@ -453,7 +454,7 @@ impl Stratum {
         let allowed = now_ns >= self.again_ns;
         let mut sight = Live {
             collector,
-            metrics: self.metrics.clone(),
+            counts: Arc::clone(&self.counts),
             left: TICK_PATIENCE,
         };
         self.turn(now_ns, allowed, &mut sight);
@@ -470,14 +471,6 @@ impl Stratum {
         if let Err(why) = watched {
             self.give_up(now_ns, &why);
         }
-    }
-}
-
-impl Daemon {
-    /// Listens to the suspects.
-    pub(super) fn listen(&mut self, now_ns: u64) {
-        self.stratum
-            .listen(now_ns, &mut self.probes, &self.collector);
     }
 }
 

@@ -12,7 +12,7 @@ fn process(tgid: u32) -> Process {
 
 fn shapes() -> (Shapes, Metrics) {
     let metrics = Metrics::new("").unwrap();
-    (Shapes::new(metrics.traffic.clone()), metrics)
+    (Shapes::new(Arc::new(metrics.traffic.clone())), metrics)
 }
 
 /// A look at this second at one that has no connection.

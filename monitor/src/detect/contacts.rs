@@ -18,14 +18,14 @@ const MAX_CONTACTS: usize = 4096;
 
 /// The newest contacts.
 #[derive(Debug, Default)]
-pub(super) struct Contacts {
+pub(crate) struct Contacts {
     latest: HashMap<Process, Contact>,
     order: VecDeque<Process>,
 }
 
 impl Contacts {
     /// Remembers one; whether another had to be forgotten.
-    pub(super) fn add(&mut self, process: Process, contact: Contact) -> bool {
+    pub(crate) fn add(&mut self, process: Process, contact: Contact) -> bool {
         if self.latest.insert(process, contact).is_some() {
             return false;
         }
@@ -40,13 +40,13 @@ impl Contacts {
     }
 
     /// The last contact of a process.
-    pub(super) fn get(&self, process: Process) -> Option<&Contact> {
+    pub(crate) fn get(&self, process: Process) -> Option<&Contact> {
         self.latest.get(&process)
     }
 
     /// Says in a ruling which pool it was, where it would say that there was
     /// one. `name` is that of the list.
-    pub(super) fn explain(&self, process: Process, name: Option<&str>, ruling: &mut Ruling) {
+    pub(crate) fn explain(&self, process: Process, name: Option<&str>, ruling: &mut Ruling) {
         let Some(Contact { to, refused }) = self.get(process) else {
             return;
         };

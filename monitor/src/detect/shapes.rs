@@ -4,9 +4,10 @@
 //! Fed by the looks that [`super::stratum`] makes anyway. A suspect is remembered
 //! while it lives and executes the same image, up to [`MAX_OBSERVED`] of them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
-use crate::{host::connections::Connections, telemetry::metrics::Traffic};
+use super::counts::Counts;
+use crate::host::connections::Connections;
 use unjack_core::{
     event::Process,
     shape::{Observer, Shape},
@@ -65,14 +66,14 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(crate) struct Shapes {
     observed: HashMap<Process, Observed>,
-    metrics: Traffic,
+    counts: Arc<dyn Counts>,
 }
 
 impl Shapes {
-    pub(super) fn new(metrics: Traffic) -> Self {
+    pub(super) fn new(counts: Arc<dyn Counts>) -> Self {
         Self {
             observed: HashMap::new(),
-            metrics,
+            counts,
         }
     }
 
@@ -129,7 +130,7 @@ impl Shapes {
         let stale = oldest
             .filter(|(_, it)| now_ns.saturating_sub(looked(it)) >= STALE_NS)
             .map(|(process, _)| *process);
-        self.metrics.observers_dropped.inc();
+        self.counts.observer_dropped();
         stale.is_some_and(|stale| self.observed.remove(&stale).is_some())
     }
 
