@@ -24,3 +24,6 @@ pub mod kernel;
 pub mod policy;
 pub mod respond;
 pub mod telemetry;
+
+#[cfg(test)]
+mod layout;

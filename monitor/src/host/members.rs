@@ -30,7 +30,7 @@ impl From<Process> for Member {
 pub fn parents() -> Vec<(Member, Member)> {
     let mut stats: HashMap<u32, (Member, u32)> = HashMap::new();
     for pid in root::pids() {
-        let Ok(stat) = Seen::open_pid(pid).and_then(|seen| Ok(seen.stat()?)) else {
+        let Ok(stat) = Seen::open_pid(pid).and_then(|seen| seen.stat()) else {
             continue;
         };
         let member = Member {

@@ -396,9 +396,6 @@ fn to_gauge(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-#[cfg(test)]
-mod tests;
-
 /// Why a recording ended that was to go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -424,3 +421,6 @@ impl Ended {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

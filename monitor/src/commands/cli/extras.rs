@@ -162,31 +162,6 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| PROBLEM.to_owned())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_with_and_without_a_unit() {
-        for (text, expected) in [
-            ("0", Some(0)),
-            ("100", Some(100)),
-            ("256MiB", Some(256 << 20)),
-            ("2 g", Some(2 << 30)),
-            ("1TB", Some(1 << 40)),
-            ("", None),
-            ("MiB", None),
-            ("-1", None),
-            ("1.5G", None),
-            ("1 parsec", None),
-            ("99999999999999999999", None),
-            ("18446744073709551615K", None),
-        ] {
-            assert_eq!(size(text).ok(), expected, "{text:?}");
-        }
-    }
-}
-
 impl Extras {
     pub(crate) fn from_cli(args: &ExtrasArgs) -> Result<Self, ConfigError> {
         let ExtrasArgs {
@@ -287,4 +262,29 @@ fn absolute(flag: &'static str, path: Option<&Path>) -> Result<Option<PathBuf>, 
         )
     })
     .transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_with_and_without_a_unit() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("100", Some(100)),
+            ("256MiB", Some(256 << 20)),
+            ("2 g", Some(2 << 30)),
+            ("1TB", Some(1 << 40)),
+            ("", None),
+            ("MiB", None),
+            ("-1", None),
+            ("1.5G", None),
+            ("1 parsec", None),
+            ("99999999999999999999", None),
+            ("18446744073709551615K", None),
+        ] {
+            assert_eq!(size(text).ok(), expected, "{text:?}");
+        }
+    }
 }
