@@ -29,8 +29,7 @@ use crate::{
 
 /// Decoded samples kept: what the sampler takes of one process in 40 s.
 pub const MAX_LOOKS: usize = 4000;
-/// Samples of one process in a window at the most; see
-/// [`Settings`](crate::kernel::probe::Settings).
+/// Samples of one process in a window at the most: the probes' settings see to it.
 pub const WINDOW_LOOKS: usize = 1000;
 /// Samples kept whole, with their code, to show what is executed.
 pub const MAX_CODE: usize = 64;
