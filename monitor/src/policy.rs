@@ -1,8 +1,9 @@
 //! What the operator decided: the validated flags, the rules, and what is never
 //! acted on.
 
+pub mod ancestry;
 pub mod config;
 pub mod guard;
 pub(crate) mod judged;
-pub mod kin;
+
 pub mod refusal;

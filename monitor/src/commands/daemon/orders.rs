@@ -14,7 +14,7 @@ use super::{MAX_ORDERS, incidents::Wanted};
 use crate::{
     detect::{collector::Standing, court::RETRY_NS},
     host::Image,
-    policy::{guard::Guard, kin::Record, refusal::Refusal},
+    policy::{ancestry::Record, guard::Guard, refusal::Refusal},
     respond::action::{self, Done, Order, Outcome, System, ban::Note, keeper::Keeper},
 };
 use unjack_core::event::Process;

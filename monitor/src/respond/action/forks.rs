@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     host,
     kernel::probe::Kin,
-    policy::kin::{Forks, Record},
+    policy::ancestry::{Forks, Record},
 };
 
 /// The record of forks.

@@ -9,9 +9,9 @@ use crate::{
         tick_ns,
     },
     policy::{
+        ancestry::is_launcher,
         config::{Subject, Wanted},
         guard::{Candidate, is_listed},
-        kin::is_launcher,
     },
 };
 use unjack_core::event::Process;

@@ -12,9 +12,9 @@ use crate::{
         cgroup::{Site, identity::boundary},
     },
     policy::{
+        ancestry::{Forks, is_launcher},
         config::Wanted,
         guard::Guard,
-        kin::{Forks, is_launcher},
     },
     respond::action::Looked,
 };

@@ -19,7 +19,7 @@ use super::{Identity, Signal, Signals};
 use crate::{
     host::{LookError, Seen},
     policy::{
-        kin::Record,
+        ancestry::Record,
         refusal::{self, Refusal},
     },
 };

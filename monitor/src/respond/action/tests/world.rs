@@ -16,7 +16,7 @@ use crate::{
         Facts,
         cgroup::{Layout, Membership},
     },
-    policy::{config::Wanted, kin::Forks},
+    policy::{ancestry::Forks, config::Wanted},
     respond::action::{
         Looked,
         hold::PREFIX,
