@@ -5,7 +5,11 @@ use std::{io::Read, os::unix::ffi::OsStrExt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{LookError, PATH_CHARS, Seen, TEXT_BYTES, root};
+use super::{
+    LookError, Seen,
+    process::{PATH_CHARS, TEXT_BYTES},
+    root,
+};
 use crate::host::cgroup::{Membership, identity::Identity};
 use unjack_core::text::clean;
 
