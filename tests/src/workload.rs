@@ -13,6 +13,7 @@ mod cli;
 mod cryptonight;
 mod digests;
 mod drivers;
+mod generated;
 mod grind;
 mod honest;
 mod lanes;
@@ -24,6 +25,7 @@ mod pool;
 mod randomx;
 mod relay;
 mod run;
+mod show;
 mod stall;
 mod title;
 
@@ -84,6 +86,7 @@ pub fn main() -> Result<()> {
         duty: cli.duty(),
         busy_threads: cli.busy_threads,
         fake_io: cli.fake_io,
+        show: cli.show,
     };
     if cli.headless {
         return title::leave(move || run::run(&cli.task()?, &pace));

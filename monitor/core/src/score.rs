@@ -25,6 +25,7 @@ use self::{
     features::View,
     mining::{CODE_LEAST, CODE_MOST, Line},
     model::Prototype,
+    signature::Numbers,
 };
 use crate::{
     isa::Class,
@@ -59,11 +60,14 @@ const NAMED_FROM: f64 = 0.5;
 pub const LISTEN_FROM: f64 = 0.1;
 /// How well a signature must fit to name the algorithm.
 const SIGNED_FROM: f64 = 0.3;
-/// Share of the processor's own instructions for SHA-2 that names it.
-const SHA_FROM: f64 = 0.03;
-/// Share of the code that lies in memory without a file from which an engine generated
-/// it.
+/// Share of the processor's own instructions for SHA-2 in the code that mixes that names
+/// it: a third or more is of them where nothing else is hashed.
+const SHA_FROM: f64 = 0.1;
+/// Share of the code whose place is known that lies in memory without a file, above which
+/// an engine generated it.
 const GENERATED_FROM: f64 = 0.3;
+/// Candidates of the SHA-3 competition from which it is a chain of them.
+const CHAIN: usize = 2;
 /// Share of multiplications that tells Argon2 from `BLAKE2b` and yescrypt from scrypt,
 /// whose rotations are the same.
 const MULTIPLIES_FROM: f64 = 0.008;
@@ -160,7 +164,13 @@ impl Model {
             let other = view.other.map_or(0.0, |other| other.strength);
             found.strength >= SIGNED_FROM && found.strength > other
         });
+        let candidates = Numbers::of(&summary.marks).candidates();
+        // The processor's own instructions do what would take rotations otherwise.
+        let sha = summary.mixing.share(Class::Sha) >= SHA_FROM;
+        let counted = f64::from(summary.mixing.count(Class::Sha));
         let plain = match signed.map(|found| found.signature.name) {
+            _ if candidates >= CHAIN => "x11-like",
+            Some(_) if sha && signed.is_some_and(|found| found.rotations < counted) => "sha256d",
             Some("SHA-256") => "sha256d",
             Some("SHA-512") => "sha512",
             Some("BLAKE2b") if multiplies => "argon2",
@@ -169,15 +179,19 @@ impl Model {
             Some("Salsa20") => "scrypt",
             Some("Keccak") => "keccak",
             Some(_) => "unknown-pow",
-            None if essence.share(Class::Sha) >= SHA_FROM => "sha256d",
+            None if sha => "sha256d",
             None => match closest {
-                Some(prototype) if view.distance <= self.family_distance => {
-                    return prototype.family;
+                // What only mines has a name by more than its mix, above.
+                Some(prototype)
+                    if view.distance <= self.family_distance && !prototype.mining_only =>
+                {
+                    prototype.family
                 }
                 _ => "unknown-pow",
             },
         };
-        if summary.essence_place(Place::Anonymous) >= GENERATED_FROM {
+        let known = 1.0 - summary.essence_place(Place::Unread);
+        if summary.essence_place(Place::Anonymous) > GENERATED_FROM * known {
             in_webassembly(plain)
         } else {
             plain
@@ -188,6 +202,7 @@ impl Model {
 /// The family of what an engine generated from `WebAssembly`.
 fn in_webassembly(family: &'static str) -> &'static str {
     match family {
+        _ if family.starts_with("wasm-") => family,
         "sha256d" => "wasm-sha256d",
         "sha512" => "wasm-sha512",
         "keccak" => "wasm-keccak",

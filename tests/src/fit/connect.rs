@@ -1,4 +1,4 @@
-//! A program as it would be with another connection, or installed by another.
+//! A program as it would be with another connection.
 //!
 //! How a connection behaves does not depend on what the program executes, nor the
 //! other way round: the two are seen by different means and added up. So each program
@@ -6,10 +6,7 @@
 //! for real (`evasions`, `shape`): one to a pool, in the clear and encrypted, and an
 //! unrelated one.
 
-use unjack_core::{
-    profile::{Place, Summary},
-    shape::Shape,
-};
+use unjack_core::{profile::Summary, shape::Shape};
 
 use super::Program;
 
@@ -81,21 +78,6 @@ impl Program {
         let mut program = self.clone();
         for (_, summary) in program.runs.values_mut().flatten() {
             connection.give(summary);
-        }
-        program
-    }
-
-    /// The same program, where another than the host's package manager put it: a home
-    /// directory, a container.
-    #[must_use]
-    pub fn elsewhere(&self) -> Self {
-        let mut program = self.clone();
-        for (_, summary) in program.runs.values_mut().flatten() {
-            for places in [&mut summary.places, &mut summary.mixing_places] {
-                if let Some(share) = places.remove(&Place::System) {
-                    *places.entry(Place::File).or_default() += share;
-                }
-            }
         }
         program
     }

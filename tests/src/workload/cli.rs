@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
+use super::show::Show;
 use super::{Task, benign, drivers, honest, miners, randomx, relay};
 
 /// Real work to be judged: proof-of-work miners and honest burners.
@@ -40,6 +41,9 @@ pub(super) struct Cli {
     /// Read this many MiB a second, of zeroes, beside the work.
     #[arg(long, global = true, default_value_t = 0)]
     pub(super) fake_io: u64,
+    /// Do this besides, for a twentieth of the time.
+    #[arg(long, global = true)]
+    pub(super) show: Option<Show>,
     /// Map this file and read it, while another thread wants memory: if it never
     /// answers, who looks at the process's memory waits.
     #[arg(long, global = true)]

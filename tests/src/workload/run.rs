@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::pace::Pacer;
+use super::show::{Feint, Show};
 use super::{Task, benign};
 
 /// How much of the work to do.
@@ -24,6 +25,8 @@ pub(super) struct Pace {
     pub(super) busy_threads: u32,
     /// MiB that one more thread reads in a second; 0: no such thread.
     pub(super) fake_io: u64,
+    /// What each thread does for show.
+    pub(super) show: Option<Show>,
 }
 
 /// Works until the time is over.
@@ -54,6 +57,7 @@ pub(super) fn run(task: &Task, pace: &Pace) -> Result<()> {
                 scope.spawn(move || -> Result<()> {
                     let mut step = (task.make)(number)?;
                     let mut pacer = Pacer::new(pace.duty);
+                    let mut feint = pace.show.map(Feint::new).transpose()?;
                     while !over() {
                         let done = step();
                         hashes.fetch_add(done, Ordering::Relaxed);
@@ -63,6 +67,9 @@ pub(super) fn run(task: &Task, pace: &Pace) -> Result<()> {
                                 "algorithm": task.name,
                                 "unix_ms": unix_ms(),
                             }))?;
+                        }
+                        if let Some(feint) = &mut feint {
+                            feint.pause()?;
                         }
                         if let Some(pacer) = &mut pacer {
                             pacer.pause();

@@ -8,6 +8,7 @@ mod crowd;
 mod identity;
 mod pools;
 mod rebirth;
+mod shows;
 mod starved;
 
 use std::fs;

@@ -43,6 +43,10 @@ const ROUNDED_FROM: f64 = 0.99;
 /// Distance up to which a mix is that of an algorithm that only mines: closer
 /// than for a name, as it makes a miner of what has no connection.
 const MINING_ONLY_DISTANCE: f64 = 0.08;
+/// Cache lines of hot code (2 KiB) up to which it is: `CryptoNight` is one loop, also
+/// without the processor's own AES. Hashes that look up the same tables, such as
+/// Grøstl, unroll their rounds over much more.
+const MINING_ONLY_LINES: f64 = 32.0;
 
 /// Distance up to which generated code is taken for `WebAssembly`'s: what Java
 /// makes of SHA-3 is 0.10 to 0.12 from it. (Of SHA-256 without the processor's own
@@ -126,7 +130,7 @@ pub(super) struct Prototype {
     /// Which implementation.
     pub(super) variant: String,
     pub(super) memory_hard: bool,
-    mining_only: bool,
+    pub(super) mining_only: bool,
     /// What a browser's or a script's engine made of it.
     wasm: bool,
     shares: [f64; CLASSES],
@@ -260,7 +264,9 @@ impl Model {
     pub(super) fn compare<'a>(&self, summary: &'a Summary) -> (View<'a>, Option<&Prototype>) {
         let closest = self.closest(summary);
         let only = closest.is_some_and(|(prototype, distance)| {
-            prototype.mining_only && distance <= MINING_ONLY_DISTANCE
+            prototype.mining_only
+                && distance <= MINING_ONLY_DISTANCE
+                && summary.hot_lines <= MINING_ONLY_LINES
         });
         let rounds = features::rounding(summary) >= ROUNDED_FROM;
         let view = View {

@@ -45,7 +45,9 @@ pub struct Match {
     /// 0 to 1: the part of all rotations that are its own, times how many of its own
     /// were seen, of those that as many draws show.
     pub strength: f64,
-    /// Part of the rotations that are its own, 0 to 1.
+    /// Rotations that are its own.
+    pub rotations: f64,
+    /// Part of all rotations that they are, 0 to 1.
     pub own: f64,
     /// Different rotations of its own that were seen.
     pub seen: usize,
@@ -85,7 +87,12 @@ const fn other(
 /// RFC 1321, RFC 7693 (BLAKE2), RFC 7914 (scrypt), RFC 8439 (`ChaCha`), RFC 9106
 /// (Argon2), the submissions to the SHA-3 competition, GB/T 32905 (SM3), the
 /// RIPEMD-160 paper, and the authors' sources of those that are no cryptography.
-pub static SIGNATURES: [Signature; 24] = [
+///
+/// SHA-2 is there twice. Fast implementations rotate by the differences of the
+/// standard's amounts instead, in a chain: `x ^ (x >>> 5) ^ (x >>> 19)`, rotated by 6, is
+/// the standard's sum of 6, 11 and 25 (Gulley et al., "Fast SHA-256 Implementations on
+/// Intel Architecture Processors", 2012).
+pub static SIGNATURES: [Signature; 26] = [
     hash(
         "SHA-256",
         32,
@@ -96,6 +103,18 @@ pub static SIGNATURES: [Signature; 24] = [
         "SHA-512",
         64,
         &[28, 34, 39, 14, 18, 41, 1, 8, 19, 61],
+        &[Group::Sha512],
+    ),
+    hash(
+        "SHA-256",
+        32,
+        &[14, 5, 6, 9, 11, 2, 7, 18, 17, 19],
+        &[Group::Sha256],
+    ),
+    hash(
+        "SHA-512",
+        64,
+        &[23, 4, 14, 5, 6, 28, 1, 8, 19, 61],
         &[Group::Sha512],
     ),
     hash("SHA-1", 32, &[27, 2, 31], &[]),
@@ -179,6 +198,22 @@ pub static SIGNATURES: [Signature; 24] = [
 const LEAST: f64 = 8.0;
 /// Constants of an algorithm's own that count as much as all of its rotations.
 const CONSTANTS: f64 = 12.0;
+
+/// Part of all rotations that an algorithm must explain to be one of a chain.
+const PART: f64 = 0.06;
+/// Different rotations of its own that it must show for that: one may be anything's.
+const AMOUNTS: usize = 2;
+/// Candidates of the SHA-3 competition that rotate. Few programs use more than one.
+const CANDIDATES: [&str; 8] = [
+    "BLAKE-512",
+    "BMW",
+    "CubeHash",
+    "Keccak",
+    "Luffa",
+    "SIMD",
+    "Shabal",
+    "Skein-512",
+];
 
 /// What was seen of one width of words, by bits; the index of a rotation is to the
 /// right.
@@ -272,6 +307,41 @@ impl Numbers {
             .filter(|found| found.strength > 0.0)
     }
 
+    /// How many candidates of the SHA-3 competition it takes to explain the rotations:
+    /// coins chain up to seventeen of them, one after the other.
+    #[must_use]
+    pub fn candidates(&self) -> usize {
+        let mut left = self.clone();
+        let mut count = 0;
+        for _ in 0..SIGNATURES.len() {
+            // The whole stays what it is, so that each must explain a part of it.
+            let Some(found) = left.best(Use::Hash) else {
+                break;
+            };
+            if found.own < PART {
+                break;
+            }
+            let candidate = CANDIDATES.contains(&found.signature.name);
+            count += usize::from(candidate && found.seen >= AMOUNTS);
+            left.remove(found.signature);
+        }
+        count
+    }
+
+    /// Takes away the rotations and constants that are an algorithm's own.
+    fn remove(&mut self, signature: &Signature) {
+        let moves = &mut self.moves[usize::from(signature.width == 64)];
+        for amount in signature.rotations {
+            let (right, left) = (*amount as usize, (signature.width - amount) as usize);
+            moves.rotate[right] = 0.0;
+            moves.right[right] = 0.0;
+            moves.left[left] = 0.0;
+        }
+        for group in signature.constants {
+            self.constants[*group as usize] = 0.0;
+        }
+    }
+
     fn fit(&self, signature: &'static Signature) -> Match {
         let count = |amount: u32| self.rotations(signature.width, amount);
         let rotations = || signature.rotations.iter().copied();
@@ -298,6 +368,7 @@ impl Numbers {
         Match {
             signature,
             strength: 1.0 - (1.0 - by_rotations) * (1.0 - by_constants),
+            rotations: own,
             own: part,
             seen,
         }
@@ -319,6 +390,31 @@ mod tests {
             .map(|by| (Mark::rotate_right(width, *by), 10))
             .collect();
         marks(&all)
+    }
+
+    #[test]
+    fn a_chain_is_more_than_one_candidate() {
+        let candidates = |marks: &[&BTreeMap<Mark, u32>]| {
+            let all = marks.iter().flat_map(|marks| marks.iter());
+            Numbers::of(&all.map(|(mark, count)| (*mark, *count)).collect()).candidates()
+        };
+        let amounts = |name: &str| {
+            let signature = SIGNATURES.iter().find(|found| found.name == name);
+            let signature = signature.expect("it is known");
+            rotating(signature.width, signature.rotations)
+        };
+        for signature in &SIGNATURES {
+            let alone = candidates(&[&amounts(signature.name)]);
+            assert!(alone <= 1, "{}: {alone}", signature.name);
+        }
+        let (luffa, cube) = (amounts("Luffa"), amounts("CubeHash"));
+        let (keccak, skein) = (amounts("Keccak"), amounts("Skein-512"));
+        assert_eq!(candidates(&[&luffa, &cube]), 2);
+        assert_eq!(candidates(&[&keccak, &cube, &luffa]), 3);
+        // Skein has most of Keccak's amounts, and more of its own.
+        assert!(candidates(&[&skein, &luffa]) >= 2);
+        // Two hashes that are used everywhere are no chain of candidates.
+        assert_eq!(candidates(&[&amounts("SHA-256"), &amounts("SHA-512")]), 0);
     }
 
     #[track_caller]

@@ -4,7 +4,8 @@
 //! question is the time from a miner's first hash, which the workload tells when
 //! it is complete, to the arrival of the verdict `miner` about it on the daemon's
 //! standard output. What a miner computes before that (`RandomX` fills its cache)
-//! does not count. One that is not judged in time is counted as that, and is
+//! does not count. All mine at a pool behind TLS, which has a new job every ten seconds
+//! and takes a share every four, as busy pools do. One that is not judged in time is counted as that, and is
 //! slower than all that were.
 //!
 //! Nothing may be carried over from one run to the next: the daemon judges
@@ -20,7 +21,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ::tests::{Daemon, Workload, evade::scope::Scope, host};
+use ::tests::{
+    Daemon, Workload,
+    evade::scope::Scope,
+    host,
+    pool::{self, Pool},
+    spawn::POOL,
+};
 use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
 
@@ -39,6 +46,7 @@ pub(super) struct Options {
 type Program = (&'static str, &'static [&'static str]);
 
 const RANDOMX: Program = ("randomx", &["randomx"]);
+const CRYPTONIGHT: Program = ("cryptonight", &["mine", "cryptonight"]);
 const SHA256D: Program = ("sha256d", &["sha256d"]);
 const SCRYPT: Program = ("scrypt", &["scrypt"]);
 const ARGON2: Program = ("argon2", &["argon2"]);
@@ -59,18 +67,32 @@ struct Class {
     promise: Promise,
 }
 
-/// `RandomX` is only among those with a whole core: what it does before its first
-/// hash is not held back, and would give it away sooner than its share does.
-const CLASSES: [Class; 3] = [
+/// Algorithms that only mine are found by their code, all others by their connection as
+/// well, so that the pool decides how long that takes. The former are only among those
+/// with a whole core: what `RandomX` does before its first hash is not held back, and
+/// would give it away sooner than its share does.
+const CLASSES: [Class; 4] = [
     Class {
         duty: 100,
-        programs: &[RANDOMX, SHA256D, SCRYPT, ARGON2, KECCAK, BLAKE3],
+        programs: &[RANDOMX, CRYPTONIGHT],
         rarer: 1,
         together: false,
         give_up: Duration::from_mins(1),
         promise: Promise {
-            median: Some(Duration::from_secs(6)),
-            p95: Some(Duration::from_secs(12)),
+            median: Some(Duration::from_secs(3)),
+            p95: None,
+            most: None,
+        },
+    },
+    Class {
+        duty: 100,
+        programs: &[SHA256D, SCRYPT, ARGON2, KECCAK, BLAKE3],
+        rarer: 1,
+        together: false,
+        give_up: Duration::from_mins(2),
+        promise: Promise {
+            median: Some(Duration::from_secs(20)),
+            p95: None,
             most: None,
         },
     },
@@ -93,9 +115,9 @@ const CLASSES: [Class; 3] = [
         together: true,
         give_up: Duration::from_mins(6),
         promise: Promise {
-            median: None,
+            median: Some(Duration::from_mins(3)),
             p95: None,
-            most: Some(Duration::from_mins(5)),
+            most: None,
         },
     },
 ];
@@ -120,6 +142,7 @@ struct Run {
 pub(super) fn latency(options: &Options) -> Result<()> {
     let load = fs::read_to_string("/proc/loadavg").context("cannot read /proc/loadavg")?;
     println!("load average before: {}", load.trim());
+    let pool = Pool::start(pool::Options::default()).context("cannot start a pool on loopback")?;
     let begun = Instant::now();
     let mut table = vec![delays::HEADER.to_owned()];
     let mut missed = Vec::new();
@@ -133,7 +156,7 @@ pub(super) fn latency(options: &Options) -> Result<()> {
                 round + 1,
                 begun.elapsed().as_secs()
             );
-            let runs = self::round(class, round)?;
+            let runs = self::round(class, &pool, round)?;
             for ((row, run), (name, _)) in rows.iter_mut().zip(runs).zip(class.programs) {
                 row.add(run.delay, run.cores);
                 if let Some(instead) = run.instead {
@@ -159,14 +182,14 @@ pub(super) fn latency(options: &Options) -> Result<()> {
 }
 
 /// Every program once, under a daemon that has seen none of them.
-fn round(class: &Class, round: u32) -> Result<Vec<Run>> {
+fn round(class: &Class, pool: &Pool, round: u32) -> Result<Vec<Run>> {
     let home = tempfile::tempdir().context("cannot make a temporary directory")?;
     let mut daemon = Daemon::start(&["--action", "observe"]);
     let programs = class.programs.iter().zip(0..);
     let run = |(program, number): (&Program, u32)| {
         let count = u32::try_from(class.programs.len()).unwrap_or(1);
         thread::sleep(offset(round * count + number));
-        run(&daemon, home.path(), class, program)
+        run(&daemon, pool, home.path(), class, program)
     };
     let runs = if class.together {
         thread::scope(|scope| {
@@ -195,13 +218,14 @@ fn offset(run: u32) -> Duration {
 }
 
 /// One miner, from its start to the verdict.
-fn run(daemon: &Daemon, home: &Path, class: &Class, (name, args): &Program) -> Run {
+fn run(daemon: &Daemon, pool: &Pool, home: &Path, class: &Class, (name, args): &Program) -> Run {
     let image = home.join(name);
     fs::copy(host::workload(), &image)
         .unwrap_or_else(|error| panic!("cannot copy the workload to {}: {error}", image.display()));
     let scope = Scope::new(&format!("unjack-bench-{}-{name}", std::process::id()));
     let mut command = scope.command(&image);
     command
+        .env(POOL, pool.tls_url())
         .args(["--duty", &class.duty.to_string()])
         .args(*args);
     let mut miner = Workload::spawn(&mut command);

@@ -101,7 +101,7 @@ fn honest_processes_in_turn_are_not() {
     assert_eq!(relay(&BRANCHING), [0; 0]);
 }
 
-/// One image is loaded at another address in each process: its loop is no larger for that.
+/// One image is loaded at another address in each process: its code is no larger for that.
 #[test]
 fn where_an_image_was_loaded_does_not_spread_its_code() {
     let model = Model::shipped().unwrap();
@@ -110,9 +110,9 @@ fn where_an_image_was_loaded_does_not_spread_its_code() {
         for number in 1..=9 {
             let mut remains = remains(number, 10, &MIXING);
             let by = u64::from(number) * moved;
-            for (n, look) in remains.looks.iter_mut().enumerate() {
+            for look in &mut remains.looks {
                 let mut sample = sample(number, look.time_ns(), &MIXING);
-                sample.ip = 0x5555_0000_0040 + by + n as u64 % 2 * 64;
+                sample.ip += by;
                 *look = Look::new(Arch::X86_64, &sample, Place::File);
             }
             group.bury(&remains, &model);
@@ -124,7 +124,7 @@ fn where_an_image_was_loaded_does_not_spread_its_code() {
             .summary(now_ns, &[], &mut collector, &limits, 99)
             .hot_lines
     };
-    assert!((lines(0) - 2.0).abs() < 1e-9, "{}", lines(0));
+    assert!((20.0..=30.1).contains(&lines(0)), "{}", lines(0));
     assert!((lines(0x7_3000) - lines(0)).abs() < 1e-9);
 }
 

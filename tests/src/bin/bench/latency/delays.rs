@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// The table's head, over what [`Delays::row`] makes.
 pub(super) const HEADER: &str =
-    "   duty   program    runs   not judged   median      p95      max    had   promised";
+    "   duty   program       runs   not judged   median      p95      max    had   promised";
 
 /// Delays, and what share of a core was had meanwhile.
 #[derive(Clone, Debug, Default)]
@@ -63,7 +63,7 @@ impl Delays {
             format!("{:.1} %", 100.0 * mean)
         };
         format!(
-            "{duty:>5} %   {name:<8} {:>6} {:>12} {:>8} {:>8} {:>8} {had:>7}",
+            "{duty:>5} %   {name:<11} {:>6} {:>12} {:>8} {:>8} {:>8} {had:>7}",
             self.sorted.len(),
             self.missed(),
             seconds(50),
