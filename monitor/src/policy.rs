@@ -5,5 +5,4 @@ pub mod ancestry;
 pub mod config;
 pub mod guard;
 pub(crate) mod judged;
-
 pub mod refusal;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Counters of looks at connections; whoever keeps them makes them visible.
+/// Counters of looks at connections, handed in by what shows them.
 pub trait Counts: fmt::Debug + Send + Sync {
     /// A look at the connections of a suspect or one of its relatives, or a search
     /// for these.

@@ -80,7 +80,7 @@ impl Outcome {
     }
 }
 
-/// A counter of what comes of hooks; whoever keeps it makes it visible.
+/// A counter of what comes of hooks, handed in by what shows it.
 pub trait Counts: fmt::Debug + Send + Sync {
     /// One came to this.
     fn count_hook(&self, outcome: Outcome);

@@ -12,14 +12,14 @@ use crate::{
 /// The record of forks.
 pub struct Recorded {
     kin: Arc<Kin>,
-    /// Of processes that are older than the probes: their parents then. Who was
+    /// Of processes that are older than the probes: their parents then. One that was
     /// adopted before that has an unknown parent, or process 1.
     before: Forks,
 }
 
 impl Recorded {
-    /// To be called once the probes are attached: whoever is forked later is in
-    /// their table.
+    /// To be called once the probes are attached: what is forked later is in their
+    /// table.
     #[must_use]
     pub fn new(kin: Arc<Kin>) -> Self {
         Self {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::Loss;
 
-/// Counters of evidence; whoever keeps them makes them visible.
+/// Counters of evidence, handed in by what shows them.
 pub trait Counts: fmt::Debug + Send + Sync {
     /// A folder was kept.
     fn keep_evidence(&self);

@@ -17,7 +17,7 @@ pub const BAN_RESULTS: [&str; 6] = [
     "deferred",
 ];
 
-/// Counters of bans; whoever keeps them makes them visible.
+/// Counters of bans, handed in by what shows them.
 pub trait Counts: Send + Sync {
     /// None is in force.
     fn clear(&self);
