@@ -8,22 +8,22 @@ use std::{
 
 use clap::Parser as _;
 use monitor::{
-    action::ban::list,
-    cli::{
-        BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, ReplayArgs,
-        RunArgs, SelftestArgs, TopArgs,
+    commands::{
+        bans,
+        cli::{
+            BansArgs, Cli, Command, DoctorArgs, ExplainArgs, RecordArgs, ReleaseArgs, ReplayArgs,
+            RunArgs, SelftestArgs, TopArgs,
+        },
+        daemon, doctor,
+        exit::Failure,
+        explain, record, release, replay, selftest, top,
     },
-    config::{self, Config},
-    daemon, doctor,
-    exit::Failure,
-    explain,
-    journal::Format,
-    record, release, replay,
-    reputation::Lists,
-    selftest, top,
-    verdict::Thresholds,
+    detect::reputation::Lists,
+    policy::config::{self, Config},
+    telemetry::journal::Format,
 };
 use tokio::signal::unix::{SignalKind, signal};
+use unjack_core::verdict::Thresholds;
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
@@ -134,7 +134,7 @@ fn release(args: &ReleaseArgs) -> Result<ExitCode, Failure> {
 }
 
 fn bans(args: &BansArgs) -> Result<ExitCode, Failure> {
-    let text = list::run(args)?;
+    let text = bans::run(args)?;
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, Command, CommandFactory as _};
-use monitor::cli::Cli;
+use monitor::commands::cli::Cli;
 
 const HEAD: &str = "\
 # Command line

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::{Arg, ArgAction, CommandFactory as _};
-use monitor::cli::Cli;
+use monitor::commands::cli::Cli;
 
 /// Columns of a comment, its mark included.
 const WIDTH: usize = 79;
@@ -91,7 +91,7 @@ fn comment(text: &mut String, words: &str) {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use monitor::cli::Command;
+    use monitor::commands::cli::Command;
 
     use super::*;
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{CommandFactory as _, Parser};
 use clap_complete::{Shell, generate_to};
-use monitor::cli::Cli;
+use monitor::commands::cli::Cli;
 
 const SHELLS: [(Shell, &str); 3] = [
     (Shell::Bash, "bash"),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use anyhow::Result;
-use monitor::metrics::Metrics;
+use monitor::telemetry::metrics::Metrics;
 
 const HEAD: &str = "\
 # Metrics

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
-use monitor::cli::Cli;
+use monitor::commands::cli::Cli;
 use serde_yaml_ng::{Deserializer, Value};
 
 fn root() -> PathBuf {

@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser as _};
-use monitor::cli::{Cli, Command};
-use monitor::config::Config;
+use monitor::commands::cli::{Cli, Command};
+use monitor::policy::config::Config;
 
 /// Flags of other programs that the pages mention, with whose they are.
 const OTHERS: [(&str, &str); 20] = [
@@ -324,7 +324,7 @@ fn every_test_that_is_named_exists() {
 #[test]
 fn every_refusal_is_explained() {
     let text = page("docs/troubleshooting.md");
-    for refusal in monitor::action::Refusal::ALL {
+    for refusal in monitor::policy::refusal::Refusal::ALL {
         let row = format!("| `{}` |", refusal.name());
         assert!(text.contains(&row), "{}", refusal.name());
     }
@@ -349,7 +349,9 @@ fn messages_that_are_looked_up_are_still_said() {
         }
     }
     let mut source = String::new();
-    sources(&root().join("monitor/src"), &mut source);
+    for folder in ["monitor/core/src", "monitor/src"] {
+        sources(&root().join(folder), &mut source);
+    }
     let text = page("docs/troubleshooting.md");
     let mut found = 0;
     for line in text.lines().filter(|line| line.starts_with("### `")) {

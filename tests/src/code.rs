@@ -15,10 +15,10 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
-use monitor::event::{Process, Sample};
-use monitor::isa::Arch;
-use monitor::profile::{Look, Place};
 use serde::{Deserialize, Serialize};
+use unjack_core::event::{Process, Sample};
+use unjack_core::isa::Arch;
+use unjack_core::profile::{Look, Place};
 
 /// Distinct windows of code that are read at the most: a damaged file must not fill
 /// the memory. The corpus has some hundred thousand.

@@ -16,7 +16,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use monitor::score::{Model, ModelData};
+use unjack_core::score::{Model, ModelData};
 
 pub use self::{
     connect::Connection,
@@ -32,7 +32,7 @@ struct Cli {
     #[arg(long, default_value = "tests/corpus/windows.jsonl")]
     corpus: PathBuf,
     /// The model.
-    #[arg(long, default_value = "monitor/model/model.json")]
+    #[arg(long, default_value = "monitor/core/model/model.json")]
     model: PathBuf,
     #[command(subcommand)]
     step: Step,

@@ -12,16 +12,19 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use monitor::action::keeper::Keeper;
-use monitor::action::store::Store;
-use monitor::action::{Deed, Done, Order, Outcome, Refusal, Signals, System, carry_out, still};
-use monitor::config::Scope;
-use monitor::event::Process;
-use monitor::guard::Guard;
 use monitor::host;
+use monitor::policy::config::Scope;
+use monitor::policy::guard::Guard;
+use monitor::respond::action::keeper::Keeper;
+use monitor::respond::action::store::Store;
+use monitor::{
+    policy::refusal::Refusal,
+    respond::action::{Deed, Done, Order, Outcome, Signals, System, carry_out, still},
+};
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tests::host::{eventually, take_turn};
 use tests::{Daemon, Workload};
+use unjack_core::event::Process;
 
 /// Pids that must come to mean another process while an order is out on them.
 const REUSES: usize = 10_000;

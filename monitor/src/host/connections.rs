@@ -28,7 +28,6 @@ use rustix::{
     io::Errno,
     net::{SocketType, getpeername, getsockname, sockopt},
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
-    time::{ClockId, clock_gettime},
 };
 
 use super::{
@@ -36,7 +35,8 @@ use super::{
     aside::{What, alone},
     tcp_info::TcpInfo,
 };
-use crate::shape::{MAX_CONNECTIONS, Observation};
+use crate::host::clock::monotonic_ns;
+use unjack_core::shape::{MAX_CONNECTIONS, Observation};
 
 /// Descriptors looked at, some ten microseconds each if they are of connections.
 const MAX_DESCRIPTORS: usize = 1024;
@@ -215,12 +215,6 @@ impl Seen {
         }
         Ok(false)
     }
-}
-
-/// Nanoseconds of the clock of [`Connections::time_ns`].
-fn monotonic_ns() -> u64 {
-    let now = clock_gettime(ClockId::Monotonic);
-    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
 /// Leaves this thread no descriptors but the standard ones, and those it opens from

@@ -35,11 +35,9 @@ use serde::Serialize;
 
 use self::files::{Root, Told};
 use super::root;
-use crate::{
-    cgroup::identity::{Identity, Runtime, is_id},
-    journal::Quoted,
-    text::clean,
-};
+use crate::host::cgroup::identity::{Identity, Runtime, is_id};
+use unjack_core::text::Quoted;
+use unjack_core::text::clean;
 
 /// Bytes of a file that are read. Those of one container have some 10 KB; the
 /// list of all of Podman's a kilobyte for each.

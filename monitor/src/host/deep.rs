@@ -20,7 +20,7 @@ use super::{
     aside::{What, aside},
     root, sockets,
 };
-use crate::text::clean;
+use unjack_core::text::clean;
 
 /// Characters of one text: a path as long as the kernel takes.
 const CHARS: usize = 4096;

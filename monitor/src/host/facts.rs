@@ -5,11 +5,13 @@ use std::{io::Read, os::unix::ffi::OsStrExt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{LookError, PATH_CHARS, Seen, TEXT_BYTES, root};
-use crate::{
-    cgroup::{Membership, identity::Identity},
-    text::clean,
+use super::{
+    LookError, Seen,
+    process::{PATH_CHARS, TEXT_BYTES},
+    root,
 };
+use crate::host::cgroup::{Membership, identity::Identity};
+use unjack_core::text::clean;
 
 /// Bytes of a name that are read: the kernel's own limit is far below.
 const COMM_BYTES: u64 = 256;

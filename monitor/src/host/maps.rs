@@ -18,7 +18,7 @@ use std::{
 use rustix::fs::makedev;
 
 use super::Image;
-use crate::{profile::Place, text::clean};
+use unjack_core::{profile::Place, text::clean};
 
 /// Executable ranges kept.
 pub const MAX_RANGES: usize = 4096;

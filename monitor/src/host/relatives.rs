@@ -11,7 +11,7 @@ use std::{collections::HashSet, io::Read as _, time::Duration};
 use procfs::process::FDTarget;
 
 use super::{LookError, Seen, connections::PATIENCE, root, tcp_info::unix_peer, tick_ns};
-use crate::event::Process;
+use unjack_core::event::Process;
 
 /// Processes that are named.
 const MAX_RELATIVES: usize = 32;

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use monitor::event::{self, ImageKey};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use unjack_core::event::{self, ImageKey};
 
 use crate::code::Seen;
 

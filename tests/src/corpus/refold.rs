@@ -9,13 +9,13 @@ use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use monitor::event::{self, Event, ImageKey, Process};
-use monitor::isa::Arch;
-use monitor::profile::{Place, Profile, Summary, seconds};
-use monitor::record::samples::{self, Frame};
-use monitor::shape::Shape;
-use monitor::verdict::{MIN_SAMPLES, Thresholds};
+use monitor::commands::record::samples::{self, Frame};
 use serde_json::Value;
+use unjack_core::event::{self, Event, ImageKey, Process};
+use unjack_core::isa::Arch;
+use unjack_core::profile::{Place, Profile, Summary, seconds};
+use unjack_core::shape::Shape;
+use unjack_core::verdict::{MIN_SAMPLES, Thresholds};
 
 use super::recording::{self, Window};
 use crate::code::{Code, Kept, Seen};

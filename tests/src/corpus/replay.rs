@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Parser as _;
-use monitor::cli::{Cli, Command};
-use monitor::config;
-use monitor::journal::VerdictEvent;
-use monitor::replay::{self, Report};
-use monitor::reputation::Lists;
-use monitor::verdict::Verdict;
+use monitor::commands::cli::{Cli, Command};
+use monitor::commands::replay::{self, Report};
+use monitor::detect::report::VerdictEvent;
+use monitor::detect::reputation::Lists;
+use monitor::policy::config;
+use unjack_core::verdict::Verdict;
 
 use super::manifest::{Label, Program};
 use super::recording::Recording;

@@ -6,7 +6,7 @@
 //! for real (`evasions`, `shape`): one to a pool, in the clear and encrypted, and an
 //! unrelated one.
 
-use monitor::{profile::Summary, shape::Shape};
+use unjack_core::{profile::Summary, shape::Shape};
 
 use super::Program;
 

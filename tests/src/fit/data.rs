@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
-use monitor::profile::{Burn, Summary};
 use serde::Deserialize;
+use unjack_core::profile::{Burn, Summary};
 
 use crate::{
     code::{self, Kept},

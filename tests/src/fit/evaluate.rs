@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
-use monitor::{
+use unjack_core::{
     profile::Summary,
     score::{FAMILIES, Model},
     verdict::{Judgement, Thresholds, Verdict},

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use monitor::{score::ModelData, verdict::Verdict};
+use unjack_core::{score::ModelData, verdict::Verdict};
 
 use super::{Connection, Corpus, Evaluation, Judged, Label};
 

@@ -3,14 +3,15 @@
 //! *Is it hashing?* is fitted to miners against other work. What is labelled
 //! hashing is left out of that: half of what a checksum tool or a backup does
 //! is something else. What makes hashing mining is not fitted, but set, each weight
-//! with its reason (`monitor/src/score/mining.rs`).
+//! with its reason (`monitor/core/src/score/mining.rs`).
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use linfa::prelude::*;
 use linfa_logistic::LogisticRegression;
-use monitor::{
+use ndarray::{Array1, Array2};
+use unjack_core::{
     isa::{Class, Mix},
     profile::Summary,
     score::{
@@ -18,7 +19,6 @@ use monitor::{
         features::{self, Feature, Sign, View},
     },
 };
-use ndarray::{Array1, Array2};
 
 use super::{Label, Program};
 

@@ -1,9 +1,9 @@
 use std::io::{BufRead, BufReader, Write};
 use std::time::Instant;
 
-use monitor::stratum::recognise;
 use rustls::ClientConnection;
 use serde_json::{Value, json};
+use unjack_core::stratum::recognise;
 
 use super::session::{MANY, MAX_BITS, difficulty};
 use super::*;

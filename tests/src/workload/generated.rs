@@ -38,7 +38,10 @@ impl Generated {
             std::ptr::copy_nonoverlapping(CODE.as_ptr(), memory.cast(), CODE.len());
             mprotect(memory, SIZE, MprotectFlags::READ | MprotectFlags::EXEC)
                 .context("cannot make memory executable")?;
-            Ok(Self(std::mem::transmute::<*mut std::ffi::c_void, extern "C" fn() -> u32>(memory)))
+            Ok(Self(std::mem::transmute::<
+                *mut std::ffi::c_void,
+                extern "C" fn() -> u32,
+            >(memory)))
         }
     }
 

@@ -41,7 +41,9 @@ fn check_all_found(hash: &[&str], shows: &[&str]) {
         let left = until.saturating_duration_since(Instant::now());
         let what = format!("verdict on {hash:?} with {show} for show");
         let verdict = daemon.wait_event(&what, left, |event| {
-            event["event"] == "verdict" && event["pid"] == miner.pid() && event["verdict"] == "miner"
+            event["event"] == "verdict"
+                && event["pid"] == miner.pid()
+                && event["verdict"] == "miner"
         });
         eprintln!("{show}: score {}", verdict["score"]);
     }
@@ -62,6 +64,9 @@ fn a_cryptonight_miner_stays_a_miner_whatever_it_does_for_show() {
 /// twentieth: docs/evasion.md.
 #[test]
 fn a_randomx_miner_stays_a_miner_whatever_it_does_for_show() {
-    let shows: Vec<&str> = SHOWS.into_iter().filter(|show| *show != "chatter").collect();
+    let shows: Vec<&str> = SHOWS
+        .into_iter()
+        .filter(|show| *show != "chatter")
+        .collect();
     check_all_found(&["randomx"], &shows);
 }

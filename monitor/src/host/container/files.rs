@@ -19,7 +19,7 @@ use rustix::{
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Lookup, MAX_FILE_BYTES};
-use crate::cgroup::identity::Runtime;
+use crate::host::cgroup::identity::Runtime;
 
 /// Docker's `data-root` as it is by default, and in Ubuntu's snap.
 const DOCKER: [&str; 2] = ["/var/lib/docker", "/var/snap/docker/common/var-lib-docker"];

@@ -23,7 +23,7 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, Subcommand};
-use monitor::probe::{
+use monitor::kernel::probe::{
     Probes, Settings,
     cost::{Accounting, Cost, Costs, Empty},
 };

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use monitor::{
+use unjack_core::{
     event::{Process, Sample},
     isa::Arch,
     profile::{Place, Profile, Reading},

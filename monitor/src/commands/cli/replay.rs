@@ -1,0 +1,118 @@
+//! Flags of `unjack replay`.
+
+use std::path::PathBuf;
+
+use clap::{Args, builder::FalseyValueParser};
+
+use super::{
+    PolicyArgs, percent,
+    response::{kills, throttle},
+};
+use crate::{
+    detect::reputation::Files,
+    policy::config::{Action, ConfigError, Policy, Replay, parse_passwd},
+};
+
+/// What it cannot know.
+pub(super) const UNKNOWN: &str = "\
+What a recording does not have:
+  A recording by `unjack record` lacks connections to pools, and the SHA-256 of
+  images: sha256= rules and lists match nothing. One by `unjack run --record` has
+  those that the daemon knew. Recorded with --no-network-evidence, both lack
+  Stratum, and how connections behaved.
+  No recording has descendants, so only the process itself is acted on, as with
+  --scope process; nor what was lost or not sampled, nor what would have been
+  started again. Kills are assumed to succeed at once, and throttles to hold.
+  Where more than 512 processes were sampled at once, others may be forgotten
+  than the daemon forgot.";
+
+/// Flags of `unjack replay`.
+#[derive(Args, Clone, Debug)]
+pub struct ReplayArgs {
+    /// Recording to judge, or - for standard input
+    pub file: PathBuf,
+
+    /// What would have been done with a miner
+    #[arg(long, env = "UNJACK_ACTION", value_enum, default_value_t = Action::Kill)]
+    pub action: Action,
+
+    /// Who is a miner, and who is spared
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+
+    /// What --action throttle leaves a miner, in percent of one core, 1 to 1000
+    #[arg(long, env = "UNJACK_THROTTLE_TO", value_name = "PERCENT", default_value = "5", value_parser = percent, allow_negative_numbers = true)]
+    pub throttle_to: f64,
+
+    /// Processes acted on in a minute before the breaker opens, 1 to 10000
+    #[arg(
+        long,
+        env = "UNJACK_MAX_KILLS",
+        value_name = "N",
+        default_value_t = 30,
+        allow_negative_numbers = true
+    )]
+    pub max_kills: u32,
+
+    /// The same for processes of one image; only that image is then exempt for a minute
+    #[arg(
+        long,
+        env = "UNJACK_MAX_KILLS_PER_IMAGE",
+        value_name = "N",
+        default_value_t = 20,
+        allow_negative_numbers = true
+    )]
+    pub max_kills_per_image: u32,
+
+    /// Act even on the images and units that are never acted on otherwise: init,
+    /// sshd, login, cron, container runtimes, kubelet, systemd's own
+    #[arg(long, env = "UNJACK_ALLOW_NONE", value_parser = FalseyValueParser::new())]
+    pub allow_none: bool,
+
+    /// Treat a program with a SHA-256 in this file as a miner (repeatable)
+    #[arg(long, env = "UNJACK_DENY_FILE", value_name = "FILE")]
+    pub deny_file: Vec<PathBuf>,
+
+    /// Never act on a program with a SHA-256 in this file (repeatable)
+    #[arg(long, env = "UNJACK_ALLOW_FILE", value_name = "FILE")]
+    pub allow_file: Vec<PathBuf>,
+
+    /// Print one JSON object
+    #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
+    pub json: bool,
+}
+
+impl Replay {
+    /// Validates the flags of `unjack replay`. `passwd` is the content of
+    /// `/etc/passwd`, for rules that name a user; it may be empty.
+    ///
+    /// # Errors
+    /// Names the flag, its value and what is accepted.
+    pub fn from_cli(args: &ReplayArgs, passwd: &str) -> Result<Self, ConfigError> {
+        let ReplayArgs {
+            file: _,
+            action,
+            policy,
+            throttle_to,
+            max_kills,
+            max_kills_per_image,
+            allow_none,
+            deny_file,
+            allow_file,
+            json: _,
+        } = args;
+        Ok(Self {
+            action: *action,
+            policy: Policy::from_cli(policy, &parse_passwd(passwd))?,
+            throttle_to: throttle(*throttle_to)?,
+            max_kills: kills("--max-kills", *max_kills)?,
+            max_kills_per_image: kills("--max-kills-per-image", *max_kills_per_image)?,
+            allow_none: *allow_none,
+            lists: Files {
+                deny: deny_file.clone(),
+                allow: allow_file.clone(),
+                ..Files::default()
+            },
+        })
+    }
+}

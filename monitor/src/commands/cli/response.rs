@@ -1,0 +1,159 @@
+//! Flags of how a miner is acted on.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, builder::FalseyValueParser};
+
+use super::{MAX_PID, accept, percent};
+use crate::{
+    policy::config::{ConfigError, Response, Scope},
+    respond::action::keeper::Target,
+};
+
+/// Where is written down what is held, unless a flag says otherwise.
+const STATE_DIR: &str = "/run/unjack";
+
+/// How a miner is acted on.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Response")]
+pub struct ResponseArgs {
+    /// How far an action reaches
+    ///
+    /// process is only the miner. tree adds all its descendants, and the shells
+    /// and launchers above it that only start it. cgroup is everything in its
+    /// container, service or scope; it is refused if there is none, or if it
+    /// contains unjack or a protected process.
+    #[arg(long, env = "UNJACK_SCOPE", value_enum, default_value_t = Scope::Process)]
+    pub scope: Scope,
+
+    /// What --action throttle leaves a miner, in percent of one core, 1 to 1000
+    #[arg(long, env = "UNJACK_THROTTLE_TO", value_name = "PERCENT", default_value = "5", value_parser = percent, allow_negative_numbers = true)]
+    pub throttle_to: f64,
+
+    /// Keep processes throttled or frozen on exit, and adopt those that an earlier
+    /// unjack kept
+    ///
+    /// Without it, both are undone. `unjack release` undoes them any time.
+    #[arg(long, env = "UNJACK_KEEP", value_parser = FalseyValueParser::new())]
+    pub keep: bool,
+
+    /// Folder of the file that says what is throttled and frozen
+    #[arg(
+        long,
+        env = "UNJACK_STATE_DIR",
+        value_name = "DIR",
+        default_value = STATE_DIR
+    )]
+    pub state_dir: PathBuf,
+
+    /// Processes acted on in a minute before the breaker opens, 1 to 10000
+    ///
+    /// So many miners at once are more likely a mistake. For the minute after,
+    /// miners are reported and not acted on, and `unjack_breaker_open` is 1.
+    #[arg(
+        long,
+        env = "UNJACK_MAX_KILLS",
+        value_name = "N",
+        default_value_t = 30,
+        allow_negative_numbers = true
+    )]
+    pub max_kills: u32,
+
+    /// The same for processes of one image; only that image is then exempt for a minute
+    #[arg(
+        long,
+        env = "UNJACK_MAX_KILLS_PER_IMAGE",
+        value_name = "N",
+        default_value_t = 20,
+        allow_negative_numbers = true
+    )]
+    pub max_kills_per_image: u32,
+
+    /// Act even on the images and units that are never acted on otherwise: init,
+    /// sshd, login, cron, container runtimes, kubelet, systemd's own
+    #[arg(long, env = "UNJACK_ALLOW_NONE", value_parser = FalseyValueParser::new())]
+    pub allow_none: bool,
+}
+
+/// Flags of `unjack release`.
+#[derive(Args, Clone, Debug)]
+#[command(group = ArgGroup::new("what").required(true))]
+pub struct ReleaseArgs {
+    /// Process, or path of the cgroup, to release
+    #[arg(group = "what", value_name = "PID|CGROUP", value_parser = target)]
+    pub target: Option<Target>,
+
+    /// Release everything that is throttled or frozen
+    #[arg(long, env = "UNJACK_ALL", group = "what", value_parser = FalseyValueParser::new())]
+    pub all: bool,
+
+    /// Folder of the file that says what is throttled and frozen
+    #[arg(
+        long,
+        env = "UNJACK_STATE_DIR",
+        value_name = "DIR",
+        default_value = STATE_DIR
+    )]
+    pub state_dir: PathBuf,
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    if text.starts_with('/') {
+        return Ok(Target::Cgroup(text.to_owned()));
+    }
+    match text.parse() {
+        Ok(pid) if (1..=MAX_PID).contains(&i64::from(pid)) => Ok(Target::Pid(pid)),
+        _ => Err("neither a process id nor the path of a cgroup, such as \
+                  /system.slice/x.service"
+            .to_owned()),
+    }
+}
+
+impl Response {
+    pub(crate) fn from_cli(args: &ResponseArgs) -> Result<Self, ConfigError> {
+        let ResponseArgs {
+            scope,
+            throttle_to,
+            keep,
+            state_dir,
+            max_kills,
+            max_kills_per_image,
+            allow_none,
+        } = args;
+        Ok(Self {
+            scope: *scope,
+            throttle_to: throttle(*throttle_to)?,
+            keep: *keep,
+            state_dir: accept(
+                "--state-dir",
+                state_dir.clone(),
+                state_dir.display(),
+                "must be an absolute path, such as /run/unjack",
+                |dir| dir.is_absolute(),
+            )?,
+            max_kills: kills("--max-kills", *max_kills)?,
+            max_kills_per_image: kills("--max-kills-per-image", *max_kills_per_image)?,
+            allow_none: *allow_none,
+        })
+    }
+}
+
+/// A number of processes to be acted on.
+pub(super) fn kills(flag: &'static str, count: u32) -> Result<u32, ConfigError> {
+    accept(flag, count, count, "must be from 1 to 10000", |n| {
+        (1..=10_000).contains(n)
+    })
+}
+
+/// A share of a core, as a fraction.
+pub(super) fn throttle(percent: f64) -> Result<f64, ConfigError> {
+    // Below a hundredth the kernel's least quota is more than the share.
+    let accepted = accept(
+        "--throttle-to",
+        percent,
+        percent,
+        "must be a percentage of one core from 1 to 1000",
+        |p| (1.0..=1000.0).contains(p),
+    )?;
+    Ok(accepted / 100.0)
+}

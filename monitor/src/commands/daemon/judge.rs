@@ -1,0 +1,135 @@
+//! The court of `unjack run`: what the daemon knows of the subjects, and what it
+//! does with the verdicts.
+
+use super::{Daemon, reputation::Reputation};
+use crate::{
+    detect::{
+        collector::Subject,
+        contacts::Contacts,
+        court::{Clerk, Heard, family_label},
+        stratum::Stratum,
+    },
+    host,
+    policy::{
+        config::Config,
+        judged::{self, matches},
+    },
+    telemetry::metrics::Metrics,
+};
+use unjack_core::{event::Process, profile::seconds, verdict::Verdict};
+
+/// What the daemon knows, for the court.
+struct Files<'a> {
+    config: &'a Config,
+    reputation: &'a mut Reputation,
+    contacts: &'a Contacts,
+    stratum: &'a mut Stratum,
+}
+
+impl Clerk for Files<'_> {
+    fn heard(&mut self, subject: &Subject) -> Heard {
+        let process = subject.profile.process;
+        Heard {
+            pool: self.contacts.get(process).is_some(),
+            stratum: self.stratum.was_heard(process),
+            shape: self.stratum.shape(process),
+        }
+    }
+
+    fn burns(&mut self, subject: &mut Subject, now_ns: u64) {
+        let image = subject.image();
+        self.reputation.ask(subject.profile.process, image, now_ns);
+    }
+
+    fn listed(&mut self, subject: &mut Subject) -> Option<String> {
+        let image = subject.image();
+        self.reputation.denied(subject.profile.process, image)
+    }
+
+    fn denies(&mut self, subject: &mut Subject, family: &str) -> bool {
+        let image = subject.image();
+        let digest = self.reputation.digest(subject.profile.process, image);
+        matches(&self.config.policy.deny, subject, family, digest)
+    }
+
+    fn allows(&mut self, subject: &mut Subject) -> bool {
+        let (process, image) = (subject.profile.process, subject.image());
+        let digest = self.reputation.digest(process, image);
+        matches(
+            &self.config.policy.allow,
+            subject,
+            subject.case.family,
+            digest,
+        ) || self.reputation.allowed(process, image)
+    }
+
+    fn suspects(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64) {
+        self.stratum.suspect(process, cores, hashes, now_ns);
+    }
+}
+
+impl Daemon {
+    /// Judges everybody, reports what is new, acts on those who mine.
+    pub(super) fn judge(&mut self, now_ns: u64) {
+        let Self {
+            config,
+            court,
+            collector,
+            reputation,
+            contacts,
+            stratum,
+            ..
+        } = self;
+        for process in reputation.caught(now_ns, host::executes) {
+            // It is judged below, though nothing of it was sampled yet.
+            let _subject = collector.summon(process);
+        }
+        let mut files = Files {
+            config,
+            reputation,
+            contacts,
+            stratum,
+        };
+        let rulings = court.judge(now_ns, collector, &mut files);
+        self.record(now_ns);
+        for (process, mut ruling) in rulings {
+            let to = self.contacts.get(process).map(|contact| contact.to);
+            let name = to.and_then(|to| self.reputation.pools().find(to));
+            self.contacts.explain(process, name, &mut ruling);
+            self.stratum.explain(process, &mut ruling);
+            self.report(process, ruling);
+        }
+        self.act_on_targets(now_ns);
+    }
+
+    /// Counts what miners burn, and acts on whom the policy says.
+    fn act_on_targets(&mut self, now_ns: u64) {
+        let (mut suspects, mut targets) = (0, Vec::new());
+        for subject in self.collector.subjects() {
+            if subject.case.judgement.verdict() == Verdict::Miner {
+                suspects += 1;
+                let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
+                count_stolen(&self.metrics, subject, cpu_ns);
+            }
+            if judged::is_condemned(&subject.case, self.config.policy.act_on) {
+                targets.push(subject.profile.process);
+            }
+        }
+        self.metrics.set_suspects(suspects);
+        for process in targets {
+            self.act(process, now_ns);
+        }
+    }
+}
+
+/// Counts what a miner has burned since this was last asked: as stolen, or as
+/// allowed if a rule says so.
+pub(super) fn count_stolen(metrics: &Metrics, subject: &mut Subject, cpu_ns: u64) {
+    let case = &mut subject.case;
+    let (family, new) = (family_label(case.family), seconds(case.burned(cpu_ns)));
+    if case.allowed {
+        metrics.stolen.add_allowed(family, new);
+    } else {
+        metrics.stolen.add(family, new);
+    }
+}

@@ -1,0 +1,195 @@
+//! Orders under way, each on a thread of its own.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+
+use super::{MAX_ORDERS, incidents::Wanted};
+use crate::{
+    detect::{collector::Standing, court::RETRY_NS},
+    host::Image,
+    policy::{ancestry::Record, guard::Guard, refusal::Refusal},
+    respond::action::{self, Done, Order, Outcome, System, ban::Note, keeper::Keeper},
+};
+use unjack_core::event::Process;
+
+/// The digest of somebody in the scope is known soon, or is waited for no more.
+const UNDECIDED_NS: u64 = 5_000_000_000;
+
+/// What is to be done about a process after `outcome`, where `standing` is what
+/// was to be done until now. A process that executed another image meanwhile
+/// has a new case, and an order that was given, if it was, was not about that.
+pub(super) fn after(standing: Standing, outcome: Outcome, given: bool, now_ns: u64) -> Standing {
+    match outcome {
+        _ if given && standing != Standing::UnderWay => standing,
+        Outcome::Refused(Refusal::Undecided) => Standing::Again(now_ns + UNDECIDED_NS),
+        Outcome::Survived
+        | Outcome::Refused(
+            Refusal::NoPidfd | Refusal::Unreadable | Refusal::NoState | Refusal::Replaced,
+        ) => Standing::Again(now_ns + RETRY_NS),
+        // When the breaker closes is told by what was to be done until now.
+        Outcome::Refused(Refusal::Breaker) => standing,
+        Outcome::Gone | Outcome::Held | Outcome::Refused(_) => Standing::Settled,
+    }
+}
+
+/// What came of an order.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Report {
+    pub(super) process: Process,
+    pub(super) family: &'static str,
+    /// The image it was judged by, if it is known.
+    pub(super) image: Option<Image>,
+    pub(super) done: Done,
+    /// How long it took.
+    pub(super) time: Duration,
+}
+
+/// The orders of the daemon.
+pub(super) struct Orders {
+    cancelled: Arc<AtomicBool>,
+    under_way: usize,
+    sender: mpsc::Sender<Report>,
+    receiver: mpsc::Receiver<Report>,
+    record: Arc<dyn Record>,
+    pub(super) keeper: Arc<Keeper>,
+}
+
+impl Orders {
+    /// With `record` of who forked whom.
+    pub(super) fn new(keeper: Keeper, record: Arc<dyn Record>) -> Self {
+        let (sender, receiver) = mpsc::channel(MAX_ORDERS);
+        Self {
+            cancelled: Arc::default(),
+            under_way: 0,
+            sender,
+            receiver,
+            record,
+            keeper: Arc::new(keeper),
+        }
+    }
+
+    /// No signal is sent from now on: the daemon was told to stop.
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no more orders can be given now.
+    pub(super) fn full(&self) -> bool {
+        self.under_way >= MAX_ORDERS
+    }
+
+    /// The host, for what is done without an order.
+    pub(super) fn host(&self) -> System {
+        System::new(Arc::default()).with_forks(Arc::clone(&self.record))
+    }
+
+    /// Gives an order on a miner of this family, to be carried out after
+    /// evidence was taken if that is wanted, and its image is held if that is to
+    /// be banned.
+    pub(super) fn give(
+        &mut self,
+        order: Order,
+        guard: Guard,
+        family: &'static str,
+        evidence: Option<Wanted>,
+        note: Option<Note>,
+    ) {
+        self.under_way += 1;
+        let sender = self.sender.clone();
+        let system = System::new(Arc::clone(&self.cancelled)).with_forks(Arc::clone(&self.record));
+        let keeper = Arc::clone(&self.keeper);
+        tokio::task::spawn_blocking(move || {
+            let begun = Instant::now();
+            if let Some(note) = note {
+                note.take();
+            }
+            let act = || action::carry_out(&order, &guard, &system, &keeper);
+            let done = match evidence {
+                Some(wanted) => wanted.before(&order, &guard.lineage, &system, &keeper, act),
+                None => act(),
+            };
+            let report = Report {
+                process: order.process,
+                family,
+                image: Some(order.image),
+                done,
+                time: begun.elapsed(),
+            };
+            // An error means that the daemon is on its way out.
+            let _sent = sender.blocking_send(report);
+        });
+    }
+
+    /// The next order that was carried out.
+    pub(super) async fn next(&mut self) -> Report {
+        match self.receiver.recv().await {
+            Some(report) => {
+                self.under_way = self.under_way.saturating_sub(1);
+                report
+            }
+            // Cannot be: this holds a sender.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AGAIN: Standing = Standing::Again(5 + RETRY_NS);
+
+    /// Of an order that was given.
+    #[track_caller]
+    fn check(standing: Standing, outcome: Outcome, expected: Standing) {
+        assert_eq!(after(standing, outcome, true, 5), expected);
+    }
+
+    /// Of a refusal on the spot.
+    #[track_caller]
+    fn refused(standing: Standing, refusal: Refusal, expected: Standing) {
+        let outcome = Outcome::Refused(refusal);
+        assert_eq!(after(standing, outcome, false, 5), expected);
+    }
+
+    #[test]
+    fn an_image_that_came_after_the_order_is_still_to_be_acted_on() {
+        for outcome in [
+            Outcome::Refused(Refusal::Replaced),
+            Outcome::Refused(Refusal::Guarded),
+            Outcome::Survived,
+        ] {
+            check(Standing::Open, outcome, Standing::Open);
+        }
+    }
+
+    #[test]
+    fn failures_that_may_pass_are_tried_again() {
+        let under_way = Standing::UnderWay;
+        check(under_way, Outcome::Survived, AGAIN);
+        check(under_way, Outcome::Refused(Refusal::Replaced), AGAIN);
+        refused(Standing::Open, Refusal::Unreadable, AGAIN);
+        let soon = Standing::Again(5 + UNDECIDED_NS);
+        check(under_way, Outcome::Refused(Refusal::Undecided), soon);
+    }
+
+    #[test]
+    fn what_the_breaker_spares_is_acted_on_once_it_closes() {
+        let closes = Standing::Again(60);
+        refused(closes, Refusal::Breaker, closes);
+    }
+
+    #[test]
+    fn all_else_is_settled() {
+        check(Standing::UnderWay, Outcome::Gone, Standing::Settled);
+        check(Standing::UnderWay, Outcome::Held, Standing::Settled);
+        refused(Standing::Open, Refusal::Allowed, Standing::Settled);
+    }
+}

@@ -1,0 +1,54 @@
+//! The recording of `--record`: after everybody was judged, what they were judged
+//! by.
+
+use super::Daemon;
+use crate::{commands::record::tape::Known, detect::court::Heard, policy::config::RuleKey};
+use unjack_core::{event::Process, verdict::Verdict};
+
+impl Daemon {
+    /// Records this tick.
+    pub(super) fn record(&mut self, now_ns: u64) {
+        let Self {
+            config,
+            collector,
+            reputation,
+            contacts,
+            stratum,
+            recording,
+            metrics,
+            probes,
+            ..
+        } = self;
+        let Some(writer) = recording else { return };
+        let policy = &config.policy;
+        let by_path =
+            (policy.allow.iter().chain(&policy.deny)).any(|rule| rule.key == RuleKey::Exe);
+        let everybody = |_: Process| true;
+        writer
+            .tape
+            .loses(crate::commands::record::lost(probes, collector));
+        writer
+            .tape
+            .tick(now_ns, collector.subjects(), everybody, |subject| {
+                let (process, image) = (subject.profile.process, subject.image());
+                Known {
+                    heard: Heard {
+                        pool: contacts.get(process).is_some(),
+                        stratum: stratum.was_heard(process),
+                        shape: stratum.shape(process),
+                    },
+                    sha256: reputation.digest(process, image),
+                    // Of others that was not looked at for the verdict, either.
+                    look: by_path || subject.case.judgement.verdict() != Verdict::None,
+                }
+            });
+        if let Some(ended) = writer.write() {
+            tracing::warn!(
+                "the recording ended: {}; all of it can be replayed",
+                ended.name()
+            );
+            metrics.count_recording(ended);
+            *recording = None;
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Whose windows are recorded: the command's and its descendants'.
+//!
+//! In: who was met (alive, sampled, or gone), and the parents that the probes
+//! recorded at fork. The links hold through processes that are gone before anybody
+//! looked, as one that forks twice leaves them.
+//!
+//! Bounds: kept are those who are alive, and who left in this second and the one
+//! before. A link is lost only when another process gets its place in the probes'
+//! table, of 65536, before the next look: a second later at the most.
+
+use std::collections::HashMap;
+
+use unjack_core::event::Process;
+
+/// Links followed upwards: between somebody new and somebody known there are only
+/// those who came and went since the last look. More of them are mischief.
+const MAX_DEPTH: usize = 4096;
+
+/// Who descends from the command.
+#[derive(Default)]
+pub(super) struct Kin {
+    /// The command's id, which is nobody else's as long as this lives; without one
+    /// everybody is kin.
+    pub(super) founder: Option<u32>,
+    /// Who is kin, and at which look each was met last.
+    known: HashMap<Process, u64>,
+    look: u64,
+}
+
+impl Kin {
+    /// Takes in those of `met` who descend from the command, or are it.
+    pub(super) fn learn(
+        &mut self,
+        met: impl IntoIterator<Item = Process>,
+        parent: impl Fn(Process) -> Option<Process>,
+    ) {
+        let Some(founder) = self.founder else { return };
+        for process in met {
+            let kin = |above: Process| above.tgid == founder || self.known.contains_key(&above);
+            let above = std::iter::successors(Some(process), |below| parent(*below));
+            if above.take(MAX_DEPTH).any(kin) {
+                self.known.insert(process, self.look);
+            }
+        }
+    }
+
+    /// A look is over, and nothing waits for it: whoever was not met for a whole
+    /// one is forgotten.
+    pub(super) fn forget(&mut self) {
+        let look = self.look;
+        self.known.retain(|_, met| *met == look);
+        self.look += 1;
+    }
+
+    pub(super) fn has(&self, process: Process) -> bool {
+        self.founder.is_none() || self.known.contains_key(&process)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process(tgid: u32) -> Process {
+        started(tgid, tgid.into())
+    }
+
+    fn started(tgid: u32, start_ns: u64) -> Process {
+        Process { tgid, start_ns }
+    }
+
+    /// That of the command 10.
+    fn kin() -> Kin {
+        Kin {
+            founder: Some(10),
+            ..Kin::default()
+        }
+    }
+
+    /// Who forked whom: child, then parent.
+    fn learn(kin: &mut Kin, met: &[u32], forks: &[(u32, u32)]) {
+        kin.learn(met.iter().map(|tgid| process(*tgid)), |child| {
+            let fork = forks.iter().find(|(tgid, _)| process(*tgid) == child);
+            fork.map(|(_, parent)| process(*parent))
+        });
+    }
+
+    #[track_caller]
+    fn check(kin: &Kin, members: &[u32], strangers: &[u32]) {
+        let of = |tgids: &[u32]| -> Vec<bool> {
+            tgids.iter().map(|tgid| kin.has(process(*tgid))).collect()
+        };
+        assert_eq!(of(members), vec![true; members.len()]);
+        assert_eq!(of(strangers), vec![false; strangers.len()]);
+    }
+
+    #[test]
+    fn kin_is_followed_down_in_whatever_order_it_is_found() {
+        let mut kin = kin();
+        let forks = [(30, 20), (20, 10), (10, 1), (40, 1)];
+        learn(&mut kin, &[30, 20, 10, 40], &forks);
+        check(&kin, &[10, 20, 30], &[40]);
+    }
+
+    #[test]
+    fn who_forks_twice_and_is_gone_at_once_hides_nobody() {
+        let mut kin = kin();
+        learn(
+            &mut kin,
+            &[10, 50],
+            &[(50, 40), (40, 30), (30, 10), (10, 1)],
+        );
+        check(&kin, &[10, 50], &[]);
+    }
+
+    #[test]
+    fn a_stranger_with_the_id_of_kin_is_a_stranger_as_are_its_children() {
+        let mut kin = kin();
+        learn(&mut kin, &[10, 20], &[(20, 10)]);
+        let stranger = started(20, 99);
+        kin.learn([stranger, process(30)], |child| {
+            (child == process(30)).then_some(stranger)
+        });
+        check(&kin, &[10, 20], &[30]);
+        assert!(!kin.has(stranger));
+    }
+
+    #[test]
+    fn who_is_alive_stays_kin_when_the_link_is_lost_and_who_is_gone_is_forgotten() {
+        let mut kin = kin();
+        learn(&mut kin, &[10, 20, 30], &[(30, 20), (20, 10)]);
+        for _ in 0..3 {
+            // No link is left, and 20 is gone.
+            learn(&mut kin, &[10, 30], &[]);
+            kin.forget();
+        }
+        check(&kin, &[10, 30], &[20]);
+        // Its child is still kin.
+        learn(&mut kin, &[60], &[(60, 30)]);
+        check(&kin, &[60], &[]);
+    }
+
+    #[test]
+    fn who_just_left_is_kept_until_all_of_it_is_written() {
+        let mut kin = kin();
+        learn(&mut kin, &[20], &[(20, 10)]);
+        kin.forget();
+        check(&kin, &[20], &[]);
+        kin.forget();
+        check(&kin, &[], &[20]);
+    }
+
+    #[test]
+    fn an_hour_of_short_processes_leaves_nothing_behind() {
+        let mut kin = kin();
+        for child in 11..10_000 {
+            learn(&mut kin, &[10, child], &[(child, 10)]);
+            kin.forget();
+        }
+        assert!(kin.known.len() <= 4, "{}", kin.known.len());
+    }
+
+    #[test]
+    fn a_table_that_goes_round_in_circles_ends() {
+        let mut kin = kin();
+        learn(&mut kin, &[20], &[(20, 30), (30, 20)]);
+        check(&kin, &[], &[20, 30]);
+    }
+
+    #[test]
+    fn without_a_command_everybody_is_kin() {
+        assert!(Kin::default().has(process(1)));
+    }
+}

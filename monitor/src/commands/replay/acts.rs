@@ -1,0 +1,338 @@
+//! What would have been done about whom, and what that would have saved.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    report::{Act, Entry, MAX_ENTRIES, Recording, Report, Total},
+    wants_digests,
+};
+use crate::{
+    commands::record::line::{End, Header, Why},
+    detect::{
+        collector::{Collector, Standing, Subject},
+        court::{RETRY_NS, family_label},
+        report::VerdictEvent,
+    },
+    host::{self, Image, container::Home},
+    policy::{
+        config::{self, Action},
+        guard::Guard,
+        judged,
+        refusal::Refusal,
+    },
+    respond::action::breaker::Breaker,
+    telemetry::journal::Outcome,
+};
+use unjack_core::{
+    event::Process,
+    profile::seconds,
+    text::cleaned_again,
+    verdict::{Ruling, Verdict},
+};
+
+/// Characters of a name that are shown.
+const NAME_CHARS: usize = 256;
+
+/// A process that was acted on, and lived on in the recording.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    /// Where it is told, unless there was no room.
+    entry: Option<usize>,
+    /// What it had burned by then, and when that was.
+    burned_ns: u64,
+    since_ns: u64,
+    saved_ns: u64,
+}
+
+/// Everything that would have been reported and done so far.
+pub(super) struct Acts<'a> {
+    config: &'a config::Replay,
+    guard: Guard,
+    breaker: Breaker,
+    recording: Recording,
+    begun_ns: u64,
+    now_ns: u64,
+    entries: Vec<Entry>,
+    /// Where somebody alive is told.
+    told: BTreeMap<Process, usize>,
+    held: BTreeMap<Process, Held>,
+    total: Total,
+    /// Processes without a digest although one was asked for.
+    undigested: BTreeSet<Process>,
+}
+
+impl<'a> Acts<'a> {
+    pub(super) fn new(config: &'a config::Replay, header: &Header) -> Self {
+        Self {
+            guard: Guard {
+                lineage: header.lineage.clone(),
+                allow: config.policy.allow.clone().into(),
+                // Whoever judges asks the list.
+                listed: std::sync::Arc::default(),
+                builtin: !config.allow_none,
+            },
+            breaker: Breaker::new(config.max_kills, config.max_kills_per_image),
+            recording: Recording::new(header),
+            begun_ns: header.begun_ns,
+            now_ns: header.begun_ns,
+            entries: Vec::new(),
+            told: BTreeMap::new(),
+            held: BTreeMap::new(),
+            total: Total::default(),
+            undigested: BTreeSet::new(),
+            config,
+        }
+    }
+
+    /// Seconds since the recording began.
+    pub(super) fn seconds(&self) -> f64 {
+        seconds(self.now_ns.saturating_sub(self.begun_ns))
+    }
+
+    /// The second that was judged last.
+    #[cfg(test)]
+    pub(super) fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// A second begins to be judged.
+    pub(super) fn begin(&mut self, now_ns: u64) {
+        self.now_ns = now_ns;
+    }
+
+    /// Somebody has burned so much in all.
+    pub(super) fn burned(&mut self, subject: &mut Subject, cpu_ns: u64) {
+        let case = &mut subject.case;
+        let new = seconds(case.burned(cpu_ns));
+        if case.allowed {
+            self.total.allowed_cpu_seconds += new;
+        } else if new > 0.0 {
+            let family = family_label(case.family);
+            *self.total.stolen_cpu_seconds.entry(family).or_default() += new;
+        }
+        if let Some(held) = self.held.get_mut(&subject.profile.process) {
+            let left = match self.config.action {
+                Action::Throttle => {
+                    let share = self.config.throttle_to;
+                    share * self.now_ns.saturating_sub(held.since_ns) as f64
+                }
+                _ => 0.0,
+            };
+            let after = cpu_ns.saturating_sub(held.burned_ns) as f64;
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "below a count of nanoseconds, and not below 0"
+            )]
+            let saved_ns = (after - left).max(0.0) as u64;
+            held.saved_ns = held.saved_ns.max(saved_ns);
+            if let Some(entry) = held.entry.and_then(|at| self.entries.get_mut(at)) {
+                entry.saved_cpu_seconds = seconds(held.saved_ns);
+            }
+        }
+    }
+
+    /// Somebody is gone.
+    pub(super) fn exits(&mut self, process: Process) {
+        if let Some(at) = self.told.remove(&process) {
+            self.entries[at].ended = Some(self.seconds());
+        }
+        self.let_go(process);
+    }
+
+    fn let_go(&mut self, process: Process) {
+        if let Some(held) = self.held.remove(&process) {
+            self.total.saved_cpu_seconds += seconds(held.saved_ns);
+        }
+    }
+
+    /// A second was judged.
+    pub(super) fn tick(&mut self, rulings: &[(Process, Ruling)], collector: &mut Collector) {
+        for process in self.held.keys().copied().collect::<Vec<_>>() {
+            // Its exit was lost.
+            if !collector.knows(process) {
+                self.exits(process);
+            }
+        }
+        self.told.retain(|process, _| collector.knows(*process));
+        for (process, ruling) in rulings {
+            if let Some(subject) = collector.subject(*process) {
+                self.report(subject, ruling);
+            }
+        }
+        for subject in collector.subjects() {
+            let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
+            self.burned(subject, cpu_ns);
+            if judged::is_condemned(&subject.case, self.config.policy.act_on) {
+                self.act(subject, cpu_ns);
+            }
+        }
+    }
+
+    fn report(&mut self, subject: &mut Subject, ruling: &Ruling) {
+        let process = subject.profile.process;
+        // It would be gone by now, or held.
+        if self.held.contains_key(&process) {
+            return;
+        }
+        if ruling.first {
+            match ruling.verdict {
+                Verdict::Miner => self.total.miners += 1,
+                Verdict::Hashing => self.total.hashing += 1,
+                Verdict::None => {}
+            }
+        }
+        self.total.unexplained += u64::from(ruling.unexplained);
+        if wants_digests(self.config) && subject.told_ref().is_none_or(|told| told.sha256.is_none())
+        {
+            self.undigested.insert(process);
+        }
+        if self.entries.len() == MAX_ENTRIES {
+            self.total.not_shown += 1;
+            self.told.remove(&process);
+            return;
+        }
+        self.told.insert(process, self.entries.len());
+        self.entries.push(Entry {
+            t: self.seconds(),
+            verdict: event(subject, ruling),
+            action: None,
+            saved_cpu_seconds: 0.0,
+            ended: None,
+        });
+    }
+
+    /// What would be done about somebody who is condemned.
+    fn act(&mut self, subject: &mut Subject, cpu_ns: u64) {
+        let process = subject.profile.process;
+        let due = match subject.case.standing {
+            Standing::Open => true,
+            Standing::UnderWay | Standing::Settled => false,
+            Standing::Again(at_ns) => self.now_ns >= at_ns,
+        };
+        if !due || self.held.contains_key(&process) {
+            return;
+        }
+        subject.case.standing = Standing::Settled;
+        let entry = self.told.get(&process).copied();
+        let act = match self.may(subject) {
+            Err(refusal) => {
+                if refusal == Refusal::Unreadable {
+                    subject.case.standing = Standing::Again(self.now_ns + RETRY_NS);
+                }
+                *self.total.refused.entry(refusal.name()).or_default() += 1;
+                Act {
+                    outcome: Outcome::Refused,
+                    reason: refusal.name(),
+                }
+            }
+            Ok(_) if self.config.action == Action::Observe => Act {
+                outcome: Outcome::DryRun,
+                reason: "",
+            },
+            Ok(image) => {
+                self.breaker.count(self.now_ns, image);
+                self.total.acted_on += 1;
+                let held = Held {
+                    entry,
+                    burned_ns: cpu_ns,
+                    since_ns: self.now_ns,
+                    saved_ns: 0,
+                };
+                self.held.insert(process, held);
+                let outcome = match self.config.action {
+                    Action::Kill => Outcome::Gone,
+                    Action::Observe | Action::Throttle | Action::Freeze => Outcome::Held,
+                };
+                Act {
+                    outcome,
+                    reason: "",
+                }
+            }
+        };
+        if let Some(entry) = entry {
+            self.entries[entry].action = Some(act);
+        }
+    }
+
+    /// Whether it may be acted on now: as the daemon asks, of what was recorded.
+    fn may(&mut self, subject: &mut Subject) -> Result<Image, Refusal> {
+        let image = judged::spared(subject, &self.guard)?;
+        let known = self.config.policy.allow.is_empty()
+            || subject.facts().is_some_and(|facts| facts.uid.is_some());
+        if !known {
+            return Err(Refusal::Unreadable);
+        }
+        if self.config.action != Action::Observe {
+            self.breaker
+                .allows(self.now_ns, image)
+                .map_err(|until_ns| {
+                    subject.case.standing = Standing::Again(until_ns);
+                    Refusal::Breaker
+                })?;
+        }
+        Ok(image)
+    }
+
+    /// The recording says that it is over.
+    pub(super) fn end(&mut self, end: End) {
+        self.recording.ended = match end.why {
+            Why::Done => "done",
+            Why::Size => "size",
+            Why::Slow => "slow",
+        };
+        self.recording.lost_samples = end.lost;
+    }
+
+    /// Everything, once the recording is over.
+    pub(super) fn report_all(mut self) -> Report {
+        for process in self.held.keys().copied().collect::<Vec<_>>() {
+            self.let_go(process);
+        }
+        self.recording.seconds = self.seconds();
+        Report::new(
+            self.recording,
+            self.config,
+            self.entries,
+            self.total,
+            self.undigested.len(),
+        )
+    }
+}
+
+/// A verdict as the daemon tells it. The recording may be anybody's: its texts are
+/// cleaned anew.
+fn event(subject: &mut Subject, ruling: &Ruling) -> VerdictEvent {
+    let Ruling {
+        verdict,
+        thread,
+        assessment,
+        evidence,
+        summary,
+        delay_ns: _,
+        first: _,
+        unexplained,
+    } = ruling;
+    let process = subject.profile.process;
+    let burn_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
+    let facts = subject.facts();
+    VerdictEvent {
+        pid: process.tgid,
+        thread: *thread,
+        start_time: host::ticks(process.start_ns),
+        exe: facts
+            .map(|facts| cleaned_again(&facts.exe, NAME_CHARS))
+            .filter(|exe| !exe.is_empty()),
+        comm: facts.map_or_else(String::new, |facts| cleaned_again(&facts.comm, NAME_CHARS)),
+        verdict: verdict.name(),
+        unexplained: *unexplained,
+        family: assessment.family,
+        score: assessment.score,
+        cpu_percent: 100.0 * summary.cores,
+        burn_seconds: seconds(burn_ns),
+        evidence: evidence.clone(),
+        // A recording has no bytes of code.
+        code: Vec::new(),
+        home: facts.map_or_else(Home::default, |facts| Home::of(&facts.identity)),
+    }
+}

@@ -1,0 +1,13 @@
+//! Who is judged, by what, each second.
+//!
+//! Records of the probes and facts of the host flow in, rulings flow out. It
+//! acts on nothing.
+
+pub mod collector;
+pub(crate) mod contacts;
+pub mod counts;
+pub(crate) mod court;
+pub mod report;
+pub mod reputation;
+mod shapes;
+pub(crate) mod stratum;

@@ -1,0 +1,263 @@
+//! Who is judged, and as what: a process as a whole, each of its threads by
+//! itself, and processes that are alike together.
+//!
+//! Once a second subjects flow in, with the moment, and what is known of them
+//! from elsewhere by way of a [`Clerk`]; what is new flows out, as a [`Ruling`]
+//! each. No I/O of its own and no clock: `unjack run` and `unjack replay` judge
+//! by this one function, so that a recording is judged as the host was.
+
+pub(crate) mod groups;
+
+use self::groups::{Groups, Member};
+use crate::detect::collector::{Collector, Subject};
+use unjack_core::{
+    event::Process,
+    profile::Summary,
+    score::{LISTEN_FROM, Model},
+    shape::Shape,
+    verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Verdict},
+};
+
+/// Ticks from one look at a process's single threads to the next, as long as
+/// none of them hashes.
+const THREADS_EVERY: u32 = 5;
+/// How far back a thread's samples may lie.
+const THREADS_REACH_NS: u64 = 60_000_000_000;
+/// Threads of one process that are being judged by themselves.
+const MAX_THREADS: usize = 16;
+/// From this on hashing is worth a second look.
+pub(crate) const SUSPECT_FROM: f64 = 0.5;
+/// Until somebody who could not be acted on, for a reason that may pass, is acted on
+/// again: by the daemon, and in a replay.
+pub(crate) const RETRY_NS: u64 = 30_000_000_000;
+
+/// What was learned of a process by other ways than by its samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Heard {
+    /// It has connected to a pool on the list.
+    pub(crate) pool: bool,
+    /// It speaks Stratum.
+    pub(crate) stratum: bool,
+    /// How its connections behave.
+    pub(crate) shape: Shape,
+}
+
+/// Whoever knows the policy, and what no sample tells.
+pub(crate) trait Clerk {
+    /// What was learned of a process by other ways.
+    fn heard(&mut self, subject: &Subject) -> Heard;
+    /// One burns enough to be judged.
+    fn burns(&mut self, subject: &mut Subject, now_ns: u64);
+    /// Why it is a miner by decree, in a sentence: its image is listed.
+    fn listed(&mut self, subject: &mut Subject) -> Option<String>;
+    /// Whether a rule of `--deny` is about it, which hashes as this family.
+    fn denies(&mut self, subject: &mut Subject, family: &str) -> bool;
+    /// Whether it may mine: by a rule of `--allow`, or a list.
+    fn allows(&mut self, subject: &mut Subject) -> bool;
+    /// One is suspected, or nearly so if it does not hash, and burns this many cores.
+    fn suspects(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64);
+}
+
+/// Everything that judging takes, and what it remembers.
+#[derive(Debug)]
+pub(crate) struct Court {
+    model: Model,
+    thresholds: Thresholds,
+    groups: Groups,
+    ticks: u32,
+}
+
+impl Court {
+    /// One that has judged nobody yet, of samples taken at `sample_hz`.
+    pub(crate) fn new(model: Model, thresholds: Thresholds, sample_hz: u32) -> Self {
+        Self {
+            model,
+            thresholds,
+            groups: Groups::new(sample_hz),
+            ticks: 0,
+        }
+    }
+
+    /// The model it judges by.
+    pub(crate) fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// From where on somebody is a miner.
+    pub(crate) fn thresholds(&self) -> &Thresholds {
+        &self.thresholds
+    }
+
+    /// Judges everybody. Returns what is to be reported.
+    pub(crate) fn judge(
+        &mut self,
+        now_ns: u64,
+        collector: &mut Collector,
+        clerk: &mut impl Clerk,
+    ) -> Vec<(Process, Ruling)> {
+        let Self {
+            model,
+            thresholds,
+            groups,
+            ticks,
+        } = self;
+        *ticks = ticks.wrapping_add(1);
+        for remains in collector.take_remains() {
+            groups.bury(&remains, model);
+        }
+        let (mut rulings, mut members) = (Vec::new(), Vec::new());
+        for subject in collector.subjects() {
+            let process = subject.profile.process;
+            let since_ns = subject.profile.since(
+                now_ns,
+                thresholds.window_ns,
+                thresholds.patience_ns,
+                MIN_SAMPLES,
+            );
+            let Heard {
+                pool,
+                stratum,
+                shape,
+            } = clerk.heard(subject);
+            let summary = Summary {
+                pool,
+                stratum,
+                shape,
+                burning_seconds: subject.case.judgement.burning_seconds(now_ns),
+                ..subject.summary(since_ns)
+            };
+            if summary.cores >= thresholds.min_cpu {
+                clerk.burns(subject, now_ns);
+            }
+            let mut judgement = std::mem::take(&mut subject.case.judgement);
+            let listed = clerk.listed(subject);
+            // What may hash needs no explanation.
+            let unexplained_ns = if subject.case.allowed {
+                0
+            } else {
+                thresholds.unexplained_ns
+            };
+            let limits = Thresholds {
+                unexplained_ns,
+                ..*thresholds
+            };
+            let mut ruling = judgement.judge(now_ns, &summary, model, &limits, |assessment| {
+                listed.is_some() || clerk.denies(subject, assessment.family)
+            });
+            if listed.is_some() && judgement.verdict() != Verdict::Miner {
+                ruling = judgement.adopt(now_ns, Ruling::decreed(&summary));
+            }
+            if let Some(why) = listed {
+                ruling = ruling.map(|ruling| ruling.because(why));
+            }
+            let mut suspected = judgement.verdict() != Verdict::None;
+            let mut nearly = false;
+            if judgement.verdict() != Verdict::Miner {
+                if summary.threads > 1
+                    && summary.cores >= thresholds.min_cpu
+                    && (!subject.case.threads.is_empty()
+                        || (ticks.wrapping_add(process.tgid)).is_multiple_of(THREADS_EVERY))
+                    && let Some(found) = judge_threads(now_ns, subject, &summary, model, thresholds)
+                {
+                    ruling = judgement.adopt(now_ns, found);
+                } else {
+                    let assessment = model.assess(&summary);
+                    let burns = summary.cores >= thresholds.min_cpu;
+                    suspected |= burns && assessment.hashing >= SUSPECT_FROM
+                        || !subject.case.threads.is_empty();
+                    nearly = burns
+                        && summary.samples >= MIN_SAMPLES
+                        && assessment.hashing >= LISTEN_FROM;
+                    members.extend(Member::of(subject, &summary, assessment, since_ns));
+                }
+            }
+            if (suspected || nearly) && !subject.case.allowed {
+                clerk.suspects(process, summary.cores, suspected, now_ns);
+            }
+            subject.case.judgement = judgement;
+            subject.case.suspected = suspected && summary.samples >= MIN_SAMPLES;
+            rulings.extend(ruling.map(|ruling| (process, ruling)));
+        }
+        let alike = groups.judge(now_ns, members, collector, model, thresholds);
+        for (process, found) in alike {
+            if let Some(subject) = collector.subject(process) {
+                let ruling = subject.case.judgement.adopt(now_ns, found);
+                rulings.extend(ruling.map(|ruling| (process, ruling)));
+            }
+        }
+        for (process, ruling) in &rulings {
+            if let Some(subject) = collector.subject(*process) {
+                subject.case.family = ruling.assessment.family;
+                subject.case.allowed = clerk.allows(subject);
+            }
+        }
+        rulings
+    }
+}
+
+/// A denied process may have no family; as a label it must have one.
+pub(crate) fn family_label(family: &'static str) -> &'static str {
+    if family.is_empty() {
+        "unknown-pow"
+    } else {
+        family
+    }
+}
+
+/// Judges each thread of a process by itself: one that mines in a process that
+/// does much else is lost in the whole.
+fn judge_threads(
+    now_ns: u64,
+    subject: &mut Subject,
+    whole: &Summary,
+    model: &Model,
+    thresholds: &Thresholds,
+) -> Option<Ruling> {
+    let since_ns = now_ns.saturating_sub(THREADS_REACH_NS.min(thresholds.patience_ns));
+    let mut hashing: Vec<(u32, Summary)> = subject
+        .profile
+        .threads(since_ns, MIN_SAMPLES)
+        .into_iter()
+        .filter(|(_, summary)| model.assess(summary).hashing >= SUSPECT_FROM)
+        .take(MAX_THREADS)
+        .collect();
+    subject
+        .case
+        .threads
+        .retain(|tid, _| hashing.iter().any(|(hashing, _)| hashing == tid));
+    for (tid, summary) in &mut hashing {
+        share(summary, whole);
+        let judgement: &mut Judgement = subject.case.threads.entry(*tid).or_default();
+        let ruling = judgement.judge(now_ns, summary, model, thresholds, |_| false);
+        if judgement.verdict() == Verdict::Miner {
+            // The verdict stands, whether or not it is to be reported again: the
+            // process would lose it at its next judgement as a whole.
+            let mut ruling = ruling.unwrap_or_else(|| Ruling::again(summary, model));
+            ruling.thread = Some(*tid);
+            return Some(ruling.because(format!(
+                "thread {tid} hashes by itself, one of {} threads that were sampled",
+                whole.threads
+            )));
+        }
+    }
+    None
+}
+
+/// A thread that hashes what other threads read, as backup programs have them,
+/// moves no data itself: what the whole process moves excuses it. And it connects
+/// to no pool itself where another does.
+fn share(thread: &mut Summary, whole: &Summary) {
+    thread.pool = whole.pool;
+    thread.stratum = whole.stratum;
+    thread.shape = whole.shape;
+    thread.burning_seconds = whole.burning_seconds;
+    if let Some(io) = whole.io_per_cpu_second
+        && thread.cores > 0.0
+    {
+        let moved = io * whole.cores / thread.cores;
+        thread.io_per_cpu_second = Some(thread.io_per_cpu_second.unwrap_or(0.0).max(moved));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,498 @@
+//! Whose traffic is looked at, and who spoke Stratum.
+//!
+//! Only a suspect's, and only its own TCP connections: who hashes, or nearly, or
+//! has a verdict, and has not been heard yet. Whoever serves others is not listened
+//! to: a proxy or a broker says what its clients say. Suspects are asked for their
+//! connections, those that hash before those that nearly do, those that burn most
+//! first and then in turn; when there are more sockets than [`WATCHED_SOCKETS`],
+//! those that were watched longest make room. The same looks tell how the connections
+//! behave, of servers too ([`Shapes`]), and go on when Stratum was heard.
+//!
+//! Somebody speaks Stratum who says two messages on one connection, a second apart or
+//! more, and nothing else in between: one message may be a piece of a file that is
+//! sent, or a line of somebody's log. What was heard is remembered while the process
+//! lives and executes the same image.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    net::SocketAddr,
+    os::unix::fs::MetadataExt,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use monitor_ebpf::WATCHED_SOCKETS;
+
+use super::{
+    counts::Counts,
+    shapes::{Next, Shapes},
+};
+use crate::{
+    detect::collector::Collector,
+    host::{
+        LookError, Seen,
+        cgroup::Layout,
+        connections::{Connections, PATIENCE},
+    },
+    kernel::probe::Probes,
+};
+use unjack_core::{
+    event::{Payload, Process},
+    score::{Evidence, EvidenceKind},
+    shape::{Observation, Shape},
+    stratum::recognise,
+    verdict::Ruling,
+};
+
+/// Suspects asked for their connections in one tick, each with two relatives at the
+/// most. On a host of two busy processors a look took 0.3 ms (median; 3.5 ms in one of
+/// twenty) at a process with 17 sockets, 11 ms at one with 1,000, and a search for
+/// relatives, once a minute, 6 to 14 ms. [`TICK_PATIENCE`] bounds what all take.
+const LOOKS_A_TICK: usize = 16;
+/// How long all looks of a tick are waited for: a process can make one last.
+const TICK_PATIENCE: Duration = Duration::from_millis(400);
+/// Least time between two looks at one that hashes, a little less than a tick, while
+/// it is new: the verdict depends on it.
+const NEW_EVERY_NS: u64 = 900_000_000;
+/// How long it is new.
+const NEW_NS: u64 = 60_000_000_000;
+/// Least time between two looks at one that hashes, later: a little less than two
+/// ticks.
+const HASHES_EVERY_NS: u64 = 1_900_000_000;
+/// Least time between two looks at one that nearly does.
+const NEARLY_EVERY_NS: u64 = 5_000_000_000;
+/// How long somebody is a suspect after he last looked like one: whose hashing
+/// comes and goes is not let go and found again every second.
+const HOLD_NS: u64 = 10_000_000_000;
+/// How long a socket is watched before it may have to make room: miners send a
+/// share or a sign of life a minute, or oftener.
+const TURN_NS: u64 = 90_000_000_000;
+/// Least time between the two messages: what is sent in one go lies closer.
+const APART_NS: u64 = 1_000_000_000;
+/// Time until it is tried again after the kernel refused.
+const RETRY_NS: u64 = 600_000_000_000;
+/// `ino` of the root of the unified tree: no other cgroup has it
+/// (`kernfs_create_root`, fs/kernfs/dir.c).
+const ROOT_INODE: u64 = 1;
+
+/// A message that was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Heard {
+    message: &'static str,
+    peer: SocketAddr,
+    /// [`Suspect::image`].
+    image: Option<u32>,
+}
+
+/// A suspect.
+#[derive(Clone, Copy, Debug, Default)]
+struct Suspect {
+    /// When it last looked like one, nanoseconds.
+    suspected_ns: u64,
+    /// When it was last asked for its connections; 0 if it was not.
+    looked_ns: u64,
+    cores: f64,
+    /// Which of its images that is, counted, as soon as that was looked at.
+    image: Option<u32>,
+    /// It hashes, or has a verdict; the others nearly do.
+    hashes: bool,
+    /// When it first did, nanoseconds.
+    hashes_since_ns: Option<u64>,
+}
+
+impl Suspect {
+    /// Least time between two looks at it.
+    fn every_ns(&self, now_ns: u64) -> u64 {
+        let since_ns = self.hashes_since_ns.unwrap_or(now_ns);
+        match self.hashes {
+            true if now_ns.saturating_sub(since_ns) < NEW_NS => NEW_EVERY_NS,
+            true => HASHES_EVERY_NS,
+            false => NEARLY_EVERY_NS,
+        }
+    }
+
+    fn is_due(&self, now_ns: u64) -> bool {
+        self.looked_ns == 0 || now_ns.saturating_sub(self.looked_ns) >= self.every_ns(now_ns)
+    }
+}
+
+/// What is asked of processes.
+trait Sight {
+    /// Which of its images it executes, counted; `None` if it is gone.
+    fn images(&self, process: Process) -> Option<u32>;
+    /// CPU time it has used, nanoseconds.
+    fn cpu_ns(&self, process: Process) -> u64;
+    /// Its connections; `None` if it is gone or they could not be looked at.
+    fn connections(&mut self, process: Process) -> Option<Connections>;
+    /// Processes that may connect for it, the likeliest first.
+    fn relatives(&mut self, process: Process) -> Vec<Process>;
+}
+
+/// A message after which nothing else has been sent so far.
+#[derive(Clone, Copy, Debug)]
+struct First {
+    /// When it was sent, nanoseconds.
+    time_ns: u64,
+    /// [`Payload::foreign`].
+    foreign: u32,
+}
+
+/// A socket that is watched.
+#[derive(Clone, Debug)]
+struct Socket {
+    peer: SocketAddr,
+    since_ns: u64,
+    /// The first message in a row.
+    first: Option<First>,
+    /// Suspects that hold it: a process shares its sockets with those it forks.
+    holders: Vec<Process>,
+}
+
+/// Suspects, their sockets, and what was heard on them.
+#[derive(Debug)]
+pub(crate) struct Stratum {
+    /// Connections are looked at at all.
+    enabled: bool,
+    shapes: Shapes,
+    suspects: HashMap<Process, Suspect>,
+    sockets: HashMap<u64, Socket>,
+    heard: HashMap<Process, Heard>,
+    /// Nothing is watched before this, nanoseconds: it was refused.
+    again_ns: u64,
+    /// That was said.
+    told: bool,
+    counts: Arc<dyn Counts>,
+}
+
+impl Stratum {
+    pub(crate) fn new(enabled: bool, counts: impl Counts + 'static) -> Self {
+        let counts: Arc<dyn Counts> = Arc::new(counts);
+        Self {
+            enabled,
+            shapes: Shapes::new(Arc::clone(&counts)),
+            suspects: HashMap::new(),
+            sockets: HashMap::new(),
+            heard: HashMap::new(),
+            again_ns: 0,
+            told: false,
+            counts,
+        }
+    }
+
+    /// Whether a process was heard to speak Stratum.
+    pub(crate) fn was_heard(&self, process: Process) -> bool {
+        self.heard.contains_key(&process)
+    }
+
+    /// How the connections of a process behaved so far.
+    pub(crate) fn shape(&self, process: Process) -> Shape {
+        self.shapes.of(process)
+    }
+
+    /// Somebody is suspected, at this moment; or nearly so, if it does not hash.
+    pub(crate) fn suspect(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64) {
+        if !self.enabled {
+            return;
+        }
+        let suspect = self.suspects.entry(process).or_default();
+        suspect.suspected_ns = now_ns;
+        suspect.cores = cores;
+        suspect.hashes = hashes;
+        if hashes {
+            suspect.hashes_since_ns.get_or_insert(now_ns);
+        }
+    }
+
+    /// A process executes another image, which has said nothing yet.
+    pub(crate) fn executes(&mut self, process: Process) {
+        self.heard.remove(&process);
+        self.shapes.executes(process);
+        // Nobody else holds a socket here; most who execute something are none.
+        if self.suspects.remove(&process).is_some() {
+            for socket in self.sockets.values_mut() {
+                socket.holders.retain(|holder| *holder != process);
+            }
+        }
+    }
+
+    /// Takes what a packet holds that was sent on a watched socket.
+    pub(crate) fn hear(&mut self, payload: &Payload) {
+        let Some(socket) = self.sockets.get_mut(&payload.cookie) else {
+            return;
+        };
+        let Some(message) = recognise(payload.bytes()) else {
+            socket.first = None;
+            return;
+        };
+        let Payload {
+            time_ns, foreign, ..
+        } = *payload;
+        let begins = First { time_ns, foreign };
+        let goes_on = socket.first.filter(|first| first.foreign == foreign);
+        let first = goes_on.unwrap_or(begins);
+        socket.first = Some(first);
+        if time_ns.saturating_sub(first.time_ns) < APART_NS {
+            return;
+        }
+        for process in &socket.holders {
+            let suspect = self.suspects.get(process);
+            let heard = Heard {
+                message,
+                peer: socket.peer,
+                image: suspect.and_then(|suspect| suspect.image),
+            };
+            if self.heard.insert(*process, heard).is_none() {
+                self.counts.heard();
+            }
+        }
+    }
+
+    /// Says in a ruling what was heard, where it would say that something was.
+    pub(crate) fn explain(&self, process: Process, ruling: &mut Ruling) {
+        let Some(Heard { message, peer, .. }) = self.heard.get(&process) else {
+            return;
+        };
+        let text = format!("speaks Stratum on a socket of its own: {message} to {peer}");
+        Evidence::detail(&mut ruling.evidence, EvidenceKind::Stratum, text);
+    }
+
+    /// Forgets processes that are gone, and that are no suspects any more; looks at
+    /// the connections of those whose turn it is. They are watched if `watches`.
+    fn turn(&mut self, now_ns: u64, watches: bool, sight: &mut impl Sight) {
+        // An exec whose record was lost is known by the count of images alone.
+        let same = |process, before: Option<u32>| {
+            let now = sight.images(process);
+            now.is_some_and(|now| before.is_none_or(|before| before == now))
+        };
+        self.heard.retain(|process, heard| {
+            let same = same(*process, heard.image);
+            heard.image = sight.images(*process);
+            same
+        });
+        self.shapes.retain(|process| sight.images(process));
+        self.suspects.retain(|process, suspect| {
+            let same = same(*process, suspect.image);
+            suspect.image = sight.images(*process);
+            same && now_ns.saturating_sub(suspect.suspected_ns) < HOLD_NS
+        });
+        let (suspects, heard) = (&self.suspects, &self.heard);
+        self.sockets.retain(|_, socket| {
+            socket
+                .holders
+                .retain(|holder| suspects.contains_key(holder) && !heard.contains_key(holder));
+            !socket.holders.is_empty()
+        });
+        for process in self.due(now_ns) {
+            let found = sight.connections(process);
+            if let Some(suspect) = self.suspects.get_mut(&process) {
+                suspect.looked_ns = now_ns;
+            }
+            if let Some(found) = &found {
+                self.shapes.take(process, sight.cpu_ns(process), found);
+                self.look_around(now_ns, process, sight);
+            }
+            let said = found.filter(|found| watches && !found.serves && !self.was_heard(process));
+            self.hold(now_ns, process, &said.unwrap_or_default().kept);
+        }
+        self.counts.set_sockets(self.sockets.len());
+    }
+
+    /// Looks at processes that may connect for a suspect, or for such.
+    fn look_around(&mut self, now_ns: u64, process: Process, sight: &mut impl Sight) {
+        for next in self.shapes.next(process, now_ns) {
+            match next {
+                Next::Nothing => {}
+                Next::Search => {
+                    let found = sight.relatives(process);
+                    self.shapes.take_relatives(process, now_ns, &found);
+                }
+                Next::Relative(relative) => {
+                    let found = sight.connections(relative);
+                    self.shapes.take_relative(process, relative, found.as_ref());
+                }
+            }
+        }
+    }
+
+    /// Whose turn it is.
+    fn due(&self, now_ns: u64) -> Vec<Process> {
+        let mut due: Vec<(Process, Suspect)> = self
+            .suspects
+            .iter()
+            .filter(|(_, suspect)| suspect.is_due(now_ns))
+            .map(|(process, suspect)| (*process, *suspect))
+            .collect();
+        due.sort_by(|(_, a), (_, b)| {
+            (b.hashes.cmp(&a.hashes))
+                .then(a.looked_ns.cmp(&b.looked_ns))
+                .then(b.cores.total_cmp(&a.cores))
+        });
+        due.into_iter()
+            .take(LOOKS_A_TICK)
+            .map(|(process, _)| process)
+            .collect()
+    }
+
+    /// Has a process hold these connections and no others.
+    fn hold(&mut self, now_ns: u64, process: Process, connections: &[Observation]) {
+        self.sockets.retain(|cookie, socket| {
+            if connections.iter().all(|found| found.cookie != *cookie) {
+                socket.holders.retain(|holder| *holder != process);
+            }
+            !socket.holders.is_empty()
+        });
+        for Observation { cookie, peer, .. } in connections {
+            if let Some(socket) = self.sockets.get_mut(cookie) {
+                if !socket.holders.contains(&process) {
+                    socket.holders.push(process);
+                }
+                continue;
+            }
+            if self.sockets.len() >= WATCHED_SOCKETS as usize && !self.make_room(now_ns, process) {
+                self.counts.unwatched();
+                continue;
+            }
+            let socket = Socket {
+                peer: *peer,
+                since_ns: now_ns,
+                first: None,
+                holders: vec![process],
+            };
+            self.sockets.insert(*cookie, socket);
+        }
+    }
+
+    /// Lets a socket go for one of this process: the one that was watched longest,
+    /// if it had its turn. Those of who hashes do not wait for those of who does not.
+    fn make_room(&mut self, now_ns: u64, process: Process) -> bool {
+        let suspects = &self.suspects;
+        let hashes = |holder: &Process| suspects.get(holder).is_some_and(|it| it.hashes);
+        let comes_first = hashes(&process);
+        let yields = |socket: &Socket| comes_first && !socket.holders.iter().any(hashes);
+        let longest = self
+            .sockets
+            .iter()
+            .min_by_key(|(_, socket)| (!yields(socket), socket.since_ns))
+            .filter(|(_, socket)| {
+                yields(socket) || now_ns.saturating_sub(socket.since_ns) >= TURN_NS
+            })
+            .map(|(cookie, _)| *cookie);
+        longest.is_some_and(|cookie| self.sockets.remove(&cookie).is_some())
+    }
+
+    fn cookies(&self) -> HashSet<u64> {
+        self.sockets.keys().copied().collect()
+    }
+
+    /// Nothing is watched for a while. Says so once.
+    fn give_up(&mut self, now_ns: u64, why: &str) {
+        self.sockets.clear();
+        self.counts.set_sockets(0);
+        self.again_ns = now_ns.saturating_add(RETRY_NS);
+        if !std::mem::replace(&mut self.told, true) {
+            tracing::warn!("what suspects say on their connections is not looked at: {why}");
+        }
+    }
+}
+
+/// The processes of this host.
+struct Live<'a> {
+    collector: &'a Collector,
+    counts: Arc<dyn Counts>,
+    /// What is left of [`TICK_PATIENCE`].
+    left: Duration,
+}
+
+impl Live<'_> {
+    /// Has a look at a process, if there is time left; counts it.
+    fn look<T>(
+        &mut self,
+        process: Process,
+        look: impl FnOnce(&Seen, Duration) -> Result<T, LookError>,
+    ) -> Option<T> {
+        if self.left.is_zero() {
+            self.counts.look_given_up();
+            return None;
+        }
+        let seen = Seen::open(process).ok()?;
+        self.counts.look();
+        let begun = Instant::now();
+        let found = look(&seen, self.left.min(PATIENCE));
+        self.left = self.left.saturating_sub(begun.elapsed());
+        if matches!(found, Err(LookError::Late | LookError::Other(_))) {
+            self.counts.look_given_up();
+        }
+        found.ok()
+    }
+}
+
+impl Sight for Live<'_> {
+    fn images(&self, process: Process) -> Option<u32> {
+        self.collector.images(process)
+    }
+
+    fn cpu_ns(&self, process: Process) -> u64 {
+        self.collector.cpu_ns(process)
+    }
+
+    fn connections(&mut self, process: Process) -> Option<Connections> {
+        self.look(process, Seen::connections_within)
+    }
+
+    fn relatives(&mut self, process: Process) -> Vec<Process> {
+        self.look(process, Seen::relatives_within)
+            .unwrap_or_default()
+    }
+}
+
+impl Stratum {
+    /// Looks at the connections of all that are suspected now, and of no others but
+    /// their relatives'; watches what the suspects send on them.
+    pub(crate) fn listen(&mut self, now_ns: u64, probes: &mut Probes, collector: &Collector) {
+        let allowed = now_ns >= self.again_ns;
+        let mut sight = Live {
+            collector,
+            counts: Arc::clone(&self.counts),
+            left: TICK_PATIENCE,
+        };
+        self.turn(now_ns, allowed, &mut sight);
+        let cookies = self.cookies();
+        let root = if cookies.is_empty() {
+            Ok(PathBuf::new())
+        } else {
+            root()
+        };
+        let watched = root.and_then(|root| {
+            let watched = probes.watch_sockets(&root, &cookies);
+            watched.map_err(|error| error.to_string())
+        });
+        if let Err(why) = watched {
+            self.give_up(now_ns, &why);
+        }
+    }
+}
+
+/// The root of the unified cgroup tree, below which all sockets are.
+fn root() -> Result<PathBuf, String> {
+    let mounts = fs::read("/proc/self/mountinfo").map_err(|error| error.to_string())?;
+    let point = Layout::parse(&mounts).unified_point().ok_or(
+        "no unified cgroup tree is mounted: mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
+    )?;
+    let inode = fs::metadata(&point)
+        .map_err(|error| error.to_string())?
+        .ino();
+    if inode == ROOT_INODE {
+        Ok(point)
+    } else {
+        Err(format!(
+            "{} is not the root of the unified cgroup tree: in a container, run with the host's \
+             cgroup namespace (--cgroupns=host) and mount the host's /sys/fs/cgroup",
+            point.display()
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,44 @@
+//! Who forked whom, as the probes record it.
+
+use aya::Ebpf;
+use monitor_ebpf::KinSlot;
+
+use super::{ProbeError, Probes, table::Table};
+use unjack_core::event::Process;
+
+/// The record of forks since the probes were attached.
+pub struct Kin {
+    table: Table<KinSlot>,
+}
+
+impl Kin {
+    pub(super) fn new(ebpf: &Ebpf) -> Result<Self, ProbeError> {
+        Ok(Self {
+            table: Table::map(ebpf, "KIN")?,
+        })
+    }
+
+    /// Calls `visit` with every child in the record and who forked it.
+    pub fn each(&self, visit: &mut impl FnMut(Process, Process)) {
+        self.table.each(&mut |slot: &KinSlot| {
+            let process = |tgid, start_ns| Process { tgid, start_ns };
+            visit(
+                process(slot.tgid, slot.start_ns),
+                process(slot.parent, slot.parent_start_ns),
+            );
+        });
+    }
+}
+
+impl Probes {
+    /// Who forked a process, if that was since the probes were attached and
+    /// nobody else got its place in the table.
+    #[must_use]
+    pub fn parent(&self, of: Process) -> Option<Process> {
+        let slot = self.kin.table.get(of.tgid)?;
+        ((slot.tgid, slot.start_ns) == (of.tgid, of.start_ns)).then_some(Process {
+            tgid: slot.parent,
+            start_ns: slot.parent_start_ns,
+        })
+    }
+}

@@ -1,0 +1,23 @@
+//! The policy of `unjack replay`, validated.
+
+use super::{Action, Policy};
+use crate::detect::reputation::Files;
+
+/// What a recording is judged by.
+#[derive(Clone, Debug)]
+pub struct Replay {
+    /// What would have been done with a miner.
+    pub action: Action,
+    /// Who is one.
+    pub policy: Policy,
+    /// What is left to a throttled miner, as a fraction of one core.
+    pub throttle_to: f64,
+    /// Processes acted on in a minute before the breaker opens.
+    pub max_kills: u32,
+    /// The same of one image.
+    pub max_kills_per_image: u32,
+    /// The built-in list of images and units is not spared.
+    pub allow_none: bool,
+    /// The lists.
+    pub lists: Files,
+}

@@ -1,0 +1,98 @@
+//! What the policy says of a process that was judged: whether a rule is about it,
+//! whether it is to be acted on, and why it is not. What of `/proc` a rule needs
+//! is looked up, and no more.
+
+use super::{
+    config::{self, ActOn, Rule, Wanted},
+    guard::{Candidate, Guard},
+    refusal::Refusal,
+};
+use crate::{
+    detect::collector::{Case, Subject},
+    host::{Facts, Image, digest::Digest},
+};
+use unjack_core::verdict::Verdict;
+
+/// Whether any rule is about this process, whose image has this digest as far as
+/// that is known.
+pub(crate) fn matches(
+    rules: &[Rule],
+    subject: &mut Subject,
+    family: &str,
+    digest: Option<Digest>,
+) -> bool {
+    if rules.is_empty() {
+        return false;
+    }
+    // Looking at the host's path is a look at a file system of the process's
+    // choice, which may never answer: only where a rule would match.
+    let wanted = Wanted::by(rules);
+    let link = wanted.exe.then(|| subject.link()).flatten();
+    let named = link.is_some_and(|link| rules.iter().any(|rule| rule.may_be_about(&link)));
+    let exe = named.then(|| subject.host_exe()).flatten();
+    let sha256 = digest
+        .filter(|_| wanted.sha256)
+        .map(|digest| digest.to_string());
+    let Some(facts) = subject.facts() else {
+        return false;
+    };
+    let subject = config::Subject {
+        exe: exe.as_deref(),
+        sha256: sha256.as_deref(),
+        ..facts.subject(family)
+    };
+    rules.iter().any(|rule| rule.matches(&subject))
+}
+
+/// Whether somebody is to be acted on, as far as the verdict goes.
+pub(crate) fn is_condemned(case: &Case, act_on: ActOn) -> bool {
+    let verdict = case.judgement.verdict();
+    verdict == Verdict::Miner
+        || case.banned
+        || (act_on == ActOn::Hashing && verdict == Verdict::Hashing)
+}
+
+/// The image a process was judged by, unless it is not to be acted on.
+pub(crate) fn spared(subject: &mut Subject, guard: &Guard) -> Result<Image, Refusal> {
+    if subject.case.allowed {
+        return Err(Refusal::Allowed);
+    }
+    let image = subject.image();
+    let (system, exe) = subject.system_exe();
+    let kernel_thread = subject.facts().is_some_and(|facts| facts.kernel_thread);
+    let unit = subject
+        .facts()
+        .and_then(|facts| facts.identity.unit.clone());
+    // The rules of --allow were asked when it was judged.
+    let candidate = Candidate {
+        pid: subject.profile.process.tgid,
+        kernel_thread,
+        system,
+        // Whoever wants a digest waited for it.
+        undecided: false,
+        subject: config::Subject {
+            exe: exe.as_deref(),
+            unit: unit.as_deref(),
+            ..config::Subject::default()
+        },
+    };
+    guard.without_rules().check(&candidate)?;
+    image.ok_or(Refusal::Unreadable)
+}
+
+impl Facts {
+    /// What rules look at, but for the image.
+    #[must_use]
+    pub fn subject<'a>(&'a self, family: &'a str) -> config::Subject<'a> {
+        config::Subject {
+            exe: None,
+            sha256: None,
+            uid: self.uid,
+            cgroup: &self.cgroup,
+            family,
+            unit: self.identity.unit.as_deref(),
+            container: self.identity.container.as_deref(),
+            pod: self.identity.pod.as_deref(),
+        }
+    }
+}

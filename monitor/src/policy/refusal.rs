@@ -1,0 +1,116 @@
+//! Why nothing was done.
+
+use std::io;
+
+use crate::host::LookError;
+
+/// Why nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A rule allows it.
+    Allowed,
+    /// Process 1.
+    Init,
+    /// A kernel thread.
+    KernelThread,
+    /// This daemon.
+    Myself,
+    /// This daemon descends from it.
+    Ancestor,
+    /// It is gone, or its id belongs to another by now.
+    Vanished,
+    /// It executes another image than the one it was judged by.
+    Replaced,
+    /// What it is could not be read.
+    Unreadable,
+    /// The kernel does not let us.
+    NoPermission,
+    /// No pidfd could be had.
+    NoPidfd,
+    /// The daemon was told to stop.
+    Cancelled,
+    /// Its image or unit is of the built-in list.
+    Guarded,
+    /// Its cgroup holds this daemon.
+    OwnCgroup,
+    /// It is in no cgroup of its own: the root, a slice, or one that others
+    /// share.
+    SharedCgroup,
+    /// There is no cgroup tree to do it in, or the kernel refuses.
+    NoCgroup,
+    /// It could not be written down, so that it could not be undone.
+    NoState,
+    /// Too many were acted on in the last minute.
+    Breaker,
+    /// The SHA-256 that may allow it is not known yet.
+    Undecided,
+}
+
+impl Refusal {
+    /// Every reason there is.
+    pub const ALL: [Self; 18] = [
+        Self::Allowed,
+        Self::Init,
+        Self::KernelThread,
+        Self::Myself,
+        Self::Ancestor,
+        Self::Vanished,
+        Self::Replaced,
+        Self::Unreadable,
+        Self::NoPermission,
+        Self::NoPidfd,
+        Self::Cancelled,
+        Self::Guarded,
+        Self::OwnCgroup,
+        Self::SharedCgroup,
+        Self::NoCgroup,
+        Self::NoState,
+        Self::Breaker,
+        Self::Undecided,
+    ];
+
+    /// Its name in events and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::Init => "init",
+            Self::KernelThread => "kernel-thread",
+            Self::Myself => "self",
+            Self::Ancestor => "ancestor",
+            Self::Vanished => "vanished",
+            Self::Replaced => "replaced",
+            Self::Unreadable => "unreadable",
+            Self::NoPermission => "no-permission",
+            Self::NoPidfd => "no-pidfd",
+            Self::Cancelled => "cancelled",
+            Self::Guarded => "guarded",
+            Self::OwnCgroup => "own-cgroup",
+            Self::SharedCgroup => "shared-cgroup",
+            Self::NoCgroup => "no-cgroup",
+            Self::NoState => "no-state",
+            Self::Breaker => "breaker",
+            Self::Undecided => "undecided",
+        }
+    }
+}
+
+impl From<LookError> for Refusal {
+    fn from(error: LookError) -> Self {
+        match error {
+            LookError::Gone => Self::Vanished,
+            LookError::Denied => Self::NoPermission,
+            LookError::Late | LookError::Other(_) => Self::Unreadable,
+        }
+    }
+}
+
+/// The reason for an error of a system call on a process; `otherwise` if it is
+/// none that tells.
+pub(crate) fn of(error: &io::Error, otherwise: Refusal) -> Refusal {
+    match error.raw_os_error() {
+        Some(libc::ESRCH) => Refusal::Vanished,
+        Some(libc::EPERM | libc::EACCES) => Refusal::NoPermission,
+        _ => otherwise,
+    }
+}

@@ -1,0 +1,239 @@
+//! The only module that changes anything outside this process.
+//!
+//! In: an [`Order`] on one process and the image it was judged by. Out: an
+//! [`Outcome`]. Nothing is signalled by number: a pidfd is taken first, then
+//! start time and image are checked once more, then the signal goes through
+//! the pidfd. A cgroup takes only numbers, so there the same is checked once
+//! more afterwards, before the cgroup does anything. Whatever cannot be
+//! established is a refusal.
+//!
+//! | part | owns |
+//! |---|---|
+//! | [`kill`] | signals that end |
+//! | [`hold`] | throttling and freezing, and the undoing of both |
+//! | [`keeper`] | what is held, be it for a moment: written down, watched, let go |
+//! | [`scope`] | whom an order takes in, and who forbids it |
+//! | [`breaker`] | how many a minute |
+
+pub mod ban;
+pub mod breaker;
+pub mod folders;
+mod forks;
+pub mod hold;
+pub mod keeper;
+pub mod kill;
+mod looked;
+mod moment;
+pub mod scope;
+mod signals;
+mod still;
+pub mod store;
+
+use std::{io, time::Duration};
+
+use self::{folders::Folders, keeper::Keeper};
+pub use self::{
+    forks::Recorded,
+    looked::Looked,
+    moment::Moment,
+    scope::{Looks, World},
+    signals::System,
+    still::{Still, still},
+};
+use crate::policy::refusal::Refusal;
+use crate::{
+    host::{Image, LookError, Member},
+    policy::{
+        config::Scope,
+        guard::{Guard, sacred},
+    },
+};
+use unjack_core::event::Process;
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Deed {
+    /// End it.
+    Kill {
+        /// Time between SIGTERM and SIGKILL; with none SIGKILL comes at once.
+        grace: Duration,
+    },
+    /// Leave it this fraction of a core.
+    Throttle {
+        /// 0.01 and more.
+        share: f64,
+    },
+    /// Stop it.
+    Freeze,
+}
+
+/// Something to be done about a process.
+#[derive(Clone, Copy, Debug)]
+pub struct Order {
+    /// Which.
+    pub process: Process,
+    /// The image it was judged by.
+    pub image: Image,
+    /// What.
+    pub deed: Deed,
+    /// To whom else.
+    pub scope: Scope,
+}
+
+impl Order {
+    /// The process, as `/proc` tells it apart.
+    #[must_use]
+    pub fn judged(&self) -> Member {
+        self.process.into()
+    }
+}
+
+/// What came of an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The process is gone.
+    Gone,
+    /// It was signalled and is still there.
+    Survived,
+    /// It is throttled or frozen.
+    Held,
+    /// Nothing was done, or not the second signal sent.
+    Refused(Refusal),
+}
+
+/// What was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// What came of it for the process that was judged.
+    pub outcome: Outcome,
+    /// How many other processes it was done to.
+    pub others: u32,
+}
+
+impl From<Refusal> for Done {
+    fn from(refusal: Refusal) -> Self {
+        Self {
+            outcome: Outcome::Refused(refusal),
+            others: 0,
+        }
+    }
+}
+
+/// The signals there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGTERM.
+    Terminate,
+    /// SIGKILL.
+    Kill,
+    /// SIGSTOP.
+    Stop,
+    /// SIGCONT.
+    Continue,
+}
+
+/// What a process is at this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its start in clock ticks since boot.
+    pub start_ticks: u64,
+    /// Its image.
+    pub image: Image,
+}
+
+/// How processes are held, looked at and signalled. Only tests have another
+/// than [`System`].
+pub trait Signals {
+    /// A process held so that its id cannot come to mean another.
+    type Held;
+
+    /// Takes hold of whatever process has this id.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be held.
+    fn hold(&self, pid: u32) -> io::Result<Self::Held>;
+
+    /// What the process with this id is.
+    ///
+    /// # Errors
+    /// It cannot be established.
+    fn identify(&self, pid: u32) -> Result<Identity, LookError>;
+
+    /// When the process with this id was started, in clock ticks since boot: also
+    /// of one whose image cannot be looked at.
+    ///
+    /// # Errors
+    /// It cannot be established.
+    fn start_ticks(&self, pid: u32) -> Result<u64, LookError> {
+        self.identify(pid).map(|now| now.start_ticks)
+    }
+
+    /// Whether the process with this id is stopped by a signal.
+    fn is_stopped(&self, pid: u32) -> bool;
+
+    /// Whether the order was called off.
+    fn is_cancelled(&self) -> bool;
+
+    /// Sends a signal.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn send(&self, held: &Self::Held, signal: Signal) -> io::Result<()>;
+
+    /// Waits until it is gone, or the time is up; whether it is gone.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    fn wait(&self, held: &Self::Held, time: Duration) -> io::Result<bool>;
+}
+
+/// Carries an order out. Blocks for at most the grace and some seconds.
+pub fn carry_out<H>(order: &Order, guard: &Guard, host: &H, keeper: &Keeper) -> Done
+where
+    H: Signals + Looks + Folders,
+{
+    try_carry_out(order, guard, host, keeper).unwrap_or_else(Done::from)
+}
+
+fn try_carry_out<H>(
+    order: &Order,
+    guard: &Guard,
+    host: &H,
+    keeper: &Keeper,
+) -> Result<Done, Refusal>
+where
+    H: Signals + Looks + Folders,
+{
+    sacred(order.process.tgid, false, &guard.lineage)?;
+    let world = World { host, guard };
+    match (order.deed, order.scope) {
+        (Deed::Kill { grace }, Scope::Process) => {
+            let outcome = kill::one(order, grace, &guard.lineage, host);
+            Ok(Done { outcome, others: 0 })
+        }
+        (Deed::Kill { grace }, Scope::Tree) => kill::tree(order, grace, &world),
+        (Deed::Kill { grace }, Scope::Cgroup) => kill::cgroup(order, grace, &world, keeper),
+        (Deed::Throttle { .. } | Deed::Freeze, _) => {
+            let others = keeper.hold(order, &world)?;
+            Ok(Done {
+                outcome: Outcome::Held,
+                others,
+            })
+        }
+    }
+}
+
+/// Whether a process is still the one that was judged, by start and image.
+fn check<S: Signals>(member: Member, image: Image, signals: &S) -> Result<(), Refusal> {
+    let now = signals.identify(member.pid)?;
+    if now.start_ticks != member.start_time {
+        return Err(Refusal::Vanished);
+    }
+    if now.image != image {
+        return Err(Refusal::Replaced);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,38 @@
+//! What is done for a moment only: a process stopped while it is read, a cgroup
+//! frozen while it is ended. It is written down like a hold, so that a daemon
+//! that is killed within that moment leaves nobody stopped for good: the next
+//! one, or `unjack release`, lets go.
+
+use std::{io, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Signals,
+    folders::{Folders, is_gone},
+    hold::{freeze_folder, resume},
+};
+use crate::host::Member;
+
+/// Somebody who does not run for a moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Moment {
+    /// A process is stopped by SIGSTOP.
+    Stopped(Member),
+    /// A cgroup is frozen; its folder.
+    Frozen(PathBuf),
+}
+
+impl Moment {
+    /// Lets go of whoever is there still.
+    pub(super) fn undo<H: Signals + Folders>(&self, host: &H) -> io::Result<()> {
+        match self {
+            Self::Stopped(member) => resume(*member, host),
+            Self::Frozen(dir) => match freeze_folder(dir, false, host) {
+                Err(error) if is_gone(&error) => Ok(()),
+                thawed => thawed,
+            },
+        }
+    }
+}

@@ -1,0 +1,426 @@
+//! One process and its signals; then a host of several, with its cgroups.
+
+mod world;
+
+use std::{cell::RefCell, collections::VecDeque};
+
+use super::*;
+use crate::policy::guard::sacred;
+
+const IMAGE: Image = Image {
+    device: 1,
+    inode: 2,
+};
+const OTHER: Image = Image {
+    device: 1,
+    inode: 3,
+};
+const PID: u32 = 4242;
+const START_NS: u64 = 50_000_000_000;
+const LINEAGE: [u32; 3] = [900, 800, 1];
+
+/// A process table of one: what it is at each look, and how many signals it
+/// takes to end it.
+struct Fake {
+    looks: RefCell<VecDeque<Result<Identity, LookError>>>,
+    signals_to_die: usize,
+    sent: RefCell<Vec<Signal>>,
+    hold_error: Option<i32>,
+    /// Signals after which the order is called off.
+    cancelled_after: usize,
+    /// The signal that the kernel does not send, and why.
+    unsent: Option<(Signal, i32)>,
+    gone: bool,
+    stopped: bool,
+}
+
+impl Fake {
+    fn new(signals_to_die: usize) -> Self {
+        Self {
+            looks: RefCell::default(),
+            signals_to_die,
+            sent: RefCell::default(),
+            hold_error: None,
+            cancelled_after: usize::MAX,
+            unsent: None,
+            gone: false,
+            stopped: false,
+        }
+    }
+
+    fn then(self, look: Result<Identity, LookError>) -> Self {
+        self.looks.borrow_mut().push_back(look);
+        self
+    }
+}
+
+fn is(image: Image) -> Identity {
+    Identity {
+        start_ticks: crate::host::ticks(START_NS),
+        image,
+    }
+}
+
+impl Signals for Fake {
+    type Held = ();
+
+    fn hold(&self, _: u32) -> io::Result<()> {
+        self.hold_error
+            .map_or(Ok(()), |errno| Err(io::Error::from_raw_os_error(errno)))
+    }
+
+    fn identify(&self, _: u32) -> Result<Identity, LookError> {
+        self.looks
+            .borrow_mut()
+            .pop_front()
+            .unwrap_or_else(|| Ok(is(IMAGE)))
+    }
+
+    fn is_stopped(&self, _: u32) -> bool {
+        self.stopped
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.sent.borrow().len() >= self.cancelled_after
+    }
+
+    fn send(&self, (): &(), signal: Signal) -> io::Result<()> {
+        if let Some((unsent, errno)) = self.unsent
+            && unsent == signal
+        {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        self.sent.borrow_mut().push(signal);
+        Ok(())
+    }
+
+    fn wait(&self, (): &(), _: Duration) -> io::Result<bool> {
+        Ok(self.gone || self.sent.borrow().len() >= self.signals_to_die)
+    }
+}
+
+fn order(pid: u32, grace: u64) -> Order {
+    let process = Process {
+        tgid: pid,
+        start_ns: START_NS,
+    };
+    Order {
+        process,
+        image: IMAGE,
+        deed: Deed::Kill {
+            grace: Duration::from_secs(grace),
+        },
+        scope: Scope::Process,
+    }
+}
+
+fn kill<S: Signals>(order: &Order, signals: &S) -> Outcome {
+    let Deed::Kill { grace } = order.deed else {
+        panic!("no kill: {order:?}")
+    };
+    kill::one(order, grace, &LINEAGE, signals)
+}
+
+#[track_caller]
+fn check(fake: &Fake, order: &Order, outcome: Outcome, sent: &[Signal]) {
+    assert_eq!(kill(order, fake), outcome);
+    assert_eq!(*fake.sent.borrow(), sent);
+}
+
+use Signal::{Kill, Terminate};
+
+#[test]
+fn one_that_heeds_term_is_spared_the_kill() {
+    check(&Fake::new(1), &order(PID, 2), Outcome::Gone, &[Terminate]);
+}
+
+#[test]
+fn one_that_does_not_is_killed() {
+    check(
+        &Fake::new(2),
+        &order(PID, 2),
+        Outcome::Gone,
+        &[Terminate, Kill],
+    );
+}
+
+#[test]
+fn without_grace_it_is_killed_at_once() {
+    check(&Fake::new(1), &order(PID, 0), Outcome::Gone, &[Kill]);
+}
+
+#[test]
+fn one_that_survives_is_reported_so() {
+    check(
+        &Fake::new(9),
+        &order(PID, 2),
+        Outcome::Survived,
+        &[Terminate, Kill],
+    );
+}
+
+#[test]
+fn another_start_time_is_another_process() {
+    let reused = Ok(Identity {
+        start_ticks: 1,
+        image: IMAGE,
+    });
+    check(
+        &Fake::new(1).then(reused),
+        &order(PID, 2),
+        Outcome::Refused(Refusal::Vanished),
+        &[],
+    );
+}
+
+#[test]
+fn another_image_is_another_program() {
+    check(
+        &Fake::new(1).then(Ok(is(OTHER))),
+        &order(PID, 2),
+        Outcome::Refused(Refusal::Replaced),
+        &[],
+    );
+}
+
+#[test]
+fn one_that_executes_another_image_under_term_is_not_killed() {
+    let fake = Fake::new(9).then(Ok(is(IMAGE))).then(Ok(is(OTHER)));
+    check(
+        &fake,
+        &order(PID, 2),
+        Outcome::Refused(Refusal::Replaced),
+        &[Terminate],
+    );
+}
+
+#[test]
+fn one_that_cannot_be_seen_after_term_but_runs_is_not_taken_for_gone() {
+    let fake = Fake::new(9).then(Ok(is(IMAGE))).then(Err(LookError::Gone));
+    let outcome = Outcome::Refused(Refusal::Vanished);
+    check(&fake, &order(PID, 2), outcome, &[Terminate]);
+}
+
+#[test]
+fn one_that_was_gone_before_the_first_signal_is_not_ours() {
+    let fake = Fake {
+        gone: true,
+        ..Fake::new(9).then(Err(LookError::Gone))
+    };
+    check(
+        &fake,
+        &order(PID, 2),
+        Outcome::Refused(Refusal::Vanished),
+        &[],
+    );
+}
+
+#[test]
+fn an_order_called_off_sends_nothing_more() {
+    let fake = Fake {
+        cancelled_after: 1,
+        ..Fake::new(9)
+    };
+    let outcome = Outcome::Refused(Refusal::Cancelled);
+    check(&fake, &order(PID, 2), outcome, &[Terminate]);
+}
+
+#[test]
+fn what_cannot_be_identified_is_left_alone() {
+    let denied = Fake::new(1).then(Err(LookError::Denied));
+    check(
+        &denied,
+        &order(PID, 2),
+        Outcome::Refused(Refusal::NoPermission),
+        &[],
+    );
+    let odd = Fake::new(1).then(Err(LookError::Other(String::new())));
+    check(
+        &odd,
+        &order(PID, 2),
+        Outcome::Refused(Refusal::Unreadable),
+        &[],
+    );
+    let gone = Fake::new(1).then(Err(LookError::Gone));
+    check(
+        &gone,
+        &order(PID, 0),
+        Outcome::Refused(Refusal::Vanished),
+        &[],
+    );
+}
+
+#[test]
+fn what_cannot_be_held_is_left_alone() {
+    for (errno, refusal) in [
+        (libc::ESRCH, Refusal::Vanished),
+        (libc::EPERM, Refusal::NoPermission),
+        (libc::EMFILE, Refusal::NoPidfd),
+    ] {
+        let fake = Fake {
+            hold_error: Some(errno),
+            ..Fake::new(1)
+        };
+        check(&fake, &order(PID, 2), Outcome::Refused(refusal), &[]);
+    }
+}
+
+#[test]
+fn init_kernel_threads_self_and_ancestors_are_sacred() {
+    for (pid, refusal) in [
+        (1, Refusal::Init),
+        (2, Refusal::KernelThread),
+        (0, Refusal::KernelThread),
+        (900, Refusal::Myself),
+        (800, Refusal::Ancestor),
+    ] {
+        check(
+            &Fake::new(1),
+            &order(pid, 2),
+            Outcome::Refused(refusal),
+            &[],
+        );
+    }
+    assert_eq!(sacred(PID, false, &LINEAGE), Ok(()));
+}
+
+#[test]
+fn a_real_child_is_ended_and_a_real_stranger_is_not() {
+    let system = System::new(std::sync::Arc::default());
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    let seen = crate::host::Seen::open_pid(child.id()).unwrap();
+    let ticks = seen.start_ticks().unwrap();
+    let start_ns = ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second());
+    let pid = child.id();
+    let order = |start_ns, image| Order {
+        process: Process {
+            tgid: pid,
+            start_ns,
+        },
+        image,
+        deed: Deed::Kill {
+            grace: Duration::ZERO,
+        },
+        scope: Scope::Process,
+    };
+    let image = seen.image().unwrap();
+    let stranger = order(start_ns + 1_000_000_000, image);
+    assert_eq!(
+        kill(&stranger, &system),
+        Outcome::Refused(Refusal::Vanished)
+    );
+    let replaced = order(start_ns, OTHER);
+    assert_eq!(
+        kill(&replaced, &system),
+        Outcome::Refused(Refusal::Replaced)
+    );
+    assert_eq!(child.try_wait().unwrap(), None, "it was signalled");
+    assert_eq!(kill(&order(start_ns, image), &system), Outcome::Gone);
+    child.wait().unwrap();
+}
+
+/// Stops and lets go; what was sent.
+fn stop(fake: &Fake, order: &Order) -> (Result<bool, Refusal>, Vec<Signal>) {
+    let home = tempfile::tempdir().unwrap();
+    let keeper = keeper::Keeper::new(store::Store::new(home.path().join("state")), false);
+    let held = still(order, &LINEAGE, fake, &keeper).map(|still| still.is_some());
+    (held, fake.sent.borrow().clone())
+}
+
+#[test]
+fn who_is_stopped_is_written_down_until_it_goes_on() {
+    let home = tempfile::tempdir().unwrap();
+    let store = || store::Store::new(home.path().join("state"));
+    let keeper = keeper::Keeper::new(store(), false);
+    let noted = || store().with(|locked| locked.state.moments).unwrap();
+    let fake = Fake::new(9);
+    let still = still(&order(PID, 0), &LINEAGE, &fake, &keeper).unwrap();
+    assert_eq!(noted(), [Moment::Stopped(order(PID, 0).judged())]);
+    drop(still);
+    assert_eq!(noted(), []);
+}
+
+#[test]
+fn who_could_not_be_let_go_on_stays_written_down() {
+    use Signal::{Continue, Stop};
+    let stopped = order(PID, 0).judged();
+    for (signal, errno, held, left) in [
+        (
+            Continue,
+            libc::EPERM,
+            Ok(true),
+            vec![Moment::Stopped(stopped)],
+        ),
+        // It was killed meanwhile.
+        (Continue, libc::ESRCH, Ok(true), vec![]),
+        // It was never stopped.
+        (Stop, libc::EPERM, Err(Refusal::NoPermission), vec![]),
+    ] {
+        let home = tempfile::tempdir().unwrap();
+        let store = || store::Store::new(home.path().join("state"));
+        let keeper = keeper::Keeper::new(store(), false);
+        let fake = Fake {
+            unsent: Some((signal, errno)),
+            ..Fake::new(9)
+        };
+        let still = still(&order(PID, 0), &LINEAGE, &fake, &keeper);
+        assert_eq!(still.map(|still| still.is_some()), held, "{signal:?}");
+        let noted = store().with(|locked| locked.state.moments).unwrap();
+        assert_eq!(noted, left, "{signal:?}: {errno}");
+    }
+}
+
+#[test]
+fn where_nothing_can_be_written_down_nobody_is_stopped() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let keeper = keeper::Keeper::new(store::Store::new(file.join("state")), false);
+    let fake = Fake::new(9);
+    let held = still(&order(PID, 0), &LINEAGE, &fake, &keeper).map(|still| still.is_some());
+    assert_eq!(held, Ok(false));
+    assert_eq!(*fake.sent.borrow(), []);
+}
+
+#[test]
+fn one_that_was_stopped_goes_on() {
+    let sent = vec![Signal::Stop, Signal::Continue];
+    assert_eq!(stop(&Fake::new(9), &order(PID, 0)), (Ok(true), sent));
+}
+
+#[test]
+fn one_that_others_stopped_is_left_so() {
+    let fake = Fake {
+        stopped: true,
+        ..Fake::new(9)
+    };
+    assert_eq!(stop(&fake, &order(PID, 0)), (Ok(false), vec![]));
+}
+
+#[test]
+fn who_must_not_be_signalled_is_not_stopped() {
+    for (fake, pid, refusal) in [
+        (Fake::new(9), 1, Refusal::Init),
+        (Fake::new(9), 900, Refusal::Myself),
+        (Fake::new(9), 800, Refusal::Ancestor),
+        (Fake::new(9).then(Ok(is(OTHER))), PID, Refusal::Replaced),
+        (
+            Fake::new(9).then(Err(LookError::Gone)),
+            PID,
+            Refusal::Vanished,
+        ),
+        (
+            Fake {
+                cancelled_after: 0,
+                ..Fake::new(9)
+            },
+            PID,
+            Refusal::Cancelled,
+        ),
+    ] {
+        assert_eq!(stop(&fake, &order(pid, 0)), (Err(refusal), vec![]));
+    }
+}

@@ -1,0 +1,60 @@
+//! What was judged: verdicts, the time to them, and hashing that nothing explains.
+
+use prometheus::{Histogram, HistogramOpts, IntCounterVec};
+
+use super::registrar::Registrar;
+use unjack_core::{score::FAMILIES, verdict::Verdict};
+
+/// Seconds. The default window is 5 s and a miner should be dead within 15 s,
+/// so the steps are finest there.
+const DELAY_BUCKETS: [f64; 13] = [
+    1.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 30.0, 60.0, 120.0, 300.0,
+];
+
+/// Metrics of verdicts, each series from the start.
+#[derive(Debug)]
+pub(super) struct Verdicts {
+    all: IntCounterVec,
+    unexplained: IntCounterVec,
+    delay: Histogram,
+}
+
+impl Verdicts {
+    pub(super) fn new(new: &Registrar) -> prometheus::Result<Self> {
+        let metrics = Self {
+            all: new.int_counters(
+                "unjack_verdicts_total",
+                "Processes judged to be miners, or to be hashing for another purpose.",
+                &["verdict", "family"],
+            )?,
+            unexplained: new.int_counters(
+                "unjack_unexplained_total",
+                "Processes that were hashing for --unexplained-after with nothing that explains it.",
+                &["family"],
+            )?,
+            delay: new.add(Histogram::with_opts(
+                HistogramOpts::new(
+                    "unjack_verdict_delay_seconds",
+                    "Time from the start of a process's burn to the verdict.",
+                )
+                .buckets(DELAY_BUCKETS.to_vec()),
+            )?)?,
+        };
+        for family in FAMILIES {
+            for verdict in [Verdict::Miner, Verdict::Hashing] {
+                metrics.all.with_label_values(&[verdict.name(), family]);
+            }
+            metrics.unexplained.with_label_values(&[family]);
+        }
+        Ok(metrics)
+    }
+
+    pub(super) fn count(&self, verdict: Verdict, family: &'static str, delay: f64) {
+        self.all.with_label_values(&[verdict.name(), family]).inc();
+        self.delay.observe(delay);
+    }
+
+    pub(super) fn count_unexplained(&self, family: &'static str) {
+        self.unexplained.with_label_values(&[family]).inc();
+    }
+}
