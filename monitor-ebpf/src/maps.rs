@@ -43,6 +43,10 @@ pub(crate) static EVENTS: RingBuf<u8, { RING_BYTES as usize }> = RingBuf::new();
 #[btf_map]
 pub(crate) static STATS: PerCpuArray<ProbeStats, 1> = PerCpuArray::new();
 
+/// When the probes last logged, nanoseconds of `CLOCK_MONOTONIC`; 0 if never.
+#[btf_map]
+pub(crate) static LOGGED: Array<u64, 1> = Array::new();
+
 /// Prefixes of listed pools and their ports; addresses of version 4 are mapped
 /// into version 6. Takes memory only for what is in it.
 #[btf_map]

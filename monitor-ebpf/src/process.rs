@@ -4,14 +4,15 @@ use aya_ebpf::{
     helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 use aya_log_ebpf::warn;
-use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, KinSlot, TASK_SLOTS};
+use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, KinSlot, TASK_SLOTS, is_log_due};
 
 use crate::{
+    atomic,
     kernel::{
         Object, SIGNAL_LIVE, TASK_LEADER, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_START,
         TASK_TGID, image,
     },
-    maps::{EVENTS, KIN, count},
+    maps::{EVENTS, KIN, LOGGED, count},
     task::{self, NO_WAKEUP},
 };
 
@@ -42,10 +43,14 @@ fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         }
     }
     let Some(tracked) = task::track(child, tid) else {
-        warn!(
-            &ctx,
-            "task {} is not tracked: table and spill are full", tid
-        );
+        // All are counted, in `ProbeStats::tasks_lost`.
+        if may_log() {
+            warn!(
+                &ctx,
+                "task {} is not tracked: the task tables are full (logged once a minute; all are counted in unjack_tasks_untracked_total)",
+                tid
+            );
+        }
         return 0;
     };
     if tgid == tid {
@@ -53,6 +58,21 @@ fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         unsafe { (*tracked.leader).parent = parent.read(&TASK_TGID) };
     }
     0
+}
+
+/// Whether a line may be logged, on whichever processor: of two that ask at the
+/// same time one may.
+#[inline(always)]
+fn may_log() -> bool {
+    let Some(last) = LOGGED.get_ptr_mut(0) else {
+        return false;
+    };
+    let now = task::now();
+    // SAFETY: a pointer from the map is valid for the program's run, and aligned.
+    unsafe {
+        let before = last.read_volatile();
+        is_log_due(before, now) && atomic::swap(last, now) == before
+    }
 }
 
 /// `(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`. All
