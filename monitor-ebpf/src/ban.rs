@@ -35,8 +35,8 @@ mod bpf {
     use aya_ebpf::{
         btf_maps::{Array, HashMap, LruHashMap, RingBuf},
         helpers::generated::{
-            bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task_btf,
-            bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_send_signal,
+            bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns,
+            bpf_probe_read_kernel, bpf_send_signal,
         },
         macros::{btf_map, btf_tracepoint, lsm},
         programs::{BtfTracePointContext, LsmContext},
@@ -121,14 +121,13 @@ mod bpf {
     #[lsm(hook = "bprm_check_security")]
     fn ban_check(ctx: LsmContext) -> i32 {
         count(|stats| &raw mut stats.checked);
-        let bprm = Object(ctx.arg(0));
+        // SAFETY: an argument of the hook: `bprm`.
+        let bprm = unsafe { Object::new(ctx.arg(0)) };
         let key = image(bprm);
         if is_init() || !banned(&key) {
             return 0;
         }
-        // SAFETY: the helper has no preconditions.
-        let current = Object(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
-        refused(current, &key, BY_LSM);
+        refused(Object::current(), &key, BY_LSM);
         -EPERM
     }
 
@@ -136,8 +135,9 @@ mod bpf {
     /// process is not yet back in user mode: a signal ends it before that.
     #[btf_tracepoint(function = "sched_process_exec")]
     fn ban_exec(ctx: BtfTracePointContext) -> i32 {
-        let task = Object(ctx.arg(0));
-        let key = image(Object(ctx.arg(2)));
+        // SAFETY: arguments of the hook: `p` and `bprm`.
+        let (task, bprm) = unsafe { (Object::new(ctx.arg(0)), Object::new(ctx.arg(2))) };
+        let key = image(bprm);
         if is_init() {
             return 0;
         }
@@ -274,7 +274,7 @@ mod bpf {
                 (*ancestor).start_ns = process.read(&TASK_START);
                 (*ancestor).tgid = process.read(&TASK_TGID);
                 (*ancestor).reserved = 0;
-                let comm = process.0.add(TASK_COMM.load() as usize);
+                let comm = process.as_ptr().add(TASK_COMM.load() as usize);
                 // Where that fails, it leaves zeroes.
                 bpf_probe_read_kernel((&raw mut (*ancestor).comm).cast(), COMM, comm.cast());
                 process = process.follow(&TASK_PARENT).follow(&TASK_LEADER);

@@ -5,7 +5,7 @@
 
 use aya_ebpf::{
     btf_maps::lpm_trie::Key,
-    helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel},
+    helpers::generated::bpf_probe_read_kernel,
     macros::{btf_tracepoint, lsm},
     programs::{BtfTracePointContext, LsmContext},
 };
@@ -42,7 +42,8 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     if state != SYN_SENT {
         return 0;
     }
-    let sock = Object(ctx.arg(0));
+    // SAFETY: an argument of the hook: `sk`.
+    let sock = unsafe { Object::new(ctx.arg(0)) };
     let family: u16 = sock.read(&SOCK_FAMILY);
     let address = match family {
         INET => mapped(sock.read(&SOCK_ADDRESS4)),
@@ -50,7 +51,7 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
             let mut address = [0; 16];
             // SAFETY: the helper checks the address it reads from.
             unsafe {
-                let from = sock.0.add(SOCK_ADDRESS6.load() as usize);
+                let from = sock.as_ptr().add(SOCK_ADDRESS6.load() as usize);
                 bpf_probe_read_kernel((&raw mut address).cast(), 16, from.cast());
             }
             address
@@ -127,8 +128,7 @@ fn is_listed(address: [u8; 16], port: u16) -> bool {
 /// loop does not fill the ring.
 #[inline(always)]
 fn tell(address: [u8; 16], port: u16, refused: bool) {
-    // SAFETY: the helper has no preconditions.
-    let current = Object(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+    let current = Object::current();
     let tgid: u32 = current.read(&TASK_TGID);
     let time_ns = task::now();
     let second = time_ns >> 30;

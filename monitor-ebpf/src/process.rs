@@ -20,8 +20,8 @@ use crate::{
 /// not run yet, so from here on all it uses is seen.
 #[btf_tracepoint(function = "sched_process_fork")]
 fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
-    let parent = Object(ctx.arg(0));
-    let child = Object(ctx.arg(1));
+    // SAFETY: arguments of the hook: `parent` and `child`.
+    let (parent, child) = unsafe { (Object::new(ctx.arg(0)), Object::new(ctx.arg(1))) };
     let tid: u32 = child.read(&TASK_PID);
     // Whatever still stands under this id belonged to a task that is gone.
     if let Some(stale) = task::find(tid) {
@@ -80,7 +80,8 @@ fn may_log() -> bool {
 /// called exec it has taken over the leader's id, `old_pid` being its former.
 #[btf_tracepoint(function = "sched_process_exec")]
 fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
-    let task = Object(ctx.arg(0));
+    // SAFETY: an argument of the hook: `p`.
+    let task = unsafe { Object::new(ctx.arg(0)) };
     let old: u32 = ctx.arg(1);
     let tid: u32 = task.read(&TASK_PID);
     let Some(tracked) = task::track(task, tid) else {
@@ -131,7 +132,8 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
 /// threads. It still runs: its last switch ends it.
 #[btf_tracepoint(function = "sched_process_exit")]
 fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
-    let task = Object(ctx.arg(0));
+    // SAFETY: an argument of the hook: `p`.
+    let task = unsafe { Object::new(ctx.arg(0)) };
     let tid: u32 = task.read(&TASK_PID);
     if let Some(tracked) = task::track(task, tid) {
         let live: i32 = task.follow(&TASK_SIGNAL).read(&SIGNAL_LIVE);

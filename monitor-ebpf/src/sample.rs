@@ -6,8 +6,7 @@ use aya_ebpf::{
     helpers::{
         bpf_get_smp_processor_id,
         generated::{
-            bpf_get_current_cgroup_id, bpf_get_current_task_btf, bpf_probe_read_kernel,
-            bpf_probe_read_user, bpf_task_pt_regs,
+            bpf_get_current_cgroup_id, bpf_probe_read_kernel, bpf_probe_read_user, bpf_task_pt_regs,
         },
     },
     macros::perf_event,
@@ -42,8 +41,7 @@ const PAGE: u64 = 4096;
 
 #[perf_event]
 fn sample(ctx: PerfEventContext) -> u32 {
-    // SAFETY: the helper has no preconditions.
-    let current = Object(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+    let current = Object::current();
     let tid: u32 = current.read(&TASK_PID);
     if tid == 0 {
         return 0; // the idle task
@@ -122,7 +120,8 @@ fn emit(ctx: &PerfEventContext, current: Object, leader: &TaskSlot, tid: u32, no
         } else {
             (*record).registers = [0; REGISTERS];
             ip =
-                user_ip(bpf_task_pt_regs(current.0.cast_mut().cast()) as *const bpf_user_pt_regs_t);
+                user_ip(bpf_task_pt_regs(current.as_ptr().cast_mut().cast())
+                    as *const bpf_user_pt_regs_t);
         }
         // Where that fails, it leaves zeroes.
         bpf_probe_read_user(
@@ -178,7 +177,7 @@ fn rounding(current: Object) -> (u32, u32) {
     // SAFETY: the destinations are this program's own and of the sizes named;
     // the helper checks the sources.
     let read = unsafe {
-        let mut from = current.0.add(at).cast::<core::ffi::c_void>();
+        let mut from = current.as_ptr().add(at).cast::<core::ffi::c_void>();
         let inside = u64::from(ROUNDING_IN_STATE.load());
         let followed = if inside == 0 {
             0
