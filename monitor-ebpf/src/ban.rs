@@ -109,6 +109,16 @@ mod bpf {
     #[btf_map]
     static BAN_STATS: Array<BanStats, 1> = Array::new();
 
+    /// Adds one to a counter. By raw pointer: all processors write to them.
+    macro_rules! count {
+        ($counter:ident) => {
+            if let Some(stats) = BAN_STATS.get_ptr_mut(0) {
+                // SAFETY: a pointer from the map is valid for the program's run.
+                unsafe { add(&raw mut (*stats).$counter) };
+            }
+        };
+    }
+
     /// The exec fails with "operation not permitted".
     const EPERM: i32 = 1;
     const SIGKILL: u32 = 9;
@@ -120,7 +130,7 @@ mod bpf {
     /// interpreter it names.
     #[lsm(hook = "bprm_check_security")]
     fn ban_check(ctx: LsmContext) -> i32 {
-        count(|stats| &raw mut stats.checked);
+        count!(checked);
         // SAFETY: an argument of the hook: `bprm`.
         let bprm = unsafe { Object::new(ctx.arg(0)) };
         let key = image(bprm);
@@ -144,7 +154,7 @@ mod bpf {
         if banned(&key) {
             // SAFETY: the helper has no preconditions.
             if unsafe { bpf_send_signal(SIGKILL) } != 0 {
-                count(|stats| &raw mut stats.signals_failed);
+                count!(signals_failed);
             }
             refused(task, &key, BY_SIGNAL);
         } else if wanted(&key) {
@@ -199,7 +209,7 @@ mod bpf {
     /// Counts a refused exec, and tells of it unless enough was told.
     #[inline(always)]
     fn refused(task: Object, key: &BanKey, by: u32) {
-        count(|stats| &raw mut stats.refused);
+        count!(refused);
         let Some(counter) = BAN_COUNTS.get_ptr_mut(key) else {
             return;
         };
@@ -257,7 +267,7 @@ mod bpf {
     #[inline(always)]
     fn emit(task: Object, key: &BanKey, kind: u32, by: u32) {
         let Some(mut entry) = BAN_EVENTS.reserve_untyped::<BanRecord>(0) else {
-            count(|stats| &raw mut stats.events_lost);
+            count!(events_lost);
             return;
         };
         let record = entry.as_mut_ptr();
@@ -282,14 +292,6 @@ mod bpf {
         }
         // Wakes the collector: what it is asked about may be gone in a moment.
         entry.submit(0);
-    }
-
-    #[inline(always)]
-    fn count(which: impl FnOnce(&mut BanStats) -> *mut u64) {
-        if let Some(stats) = BAN_STATS.get_ptr_mut(0) {
-            // SAFETY: a pointer from the map is valid for the program's run.
-            unsafe { add(which(&mut *stats)) };
-        }
     }
 
     /// Adds one, atomically.

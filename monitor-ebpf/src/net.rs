@@ -9,14 +9,14 @@ use aya_ebpf::{
     macros::{btf_tracepoint, lsm},
     programs::{BtfTracePointContext, LsmContext},
 };
-use monitor_ebpf::{ConnectRecord, KIND_CONNECT, POOL_PORTS, PoolStats};
+use monitor_ebpf::{ConnectRecord, KIND_CONNECT, POOL_PORTS};
 
 use crate::{
     kernel::{
         Object, SOCK_ADDRESS4, SOCK_ADDRESS6, SOCK_FAMILY, SOCK_PORT, TASK_LEADER, TASK_START,
         TASK_TGID,
     },
-    maps::{EVENTS, POOL_CALLS, POOL_STATS, POOLS},
+    maps::{EVENTS, POOL_CALLS, POOL_STATS, POOLS, count},
     task::{self, NO_WAKEUP},
 };
 
@@ -60,7 +60,7 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     };
     let port = u16::from_be(sock.read(&SOCK_PORT));
     if is_listed(address, port) {
-        count(|stats| stats.begun += 1);
+        count!(POOL_STATS.begun += 1);
         tell(address, port, false);
     }
     0
@@ -74,7 +74,7 @@ fn socket_connect(ctx: LsmContext) -> i32 {
     if before != 0 {
         return before;
     }
-    count(|stats| stats.checked += 1);
+    count!(POOL_STATS.checked += 1);
     let from: *const u8 = ctx.arg(1);
     let mut raw = [0_u8; SOCKADDR];
     // SAFETY: the helper checks the address it reads from.
@@ -95,7 +95,7 @@ fn socket_connect(ctx: LsmContext) -> i32 {
     if !is_listed(address, port) {
         return 0;
     }
-    count(|stats| stats.refused += 1);
+    count!(POOL_STATS.refused += 1);
     tell(address, port, true);
     REFUSED
 }
@@ -135,7 +135,7 @@ fn tell(address: [u8; 16], port: u16, refused: bool) {
     if let Some(last) = POOL_CALLS.get_ptr(tgid) {
         // SAFETY: pointers from the map are valid for the program's run.
         if unsafe { *last } == second {
-            count(|stats| stats.untold += 1);
+            count!(POOL_STATS.untold += 1);
             return;
         }
     }
@@ -154,14 +154,6 @@ fn tell(address: [u8; 16], port: u16, refused: bool) {
         .output_untyped::<ConnectRecord>(&record, NO_WAKEUP)
         .is_err()
     {
-        count(|stats| stats.untold += 1);
-    }
-}
-
-#[inline(always)]
-fn count(with: impl FnOnce(&mut PoolStats)) {
-    if let Some(stats) = POOL_STATS.get_ptr_mut(0) {
-        // SAFETY: as in `maps::count`.
-        with(unsafe { &mut *stats });
+        count!(POOL_STATS.untold += 1);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         Object, SIGNAL_LIVE, TASK_LEADER, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_START,
         TASK_TGID, image,
     },
-    maps::{EVENTS, KIN, LOGGED, count},
+    maps::{EVENTS, KIN, LOGGED, STATS, count},
     task::{self, NO_WAKEUP},
 };
 
@@ -101,12 +101,12 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     }
     // SAFETY: as above; the group has one thread, this one.
     let start_ns = unsafe {
-        let leader = &mut *tracked.leader;
-        leader.execs += 1;
-        leader.exiting = 0;
+        let leader = tracked.leader;
+        (*leader).execs += 1;
+        (*leader).exiting = 0;
         // No kernel thread either, once it executes a program.
-        leader.flags = 0;
-        leader.start_ns
+        (*leader).flags = 0;
+        (*leader).start_ns
     };
     let (image_device, image_inode) = image(task);
     let record = ExecRecord {
@@ -123,7 +123,7 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
         .output_untyped::<ExecRecord>(&record, NO_WAKEUP)
         .is_err()
     {
-        count(|stats| stats.events_lost += 1);
+        count!(STATS.events_lost += 1);
     }
     0
 }
