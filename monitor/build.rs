@@ -3,8 +3,9 @@
 //! In: the compiler that `cargo xtask setup` recorded in
 //! `target/tools/probes.toolchain` (or `UNJACK_PROBE_TOOLCHAIN`, or a ready
 //! `nightly`) and a `bpf-linker`. Out: `OUT_DIR/unjack-probes` and
-//! `OUT_DIR/unjack-empty`. It installs nothing: what is missing it names,
-//! with the remedy.
+//! `OUT_DIR/unjack-ban`, which the library includes, and `OUT_DIR/unjack-empty`,
+//! of which the benchmark's build script is told where it is. It installs nothing:
+//! what is missing it names, with the remedy.
 //!
 //! A toolchain is either a rustup toolchain's name or, on a machine without
 //! rustup, the absolute directory that holds `rustc` and `cargo`.
@@ -43,7 +44,14 @@ fn main() -> ExitCode {
         ..Package::default()
     };
     match aya_build::build_ebpf([package], Toolchain::Custom(&found.compiler.name)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+            println!(
+                "cargo::metadata=EMPTY={}",
+                out.join("unjack-empty").display()
+            );
+            ExitCode::SUCCESS
+        }
         Err(error) => {
             eprintln!(
                 "the probes did not build with toolchain `{}` and {}: {error:#}\n\

@@ -35,8 +35,8 @@ mod bpf {
     use aya_ebpf::{
         btf_maps::{Array, HashMap, LruHashMap, RingBuf},
         helpers::generated::{
-            bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task_btf,
-            bpf_ktime_get_boot_ns, bpf_probe_read_kernel, bpf_send_signal,
+            bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns,
+            bpf_probe_read_kernel, bpf_send_signal,
         },
         macros::{btf_map, btf_tracepoint, lsm},
         programs::{BtfTracePointContext, LsmContext},
@@ -109,6 +109,16 @@ mod bpf {
     #[btf_map]
     static BAN_STATS: Array<BanStats, 1> = Array::new();
 
+    /// Adds one to a counter. By raw pointer: all processors write to them.
+    macro_rules! count {
+        ($counter:ident) => {
+            if let Some(stats) = BAN_STATS.get_ptr_mut(0) {
+                // SAFETY: a pointer from the map is valid for the program's run.
+                unsafe { add(&raw mut (*stats).$counter) };
+            }
+        };
+    }
+
     /// The exec fails with "operation not permitted".
     const EPERM: i32 = 1;
     const SIGKILL: u32 = 9;
@@ -120,15 +130,14 @@ mod bpf {
     /// interpreter it names.
     #[lsm(hook = "bprm_check_security")]
     fn ban_check(ctx: LsmContext) -> i32 {
-        count(|stats| &raw mut stats.checked);
-        let bprm = Object(ctx.arg(0));
+        count!(checked);
+        // SAFETY: an argument of the hook: `bprm`.
+        let bprm = unsafe { Object::new(ctx.arg(0)) };
         let key = image(bprm);
         if is_init() || !banned(&key) {
             return 0;
         }
-        // SAFETY: the helper has no preconditions.
-        let current = Object(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
-        refused(current, &key, BY_LSM);
+        refused(Object::current(), &key, BY_LSM);
         -EPERM
     }
 
@@ -136,15 +145,16 @@ mod bpf {
     /// process is not yet back in user mode: a signal ends it before that.
     #[btf_tracepoint(function = "sched_process_exec")]
     fn ban_exec(ctx: BtfTracePointContext) -> i32 {
-        let task = Object(ctx.arg(0));
-        let key = image(Object(ctx.arg(2)));
+        // SAFETY: arguments of the hook: `p` and `bprm`.
+        let (task, bprm) = unsafe { (Object::new(ctx.arg(0)), Object::new(ctx.arg(2))) };
+        let key = image(bprm);
         if is_init() {
             return 0;
         }
         if banned(&key) {
             // SAFETY: the helper has no preconditions.
             if unsafe { bpf_send_signal(SIGKILL) } != 0 {
-                count(|stats| &raw mut stats.signals_failed);
+                count!(signals_failed);
             }
             refused(task, &key, BY_SIGNAL);
         } else if wanted(&key) {
@@ -199,7 +209,7 @@ mod bpf {
     /// Counts a refused exec, and tells of it unless enough was told.
     #[inline(always)]
     fn refused(task: Object, key: &BanKey, by: u32) {
-        count(|stats| &raw mut stats.refused);
+        count!(refused);
         let Some(counter) = BAN_COUNTS.get_ptr_mut(key) else {
             return;
         };
@@ -257,7 +267,7 @@ mod bpf {
     #[inline(always)]
     fn emit(task: Object, key: &BanKey, kind: u32, by: u32) {
         let Some(mut entry) = BAN_EVENTS.reserve_untyped::<BanRecord>(0) else {
-            count(|stats| &raw mut stats.events_lost);
+            count!(events_lost);
             return;
         };
         let record = entry.as_mut_ptr();
@@ -274,7 +284,7 @@ mod bpf {
                 (*ancestor).start_ns = process.read(&TASK_START);
                 (*ancestor).tgid = process.read(&TASK_TGID);
                 (*ancestor).reserved = 0;
-                let comm = process.0.add(TASK_COMM.load() as usize);
+                let comm = process.as_ptr().add(TASK_COMM.load() as usize);
                 // Where that fails, it leaves zeroes.
                 bpf_probe_read_kernel((&raw mut (*ancestor).comm).cast(), COMM, comm.cast());
                 process = process.follow(&TASK_PARENT).follow(&TASK_LEADER);
@@ -282,14 +292,6 @@ mod bpf {
         }
         // Wakes the collector: what it is asked about may be gone in a moment.
         entry.submit(0);
-    }
-
-    #[inline(always)]
-    fn count(which: impl FnOnce(&mut BanStats) -> *mut u64) {
-        if let Some(stats) = BAN_STATS.get_ptr_mut(0) {
-            // SAFETY: a pointer from the map is valid for the program's run.
-            unsafe { add(which(&mut *stats)) };
-        }
     }
 
     /// Adds one, atomically.

@@ -2,8 +2,9 @@
 //!
 //! Everything here is plain integers and arrays in C layout, so that both
 //! sides agree on every byte; sizes and alignments are asserted at compile
-//! time. Nothing in it is behaviour: the probes live in the binary beside
-//! this library and the collector in the `monitor` crate.
+//! time. The probes live in the binary beside this library and the collector in
+//! the `monitor` crate; of behaviour there is only [`is_log_due`], as the probes
+//! themselves cannot be unit-tested.
 //!
 //! Every text a process chose itself (`comm`) travels as raw bytes and is
 //! hostile until the collector has cleaned it.
@@ -33,6 +34,20 @@ pub const TASK_SLOTS: u32 = 1 << 16;
 /// Tasks whose slot is taken by another live task spill into a hash map of
 /// this many entries. Beyond that a task is not tracked, and counted.
 pub const SPILL_ENTRIES: u32 = 1 << 14;
+/// Least time between two log lines of the probes, nanoseconds. A line costs the
+/// collector more than the fork it is about, and a fork storm is when there is
+/// something to log: without a limit it fills the log.
+pub const LOG_EVERY_NS: u64 = 60_000_000_000;
+
+/// Whether the probes may log at `now_ns`, having last done so at `last_ns`; 0
+/// if never. Both are `CLOCK_MONOTONIC`; another processor may have read the
+/// later one, so that `last_ns` may be ahead.
+#[must_use]
+#[inline]
+pub const fn is_log_due(last_ns: u64, now_ns: u64) -> bool {
+    last_ns == 0 || now_ns.saturating_sub(last_ns) >= LOG_EVERY_NS
+}
+
 /// Bytes of the ring that carries exec, exit and sample records. A power of
 /// two and a multiple of the page size, as the kernel demands.
 pub const RING_BYTES: u32 = 1 << 22;
@@ -382,3 +397,21 @@ const _: () = {
     assert!(TASK_SLOTS.is_power_of_two());
     assert!(RING_BYTES.is_power_of_two() && RING_BYTES.is_multiple_of(65536));
 };
+
+#[cfg(test)]
+mod tests {
+    use super::{LOG_EVERY_NS, is_log_due};
+
+    #[test]
+    fn the_probes_log_once_a_minute() {
+        for (last_ns, now_ns, due) in [
+            (0, 1, true),
+            (7, 7, false),
+            (7, 6, false),
+            (7, 6 + LOG_EVERY_NS, false),
+            (7, 7 + LOG_EVERY_NS, true),
+        ] {
+            assert_eq!(is_log_due(last_ns, now_ns), due, "{last_ns} {now_ns}");
+        }
+    }
+}

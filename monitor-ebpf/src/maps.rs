@@ -43,6 +43,10 @@ pub(crate) static EVENTS: RingBuf<u8, { RING_BYTES as usize }> = RingBuf::new();
 #[btf_map]
 pub(crate) static STATS: PerCpuArray<ProbeStats, 1> = PerCpuArray::new();
 
+/// When the probes last logged, nanoseconds of `CLOCK_MONOTONIC`; 0 if never.
+#[btf_map]
+pub(crate) static LOGGED: Array<u64, 1> = Array::new();
+
 /// Prefixes of listed pools and their ports; addresses of version 4 are mapped
 /// into version 6. Takes memory only for what is in it.
 #[btf_map]
@@ -66,13 +70,22 @@ pub(crate) static WATCHED: HashMap<u64, Watched, { WATCHED_SOCKETS as usize }> =
 #[btf_map]
 pub(crate) static WATCH_STATS: PerCpuArray<WatchStats, 1> = PerCpuArray::new();
 
-/// Adds to this processor's counters.
-#[inline(always)]
-pub(crate) fn count(with: impl FnOnce(&mut ProbeStats)) {
-    if let Some(stats) = STATS.get_ptr_mut(0) {
-        // SAFETY: the slot is this processor's own and the program is not
-        // preempted; an interrupting sampler may lose one increment of a
-        // diagnostic counter, which is accepted.
-        with(unsafe { &mut *stats });
-    }
+/// Adds to one of this processor's counters: `count!(STATS.samples += 1)`.
+///
+/// By raw pointer: the sampler may interrupt another program halfway and write
+/// to the same slot, so that no reference to it would be the only one.
+macro_rules! count {
+    ($map:ident.$counter:ident += $by:expr) => {
+        let by: u64 = $by;
+        if let Some(stats) = $map.get_ptr_mut(0) {
+            // SAFETY: a pointer from the map is valid for the program's run, and
+            // the slot is this processor's own; an interrupting sampler may lose
+            // one increment of a diagnostic counter, which is accepted.
+            unsafe {
+                let counter = &raw mut (*stats).$counter;
+                counter.write(counter.read().wrapping_add(by));
+            }
+        }
+    };
 }
+pub(crate) use count;

@@ -5,18 +5,18 @@
 
 use aya_ebpf::{
     btf_maps::lpm_trie::Key,
-    helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_kernel},
+    helpers::generated::bpf_probe_read_kernel,
     macros::{btf_tracepoint, lsm},
     programs::{BtfTracePointContext, LsmContext},
 };
-use monitor_ebpf::{ConnectRecord, KIND_CONNECT, POOL_PORTS, PoolStats};
+use monitor_ebpf::{ConnectRecord, KIND_CONNECT, POOL_PORTS};
 
 use crate::{
     kernel::{
         Object, SOCK_ADDRESS4, SOCK_ADDRESS6, SOCK_FAMILY, SOCK_PORT, TASK_LEADER, TASK_START,
         TASK_TGID,
     },
-    maps::{EVENTS, POOL_CALLS, POOL_STATS, POOLS},
+    maps::{EVENTS, POOL_CALLS, POOL_STATS, POOLS, count},
     task::{self, NO_WAKEUP},
 };
 
@@ -42,7 +42,8 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     if state != SYN_SENT {
         return 0;
     }
-    let sock = Object(ctx.arg(0));
+    // SAFETY: an argument of the hook: `sk`.
+    let sock = unsafe { Object::new(ctx.arg(0)) };
     let family: u16 = sock.read(&SOCK_FAMILY);
     let address = match family {
         INET => mapped(sock.read(&SOCK_ADDRESS4)),
@@ -50,7 +51,7 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
             let mut address = [0; 16];
             // SAFETY: the helper checks the address it reads from.
             unsafe {
-                let from = sock.0.add(SOCK_ADDRESS6.load() as usize);
+                let from = sock.as_ptr().add(SOCK_ADDRESS6.load() as usize);
                 bpf_probe_read_kernel((&raw mut address).cast(), 16, from.cast());
             }
             address
@@ -59,7 +60,7 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
     };
     let port = u16::from_be(sock.read(&SOCK_PORT));
     if is_listed(address, port) {
-        count(|stats| stats.begun += 1);
+        count!(POOL_STATS.begun += 1);
         tell(address, port, false);
     }
     0
@@ -73,7 +74,7 @@ fn socket_connect(ctx: LsmContext) -> i32 {
     if before != 0 {
         return before;
     }
-    count(|stats| stats.checked += 1);
+    count!(POOL_STATS.checked += 1);
     let from: *const u8 = ctx.arg(1);
     let mut raw = [0_u8; SOCKADDR];
     // SAFETY: the helper checks the address it reads from.
@@ -94,7 +95,7 @@ fn socket_connect(ctx: LsmContext) -> i32 {
     if !is_listed(address, port) {
         return 0;
     }
-    count(|stats| stats.refused += 1);
+    count!(POOL_STATS.refused += 1);
     tell(address, port, true);
     REFUSED
 }
@@ -127,15 +128,14 @@ fn is_listed(address: [u8; 16], port: u16) -> bool {
 /// loop does not fill the ring.
 #[inline(always)]
 fn tell(address: [u8; 16], port: u16, refused: bool) {
-    // SAFETY: the helper has no preconditions.
-    let current = Object(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+    let current = Object::current();
     let tgid: u32 = current.read(&TASK_TGID);
     let time_ns = task::now();
     let second = time_ns >> 30;
     if let Some(last) = POOL_CALLS.get_ptr(tgid) {
         // SAFETY: pointers from the map are valid for the program's run.
         if unsafe { *last } == second {
-            count(|stats| stats.untold += 1);
+            count!(POOL_STATS.untold += 1);
             return;
         }
     }
@@ -154,14 +154,6 @@ fn tell(address: [u8; 16], port: u16, refused: bool) {
         .output_untyped::<ConnectRecord>(&record, NO_WAKEUP)
         .is_err()
     {
-        count(|stats| stats.untold += 1);
-    }
-}
-
-#[inline(always)]
-fn count(with: impl FnOnce(&mut PoolStats)) {
-    if let Some(stats) = POOL_STATS.get_ptr_mut(0) {
-        // SAFETY: as in `maps::count`.
-        with(unsafe { &mut *stats });
+        count!(POOL_STATS.untold += 1);
     }
 }

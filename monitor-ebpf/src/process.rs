@@ -4,14 +4,15 @@ use aya_ebpf::{
     helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 use aya_log_ebpf::warn;
-use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, KinSlot, TASK_SLOTS};
+use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, KinSlot, TASK_SLOTS, is_log_due};
 
 use crate::{
+    atomic,
     kernel::{
         Object, SIGNAL_LIVE, TASK_LEADER, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_START,
         TASK_TGID, image,
     },
-    maps::{EVENTS, KIN, count},
+    maps::{EVENTS, KIN, LOGGED, STATS, count},
     task::{self, NO_WAKEUP},
 };
 
@@ -19,8 +20,8 @@ use crate::{
 /// not run yet, so from here on all it uses is seen.
 #[btf_tracepoint(function = "sched_process_fork")]
 fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
-    let parent = Object(ctx.arg(0));
-    let child = Object(ctx.arg(1));
+    // SAFETY: arguments of the hook: `parent` and `child`.
+    let (parent, child) = unsafe { (Object::new(ctx.arg(0)), Object::new(ctx.arg(1))) };
     let tid: u32 = child.read(&TASK_PID);
     // Whatever still stands under this id belonged to a task that is gone.
     if let Some(stale) = task::find(tid) {
@@ -42,10 +43,14 @@ fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
         }
     }
     let Some(tracked) = task::track(child, tid) else {
-        warn!(
-            &ctx,
-            "task {} is not tracked: table and spill are full", tid
-        );
+        // All are counted, in `ProbeStats::tasks_lost`.
+        if may_log() {
+            warn!(
+                &ctx,
+                "task {} is not tracked: the task tables are full (logged once a minute; all are counted in unjack_tasks_untracked_total)",
+                tid
+            );
+        }
         return 0;
     };
     if tgid == tid {
@@ -55,12 +60,28 @@ fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// Whether a line may be logged, on whichever processor: of two that ask at the
+/// same time one may.
+#[inline(always)]
+fn may_log() -> bool {
+    let Some(last) = LOGGED.get_ptr_mut(0) else {
+        return false;
+    };
+    let now = task::now();
+    // SAFETY: a pointer from the map is valid for the program's run, and aligned.
+    unsafe {
+        let before = last.read_volatile();
+        is_log_due(before, now) && atomic::swap(last, now) == before
+    }
+}
+
 /// `(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)`. All
 /// other threads of the group are gone, and if a thread other than the leader
 /// called exec it has taken over the leader's id, `old_pid` being its former.
 #[btf_tracepoint(function = "sched_process_exec")]
 fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
-    let task = Object(ctx.arg(0));
+    // SAFETY: an argument of the hook: `p`.
+    let task = unsafe { Object::new(ctx.arg(0)) };
     let old: u32 = ctx.arg(1);
     let tid: u32 = task.read(&TASK_PID);
     let Some(tracked) = task::track(task, tid) else {
@@ -80,12 +101,12 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     }
     // SAFETY: as above; the group has one thread, this one.
     let start_ns = unsafe {
-        let leader = &mut *tracked.leader;
-        leader.execs += 1;
-        leader.exiting = 0;
+        let leader = tracked.leader;
+        (*leader).execs += 1;
+        (*leader).exiting = 0;
         // No kernel thread either, once it executes a program.
-        leader.flags = 0;
-        leader.start_ns
+        (*leader).flags = 0;
+        (*leader).start_ns
     };
     let (image_device, image_inode) = image(task);
     let record = ExecRecord {
@@ -102,7 +123,7 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
         .output_untyped::<ExecRecord>(&record, NO_WAKEUP)
         .is_err()
     {
-        count(|stats| stats.events_lost += 1);
+        count!(STATS.events_lost += 1);
     }
     0
 }
@@ -111,7 +132,8 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
 /// threads. It still runs: its last switch ends it.
 #[btf_tracepoint(function = "sched_process_exit")]
 fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
-    let task = Object(ctx.arg(0));
+    // SAFETY: an argument of the hook: `p`.
+    let task = unsafe { Object::new(ctx.arg(0)) };
     let tid: u32 = task.read(&TASK_PID);
     if let Some(tracked) = task::track(task, tid) {
         let live: i32 = task.follow(&TASK_SIGNAL).read(&SIGNAL_LIVE);

@@ -6,8 +6,7 @@ use aya_ebpf::{
     helpers::{
         bpf_get_smp_processor_id,
         generated::{
-            bpf_get_current_cgroup_id, bpf_get_current_task_btf, bpf_probe_read_kernel,
-            bpf_probe_read_user, bpf_task_pt_regs,
+            bpf_get_current_cgroup_id, bpf_probe_read_kernel, bpf_probe_read_user, bpf_task_pt_regs,
         },
     },
     macros::perf_event,
@@ -24,7 +23,7 @@ use crate::{
         TASK_MAJ_FLT, TASK_MIN_FLT, TASK_NIVCSW, TASK_NVCSW, TASK_PID, TASK_RCHAR, TASK_ROUNDING,
         TASK_RUNTIME, TASK_STATE, TASK_WCHAR, image,
     },
-    maps::{EVENTS, count},
+    maps::{EVENTS, STATS, count},
     task::{self, NO_WAKEUP},
 };
 
@@ -42,8 +41,7 @@ const PAGE: u64 = 4096;
 
 #[perf_event]
 fn sample(ctx: PerfEventContext) -> u32 {
-    // SAFETY: the helper has no preconditions.
-    let current = Object(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+    let current = Object::current();
     let tid: u32 = current.read(&TASK_PID);
     if tid == 0 {
         return 0; // the idle task
@@ -57,25 +55,31 @@ fn sample(ctx: PerfEventContext) -> u32 {
     };
     // A thread alone on its processor may not be switched for seconds.
     task::account(current, tracked);
-    // SAFETY: pointers from the map are valid for the program's run.
-    let leader = unsafe { &mut *tracked.leader };
+    let leader = tracked.leader;
     let now = task::now();
-    if !wanted(leader) || !within_cap(leader, now) {
-        return 0;
+    // SAFETY: pointers from the map are valid for the program's run.
+    unsafe {
+        if wanted(leader) && within_cap(leader, now) {
+            emit(&ctx, current, leader, tid, now);
+        }
     }
-    emit(&ctx, current, leader, tid, now);
     0
 }
 
 /// Whether the process is worth a look: one that burns, and not ourselves.
+///
+/// # Safety
+/// `leader` must be a slot of the map. Other processors write to it as well.
 #[inline(always)]
-fn wanted(leader: &TaskSlot) -> bool {
-    if leader.flags & TASK_KTHREAD != 0 || leader.tgid == SELF_TGID.load() {
+unsafe fn wanted(leader: *const TaskSlot) -> bool {
+    // SAFETY: the caller's contract.
+    let (flags, tgid, group_ns) = unsafe { ((*leader).flags, (*leader).tgid, (*leader).group_ns) };
+    if flags & TASK_KTHREAD != 0 || tgid == SELF_TGID.load() {
         return false;
     }
     match TARGET_TGID.load() {
-        0 => leader.group_ns >= MIN_BURN_NS.load(),
-        target => leader.tgid == target,
+        0 => group_ns >= MIN_BURN_NS.load(),
+        target => tgid == target,
     }
 }
 
@@ -83,46 +87,58 @@ fn wanted(leader: &TaskSlot) -> bool {
 /// over a whole second a process of many threads would be looked at in its
 /// first moments only. Two processors may both take the last one: the cap is a
 /// bound on cost, and one more does not matter.
+///
+/// # Safety
+/// As for [`wanted`].
 #[inline(always)]
-fn within_cap(leader: &mut TaskSlot, now: u64) -> bool {
+unsafe fn within_cap(leader: *mut TaskSlot, now: u64) -> bool {
     #[expect(clippy::cast_possible_truncation, reason = "18 years of uptime")]
     let slice = (now >> 27) as u32;
-    if leader.sample_slice != slice {
-        leader.sample_slice = slice;
-        leader.samples = 0;
+    // SAFETY: the caller's contract.
+    unsafe {
+        if (*leader).sample_slice != slice {
+            (*leader).sample_slice = slice;
+            (*leader).samples = 0;
+        }
+        if (*leader).samples < SAMPLE_CAP.load() {
+            (*leader).samples += 1;
+            return true;
+        }
     }
-    if leader.samples >= SAMPLE_CAP.load() {
-        count(|stats| stats.samples_capped += 1);
-        return false;
-    }
-    leader.samples += 1;
-    true
+    count!(STATS.samples_capped += 1);
+    false
 }
 
+/// # Safety
+/// As for [`wanted`].
 #[inline(always)]
-fn emit(ctx: &PerfEventContext, current: Object, leader: &TaskSlot, tid: u32, now: u64) {
+unsafe fn emit(
+    ctx: &PerfEventContext,
+    current: Object,
+    leader: *const TaskSlot,
+    tid: u32,
+    now: u64,
+) {
     let Some(mut entry) = EVENTS.reserve_untyped::<SampleRecord>(0) else {
-        count(|stats| stats.samples_lost += 1);
+        count!(STATS.samples_lost += 1);
         return;
     };
     let (mut ip, flags) = interrupted(ctx);
     let record = entry.as_mut_ptr();
     // SAFETY: `record` points to a reserved, writable record; every field is
-    // written before it is submitted. The helpers check the user address.
-    unsafe {
+    // written before it is submitted. The helpers check the user address. For
+    // `leader` the caller's contract.
+    let faulted = unsafe {
         (*record).code = [0; CODE_BYTES];
         let (mut code_len, mut sp) = (0, 0);
         if flags & SAMPLE_KERNEL == 0 {
             sp = stack_pointer(ctx);
             copy_registers(ctx, &mut (*record).registers);
             code_len = read_code(ip, (&raw mut (*record).code).cast());
-            if code_len == 0 {
-                count(|stats| stats.code_faults += 1);
-            }
         } else {
             (*record).registers = [0; REGISTERS];
-            ip =
-                user_ip(bpf_task_pt_regs(current.0.cast_mut().cast()) as *const bpf_user_pt_regs_t);
+            let entered = bpf_task_pt_regs(current.as_ptr().cast_mut().cast());
+            ip = user_ip(entered as *const bpf_user_pt_regs_t);
         }
         // Where that fails, it leaves zeroes.
         bpf_probe_read_user(
@@ -142,17 +158,21 @@ fn emit(ctx: &PerfEventContext, current: Object, leader: &TaskSlot, tid: u32, no
         ((*record).image_device, (*record).image_inode) = image(current);
         (*record).cgroup = bpf_get_current_cgroup_id();
         (*record).kind = KIND_SAMPLE;
-        (*record).tgid = leader.tgid;
+        (*record).tgid = (*leader).tgid;
         (*record).tid = tid;
         (*record).flags = flags | found | counted;
-        (*record).start_ns = leader.start_ns;
+        (*record).start_ns = (*leader).start_ns;
         (*record).time_ns = now;
         (*record).ip = ip;
         (*record).code_len = code_len;
         (*record).cpu = bpf_get_smp_processor_id();
-    }
+        flags & SAMPLE_KERNEL == 0 && code_len == 0
+    };
     entry.submit(NO_WAKEUP);
-    count(|stats| stats.samples += 1);
+    if faulted {
+        count!(STATS.code_faults += 1);
+    }
+    count!(STATS.samples += 1);
 }
 
 /// Bytes the thread's read and write calls moved, and the flag that says so.
@@ -178,7 +198,7 @@ fn rounding(current: Object) -> (u32, u32) {
     // SAFETY: the destinations are this program's own and of the sizes named;
     // the helper checks the sources.
     let read = unsafe {
-        let mut from = current.0.add(at).cast::<core::ffi::c_void>();
+        let mut from = current.as_ptr().add(at).cast::<core::ffi::c_void>();
         let inside = u64::from(ROUNDING_IN_STATE.load());
         let followed = if inside == 0 {
             0

@@ -12,7 +12,8 @@ use crate::{
 /// to date before it calls this.
 #[btf_tracepoint(function = "sched_switch")]
 fn sched_switch(ctx: BtfTracePointContext) -> i32 {
-    let prev = Object(ctx.arg(1));
+    // SAFETY: an argument of the hook: `prev`.
+    let prev = unsafe { Object::new(ctx.arg(1)) };
     let tid: u32 = prev.read(&TASK_PID);
     if tid == 0 {
         return 0; // the idle task

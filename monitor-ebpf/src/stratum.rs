@@ -16,12 +16,10 @@ use aya_ebpf::{
     macros::cgroup_skb,
     programs::SkBuffContext,
 };
-use monitor_ebpf::{
-    KIND_PAYLOAD, PAYLOAD_BYTES, PAYLOADS_A_SECOND, PayloadRecord, WatchStats, Watched,
-};
+use monitor_ebpf::{KIND_PAYLOAD, PAYLOAD_BYTES, PAYLOADS_A_SECOND, PayloadRecord, Watched};
 
 use crate::{
-    maps::{EVENTS, WATCH_STATS, WATCHED},
+    maps::{EVENTS, WATCH_STATS, WATCHED, count},
     task::{self, NO_WAKEUP},
 };
 
@@ -62,13 +60,11 @@ fn look(ctx: &SkBuffContext) {
     if start >= ctx.len() {
         return;
     }
-    // SAFETY: pointers from the map are valid for the program's run. Two
-    // processors may both take the last of a second's share, which is accepted.
-    let watched = unsafe { &mut *watched };
-    if is_again(watched, sequence, bytes) {
+    // SAFETY: `watched` is from the map.
+    if unsafe { is_again(watched, sequence, bytes) } {
         return;
     }
-    count(|stats| stats.packets += 1);
+    count!(WATCH_STATS.packets += 1);
     // A message is an object of JSON, and a connection of Stratum has nothing else.
     // Where anything else is sent, a message is but a piece of somebody's data: of
     // that only how often leaves the kernel.
@@ -77,14 +73,18 @@ fn look(ctx: &SkBuffContext) {
         // The end of a line, by itself.
         Ok(b'\r' | b'\n' | b' ') if bytes <= LINE_END => return,
         _ => {
-            watched.foreign = watched.foreign.wrapping_add(1);
+            // SAFETY: as above.
+            unsafe { add_foreign(watched) };
             return;
         }
     }
-    if !is_due(watched) || !tell(ctx, cookie, watched.foreign, start, bytes) {
+    // SAFETY: as above.
+    let (due, foreign) = unsafe { (is_due(watched), (*watched).foreign) };
+    if !due || !tell(ctx, cookie, foreign, start, bytes) {
         // Nobody knows what it was.
-        watched.foreign = watched.foreign.wrapping_add(1);
-        count(|stats| stats.dropped += 1);
+        // SAFETY: as above.
+        unsafe { add_foreign(watched) };
+        count!(WATCH_STATS.dropped += 1);
     }
 }
 
@@ -119,28 +119,55 @@ fn segment(ctx: &SkBuffContext) -> Option<Segment> {
 
 /// Whether all of this was sent before: the hook sees what TCP sends again, too, and
 /// one message is not two for that.
+///
+/// # Safety
+/// `watched` must be a value of the map. Other processors write to it as well.
 #[inline(always)]
-fn is_again(watched: &mut Watched, sequence: u32, bytes: u32) -> bool {
+unsafe fn is_again(watched: *mut Watched, sequence: u32, bytes: u32) -> bool {
     let next = sequence.wrapping_add(bytes);
-    // Numbers go round: of two the one less than half of them ahead is the later.
-    let beyond = next.wrapping_sub(watched.next);
-    if watched.begun != 0 && (beyond == 0 || beyond > u32::MAX / 2) {
-        return true;
+    // SAFETY: the caller's contract.
+    unsafe {
+        // Numbers go round: of two the one less than half of them ahead is the
+        // later.
+        let beyond = next.wrapping_sub((*watched).next);
+        if (*watched).begun != 0 && (beyond == 0 || beyond > u32::MAX / 2) {
+            return true;
+        }
+        (*watched).begun = 1;
+        (*watched).next = next;
     }
-    (watched.begun, watched.next) = (1, next);
     false
 }
 
+/// Whether a packet may be copied this second. Two processors may both take the
+/// last of its share, which is accepted.
+///
+/// # Safety
+/// As for [`is_again`].
 #[inline(always)]
-fn is_due(watched: &mut Watched) -> bool {
+unsafe fn is_due(watched: *mut Watched) -> bool {
     #[expect(clippy::cast_possible_truncation, reason = "seconds since boot")]
     let second = (task::now() >> 30) as u32;
-    if watched.second != second {
-        watched.second = second;
-        watched.copied = 0;
+    // SAFETY: the caller's contract.
+    unsafe {
+        if (*watched).second != second {
+            (*watched).second = second;
+            (*watched).copied = 0;
+        }
+        let copied = (*watched).copied.wrapping_add(1);
+        (*watched).copied = copied;
+        copied <= PAYLOADS_A_SECOND
     }
-    watched.copied += 1;
-    watched.copied <= PAYLOADS_A_SECOND
+}
+
+/// Counts a packet of which it is not known that it is a message.
+///
+/// # Safety
+/// As for [`is_again`].
+#[inline(always)]
+unsafe fn add_foreign(watched: *mut Watched) {
+    // SAFETY: the caller's contract.
+    unsafe { (*watched).foreign = (*watched).foreign.wrapping_add(1) };
 }
 
 /// Copies the head of the payload for the collector; whether that was possible.
@@ -176,12 +203,4 @@ fn tell(ctx: &SkBuffContext, cookie: u64, foreign: u32, start: u32, bytes: u32) 
     }
     entry.submit(NO_WAKEUP);
     true
-}
-
-#[inline(always)]
-fn count(with: impl FnOnce(&mut WatchStats)) {
-    if let Some(stats) = WATCH_STATS.get_ptr_mut(0) {
-        // SAFETY: as in `maps::count`.
-        with(unsafe { &mut *stats });
-    }
 }

@@ -25,7 +25,7 @@ use crate::{
         Object, PF_EXITING, PF_KTHREAD, TASK_FLAGS, TASK_LEADER, TASK_NVCSW, TASK_RUNTIME,
         TASK_START, TASK_TGID,
     },
-    maps::{EVENTS, SPILL, TASKS, count},
+    maps::{EVENTS, SPILL, STATS, TASKS, count},
 };
 
 /// Do not wake the collector for every record: it drains the ring by the clock.
@@ -86,7 +86,7 @@ fn claim(task: Object, tid: u32) -> Option<*mut TaskSlot> {
     } else {
         let new = TaskSlot { tid, tgid, ..EMPTY };
         if SPILL.insert(tid, new, 0).is_err() {
-            count(|stats| stats.tasks_lost += 1);
+            count!(STATS.tasks_lost += 1);
             return None;
         }
         SPILL.get_ptr_mut(tid)?
@@ -271,10 +271,8 @@ fn report_exit(leader: *mut TaskSlot, start_ns: u64) {
         return;
     }
     if group_ns < MIN_EXIT_NS {
-        count(|stats| {
-            stats.small_exits += 1;
-            stats.small_exit_ns += group_ns;
-        });
+        count!(STATS.small_exits += 1);
+        count!(STATS.small_exit_ns += group_ns);
         return;
     }
     let record = ExitRecord {
@@ -291,7 +289,7 @@ fn report_exit(leader: *mut TaskSlot, start_ns: u64) {
         .output_untyped::<ExitRecord>(&record, NO_WAKEUP)
         .is_err()
     {
-        count(|stats| stats.events_lost += 1);
+        count!(STATS.events_lost += 1);
     }
 }
 

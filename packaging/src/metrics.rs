@@ -11,7 +11,7 @@ const HEAD: &str = "\
 <!-- Generated from the code's registry: `UPDATE_DOCS=1 cargo test -p packaging` rewrites it; a test compares. -->
 
 This page lists every metric that `unjack run` serves. They are served under `--web.telemetry-path`, in Prometheus' text
-format, or as OpenMetrics if the client asks for that. No label is a pid.
+format. No label is a pid.
 
 If a label has a fixed set of values, they are listed at the end. Their series exist from the start, at zero, so that the
 first error shows as an increase. The other label values are a version, or names from the host: `group`, by

@@ -15,7 +15,8 @@ use crate::setup::{self, Extras, Route, Toolchain};
 use crate::shell;
 use crate::workspace::Workspace;
 
-const OBJECTS: [&str; 2] = ["unjack-probes", "unjack-empty"];
+/// The objects that the probes' crate makes: each of its binaries.
+const OBJECTS: [&str; 3] = ["unjack-probes", "unjack-empty", "unjack-ban"];
 /// `e_machine` of an ELF file for BPF, and where it is.
 const EM_BPF: [u8; 2] = 247_u16.to_le_bytes();
 const E_MACHINE: std::ops::Range<usize> = 18..20;
@@ -123,6 +124,18 @@ fn toolchain_version(toolchain: &Toolchain) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_binary_of_the_probes_crate_is_checked() {
+        let manifest = include_str!("../../monitor-ebpf/Cargo.toml");
+        let binaries: Vec<&str> = manifest
+            .split("[[bin]]")
+            .skip(1)
+            .filter_map(|bin| bin.lines().find_map(|line| line.strip_prefix("name = ")))
+            .map(|name| name.trim_matches('"'))
+            .collect();
+        assert_eq!(binaries, OBJECTS);
+    }
 
     #[test]
     fn the_monitors_build_script_is_told_from_others() {

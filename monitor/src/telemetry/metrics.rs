@@ -10,7 +10,6 @@
 //! start, at zero, so that its first error is seen as an increase.
 
 mod bans;
-mod exposition;
 mod groups;
 mod probes;
 mod process;
@@ -25,13 +24,12 @@ use std::cell::RefCell;
 
 use monitor_ebpf::ProbeStats;
 use prometheus::{
-    Counter, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    Counter, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
     proto::{Metric, MetricFamily},
 };
 
 pub use self::{
     bans::BanMetrics,
-    exposition::Format,
     groups::{GROUP_KERNEL, GROUP_OTHER},
     registrar::{Described, Mirror},
     response::Response,
@@ -48,6 +46,9 @@ use crate::{
     telemetry::journal::Outcome,
 };
 use unjack_core::score::FAMILIES;
+
+/// The media type of [`Metrics::render`]: Prometheus' text format, version 0.0.4.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 use unjack_core::verdict::Verdict;
 
 /// All metrics, in a registry of their own.
@@ -343,24 +344,16 @@ impl Metrics {
             .set(to_gauge(capacity));
     }
 
-    /// All metrics in Prometheus' text format 0.0.4.
+    /// All metrics in Prometheus' text format, see [`CONTENT_TYPE`].
     ///
     /// # Errors
     /// If a metric cannot be encoded: a mistake in this module.
     pub fn render(&self) -> prometheus::Result<String> {
-        self.render_as(Format::Text)
-    }
-
-    /// All metrics in one of the formats.
-    ///
-    /// # Errors
-    /// If a metric cannot be encoded: a mistake in this module.
-    pub fn render_as(&self, format: Format) -> prometheus::Result<String> {
         // A host that hides /proc/self still gets all other metrics.
         if let Err(error) = self.process.refresh() {
             tracing::debug!(%error, "process metrics not refreshed: /proc/self cannot be read");
         }
-        format.encode(&self.registry.gather())
+        TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 
     /// Every metric there is, in the order of their names.

@@ -7,15 +7,12 @@
 use std::{collections::BTreeMap, os::fd::OwnedFd};
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
+    Btf, Ebpf, EbpfError, EbpfLoader,
     programs::BtfTracePoint,
     sys::{Stats, enable_stats},
 };
 
 use super::{ProbeError, SAMPLER, TRACEPOINTS, program, sampler::Sampler};
-
-/// Object code of the empty programs, built by this crate's build script.
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/unjack-empty"));
 
 /// Names of the empty programs that stand beside [`TRACEPOINTS`].
 const EMPTY: [&str; 4] = [
@@ -86,13 +83,15 @@ pub struct Empty {
 }
 
 impl Empty {
-    /// Loads and attaches them; the sampler at `hz`.
+    /// Loads and attaches them; the sampler at `hz`. `object` is their object
+    /// code, aligned to 32 bytes: this crate builds it and does not have it in
+    /// itself, as nothing that is shipped needs it.
     ///
     /// # Errors
     /// The kernel lacks something or refuses.
-    pub fn attach(hz: u32) -> Result<Self, ProbeError> {
+    pub fn attach(object: &[u8], hz: u32) -> Result<Self, ProbeError> {
         let btf = Btf::from_sys_fs().map_err(EbpfError::from)?;
-        let mut ebpf = EbpfLoader::new().load(OBJECT)?;
+        let mut ebpf = EbpfLoader::new().load(object)?;
         for (name, hook) in EMPTY.into_iter().zip(TRACEPOINTS) {
             let tracepoint: &mut BtfTracePoint = program(&mut ebpf, name)?;
             let refused = |source| ProbeError::Program { name, source };

@@ -103,7 +103,36 @@ impl<T> Drop for Table<T> {
     }
 }
 
-// SAFETY: the pointer is to a shared mapping that any thread may read.
-unsafe impl<T> Send for Table<T> {}
-// SAFETY: as above; nothing in it is written to.
-unsafe impl<T> Sync for Table<T> {}
+// SAFETY: the pointer is to a shared mapping that any thread may read. What is read
+// is a copy of a slot, so that a slot must be good on any thread.
+unsafe impl<T: Slot + Send> Send for Table<T> {}
+// SAFETY: as above; this process writes nothing to it.
+unsafe impl<T: Slot + Send> Sync for Table<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of two constants of one name an inherent one is taken, if its bounds hold.
+    struct Ask<T>(PhantomData<T>);
+
+    trait Otherwise {
+        const SHARED: bool = false;
+    }
+
+    impl<T> Otherwise for Ask<T> {}
+
+    impl<T: Send + Sync> Ask<T> {
+        const SHARED: bool = true;
+    }
+
+    #[test]
+    fn a_table_is_shared_between_threads_if_its_slots_may_be() {
+        const {
+            assert!(Ask::<Table<TaskSlot>>::SHARED);
+            assert!(Ask::<Table<KinSlot>>::SHARED);
+            // Neither a slot nor good on another thread.
+            assert!(!Ask::<Table<*const u8>>::SHARED);
+        }
+    }
+}

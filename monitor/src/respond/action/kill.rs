@@ -88,15 +88,20 @@ where
             break;
         }
         known.extend(new.iter().map(|target| target.member));
-        // None of them is the judged one, so that none can call it off.
-        fate.others += strike(&new, judged, Duration::ZERO, world.host)?.others;
+        // The judged process is not among them: a failure here does not undo
+        // what is known of it, or its image would not be banned.
+        match strike(&new, judged, Duration::ZERO, world.host) {
+            Ok(late) => fate.others += late.others,
+            Err(_) if fate.outcome == Outcome::Gone => break,
+            Err(refusal) => return Err(refusal),
+        }
     }
     Ok(fate)
 }
 
 /// Ends these processes, in order. All are held and checked before the first
 /// signal; if the judged one is among them and is no longer what it was,
-/// nothing is done.
+/// nothing is done. If it is gone, no failure among the others is a refusal.
 fn strike<S: Signals>(
     targets: &[Target],
     judged: Target,
@@ -123,7 +128,11 @@ fn strike<S: Signals>(
         let deadline = Instant::now() + grace;
         retain_living(&mut held, deadline, judged, &mut done, signals)?;
     }
-    signal_each(&held, Signal::Kill, judged, signals)?;
+    match signal_each(&held, Signal::Kill, judged, signals) {
+        Ok(()) => {}
+        Err(_) if done.outcome == Outcome::Gone => return Ok(done),
+        Err(refusal) => return Err(refusal),
+    }
     let deadline = Instant::now() + KILL_WAIT;
     retain_living(&mut held, deadline, judged, &mut done, signals)?;
     Ok(done)
@@ -151,7 +160,9 @@ fn signal_each<S: Signals>(
     Ok(())
 }
 
-/// Forgets those that are gone by the deadline, and counts them.
+/// Forgets those that are gone by the deadline, and counts them. If the kernel
+/// does not tell whether another than the judged one is gone, it is taken for
+/// living.
 fn retain_living<S: Signals>(
     held: &mut Vec<(Target, S::Held)>,
     deadline: Instant,
@@ -161,12 +172,11 @@ fn retain_living<S: Signals>(
 ) -> Result<(), Refusal> {
     for (target, taken) in std::mem::take(held) {
         let left = deadline.saturating_duration_since(Instant::now());
-        if !wait(&taken, left, signals)? {
-            held.push((target, taken));
-        } else if target == judged {
-            done.outcome = Outcome::Gone;
-        } else {
-            done.others += 1;
+        match wait(&taken, left, signals) {
+            Err(refusal) if target == judged => return Err(refusal),
+            Ok(false) | Err(_) => held.push((target, taken)),
+            Ok(true) if target == judged => done.outcome = Outcome::Gone,
+            Ok(true) => done.others += 1,
         }
     }
     Ok(())
@@ -207,7 +217,11 @@ where
         retain_living(&mut held, deadline, judged, &mut done, world.host)?;
     }
     if world.host.is_cancelled() {
-        return Err(Refusal::Cancelled);
+        // SIGTERM may have ended it.
+        return match done.outcome {
+            Outcome::Gone => Ok(done),
+            _ => Err(Refusal::Cancelled),
+        };
     }
     if !wait(&own, Duration::ZERO, world.host)? {
         check(judged.member, judged.image, world.host)?;
@@ -226,7 +240,12 @@ where
             Ok(())
         });
     }
-    ended?;
+    // A failure at another process does not undo the end of the judged one.
+    if let Err(refusal) = ended
+        && !wait(&own, Duration::ZERO, world.host)?
+    {
+        return Err(refusal);
+    }
     let deadline = Instant::now() + KILL_WAIT;
     retain_living(&mut held, deadline, judged, &mut done, world.host)?;
     if wait(&own, Duration::ZERO, world.host)? {

@@ -3,7 +3,7 @@
 use axum::{
     Router,
     extract::State,
-    http::{HeaderMap, HeaderName, StatusCode, header},
+    http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -11,7 +11,7 @@ use axum::{
 use super::{Web, page};
 use crate::{
     host::clock::monotonic_ns,
-    telemetry::{metrics::Format, view::View},
+    telemetry::{metrics::CONTENT_TYPE, view::View},
 };
 use unjack_core::text;
 
@@ -104,12 +104,10 @@ async fn look(web: &Web) -> Result<View, String> {
     }
 }
 
-async fn metrics(State(web): State<Web>, headers: HeaderMap) -> Response {
-    let accept = headers.get_all(header::ACCEPT).iter();
-    let accept: Vec<_> = accept.filter_map(|value| value.to_str().ok()).collect();
-    let format = Format::accepted(&accept.join(","));
-    match web.metrics.render_as(format) {
-        Ok(text) => respond(StatusCode::OK, format.content_type(), text),
+/// In one format, whatever the client accepts: every scraper takes it.
+async fn metrics(State(web): State<Web>) -> Response {
+    match web.metrics.render() {
+        Ok(text) => respond(StatusCode::OK, CONTENT_TYPE, text),
         Err(error) => {
             let error = text::clean(error.to_string().as_bytes(), 256);
             tracing::error!("metrics could not be rendered: {error}");

@@ -39,6 +39,8 @@ const BUSY: Duration = Duration::from_secs(3);
 /// Samples a second in this benchmark: more than by default, to have enough.
 const SAMPLE_HZ: u32 = 499;
 const ROUNDS: usize = 5;
+/// Object code of empty programs on the hooks of the probes.
+static EMPTY: &[u8] = aya::include_bytes_aligned!(env!("UNJACK_EMPTY_PROBES"));
 
 /// Measures unjack, as root.
 #[derive(Debug, Parser)]
@@ -83,9 +85,9 @@ fn probes() -> Result<()> {
         let (mut real, empty);
         if round % 2 == 0 {
             real = Probes::attach(Settings::new(None, SAMPLE_HZ, Duration::from_secs(1)))?;
-            empty = Empty::attach(SAMPLE_HZ)?;
+            empty = Empty::attach(EMPTY, SAMPLE_HZ)?;
         } else {
-            empty = Empty::attach(SAMPLE_HZ)?;
+            empty = Empty::attach(EMPTY, SAMPLE_HZ)?;
             real = Probes::attach(Settings::new(None, SAMPLE_HZ, Duration::from_secs(1)))?;
         }
         let mut found = Vec::new();

@@ -4,7 +4,7 @@
 mod whole;
 
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
@@ -56,8 +56,14 @@ struct Host {
     zombie: Option<u32>,
     /// Executes another image as soon as it is moved.
     slippery: Option<u32>,
+    /// Appears once anything is killed; then the order is called off.
+    late: Cell<Option<u32>>,
+    /// The process of whose end the kernel does not tell.
+    untold: Option<u32>,
+    /// The process that may not be signalled.
+    denied: Option<u32>,
     forks: Forks,
-    cancelled: bool,
+    cancelled: Cell<bool>,
 }
 
 fn member(pid: u32) -> Member {
@@ -101,8 +107,11 @@ impl Host {
             deadly: None,
             zombie: None,
             slippery: None,
+            late: Cell::new(None),
+            untold: None,
+            denied: None,
             forks,
-            cancelled: false,
+            cancelled: Cell::new(false),
         }
     }
 
@@ -130,6 +139,15 @@ impl Host {
 
     fn living(&self) -> Vec<u32> {
         self.procs.borrow().keys().copied().collect()
+    }
+
+    fn begin(&self, pid: u32, exe: &'static str) {
+        let proc = Proc {
+            image: IMAGE,
+            exe,
+            signals: Vec::new(),
+        };
+        self.procs.borrow_mut().insert(pid, proc);
     }
 
     fn end(&self, pid: u32) {
@@ -161,21 +179,31 @@ impl Signals for Host {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.cancelled
+        self.cancelled.get()
     }
 
     fn send(&self, pid: &u32, signal: Signal) -> io::Result<()> {
+        if self.denied == Some(*pid) {
+            return Err(errno(libc::EPERM));
+        }
         let mut procs = self.procs.borrow_mut();
         let proc = procs.get_mut(pid).ok_or(errno(libc::ESRCH))?;
         proc.signals.push(signal);
         drop(procs);
         if signal == Signal::Kill {
             self.end(*pid);
+            if let Some(late) = self.late.take() {
+                self.begin(late, "/tmp/x");
+                self.cancelled.set(true);
+            }
         }
         Ok(())
     }
 
     fn wait(&self, pid: &u32, _: Duration) -> io::Result<bool> {
+        if self.untold == Some(*pid) {
+            return Err(errno(libc::ENOMEM));
+        }
         Ok(!self.procs.borrow().contains_key(pid))
     }
 }
@@ -500,7 +528,7 @@ fn one_that_executed_another_image_before_is_refused_everything() {
 #[test]
 fn nothing_is_held_once_the_daemon_was_told_to_stop() {
     let host = Host {
-        cancelled: true,
+        cancelled: Cell::new(true),
         ..Host::new(HYBRID, &[MINER])
     };
     refused(&host, &to(THROTTLE, Scope::Process), Refusal::Cancelled);
@@ -633,6 +661,55 @@ fn of_a_tree_the_guarded_are_left() {
         &[MINER, (60, 50, "/usr/sbin/sshd"), (900, 50, "/x")],
         &[60, 900],
     );
+}
+
+/// Else its image would not be banned.
+#[test]
+fn of_a_tree_the_miner_is_gone_whatever_fails_at_others() {
+    let procs = [MINER, (60, 50, "/tmp/x")];
+    let gone = |others| Done {
+        outcome: Outcome::Gone,
+        others,
+    };
+    let order = to(KILL, Scope::Tree);
+
+    let late = Host::new(HYBRID, &procs);
+    late.end(60);
+    late.late.set(Some(60));
+    assert_eq!(done(&late, &order), gone(0));
+    assert_eq!(late.living(), [60], "the order was not called off");
+
+    let untold = Host {
+        untold: Some(60),
+        ..Host::new(HYBRID, &procs)
+    };
+    assert_eq!(done(&untold, &order), gone(0));
+
+    let denied = Host {
+        denied: Some(60),
+        ..Host::new(HYBRID, &procs)
+    };
+    assert_eq!(done(&denied, &order), gone(0));
+}
+
+/// One after the other, as there is no `cgroup.kill`.
+#[test]
+fn of_a_cgroup_the_miner_is_gone_whatever_fails_at_others() {
+    let host = |denied| Host {
+        denied: Some(denied),
+        ..Host::new(
+            "1 0 0:1 / /cpu rw - cgroup cgroup rw,cpu\n",
+            &[MINER, (60, 1, "/srv/web")],
+        )
+    };
+    let order = to(KILL, Scope::Cgroup);
+    let gone = Done {
+        outcome: Outcome::Gone,
+        others: 0,
+    };
+    assert_eq!(done(&host(60), &order), gone);
+    let refused = Done::from(Refusal::NoPermission);
+    assert_eq!(done(&host(50), &order), refused);
 }
 
 #[test]

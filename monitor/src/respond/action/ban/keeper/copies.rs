@@ -127,7 +127,9 @@ impl Keeper {
     }
 
     pub(super) fn take_hash(&mut self, hashed: Hashed) {
-        self.hashing -= 1;
+        // An answer that was not asked for must not wrap it: then no image would
+        // ever be hashed again.
+        self.hashing = self.hashing.saturating_sub(1);
         let Hashed {
             key,
             process,
@@ -240,5 +242,65 @@ impl Keeper {
         {
             warn("the kernel asks about an image again", &error);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use monitor_ebpf::bans::BanStats;
+    use rustix::event::{EventfdFlags, eventfd};
+    use tokio::sync::mpsc;
+
+    use super::{super::Own, *};
+    use crate::{
+        kernel::probe::bans::With,
+        policy::config::BanPolicy,
+        respond::action::ban::{Allowed, counts::Counts},
+    };
+
+    struct Uncounted;
+
+    impl Counts for Uncounted {
+        fn clear(&self) {}
+        fn mirror(&self, _: usize, _: &BanStats, _: u64) {}
+        fn count_image(&self, _: &'static str) {}
+        fn count_spared(&self, _: Spared) {}
+    }
+
+    #[test]
+    fn an_answer_nobody_asked_for_takes_no_place() {
+        let policy = BanPolicy {
+            ttl: Duration::ZERO,
+            with: With::Auto,
+            dir: "/nonexistent".into(),
+            enforce: false,
+            allow: Vec::new(),
+        };
+        let own = Own {
+            requests: sync_channel(1).0,
+            wake: Arc::new(eventfd(0, EventfdFlags::CLOEXEC).unwrap()),
+            listed: Arc::new(Allowed::default()),
+        };
+        let mut keeper = Keeper::new(policy, Arc::new(Uncounted), mpsc::channel(1).0, own);
+        let answer = || Hashed {
+            key: BanKey {
+                inode: 1,
+                ctime_ns: 2,
+                device: 3,
+                reserved: 0,
+            },
+            process: Process {
+                tgid: 4,
+                start_ns: 5,
+            },
+            lineage: Box::new([Ancestor::default(); ANCESTORS]),
+            found: Err(Spared::Gone),
+        };
+        keeper.hashing = 1;
+        keeper.take_hash(answer());
+        keeper.take_hash(answer());
+        assert_eq!(keeper.hashing, 0);
     }
 }
