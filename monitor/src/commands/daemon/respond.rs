@@ -58,7 +58,7 @@ impl Daemon {
             lineage: host::lineage(),
             allow: Arc::clone(&self.allow),
             listed: self.reputation.allow_list(),
-            builtin: !self.config.response.allow_none,
+            builtin: !self.config.response.no_builtin_protection,
         };
         let image = judged::spared(subject, &guard);
         let image = image.and_then(|image| known.then_some(image).ok_or(Refusal::Unreadable));
