@@ -156,7 +156,7 @@ fn honest_work_lives() {
         );
     }
     let metrics = daemon.metrics();
-    assert_eq!(metrics.sum("unjack_kills_total", &[]).to_string(), "0");
+    assert_eq!(metrics.sum("unjack_actions_total", &[]).to_string(), "0");
     assert!(daemon.stop(Signal::TERM).success());
     let mut miners = daemon.events_of("verdict");
     miners.retain(|verdict| verdict["verdict"] == "miner");

@@ -58,9 +58,9 @@ fn check_killed_since(daemon: &Daemon, miner: &mut Workload, family: &str, since
     let action = daemon.event_about("action", miner.pid(), NOTICE);
     assert_eq!(action["action"], "kill", "{action}");
     assert_eq!(action["outcome"], "gone", "{action}");
-    let count = [("family", family), ("outcome", "gone")];
+    let count = [("action", "kill"), ("family", family), ("outcome", "gone")];
     daemon.wait_metrics("the kill is counted", NOTICE, |metrics| {
-        match metrics.sum("unjack_kills_total", &count) {
+        match metrics.sum("unjack_actions_total", &count) {
             1.0 => Ok(()),
             kills => Err(format!("{kills} kills")),
         }
@@ -179,7 +179,7 @@ fn by_default_nothing_is_killed() {
     let metrics = daemon.metrics();
     assert_eq!(
         metrics
-            .sum("unjack_kills_total", &[("outcome", "gone")])
+            .sum("unjack_actions_total", &[("outcome", "gone")])
             .to_string(),
         "0"
     );

@@ -52,10 +52,14 @@ fn a_scrape_is_clean_before_and_after_a_verdict() {
         assert!(first.has(name, &[]), "{name} is missing");
     }
     for family in ["randomx", "sha256d", "scrypt", "argon2", "unknown-pow"] {
-        for outcome in ["gone", "survived", "dry-run"] {
-            let labels = [("family", family), ("outcome", outcome)];
+        for (action, outcome) in [
+            ("kill", "gone"),
+            ("kill", "survived"),
+            ("observe", "dry-run"),
+        ] {
+            let labels = [("action", action), ("family", family), ("outcome", outcome)];
             assert!(
-                first.has("unjack_kills_total", &labels),
+                first.has("unjack_actions_total", &labels),
                 "{labels:?} is missing"
             );
         }

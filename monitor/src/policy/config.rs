@@ -58,14 +58,22 @@ pub enum ActOn {
     Hashing,
 }
 
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Action {
+    /// Its name in flags, events and labels.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Observe => "observe",
             Self::Throttle => "throttle",
             Self::Freeze => "freeze",
             Self::Kill => "kill",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

@@ -22,6 +22,7 @@ mod web;
 
 use std::cell::RefCell;
 
+use clap::ValueEnum as _;
 use monitor_ebpf::ProbeStats;
 use prometheus::{
     Counter, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder,
@@ -41,7 +42,10 @@ use self::{
     groups::Groups, probes::Probed, process::OwnProcess, registrar::Registrar, verdicts::Verdicts,
 };
 use crate::{
-    policy::{config::GroupLimits, refusal::Refusal},
+    policy::{
+        config::{Action, GroupLimits},
+        refusal::Refusal,
+    },
     respond::action::keeper::Kept,
     telemetry::journal::Outcome,
 };
@@ -51,6 +55,15 @@ use unjack_core::score::FAMILIES;
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 use unjack_core::verdict::Verdict;
 
+/// What can come of an action, other than a refusal.
+const fn outcomes(action: Action) -> &'static [Outcome] {
+    match action {
+        Action::Observe => &[Outcome::DryRun],
+        Action::Throttle | Action::Freeze => &[Outcome::Held],
+        Action::Kill => &[Outcome::Gone, Outcome::Survived],
+    }
+}
+
 /// All metrics, in a registry of their own.
 #[derive(Debug)]
 pub struct Metrics {
@@ -59,7 +72,7 @@ pub struct Metrics {
     groups: Groups,
     suspects: IntGauge,
     verdicts: Verdicts,
-    kills: IntCounterVec,
+    actions: IntCounterVec,
     kills_refused: IntCounterVec,
     /// What miners took.
     pub stolen: StolenMetrics,
@@ -115,10 +128,10 @@ impl Metrics {
                 "Processes that burn enough CPU and look like miners now.",
             )?)?,
             verdicts: Verdicts::new(&new)?,
-            kills: new.int_counters(
-                "unjack_kills_total",
-                "Miners acted on, by outcome; dry-run under --action observe.",
-                &["family", "outcome"],
+            actions: new.int_counters(
+                "unjack_actions_total",
+                "Actions on miners, by outcome; dry-run under --action observe.",
+                &["action", "family", "outcome"],
             )?,
             kills_refused: new.int_counters(
                 "unjack_kills_refused_total",
@@ -223,14 +236,11 @@ impl Metrics {
 
     fn create_series(&self) {
         for family in FAMILIES {
-            let outcomes = [
-                Outcome::Gone,
-                Outcome::Survived,
-                Outcome::Held,
-                Outcome::DryRun,
-            ];
-            for outcome in outcomes {
-                self.kills.with_label_values(&[family, outcome.name()]);
+            for action in Action::value_variants() {
+                for outcome in outcomes(*action) {
+                    self.actions
+                        .with_label_values(&[action.name(), family, outcome.name()]);
+                }
             }
         }
         self.set_held(&Kept::default());
@@ -292,17 +302,17 @@ impl Metrics {
         self.verdicts.count_unexplained(family);
     }
 
-    /// Counts what came of acting on a miner of one of [`FAMILIES`]. A refusal
-    /// is not a kill: it goes to [`Self::count_refusal`].
-    pub fn count_kill(&self, family: &'static str, outcome: Outcome) {
+    /// Counts an action on a miner of one of [`FAMILIES`], by its outcome. A
+    /// refusal is not an action: it goes to [`Self::count_refusal`].
+    pub fn count_action(&self, action: Action, family: &'static str, outcome: Outcome) {
         if outcome != Outcome::Refused {
-            self.kills
-                .with_label_values(&[family, outcome.name()])
+            self.actions
+                .with_label_values(&[action.name(), family, outcome.name()])
                 .inc();
         }
     }
 
-    /// Counts a refused kill.
+    /// Counts a refused action.
     pub fn count_refusal(&self, reason: Refusal) {
         self.kills_refused.with_label_values(&[reason.name()]).inc();
     }

@@ -104,7 +104,7 @@ impl Agent {
     }
 
     fn of(metrics: &Metrics) -> Self {
-        let kills = "unjack_kills_total";
+        let actions = "unjack_actions_total";
         let sum = |name| metrics.sum(name, &[]);
         Self {
             cpu: sum("process_cpu_seconds_total"),
@@ -113,7 +113,7 @@ impl Agent {
             samples: sum("unjack_samples_total"),
             lost: sum("unjack_samples_lost_total"),
             miners: metrics.sum("unjack_verdicts_total", &[("verdict", "miner")]),
-            acted: sum(kills) - metrics.sum(kills, &[("outcome", "dry-run")]),
+            acted: sum(actions) - metrics.sum(actions, &[("outcome", "dry-run")]),
         }
     }
 }
@@ -454,8 +454,8 @@ mod tests {
         let text = "process_cpu_seconds_total 12.5\nprocess_resident_memory_bytes 34603008\n\
                     unjack_verdicts_total{verdict=\"miner\",family=\"x\"} 1\n\
                     unjack_verdicts_total{verdict=\"hashing\",family=\"x\"} 5\n\
-                    unjack_kills_total{family=\"x\",outcome=\"gone\"} 2\n\
-                    unjack_kills_total{family=\"x\",outcome=\"dry-run\"} 3\n";
+                    unjack_actions_total{action=\"kill\",family=\"x\",outcome=\"gone\"} 2\n\
+                    unjack_actions_total{action=\"observe\",family=\"x\",outcome=\"dry-run\"} 3\n";
         let agent = Agent::of(&Metrics::parse(text.to_owned()).expect("valid"));
         let told = [agent.cpu, agent.resident, agent.miners, agent.acted].map(|n| n.to_string());
         assert_eq!(told, ["12.5", "33", "1", "2"]);

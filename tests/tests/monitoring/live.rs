@@ -245,7 +245,12 @@ fn check_records(prometheus: &Prometheus) {
             9.0,
             "instance",
         ),
-        ("outcome:unjack_kills:increase5m", 0.9, 9.0, "family"),
+        (
+            "action_outcome:unjack_actions:increase5m",
+            0.9,
+            9.0,
+            "family",
+        ),
         ("job:unjack_agent_cores:rate5m", 0.0, 1.0, "instance"),
         ("job:unjack_agents:count", 1.0, 1.0, "instance"),
         ("job:unjack_agents_up:avg", 1.0, 1.0, "instance"),

@@ -64,10 +64,10 @@ pub struct ReplayArgs {
     )]
     pub max_kills_per_image: u32,
 
-    /// Act even on the images and units that are never acted on otherwise: init,
+    /// Act also on the images and units that are protected by default: init,
     /// sshd, login, cron, container runtimes, kubelet, systemd's own
-    #[arg(long, env = "UNJACK_ALLOW_NONE", value_parser = FalseyValueParser::new())]
-    pub allow_none: bool,
+    #[arg(long, env = "UNJACK_NO_BUILTIN_PROTECTION", value_parser = FalseyValueParser::new())]
+    pub no_builtin_protection: bool,
 
     /// Treat a program with a SHA-256 in this file as a miner (repeatable)
     #[arg(long, env = "UNJACK_DENY_FILE", value_name = "FILE")]
@@ -96,7 +96,7 @@ impl Replay {
             throttle_to,
             max_kills,
             max_kills_per_image,
-            allow_none,
+            no_builtin_protection,
             deny_file,
             allow_file,
             json: _,
@@ -107,7 +107,7 @@ impl Replay {
             throttle_to: throttle(*throttle_to)?,
             max_kills: kills("--max-kills", *max_kills)?,
             max_kills_per_image: kills("--max-kills-per-image", *max_kills_per_image)?,
-            allow_none: *allow_none,
+            no_builtin_protection: *no_builtin_protection,
             lists: Files {
                 deny: deny_file.clone(),
                 allow: allow_file.clone(),

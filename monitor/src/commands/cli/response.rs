@@ -69,10 +69,10 @@ pub struct ResponseArgs {
     )]
     pub max_kills_per_image: u32,
 
-    /// Act even on the images and units that are never acted on otherwise: init,
+    /// Act also on the images and units that are protected by default: init,
     /// sshd, login, cron, container runtimes, kubelet, systemd's own
-    #[arg(long, env = "UNJACK_ALLOW_NONE", value_parser = FalseyValueParser::new())]
-    pub allow_none: bool,
+    #[arg(long, env = "UNJACK_NO_BUILTIN_PROTECTION", value_parser = FalseyValueParser::new())]
+    pub no_builtin_protection: bool,
 }
 
 /// Flags of `unjack release`.
@@ -118,7 +118,7 @@ impl Response {
             state_dir,
             max_kills,
             max_kills_per_image,
-            allow_none,
+            no_builtin_protection,
         } = args;
         Ok(Self {
             scope: *scope,
@@ -133,7 +133,7 @@ impl Response {
             )?,
             max_kills: kills("--max-kills", *max_kills)?,
             max_kills_per_image: kills("--max-kills-per-image", *max_kills_per_image)?,
-            allow_none: *allow_none,
+            no_builtin_protection: *no_builtin_protection,
         })
     }
 }

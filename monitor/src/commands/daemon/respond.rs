@@ -58,7 +58,7 @@ impl Daemon {
             lineage: host::lineage(),
             allow: Arc::clone(&self.allow),
             listed: self.reputation.allow_list(),
-            builtin: !self.config.response.allow_none,
+            builtin: !self.config.response.no_builtin_protection,
         };
         let image = judged::spared(subject, &guard);
         let image = image.and_then(|image| known.then_some(image).ok_or(Refusal::Unreadable));
@@ -95,9 +95,9 @@ impl Daemon {
                 if let Some(wanted) = self.incidents.take(process) {
                     wanted.observe(process, image);
                 }
-                self.metrics
-                    .count_kill(family_label(family), journal::Outcome::DryRun);
                 let outcome = journal::Outcome::DryRun;
+                self.metrics
+                    .count_action(Action::Observe, family_label(family), outcome);
                 return self.tell_action(process, outcome, "observe", 0, Duration::ZERO);
             }
             (Ok(image), Action::Kill) => (image, Deed::Kill { grace }),
@@ -158,7 +158,8 @@ impl Daemon {
                 (journal::Outcome::Refused, refusal.name())
             }
         };
-        self.metrics.count_kill(family_label(family), outcome);
+        self.metrics
+            .count_action(self.config.action, family_label(family), outcome);
         self.tell_action(process, outcome, reason, others, time);
     }
 

@@ -69,7 +69,7 @@ impl<'a> Acts<'a> {
                 allow: config.policy.allow.clone().into(),
                 // Whoever judges asks the list.
                 listed: std::sync::Arc::default(),
-                builtin: !config.allow_none,
+                builtin: !config.no_builtin_protection,
             },
             breaker: Breaker::new(config.max_kills, config.max_kills_per_image),
             recording: Recording::new(header),

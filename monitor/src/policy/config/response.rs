@@ -30,6 +30,6 @@ pub struct Response {
     pub max_kills: u32,
     /// The same of one image.
     pub max_kills_per_image: u32,
-    /// The built-in list of images and units is not spared.
-    pub allow_none: bool,
+    /// The built-in list of images and units is not protected.
+    pub no_builtin_protection: bool,
 }

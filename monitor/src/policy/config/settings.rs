@@ -104,7 +104,7 @@ impl List {
             state_dir,
             max_kills,
             max_kills_per_image,
-            allow_none,
+            no_builtin_protection,
         } = response;
         self.add("--scope", name(scope));
         self.add("--throttle-to", percent(*throttle_to));
@@ -112,7 +112,7 @@ impl List {
         self.add("--state-dir", state_dir.display());
         self.add("--max-kills", max_kills);
         self.add("--max-kills-per-image", max_kills_per_image);
-        self.add("--allow-none", yes(*allow_none));
+        self.add("--no-builtin-protection", yes(*no_builtin_protection));
     }
 
     fn extras(&mut self, extras: &Extras) {

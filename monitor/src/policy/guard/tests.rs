@@ -30,7 +30,11 @@ fn check(exe: Option<&str>, unit: Option<&str>, system: bool, expected: Result<(
         },
     };
     assert_eq!(guard(true).check(&candidate), expected);
-    assert_eq!(guard(false).check(&candidate), Ok(()), "--allow-none");
+    assert_eq!(
+        guard(false).check(&candidate),
+        Ok(()),
+        "--no-builtin-protection"
+    );
 }
 
 #[test]

@@ -93,8 +93,16 @@ fn error_series_are_there_from_the_start() {
         );
     }
     for family in FAMILIES {
-        for outcome in ["gone", "survived", "held", "dry-run"] {
-            let series = format!("unjack_kills_total{{family=\"{family}\",outcome=\"{outcome}\"}}");
+        for (action, outcome) in [
+            ("kill", "gone"),
+            ("kill", "survived"),
+            ("throttle", "held"),
+            ("freeze", "held"),
+            ("observe", "dry-run"),
+        ] {
+            let series = format!(
+                "unjack_actions_total{{action=\"{action}\",family=\"{family}\",outcome=\"{outcome}\"}}"
+            );
             check(&metrics, &series, 0.0);
         }
         for verdict in ["miner", "hashing"] {
@@ -152,18 +160,42 @@ fn what_nothing_explains_is_counted_by_family() {
 }
 
 #[test]
-fn a_refusal_is_not_a_kill() {
+fn a_refusal_is_not_an_action() {
     let metrics = metrics();
-    metrics.count_kill("scrypt", Outcome::Gone);
-    metrics.count_kill("scrypt", Outcome::Refused);
+    metrics.count_action(Action::Kill, "scrypt", Outcome::Gone);
+    metrics.count_action(Action::Kill, "scrypt", Outcome::Refused);
     metrics.count_refusal(Refusal::Init);
     check(
         &metrics,
-        "unjack_kills_total{family=\"scrypt\",outcome=\"gone\"}",
+        "unjack_actions_total{action=\"kill\",family=\"scrypt\",outcome=\"gone\"}",
         1.0,
     );
     check(&metrics, "unjack_kills_refused_total{reason=\"init\"}", 1.0);
     assert!(!metrics.render().unwrap().contains("outcome=\"refused\""));
+}
+
+#[test]
+fn an_action_is_counted_by_what_was_done() {
+    let metrics = metrics();
+    for (action, outcome) in [
+        (Action::Throttle, Outcome::Held),
+        (Action::Freeze, Outcome::Held),
+        (Action::Throttle, Outcome::Held),
+        (Action::Observe, Outcome::DryRun),
+    ] {
+        metrics.count_action(action, "scrypt", outcome);
+    }
+    for (action, outcome, expected) in [
+        ("throttle", "held", 2.0),
+        ("freeze", "held", 1.0),
+        ("observe", "dry-run", 1.0),
+        ("kill", "gone", 0.0),
+    ] {
+        let series = format!(
+            "unjack_actions_total{{action=\"{action}\",family=\"scrypt\",outcome=\"{outcome}\"}}"
+        );
+        check(&metrics, &series, expected);
+    }
 }
 
 #[test]

@@ -150,6 +150,14 @@ fn the_response_has_its_limits() {
 }
 
 #[test]
+fn protection_is_on_unless_switched_off() {
+    for (arguments, expected) in [(&[][..], false), (&["--no-builtin-protection"], true)] {
+        let response = config(arguments).unwrap().response;
+        assert_eq!(response.no_builtin_protection, expected, "{arguments:?}");
+    }
+}
+
+#[test]
 fn digests() {
     check(&format!("sha256={DIGEST}"), true);
     check(&format!("sha256={}", DIGEST.to_uppercase()), true);
