@@ -310,7 +310,7 @@ fn check_dashboard(scene: &Scene) {
         ("Bans in force", 0.0, 0.0),
         ("Bans not enforced in this range", 0.0, 0.0),
         ("Versions", 1.0, 1.0),
-        ("Agents that sense", 2.0, 2.0),
+        ("State of the agents", 2.0, 2.0),
         ("Alerts", 1.0, 1.0),
     ] {
         let values = &shown[title];
