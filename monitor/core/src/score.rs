@@ -25,7 +25,6 @@ use self::{
     features::View,
     mining::{CODE_LEAST, CODE_MOST, Line},
     model::Prototype,
-    signature::Numbers,
 };
 use crate::{
     isa::Class,
@@ -164,13 +163,13 @@ impl Model {
             let other = view.other.map_or(0.0, |other| other.strength);
             found.strength >= SIGNED_FROM && found.strength > other
         });
-        let candidates = Numbers::of(&summary.marks).candidates();
         // The processor's own instructions do what would take rotations otherwise.
-        let sha = summary.mixing.share(Class::Sha) >= SHA_FROM;
-        let counted = f64::from(summary.mixing.count(Class::Sha));
+        let sha_instructions = f64::from(summary.mixing.count(Class::Sha));
+        let by_instructions = summary.mixing.share(Class::Sha) >= SHA_FROM
+            && signed.is_none_or(|found| found.rotations < sha_instructions);
         let plain = match signed.map(|found| found.signature.name) {
-            _ if candidates >= CHAIN => "x11-like",
-            Some(_) if sha && signed.is_some_and(|found| found.rotations < counted) => "sha256d",
+            _ if view.numbers.candidates() >= CHAIN => "x11-like",
+            _ if by_instructions => "sha256d",
             Some("SHA-256") => "sha256d",
             Some("SHA-512") => "sha512",
             Some("BLAKE2b") if multiplies => "argon2",
@@ -179,7 +178,6 @@ impl Model {
             Some("Salsa20") => "scrypt",
             Some("Keccak") => "keccak",
             Some(_) => "unknown-pow",
-            None if sha => "sha256d",
             None => match closest {
                 // What only mines has a name by more than its mix, above.
                 Some(prototype)

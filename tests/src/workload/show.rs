@@ -46,15 +46,22 @@ pub(super) enum Show {
 pub(super) struct Feint {
     begun: Instant,
     spent: Duration,
-    act: Box<dyn FnMut() -> Result<()>>,
-    /// What must stay open for it.
-    listener: Option<TcpListener>,
+    act: Act,
+}
+
+/// What is done again and again, or only had.
+enum Act {
+    Does(Box<dyn FnMut() -> Result<()>>),
+    Has(#[expect(dead_code, reason = "it only has to stay open")] TcpListener),
 }
 
 impl Feint {
     pub(super) fn new(show: Show) -> Result<Self> {
-        let mut listener = None;
         let act: Box<dyn FnMut() -> Result<()>> = match show {
+            Show::Listens => {
+                let socket = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
+                return Ok(Self::with(Act::Has(socket)));
+            }
             Show::Faults => Box::new(|| {
                 let mut memory = vec![0_u8; AT_ONCE * 16];
                 memory.iter_mut().step_by(PAGE).for_each(|byte| *byte = 1);
@@ -83,11 +90,6 @@ impl Feint {
                         .context("cannot listen to itself")
                 })
             }
-            Show::Listens => {
-                let socket = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
-                listener = Some(socket);
-                Box::new(|| Ok(()))
-            }
             Show::Sleeps => Box::new(|| {
                 thread::sleep(Duration::from_millis(1));
                 Ok(())
@@ -100,25 +102,27 @@ impl Feint {
                 })
             }
         };
-        Ok(Self {
+        Ok(Self::with(Act::Does(act)))
+    }
+
+    fn with(act: Act) -> Self {
+        Self {
             begun: Instant::now(),
             spent: Duration::ZERO,
             act,
-            listener,
-        })
+        }
     }
 
     /// Called between two steps: does as much for show as is due.
     pub(super) fn pause(&mut self) -> Result<()> {
+        let Act::Does(act) = &mut self.act else {
+            return Ok(());
+        };
         let due = self.begun.elapsed() / PART;
         while self.spent < due {
             let from = Instant::now();
-            (self.act)()?;
-            // What took no time at all is done once.
-            self.spent += from.elapsed().max(Duration::from_micros(1));
-            if self.listener.is_some() {
-                break;
-            }
+            act()?;
+            self.spent += from.elapsed();
         }
         Ok(())
     }

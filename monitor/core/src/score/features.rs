@@ -37,7 +37,7 @@ const EACH_MODE: f64 = 0.08;
     clippy::struct_excessive_bools,
     reason = "each is a fact by itself, and weighed by itself"
 )]
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct View<'a> {
     /// The profile.
     pub summary: &'a Summary,
@@ -53,6 +53,8 @@ pub struct View<'a> {
     pub randomx: bool,
     /// That miner is `WebAssembly`.
     pub wasm: bool,
+    /// The numbers in its code.
+    pub numbers: Numbers,
     /// The hash whose numbers its code is signed with.
     pub signature: Option<Match>,
     /// What else those numbers may be: a generator, a hash for tables.
@@ -73,6 +75,7 @@ impl<'a> View<'a> {
             wasm: false,
             signature: numbers.best(Use::Hash),
             other: numbers.best(Use::Other),
+            numbers,
         }
     }
 

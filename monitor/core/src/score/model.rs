@@ -43,10 +43,11 @@ const ROUNDED_FROM: f64 = 0.99;
 /// Distance up to which a mix is that of an algorithm that only mines: closer
 /// than for a name, as it makes a miner of what has no connection.
 const MINING_ONLY_DISTANCE: f64 = 0.08;
-/// Cache lines of hot code (2 KiB) up to which it is: `CryptoNight` is one loop, also
-/// without the processor's own AES. Hashes that look up the same tables, such as
-/// Grøstl, unroll their rounds over much more.
-const MINING_ONLY_LINES: f64 = 32.0;
+/// Cache lines of hot code (2 KiB) up to which a mix is `CryptoNight`'s: it is one loop,
+/// also without the processor's own AES. Hashes that look up the same tables, such as
+/// Grøstl, unroll their rounds over much more. `RandomX` does, too: each of its programs
+/// is other code.
+const CRYPTONIGHT_LINES: f64 = 32.0;
 
 /// Distance up to which generated code is taken for `WebAssembly`'s: what Java
 /// makes of SHA-3 is 0.10 to 0.12 from it. (Of SHA-256 without the processor's own
@@ -245,9 +246,7 @@ impl Model {
         };
         let wasm = closest(true).filter(|(prototype, distance)| *distance <= up_to(prototype));
         match (native, wasm) {
-            (Some((native, distance)), _)
-                if native.mining_only && distance <= MINING_ONLY_DISTANCE =>
-            {
+            (Some((native, distance)), _) if native.is_mining_only(distance, summary) => {
                 Some((native, distance))
             }
             (native, wasm) => wasm.or(native),
@@ -263,11 +262,8 @@ impl Model {
     /// The same, and that miner.
     pub(super) fn compare<'a>(&self, summary: &'a Summary) -> (View<'a>, Option<&Prototype>) {
         let closest = self.closest(summary);
-        let only = closest.is_some_and(|(prototype, distance)| {
-            prototype.mining_only
-                && distance <= MINING_ONLY_DISTANCE
-                && summary.hot_lines <= MINING_ONLY_LINES
-        });
+        let only = closest
+            .is_some_and(|(prototype, distance)| prototype.is_mining_only(distance, summary));
         let rounds = features::rounding(summary) >= ROUNDED_FROM;
         let view = View {
             distance: closest.map_or(1.0, |(_, distance)| distance),
@@ -301,6 +297,13 @@ fn shares(mix: &Mix) -> [f64; CLASSES] {
 }
 
 impl Prototype {
+    /// Whether code with a mix at this distance is an algorithm that only mines.
+    fn is_mining_only(&self, distance: f64, summary: &Summary) -> bool {
+        self.mining_only
+            && distance <= MINING_ONLY_DISTANCE
+            && (self.family == "randomx" || summary.hot_lines <= CRYPTONIGHT_LINES)
+    }
+
     /// Which miner it is, for a person.
     pub(super) fn title(&self) -> String {
         format!("{} ({})", self.family, self.variant)

@@ -524,6 +524,41 @@ fn cryptonight_is_known_by_single_rounds_of_aes_and_products() {
     }
 }
 
+/// A mix as close as its own recording's, at a loop of this size.
+fn like_a_recording(variant: &str, hot_lines: f64) -> Summary {
+    let data: ModelData = serde_json::from_str(include_str!("../../model/model.json")).unwrap();
+    let mut prototypes = data.prototypes.iter();
+    let recorded = prototypes.find(|prototype| prototype.variant == variant);
+    let mut counts = [0; CLASSES];
+    for (name, share) in &recorded.expect("it was recorded").mix {
+        let class = Class::ALL.into_iter().find(|class| class.name() == name);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of 0 to 1"
+        )]
+        let count = (4000.0 * share).round() as u32;
+        counts[class.expect("a class") as usize] = count;
+    }
+    let mix = Mix::from_counts(counts);
+    Summary {
+        hot_lines,
+        mix,
+        mixing: mix,
+        ..unconnected(&mixing(&[]))
+    }
+}
+
+/// Hashes that look up tables have the mix of `CryptoNight` without AES instructions, in
+/// much more code. `RandomX` executes other code for each program.
+#[test]
+fn a_mix_is_cryptonights_in_a_small_loop_alone_and_randomx_anywhere() {
+    let only = |variant, lines| assess(&like_a_recording(variant, lines)).mining_only;
+    assert!(only("cryptonight 0 soft", 12.0));
+    assert!(!only("cryptonight 0 soft", 60.0));
+    assert!(only("randomx light", 300.0));
+}
+
 #[test]
 fn data_clients_and_blocks_explain_a_hash_and_nothing_else_does() {
     let explained = |summary: &Summary| assess(summary).explained;
