@@ -27,8 +27,8 @@ const SOCKET: &str = "NOTIFY_SOCKET";
 pub enum State {
     /// The probes are attached, and every series is there.
     Ready,
-    /// The loop has just ticked. Whoever says this anywhere else makes the
-    /// watchdog worthless.
+    /// The loop has just ticked. Sent from anywhere else it makes the watchdog
+    /// worthless.
     Alive,
     /// The daemon is about to detach and to undo what it holds.
     Stopping,

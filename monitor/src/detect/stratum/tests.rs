@@ -68,7 +68,7 @@ impl<F: Fn(u32) -> Vec<Observation>> Sight for Eyes<F> {
 struct World {
     stratum: Stratum,
     second: u64,
-    /// How many images everybody has executed.
+    /// How many images all processes together have executed.
     images: u32,
     metrics: Metrics,
 }

@@ -747,7 +747,7 @@ fn a_cgroup_is_throttled_and_frozen_as_it_is() {
 }
 
 /// A unit that was started anew has another cgroup of the same name, and an
-/// administrator may have set a quota of his own.
+/// administrator may have set another quota.
 #[test]
 fn what_others_set_since_is_left_to_them() {
     let host = Host::new(HYBRID, &[MINER]);

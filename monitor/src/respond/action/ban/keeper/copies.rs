@@ -1,4 +1,4 @@
-//! Images that nobody has seen yet: hashed, and compared with those that are
+//! Images that were not seen before: hashed, and compared with those that are
 //! banned.
 //!
 //! The kernel asks about each once. What is known of an image is kept beside its
