@@ -207,7 +207,7 @@ mod tests {
     const NOBODY: i32 = -3;
 
     #[test]
-    fn a_look_that_lasts_is_in_nobody_elses_way() {
+    fn a_look_that_lasts_is_in_no_other_looks_way() {
         let (go_on, wait) = mpsc::sync_channel::<()>(1);
         let before = late();
         let slow = move || wait.recv().map_err(|_| LookError::Gone);

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_while_nobody_mined_is_nobodys() {
+    fn what_was_used_without_miners_is_charged_to_none() {
         let at = |a| Some(vec![a]);
         check(
             &[

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_an_error_and_a_full_queue_does_not_block() {
+    fn no_receiver_is_an_error_and_a_full_queue_does_not_block() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         assert!(send(path.as_os_str(), State::Alive).is_err());

@@ -103,7 +103,7 @@ fn an_interpreter_of_a_users_own_is_killed_and_not_banned() {
 
 /// The kernel refuses an image to all processes: also to those that a rule allows.
 #[test]
-fn where_somebody_may_mine_no_image_is_banned() {
+fn where_a_user_may_mine_no_image_is_banned() {
     let _turn = take_turn();
     let place = Place::new();
     let daemon = place.daemon(&["--allow", "user=nobody"]);

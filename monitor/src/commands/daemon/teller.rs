@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_output_blocks_nobody_and_losses_are_counted() {
+    fn a_blocked_output_blocks_no_caller_and_losses_are_counted() {
         let (go_on, blocked): (Sender<()>, _) = channel();
         let errors = errors();
         let teller = Teller::new(Blocked(blocked), Format::Json, errors.clone()).unwrap();

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_gets_its_id_while_it_is_recorded() {
+    fn no_other_process_gets_its_id_while_it_is_recorded() {
         let started = ended("exit 0");
         assert!(Path::new(&format!("/proc/{}", started.pid())).exists());
         assert!(started.has_ended() && !started.has_others());

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn who_forks_twice_and_is_gone_at_once_hides_nobody() {
+    fn a_process_that_forks_twice_and_is_gone_at_once_hides_no_other() {
         let mut kin = kin();
         learn(
             &mut kin,
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_command_everybody_is_kin() {
+    fn without_a_command_all_processes_are_kin() {
         assert!(Kin::default().has(process(1)));
     }
 }

@@ -135,7 +135,7 @@ proptest! {
     /// Whatever else is known: who is sacred is refused, and who is of the
     /// built-in list as well unless it is lifted.
     #[test]
-    fn nobody_sacred_or_listed_gets_through(
+    fn no_sacred_or_listed_process_gets_through(
         pid in prop_oneof![0_u32..5, Just(800), Just(900), 5_u32..2000],
         kernel_thread: bool,
         system: bool,

@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_uses_is_not_waited_for() {
+    fn what_another_process_uses_is_not_waited_for() {
         let home = tempfile::tempdir().unwrap();
         let store = Store::new(home.path().join("state"));
         let other = Store::new(home.path().join("state"));

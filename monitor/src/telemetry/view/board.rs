@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_wanted_until_somebody_looks_and_then_once_a_second() {
+    fn nothing_is_wanted_until_a_client_looks_and_then_once_a_second() {
         let board = Arc::new(Board::default());
         assert!(!board.is_wanted(SECOND));
         runtime().block_on(async {

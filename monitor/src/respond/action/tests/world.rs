@@ -805,7 +805,7 @@ fn one_held_with_another_and_by_itself_stays_where_it_is() {
 }
 
 #[test]
-fn a_cgroup_with_somebody_protected_in_it_is_left() {
+fn a_cgroup_with_a_protected_process_in_it_is_left() {
     for deed in [KILL, THROTTLE, Deed::Freeze] {
         let order = to(deed, Scope::Cgroup);
         let guarded = Host::new(HYBRID, &[MINER, (60, 1, "/usr/sbin/sshd")]);

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_nobody_asked_for_takes_no_place() {
+    fn an_answer_that_was_not_asked_for_takes_no_place() {
         let policy = BanPolicy {
             ttl: Duration::ZERO,
             with: With::Auto,
