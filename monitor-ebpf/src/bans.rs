@@ -95,8 +95,8 @@ pub struct Ban {
     pub flags: u32,
     /// Bytes of `name` that are valid.
     pub name_len: u32,
-    /// User id of whom the file belonged to when it was banned, or [`NO_OWNER`]:
-    /// the ban is carried over to copies that are his alone.
+    /// User id of the file's owner when it was banned, or [`NO_OWNER`]: the ban is
+    /// carried over only to copies that the same user owns.
     pub owner: u32,
     /// Always 0.
     pub reserved: u32,

@@ -20,10 +20,11 @@ use monitor_ebpf::{
 pub(crate) static TASKS: Array<TaskSlot, { TASK_SLOTS as usize }, { BPF_F_MMAPABLE as usize }> =
     Array::new();
 
-/// Who forked whom, at the process's id modulo the size. Nothing is taken out:
-/// a process is traced to its ancestors after those are gone, as far as nobody
-/// else got their slot. 65,536 slots are 1.5 MiB; with larger ids (`pid_max`
-/// above that) two may share one, and then the older's ancestry is unknown.
+/// The parent of each process at fork, at the process's id modulo the size. Nothing
+/// is taken out: a process is traced to its ancestors after those are gone, as long
+/// as no other process took their slot. 65,536 slots are 1.5 MiB; with larger ids
+/// (`pid_max` above that) two may share one, and then the older's ancestry is
+/// unknown.
 #[btf_map]
 pub(crate) static KIN: Array<KinSlot, { TASK_SLOTS as usize }, { BPF_F_MMAPABLE as usize }> =
     Array::new();
@@ -61,7 +62,7 @@ pub(crate) static POOL_CALLS: LruHashMap<u32, u64, { POOL_CALLERS as usize }> = 
 #[btf_map]
 pub(crate) static POOL_STATS: PerCpuArray<PoolStats, 1> = PerCpuArray::new();
 
-/// Sockets whose traffic is looked at, by cookie. Empty but while somebody is
+/// Sockets whose traffic is looked at, by cookie. Empty but while a process is
 /// suspected.
 #[btf_map]
 pub(crate) static WATCHED: HashMap<u64, Watched, { WATCHED_SOCKETS as usize }> = HashMap::new();

@@ -124,8 +124,8 @@ fn is_listed(address: [u8; 16], port: u16) -> bool {
     found
 }
 
-/// Tells the collector, once a second of each process: whoever connects in a
-/// loop does not fill the ring.
+/// Tells the collector, at most once a second per process: a process that connects
+/// in a loop does not fill the ring.
 #[inline(always)]
 fn tell(address: [u8; 16], port: u16, refused: bool) {
     let current = Object::current();

@@ -1,12 +1,12 @@
 //! What suspects say on their sockets. What they are told is not looked at: who
 //! tells it chose it.
 //!
-//! The program is in the kernel only while somebody is suspected, and then
+//! The program is in the kernel only while a process is suspected, and then
 //! sees every packet that the host sends: what is of no watched socket costs one
 //! lookup. Every packet passes.
 //!
 //! A socket is known by its cookie, not by its addresses: those may be another
-//! socket's in another network namespace, the cookie is nobody else's.
+//! socket's in another network namespace, the cookie is unique to one socket.
 
 use core::hint::black_box;
 
@@ -66,8 +66,8 @@ fn look(ctx: &SkBuffContext) {
     }
     count!(WATCH_STATS.packets += 1);
     // A message is an object of JSON, and a connection of Stratum has nothing else.
-    // Where anything else is sent, a message is but a piece of somebody's data: of
-    // that only how often leaves the kernel.
+    // Where anything else is sent, a message is only a piece of other data: of
+    // that, only the count leaves the kernel.
     match ctx.load::<u8>(start as usize) {
         Ok(b'{') => {}
         // The end of a line, by itself.
@@ -81,7 +81,7 @@ fn look(ctx: &SkBuffContext) {
     // SAFETY: as above.
     let (due, foreign) = unsafe { (is_due(watched), (*watched).foreign) };
     if !due || !tell(ctx, cookie, foreign, start, bytes) {
-        // Nobody knows what it was.
+        // The content of the message is not known.
         // SAFETY: as above.
         unsafe { add_foreign(watched) };
         count!(WATCH_STATS.dropped += 1);

@@ -128,7 +128,8 @@ pub(crate) fn free(slot: *mut TaskSlot, tid: u32) {
         return;
     };
     // SAFETY: pointers from the map are valid for the program's run. The tag
-    // is cleared last, so nobody claims a slot that is still being cleared.
+    // is cleared last, so no other program run claims a slot that is still being
+    // cleared.
     unsafe {
         if (*direct).tid == tid {
             *slot = TaskSlot { tid, ..EMPTY };
@@ -224,7 +225,7 @@ pub(crate) fn begin_exit(tracked: Tracked, last: bool) {
 /// A task was switched out for the last time. Its slot is given back, and its
 /// leader's too if this was the group's last thread.
 ///
-/// Two threads may both find that nobody is left after them; the one that
+/// Two threads may both find that no thread is left after them; the one that
 /// takes the start time reports. `exiting` may have gone below zero where an
 /// exec reset it under a thread that was still on its way out, hence the
 /// signed comparison.

@@ -43,8 +43,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Tells on standard error; nobody may be there to read it, and the exit code
-/// tells still.
+/// Tells on standard error; if it cannot be written, the exit code still tells.
 fn tell(what: &impl fmt::Display) {
     let _told = writeln!(io::stderr(), "unjack: {what}");
 }
@@ -162,7 +161,7 @@ fn selftest(args: &SelftestArgs) -> Result<ExitCode, Failure> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut out = io::stdout();
-    // Nobody reads any more: the exit code still tells.
+    // The output is no longer read: the exit code still tells.
     let report = selftest::run(|step| {
         if !args.json {
             let _told = writeln!(out, "{step}");

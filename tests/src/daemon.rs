@@ -210,7 +210,7 @@ impl Drop for Daemon {
 }
 
 /// Only a test that asks for bans has them, in a folder of its own
-/// ([`crate::pins::Pins`]): there they are nobody else's.
+/// ([`crate::pins::Pins`]): there no other test uses them.
 ///
 /// # Panics
 ///

@@ -1,5 +1,5 @@
-//! TLS for the suites: an authority, what it signs, and clients that trust it or
-//! anybody.
+//! TLS for the suites: an authority, what it signs, and clients that trust only it,
+//! or any server.
 
 mod unverified;
 
@@ -61,7 +61,7 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// A new one, that nobody else trusts.
+    /// A new one, that no other client or server trusts.
     ///
     /// # Panics
     ///

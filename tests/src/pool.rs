@@ -62,7 +62,7 @@ impl Default for Options {
 pub struct Pool {
     /// Stratum in the clear, a line a message.
     pub plain: SocketAddr,
-    /// The same behind TLS, with a certificate that nobody has signed.
+    /// The same behind TLS, with a certificate that no authority has signed.
     pub tls: SocketAddr,
     /// A WebSocket behind TLS, at any path, a frame a message: for pages.
     pub wss: SocketAddr,

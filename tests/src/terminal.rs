@@ -66,7 +66,7 @@ impl Terminal {
     /// When there is no terminal to be had, or the program cannot be started.
     #[must_use]
     pub fn start(command: &mut Command, columns: u16, rows: u16) -> Self {
-        // Whoever inherited our side would keep it from hanging up.
+        // A process that inherited our side would keep it from hanging up.
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
         let ours = openpt(flags).expect("a pseudo-terminal");
         grantpt(&ours).expect("it is ours");

@@ -175,8 +175,8 @@ const REMAIN: f64 = 100.0;
 const OTHERS: f64 = 1.0;
 
 /// A thread that executes takes over the ids of the first, while that and the
-/// others are being ended on other processors: nobody's time is lost or counted
-/// twice, and nobody's entry stays.
+/// others are being ended on other processors: no thread's time is lost or counted
+/// twice, and no thread's entry stays.
 #[test]
 fn threads_that_execute_lose_no_time_and_leave_nothing() {
     let _turn = take_turn();
@@ -190,8 +190,8 @@ fn threads_that_execute_lose_no_time_and_leave_nothing() {
         let any = entries(metrics) > 0.0;
         any.then_some(()).ok_or_else(|| "empty".to_owned())
     });
-    // Of all groups: one that executes every few milliseconds may be looked at when
-    // it is nobody yet.
+    // Of all groups: one that executes every few milliseconds may be looked at
+    // before it is identified.
     let counted = |metrics: &Metrics| metrics.sum("unjack_cpu_seconds_total", &[]);
     let (before, counted_before) = (entries(&daemon.metrics()), counted(&daemon.metrics()));
     let used = children_seconds();

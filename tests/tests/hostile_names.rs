@@ -14,7 +14,7 @@ const DEATH: Duration = Duration::from_secs(30);
 
 /// A new line, a terminal's escape sequences, quotes, a backslash, bytes that
 /// are no UTF-8, a C1 control and a DEL; and an event of the daemon's own, for
-/// whoever reads a line of it.
+/// a program that reads it line by line.
 const FILE: &[u8] = b"mi\n{\"event\":\"ready\"}\n\x1b[31m\"'\\n\xff\xc2\x9b31m\x7f";
 /// The same within the 15 bytes of a thread's name.
 const COMM: &[u8] = b"e\n\x1b]0;x\x07\"\\\xff\xc2\x9b{";

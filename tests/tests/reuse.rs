@@ -1,4 +1,4 @@
-//! Whoever has the pid of a miner that is gone is not the miner. Here miners
+//! A process that has the pid of an ended miner is not the miner. Here miners
 //! end while they are being killed, and their pids go to others at once:
 //! 10,000 times, at the kernel's own pids, by the code that carries orders out.
 
@@ -45,8 +45,8 @@ impl Idle {
         Self(command.spawn().expect("a process"))
     }
 
-    /// The same with the pid that another had a moment ago; none if somebody
-    /// else got it.
+    /// The same with the pid that another had a moment ago; none if another process
+    /// got it.
     fn with_pid(image: &Path, pid: u32) -> Option<Self> {
         fs::write(LAST_PID, (pid - 1).to_string()).expect("pids can be chosen");
         Some(Self::spawn(image)).filter(|idle| idle.0.id() == pid)
@@ -66,7 +66,7 @@ impl Idle {
         }
     }
 
-    /// Checks that nobody ended, stopped or continued it.
+    /// Checks that it was not ended, stopped or continued.
     fn assert_untouched(&self) {
         let pid = Pid::from_child(&self.0);
         let fd = pidfd_open(pid, PidfdFlags::empty()).expect("it is ours");

@@ -155,7 +155,7 @@ fn a_daemon_that_kills_proves_the_same() {
 }
 
 #[test]
-fn a_daemon_that_observes_ended_nobody() {
+fn a_daemon_that_observes_ended_no_process() {
     let _turn = take_turn();
     let daemon = Daemon::start(&["--action", "observe"]);
     let running = starting();

@@ -45,7 +45,8 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     };
     command.args(arguments);
     eprintln!("  $ {}", shell::render(&command));
-    // Becoming it leaves nobody between it and the terminal's Ctrl-C.
+    // Replacing this process leaves none between the command and the terminal's
+    // Ctrl-C.
     let error = command.exec();
     Err(error).context("cannot start the corpus program")
 }

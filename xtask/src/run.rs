@@ -23,7 +23,7 @@ pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
         })?;
     command.arg("run").args(arguments);
     eprintln!("  $ {}", shell::render(&command));
-    // Becoming the daemon, instead of waiting for it, leaves nobody between it
+    // Becoming the daemon, instead of waiting for it, leaves no process between it
     // and the signals of the terminal.
     let error = command.exec();
     Err(error).context("cannot start the daemon")

@@ -1,4 +1,4 @@
-//! Does somebody speak Stratum here? Pure: bytes in, the name of a message out.
+//! Is Stratum spoken here? Pure: bytes in, the name of a message out.
 //!
 //! Three dialects are known, each an object of JSON on a line: Stratum version 1
 //! (`mining.…`), the one that `RandomX` and `CryptoNight` are mined with
@@ -7,8 +7,8 @@
 //! looked at: whatever is uploaded is.
 //!
 //! Only what a miner says counts, such as a share: a pool checks shares by hashing,
-//! and says the other half. What somebody is told proves nothing: a server could
-//! make a miner of whoever downloads from it.
+//! and says the other half. What a process receives proves nothing: a server could
+//! make any client that downloads from it look like a miner.
 //!
 //! The bytes are hostile and cut at any place. They are read once, front to
 //! back, as JSON and nothing else; what is no JSON is no message. Nothing is

@@ -46,7 +46,7 @@ pub fn clean(bytes: &[u8], max: usize) -> String {
     line.text
 }
 
-/// Cleans a text that was cleaned before, and went through a file that anybody may
+/// Cleans a text that was cleaned before, and went through a file that any user may
 /// have written: what was escaped is not escaped again.
 #[must_use]
 pub fn cleaned_again(text: &str, max: usize) -> String {

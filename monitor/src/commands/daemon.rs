@@ -200,7 +200,8 @@ pub async fn run(
     let mut daemon = Daemon::new(config, arch, model, teller, shown, probes, extras);
     daemon.orders.keeper.begin(&daemon.orders.host());
     daemon.bans.wait_ready();
-    // Every series is there before anybody is told to come and look.
+    // Every metric series exists before the service manager is told that the daemon
+    // is ready.
     daemon.tick();
     daemon.announce();
     health.attach(true);
@@ -266,7 +267,7 @@ struct Daemon {
     recent: Recent,
     show: Show,
     server: Server,
-    /// The rules of `--allow`, for whoever carries out an order.
+    /// The rules of `--allow`, for the code that carries out an order.
     allow: Arc<[Rule]>,
     bans: Bans,
     /// What is judged, for `unjack replay`.

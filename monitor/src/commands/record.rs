@@ -9,7 +9,7 @@
 //! ended with the recording; without one the whole host is recorded.
 //!
 //! Connections of suspects among those are looked at and listened to nearly as the
-//! daemon does (single threads suspect nobody), for [`Summary::shape`] and
+//! daemon does (single threads raise no suspicion), for [`Summary::shape`] and
 //! [`Summary::stratum`]; nothing of what is said is kept but whether it was Stratum.
 
 mod begin;

@@ -18,7 +18,7 @@ pub enum ReleaseError {
     /// What is held is not known.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Nobody holds it.
+    /// It is not held.
     #[error("{0} is not held; `unjack release --all` lets go of everything that is")]
     NotHeld(String),
     /// Some could not be let go; they stay written down.

@@ -1,6 +1,6 @@
 //! `unjack replay`: what a policy would have done to what was recorded.
 //!
-//! In: a recording, which anybody may have written, and a policy. Out: a
+//! In: a recording, which any user may have written, and a policy. Out: a
 //! [`Report`]. The recording is taken in by the collector and judged by the court
 //! that `unjack run` has; a subject's facts are what was recorded, and this host is
 //! not looked at. Memory is bounded by the collector's own bounds, by those of

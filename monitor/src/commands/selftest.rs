@@ -160,7 +160,7 @@ fn end(child: &mut Child, watched: &Watched, report: &mut Teller<'_>) {
             );
             report.pass(STEP, begun, found);
         }
-        // Somebody else's signal arrived before ours was sent.
+        // Another process's signal arrived before ours was sent.
         (Outcome::Refused(_), Some(end)) => {
             by_another(end, pid, &daemons::all(), begun, report);
         }
@@ -177,8 +177,8 @@ fn end(child: &mut Child, watched: &Watched, report: &mut Teller<'_>) {
     }
 }
 
-/// The child was ended by somebody else: by an unjack that runs here and kills,
-/// which proves the same in another way, or by nobody knows whom.
+/// The child was ended by another process: by an unjack that runs here and kills,
+/// which proves the same in another way, or by an unknown one.
 fn by_another(end: End, pid: u32, daemons: &[Daemon], begun: Instant, report: &mut Teller<'_>) {
     const STEP: &str = "kill";
     let all = pids(daemons.iter());

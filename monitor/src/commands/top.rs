@@ -130,7 +130,8 @@ fn watch(args: &TopArgs) -> Result<(), TopError> {
             redraw = true;
         }
         if std::mem::take(&mut redraw) {
-            // Also while paused: who was chosen since is shown with what is his.
+            // Also while paused: a process that was chosen since is shown with its
+            // details.
             if let Some(process) = state.lacking() {
                 state.take_more(observer.detail(process));
             }

@@ -57,10 +57,10 @@ pub struct Collector {
     subjects: BTreeMap<Process, Subject>,
     /// Everything is told, from a recording; this host is not looked at.
     told: bool,
-    /// None where nobody takes the charges.
+    /// None where the caller does not take the charges.
     ledger: Option<Ledger>,
     budget: Budget,
-    /// None where nobody takes what is left.
+    /// None where the caller does not take what is left.
     remains: Option<Vec<Remains>>,
     /// How long samples are kept.
     patience_ns: u64,
@@ -156,7 +156,7 @@ impl Collector {
                 self.bury(subject.remains());
                 Some((subject, *cpu_ns))
             }
-            // Whoever keeps contacts, or listens, takes those itself.
+            // The caller that keeps contacts, or listens, takes those itself.
             Event::Connect(..) | Event::Payload(_) => None,
             Event::Sample(sample) => {
                 self.make_room(sample.process);
@@ -177,8 +177,8 @@ impl Collector {
         self.bury(remains);
     }
 
-    /// Brings everybody's counters up to date with the task table, as `visit`
-    /// hands it over, and forgets processes that are in it no more.
+    /// Brings the counters of all processes up to date with the task table, as
+    /// `visit` hands it over, and forgets processes that are in it no more.
     pub fn tick(&mut self, now_ns: u64, visit: impl FnOnce(&mut dyn FnMut(&TaskSlot))) {
         let mut voluntary: HashMap<u32, u64> = HashMap::new();
         let mut leaders: Vec<TaskSlot> = Vec::with_capacity(self.subjects.len());
@@ -270,7 +270,7 @@ impl Collector {
         }
     }
 
-    /// Everybody that is sampled.
+    /// All processes that are sampled.
     pub fn subjects(&mut self) -> impl Iterator<Item = &mut Subject> {
         self.subjects.values_mut()
     }
@@ -333,8 +333,8 @@ impl Collector {
         self.ledger.as_ref().map_or(0, Ledger::deferred)
     }
 
-    /// Whether the probes accounted CPU time of anybody since the last call; false
-    /// without [`Self::with_groups`].
+    /// Whether the probes accounted CPU time of any process since the last call;
+    /// false without [`Self::with_groups`].
     pub fn accounted(&mut self) -> bool {
         self.ledger.as_mut().is_some_and(Ledger::accounted)
     }
@@ -349,7 +349,8 @@ impl Collector {
         if self.subjects.len() < MAX_SUBJECTS || self.subjects.contains_key(&process) {
             return;
         }
-        // Who has a verdict stays as long as others do not: what he stole is known.
+        // A process with a verdict stays as long as there are others without: what
+        // it stole is known.
         let oldest = self.subjects.values().min_by_key(|subject| {
             let judged = subject.case.judgement.verdict() != Verdict::None;
             (judged, subject.profile.last_sample_ns())

@@ -27,8 +27,8 @@ const THREADS_REACH_NS: u64 = 60_000_000_000;
 const MAX_THREADS: usize = 16;
 /// From this on hashing is worth a second look.
 pub(crate) const SUSPECT_FROM: f64 = 0.5;
-/// Until somebody who could not be acted on, for a reason that may pass, is acted on
-/// again: by the daemon, and in a replay.
+/// Time until a process that could not be acted on, for a reason that may pass, is
+/// acted on again: by the daemon, and in a replay.
 pub(crate) const RETRY_NS: u64 = 30_000_000_000;
 
 /// What was learned of a process by other ways than by its samples.
@@ -42,7 +42,7 @@ pub(crate) struct Heard {
     pub(crate) shape: Shape,
 }
 
-/// Whoever knows the policy, and what no sample tells.
+/// What knows the policy, and what no sample tells.
 pub(crate) trait Clerk {
     /// What was learned of a process by other ways.
     fn heard(&mut self, subject: &Subject) -> Heard;
@@ -68,7 +68,7 @@ pub(crate) struct Court {
 }
 
 impl Court {
-    /// One that has judged nobody yet, of samples taken at `sample_hz`.
+    /// One that has judged no process yet, of samples taken at `sample_hz`.
     pub(crate) fn new(model: Model, thresholds: Thresholds, sample_hz: u32) -> Self {
         Self {
             model,
@@ -83,12 +83,12 @@ impl Court {
         &self.model
     }
 
-    /// From where on somebody is a miner.
+    /// The scores from which on a process is a miner.
     pub(crate) fn thresholds(&self) -> &Thresholds {
         &self.thresholds
     }
 
-    /// Judges everybody. Returns what is to be reported.
+    /// Judges all processes. Returns what is to be reported.
     pub(crate) fn judge(
         &mut self,
         now_ns: u64,

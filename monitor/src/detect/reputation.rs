@@ -7,8 +7,8 @@
 //!
 //! A line of images is a SHA-256 in hexadecimal and, if there is one, a name: what
 //! `sha256sum` prints will do. Empty lines and what follows a `#` are skipped.
-//! Bounds: [`MAX_BYTES`] of one file; whoever needs more than the 200,000 or so
-//! digests that fit has another tool. [`pools`] says what a line of pools is.
+//! Bounds: [`MAX_BYTES`] of one file; a list of more than the 200,000 or so digests
+//! that fit needs another tool. [`pools`] says what a line of pools is.
 
 pub mod pools;
 

@@ -1,16 +1,17 @@
 //! Whose traffic is looked at, and who spoke Stratum.
 //!
-//! Only a suspect's, and only its own TCP connections: who hashes, or nearly, or
-//! has a verdict, and has not been heard yet. Whoever serves others is not listened
-//! to: a proxy or a broker says what its clients say. Suspects are asked for their
-//! connections, those that hash before those that nearly do, those that burn most
-//! first and then in turn; when there are more sockets than [`WATCHED_SOCKETS`],
-//! those that were watched longest make room. The same looks tell how the connections
-//! behave, of servers too ([`Shapes`]), and go on when Stratum was heard.
+//! Only a suspect's, and only its own TCP connections: a process that hashes, or
+//! nearly, or has a verdict, and has not been heard yet. A process that serves
+//! others is not listened to: a proxy or a broker says what its clients say.
+//! Suspects are asked for their connections, those that hash before those that
+//! nearly do, those that burn most first and then in turn; when there are more
+//! sockets than [`WATCHED_SOCKETS`], those that were watched longest make room. The
+//! same looks tell how the connections behave, of servers too ([`Shapes`]), and go
+//! on when Stratum was heard.
 //!
-//! Somebody speaks Stratum who says two messages on one connection, a second apart or
-//! more, and nothing else in between: one message may be a piece of a file that is
-//! sent, or a line of somebody's log. What was heard is remembered while the process
+//! A process speaks Stratum if it sends two messages on one connection, a second
+//! apart or more, and nothing else in between: one message may be a piece of a file
+//! that is sent, or a line of a log. What was heard is remembered while the process
 //! lives and executes the same image.
 
 use std::{
@@ -63,8 +64,8 @@ const NEW_NS: u64 = 60_000_000_000;
 const HASHES_EVERY_NS: u64 = 1_900_000_000;
 /// Least time between two looks at one that nearly does.
 const NEARLY_EVERY_NS: u64 = 5_000_000_000;
-/// How long somebody is a suspect after he last looked like one: whose hashing
-/// comes and goes is not let go and found again every second.
+/// How long a process stays a suspect after it last looked like one: a process that
+/// hashes on and off is not let go and found again every second.
 const HOLD_NS: u64 = 10_000_000_000;
 /// How long a socket is watched before it may have to make room: miners send a
 /// share or a sign of life a minute, or oftener.
@@ -191,7 +192,7 @@ impl Stratum {
         self.shapes.of(process)
     }
 
-    /// Somebody is suspected, at this moment; or nearly so, if it does not hash.
+    /// A process is suspected at this moment; or nearly so, if it does not hash.
     pub(crate) fn suspect(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64) {
         if !self.enabled {
             return;
@@ -209,7 +210,8 @@ impl Stratum {
     pub(crate) fn executes(&mut self, process: Process) {
         self.heard.remove(&process);
         self.shapes.executes(process);
-        // Nobody else holds a socket here; most who execute something are none.
+        // Only suspects hold sockets here; most processes that execute an image are
+        // not suspects.
         if self.suspects.remove(&process).is_some() {
             for socket in self.sockets.values_mut() {
                 socket.holders.retain(|holder| *holder != process);

@@ -5,8 +5,9 @@
 //! system that it serves itself (FUSE) and that never comes: `ps` hangs on it, too.
 //! What is asked of a socket can last as well ([`super::connections`]).
 //!
-//! So whoever wants such a look waits for it only so long, and the thread that looks
-//! is left to itself when that is over: the next look has a new one.
+//! So the caller of such a look waits for it only for a limited time, and the
+//! thread that looks is left to itself when that is over: the next look has a new
+//! one.
 
 use std::{
     collections::BTreeSet,
@@ -35,7 +36,7 @@ const SPELL: Duration = Duration::from_secs(10);
 /// us waiting is done by then.
 const LEAST_PATIENCE: Duration = Duration::from_millis(10);
 /// Looks under way, each at another process or at something else of it: those that
-/// nobody waits for any more are the fault of who is looked at.
+/// no caller waits for any more are held up by the process that is looked at.
 const MAX_LOOKS: usize = 64;
 
 /// What of a process is looked at.
@@ -163,7 +164,7 @@ pub(super) fn alone<T: Send + 'static>(
     ask(&start("sockets")?, turn, patience, look)?
 }
 
-/// A thread that looks, until nobody can have a job for it any more.
+/// A thread that looks, until no caller can have a job for it any more.
 fn start(name: &str) -> io::Result<Sender<Job>> {
     let (looker, jobs) = mpsc::channel::<Job>();
     thread::Builder::new()
@@ -187,7 +188,7 @@ fn ask<T: Send + 'static>(
     let job = move || {
         let found = look();
         drop(turn);
-        // Nobody may wait any more.
+        // The caller may have stopped waiting.
         let _ = answer.send(found);
     };
     // A thread that is gone never answers.
@@ -202,11 +203,11 @@ fn ask<T: Send + 'static>(
 mod tests {
     use super::*;
 
-    /// No process has such an id: looks at it are in nobody's way.
+    /// No process has such an id: looks at it are in the way of no other test.
     const NOBODY: i32 = -3;
 
     #[test]
-    fn a_look_that_lasts_is_in_nobody_elses_way() {
+    fn a_look_that_lasts_is_in_no_other_looks_way() {
         let (go_on, wait) = mpsc::sync_channel::<()>(1);
         let before = late();
         let slow = move || wait.recv().map_err(|_| LookError::Gone);

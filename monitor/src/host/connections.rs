@@ -6,16 +6,17 @@
 //! the process closes its own meanwhile, the connection ends then. What is no
 //! socket is not touched.
 //!
-//! A process can make both last: who asks a socket for its peer waits for its lock
-//! (`inet_getname`, `net/ipv4/af_inet.c`), which a send holds while its data is read
-//! from memory that the process fills when it likes; and who closes the last
-//! descriptor waits as long as the process said (`SO_LINGER`), unless it is by
-//! exiting (`PF_EXITING` in `inet_release`, the same file). So every look has a
-//! thread, with descriptors of its own that only its exit closes, and none of ours
-//! beside them: one that hangs keeps nobody's connection to us open. It is waited
-//! for for so long.
+//! A process can make both last: a thread that asks a socket for its peer waits for
+//! its lock (`inet_getname`, `net/ipv4/af_inet.c`), which a send holds while its
+//! data is read from memory that the process fills when it likes; and a thread that
+//! closes the last descriptor waits as long as the process said (`SO_LINGER`),
+//! unless it is by exiting (`PF_EXITING` in `inet_release`, the same file). So
+//! every look has a thread, with descriptors of its own that only its exit closes,
+//! and none of ours beside them: one that hangs keeps no client's connection to us
+//! open. It is waited for for a limited time.
 //!
-//! Whoever also serves others passes on what they say: its words are not its own.
+//! A process that also serves others passes on what they say: its words are not its
+//! own.
 
 use std::{
     collections::HashSet, fs, io, net::SocketAddr, ops::RangeInclusive, os::fd::IntoRawFd,
@@ -288,7 +289,7 @@ mod tests {
 
     use super::*;
 
-    /// No process has such an id: looks at it are in nobody's way.
+    /// No process has such an id: looks at it are in the way of no other test.
     const NOBODY: (i32, What) = (-1, What::Sockets);
     /// Longer than any test takes.
     const LONG: Duration = Duration::from_mins(1);

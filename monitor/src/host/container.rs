@@ -3,8 +3,8 @@
 //!
 //! In: an [`Identity`], which the cgroup tells. Out: a [`Home`], to be shown.
 //! No socket is spoken to and nothing is started, and what is found decides
-//! nothing: whoever may start a container names it as he likes, so no rule is
-//! by name. It is looked up when a verdict is told, or when somebody looks.
+//! nothing: any user who may start a container chooses its name, so no rule is by
+//! name. It is looked up when a verdict is told, or when a view is asked for.
 //!
 //! | runtime | file |
 //! |---|---|
@@ -17,9 +17,9 @@
 //! The host's files are reached through the root of its first process, which an
 //! agent in a container sees as well, with the host's processes; or, where that
 //! is denied, through our own. A file counts
-//! if it belongs to whoever owns that root (root, that is), nobody else may write
-//! to it, and it is no larger than [`MAX_FILE_BYTES`]: what a user keeps of
-//! containers of his own is refused. Texts are cleaned. Up to [`MAX_KNOWN`]
+//! if it belongs to the owner of that root (that is, to root), no other user may
+//! write to it, and it is no larger than [`MAX_FILE_BYTES`]: what a user keeps of
+//! the user's own containers is refused. Texts are cleaned. Up to [`MAX_KNOWN`]
 //! containers are remembered for [`FRESH`], those that nothing is known of, too.
 
 mod files;

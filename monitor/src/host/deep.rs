@@ -80,7 +80,7 @@ impl<T> Bounded<T> {
     }
 }
 
-/// Somebody a process descends from.
+/// An ancestor of a process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Ancestor {
     /// Its id.

@@ -5,9 +5,9 @@
 //! threads read; what is asked waits in one of two queues of [`MAX_WAITING`], and what
 //! does not fit is to be asked again. A file that did not change (device, inode, time
 //! of change, size) is not read again: the newest [`MAX_KNOWN`] are remembered.
-//! A file larger than [`MAX_BYTES`] is not read: whoever chose it would keep the
-//! threads from all others. Nobody waits for an answer but who says for how long
-//! ([`wait`]): the loop that judges never does.
+//! A file larger than [`MAX_BYTES`] is not read: the user who chose it would keep
+//! the threads from all other files. A caller that waits for an answer gives a time
+//! limit ([`wait`]): the loop that judges never waits.
 //!
 //! What came of all questions is counted, see [`counts`].
 
@@ -43,11 +43,11 @@ pub const MAX_BYTES: u64 = 256 << 20;
 /// lost for good; the other goes on.
 pub const WORKERS: usize = 2;
 /// How long a digest that may spare a process is waited for, since it was first
-/// asked for. A busy machine reads the largest image many times in it; whoever
-/// makes reading slower is not spared for it.
+/// asked for. A busy machine reads the largest image many times in it; a process
+/// that makes reading slower is not spared for it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// An image that nobody waited for in this time is waited for anew; who waits asks
-/// every few seconds.
+/// An image that no caller waited for in this time is waited for anew; a caller
+/// that waits asks every few seconds.
 const FORGOTTEN: Duration = Duration::from_secs(15);
 /// Bytes read at a time.
 const CHUNK: usize = 64 << 10;
@@ -196,9 +196,9 @@ pub fn count_late() {
 /// be started.
 static HASHER: LazyLock<Option<Hasher>> = LazyLock::new(Hasher::start);
 
-/// What waits for a thread. What is executed by somebody who is judged goes
-/// first: whether that one is spared may hang on it, and whoever has much else
-/// executed must not be able to put it off.
+/// What waits for a thread. What a judged process executes goes first: whether that
+/// process is spared may depend on it, and a user who has many other images
+/// executed must not be able to delay it.
 #[derive(Default)]
 struct Queue {
     judged: VecDeque<(Question, Answer)>,
@@ -233,7 +233,7 @@ struct Questions {
 struct Hasher {
     questions: Arc<Questions>,
     cache: Arc<Mutex<Cache>>,
-    /// Images that somebody waits for: since when, and when last. Which of them a
+    /// Images that a caller waits for: since when, and when last. Which of them a
     /// thread has.
     waited_for: Mutex<HashMap<Image, (Instant, Instant)>>,
     in_work: Arc<Mutex<HashSet<Image>>>,
@@ -326,7 +326,7 @@ pub fn ask(
         .is_some_and(|hasher| hasher.put(question, Box::new(answer)))
 }
 
-/// Asks for the digest of a file that is opened by whoever reads it; whether
+/// Asks for the digest of a file that the thread which reads it opens; whether
 /// there was room.
 #[must_use]
 pub fn ask_opened(
@@ -346,7 +346,7 @@ pub fn ask_opened(
 /// # Errors
 /// Why there is none.
 pub fn wait(process: Process, image: Image, limit: Duration) -> Result<Digest, Unknown> {
-    /// Between two looks whether somebody else's question was answered.
+    /// Time between two checks whether another caller's question was answered.
     const LOOK: Duration = Duration::from_millis(10);
     let hasher = HASHER.as_ref().ok_or(Unknown::Unreadable)?;
     let deadline = Instant::now() + limit;
@@ -361,7 +361,7 @@ pub fn wait(process: Process, image: Image, limit: Duration) -> Result<Digest, U
     let in_work = Arc::clone(&hasher.in_work);
     let asked = ask(process, image, move |digest| {
         lock(&in_work).remove(&image);
-        // An error means that nobody waits any more.
+        // An error means that the caller no longer waits.
         let _sent = answer.send(digest);
     });
     if !asked {

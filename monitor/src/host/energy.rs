@@ -39,14 +39,14 @@ impl Counter {
 /// Shares out energy among miners and others.
 #[derive(Clone, Debug, Default)]
 pub struct Meter {
-    /// The counters as of the last tick, if somebody mined then.
+    /// The counters as of the last tick, if there was a miner then.
     before: Option<Vec<Counter>>,
 }
 
 impl Meter {
-    /// A tick is over, in which miners burned `mined` and everybody `all` CPU
-    /// seconds. `read` is only called while somebody mines. Returns the joules that
-    /// the miners used; 0 for the first tick in which they are known.
+    /// A tick is over, in which miners burned `mined` and all processes `all` CPU
+    /// seconds. `read` is only called while there are miners. Returns the joules
+    /// that the miners used; 0 for the first tick in which they are known.
     pub fn tick(
         &mut self,
         mined: f64,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_used_while_nobody_mined_is_nobodys() {
+    fn what_was_used_without_miners_is_charged_to_none() {
         let at = |a| Some(vec![a]);
         check(
             &[

@@ -5,8 +5,8 @@
 //! at most [`MAX_BYTES`] of text; what lies beyond is [`Place::Unknown`]. Of
 //! the files [`MAX_FILES`] are kept, each by its name, cleaned, with its device
 //! and inode: in a mount namespace of its own a process can have any file under
-//! any name, and inodes of its choice on a file system of its own. Of what lies
-//! in a file beyond them nobody is asked whether it is the host's own, and of the
+//! any name, and inodes of its choice on a file system of its own. For a file
+//! beyond them it is not checked whether it is the host's own, and of the
 //! names [`MAX_NAMES`] bytes are kept.
 
 use std::{

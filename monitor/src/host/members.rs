@@ -41,7 +41,7 @@ pub fn parents() -> Vec<(Member, Member)> {
     }
     let of = |(member, parent): &(Member, u32)| {
         let (parent, _) = stats.get(parent)?;
-        // Nobody's parent is younger: that one got its id later.
+        // No process is older than its parent: a younger parent got the id later.
         (parent.start_time <= member.start_time).then_some((*member, *parent))
     };
     stats.values().filter_map(of).collect()

@@ -265,7 +265,7 @@ pub(crate) fn is_systems_own(path: &Path, file: Image) -> bool {
     systems_own(path) == Some(file)
 }
 
-/// The file there, if it is root's, and nobody else may write to it.
+/// The file there, if root owns it, and no other user may write to it.
 fn only_roots(path: &Path) -> Option<Image> {
     const WRITABLE_BY_OTHERS: u32 = 0o022;
     let file = std::fs::metadata(path).ok()?;
@@ -310,7 +310,7 @@ pub fn executes(process: Process, image: Image) -> bool {
         .is_ok_and(|now| now == image)
 }
 
-/// Everybody who executes an image, with the parent each has now.
+/// All processes that execute an image, with the parent each has now.
 #[must_use]
 pub fn executing(image: Image) -> BTreeMap<u32, u32> {
     let folders = root::folder(1)

@@ -1,9 +1,8 @@
 //! A `/proc` of this process's own.
 //!
-//! Whoever is root can mount something over `/proc/PID` to hide a process from
-//! `ps` and from us. A procfs that is mounted nowhere cannot be mounted over.
-//! Without the right to make one (`CAP_SYS_ADMIN`), or before Linux 5.2, the
-//! host's is used.
+//! Root can mount something over `/proc/PID` to hide a process from `ps` and from
+//! us. A procfs that is mounted nowhere cannot be mounted over. Without the right
+//! to make one (`CAP_SYS_ADMIN`), or before Linux 5.2, the host's is used.
 
 use std::{
     os::fd::{AsRawFd, OwnedFd},

@@ -89,7 +89,7 @@ impl TcpInfo {
 pub(super) fn unix_peer(socket: impl AsFd) -> Option<u32> {
     let mut bytes = [0; size_of::<libc::ucred>()];
     let length = option(socket, libc::SOL_SOCKET, libc::SO_PEERCRED, &mut bytes).ok()?;
-    // `pid` comes first; 0 where it is of another PID namespace, or nobody's.
+    // `pid` comes first; 0 where it is of another PID namespace, or has no process.
     let pid = bytes.get(..length)?.first_chunk().copied()?;
     u32::try_from(i32::from_ne_bytes(pid))
         .ok()

@@ -262,7 +262,7 @@ impl Probes {
         self.sampler.follow(program)
     }
 
-    /// Who forked whom, for as long as anybody wants to know.
+    /// The record of forks, for as long as the caller keeps it.
     #[must_use]
     pub fn forks(&self) -> Arc<Kin> {
         Arc::clone(&self.kin)

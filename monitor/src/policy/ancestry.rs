@@ -3,15 +3,15 @@
 //! In: a record of forks (the probes', and what `/proc` showed when they were
 //! attached), and who lives now. Out: whom the scope `tree` takes in. Pure.
 //!
-//! The parent that `/proc` shows is whoever adopted a process: one that forks
-//! twice and ends in between gets process 1 for a parent. The parent at fork is
-//! for good, and a link through processes that are gone holds as long as nobody
-//! else got their id.
+//! The parent that `/proc` shows is the process that adopted it: one that forks
+//! twice and ends in between gets process 1 for a parent. The parent at fork is for
+//! good, and a link through processes that are gone holds as long as no other
+//! process got their id.
 //!
 //! Downwards the tree takes in everything, as a miner's children are its own.
 //! Upwards it takes in only what keeps starting it: shells and launchers of the
 //! host's own, as the same user in the same cgroup, that nothing else alive
-//! descends from, and that are nobody's terminal. A server that was made to
+//! descends from, and that are no user's terminal. A server that was made to
 //! start a miner is not one of these, nor is the shell of the person who did.
 
 use std::collections::{HashMap, HashSet};

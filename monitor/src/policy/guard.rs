@@ -1,8 +1,8 @@
 //! Who is never acted on, whatever the verdict and whatever the scope.
 //!
 //! In: what was established about a process. Out: nothing, or why not. Pure:
-//! the looking is done by [`crate::respond::action`]. What cannot be established protects
-//! nobody from being looked at again, and everybody from being acted on.
+//! the looking is done by [`crate::respond::action`]. A process of which something
+//! cannot be established is looked at again, and is not acted on.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ const FOLDERS: [&str; 14] = [
     "/usr/local/sbin",
 ];
 
-/// What takes a host down, or everybody off it, when it is ended.
+/// What takes a host down, or locks all users out, when it is ended.
 const PROGRAMS: [&str; 42] = [
     // What starts everything else.
     "init",
@@ -87,7 +87,7 @@ const PROGRAMS: [&str; 42] = [
 /// Units of the same. A process in one is spared only if its image is also the
 /// host's own: whatever else is in there was started by it, or moved there.
 ///
-/// Not those that start what anybody tells them to (ssh, cron, at, a getty):
+/// Not those that start what any user tells them to (ssh, cron, at, a getty):
 /// without `pam_systemd` that stays in their units, and the host's own loader or
 /// Python is the miner. Their daemons are among [`PROGRAMS`].
 const UNITS: [&str; 16] = [
@@ -116,8 +116,8 @@ pub struct Candidate<'a> {
     pub pid: u32,
     /// A kernel thread.
     pub kernel_thread: bool,
-    /// Its image is a program of the host's own: root's, where the system
-    /// keeps such, and nobody else may write it.
+    /// Its image is a program of the host's own: owned by root, where the system
+    /// keeps programs, and writable by no other user.
     pub system: bool,
     /// The SHA-256 of its image is wanted and not known yet.
     pub undecided: bool,
@@ -165,7 +165,8 @@ impl Guard {
         {
             return Err(Refusal::Allowed);
         }
-        // It may be one that is allowed. Whoever wants digests knows for how long.
+        // It may be one that is allowed. The caller that wants digests sets the
+        // time limit.
         if candidate.undecided {
             return Err(Refusal::Undecided);
         }

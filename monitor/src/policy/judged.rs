@@ -44,7 +44,7 @@ pub(crate) fn matches(
     rules.iter().any(|rule| rule.matches(&subject))
 }
 
-/// Whether somebody is to be acted on, as far as the verdict goes.
+/// Whether a process is to be acted on, as far as the verdict goes.
 pub(crate) fn is_condemned(case: &Case, act_on: ActOn) -> bool {
     let verdict = case.judgement.verdict();
     verdict == Verdict::Miner
@@ -68,7 +68,7 @@ pub(crate) fn spared(subject: &mut Subject, guard: &Guard) -> Result<Image, Refu
         pid: subject.profile.process.tgid,
         kernel_thread,
         system,
-        // Whoever wants a digest waited for it.
+        // The caller that wants a digest waited for it.
         undecided: false,
         subject: config::Subject {
             exe: exe.as_deref(),

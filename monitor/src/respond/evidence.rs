@@ -7,8 +7,8 @@
 //! The action waits for evidence, but not long. [`Keeper::take`] starts a
 //! thread that reads `/proc` into memory and opens the image; then the action
 //! goes on. Nothing is written before: the disk is never between a verdict and
-//! its action, and the opened image outlives its process and its name. Whoever
-//! waits does so for [`HOLD`] at the most.
+//! its action, and the opened image outlives its process and its name. A caller
+//! waits for [`HOLD`] at the most.
 //!
 //! Bounds: [`MAX_TAKERS`] folders at a time; the size and number of all that is
 //! kept, the oldest going first ([`store`]); [`MAX_IMAGE_BYTES`] and
@@ -200,7 +200,7 @@ impl Keeper {
             .name("evidence".to_owned())
             .spawn(move || {
                 let look = Look::at(process, image);
-                // An error means that nobody waits any longer.
+                // An error means that the caller no longer waits.
                 let _sent = done.send(());
                 slot.0.keep(process, image, &incident, look);
                 drop(slot);
@@ -283,7 +283,8 @@ impl Keeper {
             Ok(pruned) => {
                 counts.prune_evidence(pruned);
                 counts.keep_evidence();
-                // Nobody listens at the end, and more than fit nobody reads.
+                // At the end there is no receiver, and events beyond what fits are
+                // dropped.
                 let _told = self.0.kept.try_send(EvidenceEvent {
                     pid: process.tgid,
                     folder: name,

@@ -27,8 +27,8 @@ const SOCKET: &str = "NOTIFY_SOCKET";
 pub enum State {
     /// The probes are attached, and every series is there.
     Ready,
-    /// The loop has just ticked. Whoever says this anywhere else makes the
-    /// watchdog worthless.
+    /// The loop has just ticked. Sent from anywhere else it makes the watchdog
+    /// worthless.
     Alive,
     /// The daemon is about to detach and to undo what it holds.
     Stopping,
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_an_error_and_a_full_queue_does_not_block() {
+    fn no_receiver_is_an_error_and_a_full_queue_does_not_block() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         assert!(send(path.as_os_str(), State::Alive).is_err());

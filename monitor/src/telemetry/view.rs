@@ -1,9 +1,9 @@
 //! What a person is shown: one moment of the daemon, cleaned and bounded.
 //!
 //! In: what the loop knows. Out: a [`View`], which the page at `/`, its JSON
-//! and `unjack top` draw from. Nobody decides by it, and nothing keeps it but
-//! the [`Board`], which has the newest. It is built when somebody looks, at most
-//! once a second: while nobody does, it costs nothing.
+//! and `unjack top` draw from. No decision is made by it, and nothing keeps it but
+//! the [`Board`], which has the newest. It is built when a client asks for it, at
+//! most once a second: while none does, it costs nothing.
 //!
 //! | bound | value |
 //! |---|---|

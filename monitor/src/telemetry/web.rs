@@ -15,7 +15,7 @@
 //! | wait for clients at shutdown | 1 s | a scrape in flight ends, a slow one is cut |
 //!
 //! `listen` is where, `file` and `tls` what stands
-//! before the pages, `connection` is one client, `pages` what he gets, `page` how
+//! before the pages, `connection` is one client, `pages` what it gets, `page` how
 //! that at `/` looks.
 
 mod auth;
@@ -222,7 +222,7 @@ async fn serve(
         }
     }
     listeners.shutdown().await;
-    // Whoever holds a place is being served.
+    // A client that holds a place is being served.
     let _ = timeout(DRAIN, shared.places.acquire_many(places.into())).await;
     Ok(())
 }

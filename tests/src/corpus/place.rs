@@ -94,7 +94,7 @@ impl Place {
     fn path(&self, modules: &Path) -> Result<OsString> {
         let path = env::var_os("PATH").unwrap_or_default();
         let own = [self.cargo().join("bin"), self.venv().join("bin")];
-        // Last: packages of npm bring programs that nobody asked for.
+        // Last: packages of npm bring programs that were not asked for.
         let last = [modules.join(".bin")];
         Ok(env::join_paths(
             own.into_iter()

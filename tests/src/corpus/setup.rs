@@ -28,7 +28,7 @@ impl Failures {
         self.0.entry(program.name.clone()).or_default().push(what);
     }
 
-    /// Notes that a package is not there for whoever wants it.
+    /// Notes that a package is not there, for the programs that need it.
     fn lacking(&mut self, programs: &[Program], kind: &Kind, package: &str) {
         for program in programs {
             if (kind.wanted)(program)

@@ -38,7 +38,7 @@ impl Browser {
                 .args(["-c", r#"exec "$@" 2>&1"#, "sh", "chromium"])
                 .args(["--headless=new", "--no-sandbox", "--no-first-run"])
                 .args(["--disable-gpu", "--disable-breakpad"])
-                // The pool's is signed by nobody whom it knows.
+                // The pool's certificate is signed by no authority that it knows.
                 .arg("--ignore-certificate-errors")
                 .args(["--enable-logging=stderr", "--remote-debugging-port=0"])
                 .arg(format!("--user-data-dir={}", home.path().display()))

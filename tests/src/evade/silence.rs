@@ -1,6 +1,6 @@
-//! A file system that does not answer: who waits for it while he holds the lock of
-//! a process's memory has everybody wait who reads its mappings or its arguments,
-//! `ps` among them.
+//! A file system that does not answer: a thread that waits for it while it holds
+//! the lock of a process's memory makes every reader of that process's mappings or
+//! arguments wait, `ps` among them.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -162,8 +162,7 @@ impl Silence {
         );
     }
 
-    /// Whether somebody who reads a process's arguments waits for longer than that
-    /// takes.
+    /// Whether a reader of a process's arguments waits for longer than that takes.
     fn holds(pid: u32) -> bool {
         let mut command = Command::new("cat");
         let command = command.arg(format!("/proc/{pid}/cmdline"));

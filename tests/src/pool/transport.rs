@@ -1,8 +1,8 @@
 //! Messages on a stream: one a line, as Stratum has it on TCP and TLS, or one a frame
 //! of a WebSocket, as pages that mine have it.
 //!
-//! The stream has a read timeout, so that whoever receives can do something else
-//! now and then.
+//! The stream has a read timeout, so that the receiving thread can do something
+//! else now and then.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 

@@ -35,7 +35,8 @@ const MESSAGE: usize = 200;
 const PASSWORD: &str = "hunter2";
 const SALT: &[u8] = b"a salt of its own";
 
-/// Serves everybody who connects, each thread one client at a time, and says where.
+/// Serves every client that connects, each thread one client at a time, and says
+/// where.
 fn serve(
     threads: u32,
     listen: SocketAddr,
@@ -48,7 +49,7 @@ fn serve(
         for _ in 0..threads {
             scope.spawn(|| {
                 for client in listener.incoming().flatten() {
-                    // Whoever breaks it off is not the server's concern.
+                    // A client that breaks it off is not the server's concern.
                     let _ = configure(&client).and_then(|()| serve(client));
                 }
             });
@@ -119,7 +120,7 @@ pub(super) fn uploads(threads: u32, listen: SocketAddr) -> Result<()> {
 }
 
 /// Proof of history: a chain of SHA-256, of which every so many hashes one is
-/// published. It shows that time has passed, and nobody is paid for it.
+/// published. It shows that time has passed, and earns nothing.
 pub(super) fn history() -> Task {
     Task::new("proof-of-history", |thread| {
         let mut hash: [u8; 32] = Sha256::digest(thread.to_le_bytes()).into();
@@ -129,7 +130,7 @@ pub(super) fn history() -> Task {
                 hash = Sha256::digest(hash).into();
                 count += 1;
                 if count % TICK == 0 {
-                    // Whoever reads it may have gone.
+                    // The reader may have gone.
                     let _ = say(&json!({"event": "tick", "count": count, "first": hash[0]}));
                 }
             }

@@ -76,7 +76,7 @@ fn join(from: impl Read, to: impl Write + Send + 'static, link: Link) -> Result<
     } = link;
     let back = thread::spawn(move || pass(reader, to));
     let there = pass(from, writer);
-    // Without the miner the pool has nobody to speak to.
+    // Without the miner the pool has no client to speak to.
     if let Some(socket) = socket {
         let _ = socket.shutdown(Shutdown::Both);
     }

@@ -1,5 +1,5 @@
 //! Images that were condemned stay out: under their name and others, while the
-//! daemon runs and while it does not, until somebody lifts the ban.
+//! daemon runs and while it does not, until an operator lifts the ban.
 
 mod lasting;
 mod owners;

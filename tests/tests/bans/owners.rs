@@ -1,5 +1,6 @@
-//! A ban is carried over to copies of the same owner, and to nobody else's: whoever
-//! copies a program and mines with the copy must not have the program refused.
+//! A ban is carried over to copies of the same owner, and to no other owner's: a
+//! user who copies a program and mines with the copy must not cause the program to
+//! be refused.
 
 use std::fs::{File, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown};
@@ -16,7 +17,7 @@ const ROOT: u32 = 0;
 /// The user `nobody`.
 const NOBODY: u32 = 65534;
 
-/// An empty file of somebody's: what is copied to it is his, too.
+/// An empty file of this user's: what is copied to it belongs to the user, too.
 fn owned(place: &Place, name: &str, owner: u32) -> PathBuf {
     let path = place.file(name);
     let file = File::create(&path).expect("it is ours");
@@ -26,7 +27,8 @@ fn owned(place: &Place, name: &str, owner: u32) -> PathBuf {
     path
 }
 
-/// Once a file of `banned`'s is, `other` may execute his copy of it.
+/// Once a file of the user `banned` is banned, the user `other` may still execute
+/// its own copy.
 #[track_caller]
 fn check(banned: u32, other: u32) {
     let _turn = take_turn();

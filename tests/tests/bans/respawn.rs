@@ -98,7 +98,7 @@ fn wait_for(pid: u32) -> (ExitStatus, Duration) {
     let pid = libc::pid_t::try_from(pid).expect("is a pid");
     let mut status = 0;
     // SAFETY: wait4 fills the whole of a zeroed struct, and `pid` is a child of
-    // this test that nobody else waits for.
+    // this test that nothing else waits for.
     let usage = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
         assert_eq!(libc::wait4(pid, &raw mut status, 0, &raw mut usage), pid);
@@ -183,8 +183,8 @@ fn whatever_starts_it_again_it_does_not_run() {
 /// four execs a second, which is more than the daemon tells of all.
 const BANNED: u64 = 40;
 
-/// Whoever has many images banned and executes them all keeps the daemon from
-/// nothing: what it does not tell is counted, and the kernel counts all.
+/// A user who has many images banned and executes them all does not keep the daemon
+/// from its work: what it does not tell is counted, and the kernel counts all.
 #[test]
 fn refused_execs_that_are_not_told_are_counted() {
     let _turn = take_turn();
@@ -260,7 +260,7 @@ impl Cron {
     }
 }
 
-/// Debian's own cron, whose children nobody waits for by name.
+/// Debian's own cron, whose children are not waited for by name.
 #[test]
 fn cron_does_not_bring_a_miner_back() {
     let _turn = take_turn();

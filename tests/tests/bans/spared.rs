@@ -70,7 +70,7 @@ fn a_system_image_is_killed_and_not_banned() {
     check_runs(&installed.0);
 }
 
-/// As a copy of the system's Python in somebody's home: a ban is by content.
+/// As a copy of the system's Python in a user's home: a ban is by content.
 #[test]
 fn a_copy_of_a_system_image_is_killed_and_not_banned() {
     let _turn = take_turn();
@@ -101,9 +101,9 @@ fn an_interpreter_of_a_users_own_is_killed_and_not_banned() {
     check_runs(&file);
 }
 
-/// The kernel refuses an image to everybody: also to whom a rule allows it.
+/// The kernel refuses an image to all processes: also to those that a rule allows.
 #[test]
-fn where_somebody_may_mine_no_image_is_banned() {
+fn where_a_user_may_mine_no_image_is_banned() {
     let _turn = take_turn();
     let place = Place::new();
     let daemon = place.daemon(&["--allow", "user=nobody"]);

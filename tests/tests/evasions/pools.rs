@@ -56,8 +56,8 @@ fn a_miner_behind_a_proxy_on_this_host_is_killed() {
     });
 }
 
-/// Hashes for nobody and asks a web server every three seconds: messages as small and
-/// as frequent as a miner's, none of which comes unasked.
+/// Hashes for no pool and asks a web server every three seconds: messages as small
+/// and as frequent as a miner's, none of which comes unasked.
 #[test]
 fn a_chain_of_hashes_beside_an_https_connection_is_no_miner() {
     let _turn = take_turn();

@@ -23,7 +23,7 @@ fn picture(tab: &mut Tab, name: &str) {
     tab.picture(&folder.join(format!("page-{name}.png")));
 }
 
-/// Nothing went wrong in the tab, and it asked nobody but this origin.
+/// Nothing went wrong in the tab, and it contacted no server but this origin.
 #[track_caller]
 fn check_quiet(tab: &Tab, origin: &str) {
     assert!(tab.errors().is_empty(), "{:#?}", tab.errors());
@@ -138,7 +138,7 @@ fn without_scripts_the_tables_are_there() {
     let off = json!({ "value": true });
     tab.call("Emulation.setScriptExecutionDisabled", &off);
     let url = format!("http://{}/", daemon.address);
-    // Whoever has no script loads it again.
+    // A browser without scripts loads the page again.
     let row = part_of(burner.pid(), "td.cpu");
     tests::host::eventually("the burner has a row", SHOWN, || {
         tab.go(&url);

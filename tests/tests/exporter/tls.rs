@@ -48,7 +48,7 @@ fn only_who_has_the_password_gets_an_answer_and_only_by_tls() {
             );
         }
     }
-    // Somebody whom nobody here trusts.
+    // A client that trusts another authority refuses the daemon's certificate.
     let stranger = Authority::new().client(None);
     assert!(stranger.get(daemon.address, "/metrics", RIGHT).is_err());
 

@@ -100,7 +100,7 @@ impl Scene {
 
 /// Debian's Alertmanager does not start without its package's templates for
 /// mails, which a webhook has no use for. It is unpacked, not installed: so it
-/// sees empty ones, where nobody else does.
+/// sees empty ones, where no other process does.
 const WITH_TEMPLATES: &str = "folder=/usr/share/prometheus/alertmanager && \
     mount -t tmpfs tmpfs /usr/share && mkdir -p $folder && \
     touch $folder/default.tmpl $folder/email.tmpl && exec prometheus-alertmanager \"$@\"";

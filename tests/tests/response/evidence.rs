@@ -55,7 +55,7 @@ fn check_complete(daemon: &Daemon, kept: &Path, miner: &mut Workload, program: &
             .expect("a list")
             .is_empty()
     );
-    // Whoever started it: this test.
+    // The process that started it: this test.
     assert_eq!(incident["ancestors"]["kept"][0]["pid"], std::process::id());
     let code = fs::read_to_string(folder.join("code.txt")).expect("there is code");
     assert!(

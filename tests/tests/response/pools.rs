@@ -1,5 +1,5 @@
-//! Connections to listed pools: a witness against whoever hashes, nothing
-//! against anybody else, and refused where that is asked for.
+//! Connections to listed pools: a witness against a process that hashes, nothing
+//! against any other, and refused where that is asked for.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -15,7 +15,7 @@ use tests::{Daemon, Workload};
 
 use super::{NOTICE, home, wait_count};
 
-/// A pool on this machine, at an address nobody else uses.
+/// A pool on this machine, at an address that no other test uses.
 fn pool(last: u8) -> (TcpListener, SocketAddr) {
     let listener = TcpListener::bind((Ipv4Addr::new(127, 66, 0, last), 0)).expect("a free port");
     let address = listener.local_addr().expect("is bound");

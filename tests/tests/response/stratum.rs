@@ -1,5 +1,5 @@
 //! Stratum on a suspect's own connection: what turns honest-looking hashing into
-//! mining. And nothing of it in the kernel when nobody is suspected.
+//! mining. And nothing of it in the kernel when no process is suspected.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -84,7 +84,7 @@ fn question() -> Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["latest", false]})
 }
 
-/// A server that says this every second to everybody, and reads what it is told.
+/// A server that says this every second to all clients, and reads what it is told.
 /// It ends with the test.
 fn server(says: &Value) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -117,7 +117,7 @@ fn proxy(work: &str, says: &Value, server: SocketAddr) -> Workload {
     start(work, says, Some(server), "serves")
 }
 
-/// The same, as one that sends what somebody else wrote, a file after another.
+/// The same, as one that sends what another program wrote, a file after another.
 fn uploader(work: &str, says: &Value, server: SocketAddr) -> Workload {
     start(work, says, Some(server), "uploads")
 }
@@ -202,7 +202,7 @@ fn who_hashes_without_or_speaks_without_hashing_does_not() {
     let talker = client("compute", &share(), Some(pool));
     let alone = client("hash", &share(), None);
     verdict(&daemon, &alone, "hashing");
-    // Nobody who is suspected is connected: nothing is attached.
+    // No suspect is connected: nothing is attached.
     assert_eq!(seeing(), before);
     // A pool checks shares, and says the other half.
     let checker = client("hash", &job(), Some(server(&share())));

@@ -30,8 +30,8 @@ const OFFSETS: Range<u64> = 1 << 10..1 << 26;
 /// Set in a line that is no offset's.
 pub(super) const POINTER: u32 = 1 << 31;
 
-/// Instructions after which rubbish is not held against a window: whoever puts
-/// it behind a branch that is always taken must not look like no code at all.
+/// Instructions after which rubbish is not held against a window: a program that
+/// puts it behind a branch that is always taken must not look like no code at all.
 const STRAIGHT: u32 = 3;
 
 /// Where a pointer into the data may be kept: a register, or a word of the
@@ -390,7 +390,8 @@ mod tests {
             assert_ne!(a, line(0x7fff_1234_5640));
             assert_eq!(line(0x7f00_0000_0000), POINTER);
         }
-        // Where the first megabytes are nobody's, and where they are the engine's.
+        // The first megabytes count only in generated code, where they are the
+        // engine's.
         let both = |word| [data_line(word, false), data_line(word, true)];
         assert_eq!(both(0x10_0040), [0, 0x4001]);
         assert_eq!(both(64), [0, 0]);

@@ -21,7 +21,7 @@ const ESSENCE_SAMPLES: f64 = 15.0;
 const DATA_SAMPLES: usize = 20;
 
 /// A profile over one window of time. Everything a verdict is computed from,
-/// and nothing that names anybody: what is recorded and replayed.
+/// and nothing that names a process or a user: what is recorded and replayed.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a fact by itself, and weighed by itself"

@@ -199,7 +199,7 @@ fn a_login_servers_questions_to_its_database() {
 }
 
 #[test]
-fn an_accepted_connection_is_nobodys_pool() {
+fn an_accepted_connection_is_to_no_pool() {
     let messages = pool(10_000, 3_700);
     let shape = watch(120, 1, |ms| {
         let found = at(ms, 0, 1, &messages);

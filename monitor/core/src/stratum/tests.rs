@@ -32,7 +32,8 @@ fn blob() -> String {
     "0707f5c0c3e806".repeat(12)
 }
 
-/// A pool checks shares by hashing, and whoever is told this did not ask for it.
+/// A pool checks shares by hashing, and the process that receives this did not ask
+/// for it.
 #[test]
 fn what_a_pool_says_is_none() {
     let job = format!(

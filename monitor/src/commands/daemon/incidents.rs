@@ -1,4 +1,4 @@
-//! Evidence: what the verdicts knew, until somebody is acted on.
+//! Evidence: what the verdicts knew, until a process is acted on.
 
 use std::{collections::HashMap, sync::mpsc::Receiver, time::Instant};
 

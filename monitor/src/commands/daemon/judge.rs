@@ -69,7 +69,7 @@ impl Clerk for Files<'_> {
 }
 
 impl Daemon {
-    /// Judges everybody, reports what is new, acts on those who mine.
+    /// Judges all processes, reports what is new, acts on miners.
     pub(super) fn judge(&mut self, now_ns: u64) {
         let Self {
             config,

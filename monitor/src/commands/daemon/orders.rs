@@ -19,7 +19,8 @@ use crate::{
 };
 use unjack_core::event::Process;
 
-/// The digest of somebody in the scope is known soon, or is waited for no more.
+/// Time after which the digest of a process in the scope is known, or is no longer
+/// waited for.
 const UNDECIDED_NS: u64 = 5_000_000_000;
 
 /// What is to be done about a process after `outcome`, where `standing` is what

@@ -1,5 +1,5 @@
-//! The recording of `--record`: after everybody was judged, what they were judged
-//! by.
+//! The recording of `--record`: what processes were judged by, written after all
+//! were judged.
 
 use super::Daemon;
 use crate::{commands::record::tape::Known, detect::court::Heard, policy::config::RuleKey};

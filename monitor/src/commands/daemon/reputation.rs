@@ -83,8 +83,8 @@ impl Reputation {
         metrics: Response,
     ) -> Self {
         let by_digest = |rules: &[Rule]| rules.iter().any(|rule| rule.key == RuleKey::Sha256);
-        // Whoever asks takes the answers before asking more; if not, the
-        // threads that read wait.
+        // The loop takes the answers before it asks for more; if not, the threads
+        // that read wait.
         let (answer, answers) = sync_channel(MAX_WAITING);
         let reputation = Self {
             rules: Wanted {
@@ -244,7 +244,7 @@ impl Reputation {
             .is_some_and(|digest| self.lists.allow.get(&digest).is_some())
     }
 
-    /// The images that may mine, for whoever looks at other processes.
+    /// The images that may mine, for code that looks at other processes.
     pub(super) fn allow_list(&self) -> Arc<Hashes> {
         Arc::clone(&self.lists.allow)
     }
@@ -290,7 +290,7 @@ mod tests {
         Image { device: 1, inode }
     }
 
-    /// Of somebody who was seen to execute image 1, which is denied.
+    /// For a process that was seen to execute image 1, which is denied.
     fn caught(there: bool) -> (Reputation, Vec<Process>) {
         let mut deny = Hashes::default();
         deny.parse(&format!("{DIGEST} TROJ_COINMINE")).unwrap();

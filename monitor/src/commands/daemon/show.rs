@@ -1,4 +1,4 @@
-//! What the daemon shows to whoever looks.
+//! What the daemon shows on request.
 
 use std::{
     sync::Arc,

@@ -1,7 +1,7 @@
 //! Events to standard output, from a thread of their own.
 //!
-//! A full pipe or a stopped terminal blocks whoever writes to it; that must not
-//! be the loop that judges. [`MAX_WAITING`] events may wait; what does not fit
+//! A full pipe or a stopped terminal blocks the thread that writes to it; that must
+//! not be the loop that judges. [`MAX_WAITING`] events may wait; what does not fit
 //! is lost and counted, as is what could not be written.
 
 use std::{
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_output_blocks_nobody_and_losses_are_counted() {
+    fn a_blocked_output_blocks_no_caller_and_losses_are_counted() {
         let (go_on, blocked): (Sender<()>, _) = channel();
         let errors = errors();
         let teller = Teller::new(Blocked(blocked), Format::Json, errors.clone()).unwrap();

@@ -20,7 +20,8 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
 }
 
 /// Makes a recording's file, or opens it: what is in it stays until it is
-/// [emptied](empty). It tells of everybody's processes: it is its owner's alone.
+/// [emptied](empty). It describes the processes of all users: only its owner may
+/// read it.
 pub(super) fn open(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options

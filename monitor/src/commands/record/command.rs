@@ -1,8 +1,8 @@
 //! The command that is recorded, in a process group of its own.
 //!
 //! Its id is also the group's, and that by which its descendants are known: once
-//! it has ended it is looked at and not reaped, so that nobody else gets its id
-//! before all of the group is ended.
+//! it has ended it is looked at and not reaped, so that no other process gets its
+//! id before all of the group is ended.
 
 use std::{
     ffi::OsString,
@@ -36,7 +36,7 @@ impl Started {
         Ok(Some(Self(child)))
     }
 
-    /// Its id, which nobody else gets as long as this is there.
+    /// Its id, which no other process gets as long as this value exists.
     pub(super) fn pid(&self) -> u32 {
         self.0.id()
     }
@@ -50,8 +50,8 @@ impl Started {
         Pid::from_child(&self.0)
     }
 
-    /// Whether anybody but the command itself runs in its group. A signal 0 to the
-    /// group would find the command when it has ended, too.
+    /// Whether any process but the command itself runs in its group. A signal 0 to
+    /// the group would find the command when it has ended, too.
     fn has_others(&self) -> bool {
         let all = procfs::process::all_processes().into_iter().flatten();
         all.filter_map(|process| process.ok()?.stat().ok())
@@ -64,7 +64,7 @@ impl Started {
 }
 
 impl Drop for Started {
-    /// The group is this process's own child's. An error means that nobody is
+    /// The group is this process's own child's. An error means that no process is
     /// left in it.
     fn drop(&mut self) {
         let _told = kill_process_group(self.group(), Signal::TERM);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_gets_its_id_while_it_is_recorded() {
+    fn no_other_process_gets_its_id_while_it_is_recorded() {
         let started = ended("exit 0");
         assert!(Path::new(&format!("/proc/{}", started.pid())).exists());
         assert!(started.has_ended() && !started.has_others());

@@ -15,8 +15,8 @@ use super::{
 use crate::detect::{collector::Subject, stratum::Stratum};
 use unjack_core::{event::Process, profile::Place, shape::Shape};
 
-/// The file of samples, and those of which it is not known yet whether they are
-/// of anybody that is recorded.
+/// The file of samples, and those samples of which it is not known yet whether
+/// their process is recorded.
 pub(super) struct Samples {
     out: BufWriter<File>,
     waiting: Vec<(Process, Vec<u8>, Place)>,
@@ -60,7 +60,7 @@ impl Samples {
         Ok(())
     }
 
-    /// A sample of somebody, who may or may not be recorded.
+    /// A sample of a process that may or may not be recorded.
     pub(super) fn hold(&mut self, process: Process, record: &[u8], place: Place) {
         self.waiting.push((process, record.to_vec(), place));
     }
@@ -79,7 +79,7 @@ impl Samples {
         Ok(())
     }
 
-    /// Writes once of somebody who is recorded that he was heard.
+    /// Writes once, for a recorded process, that it was heard.
     fn heard(&mut self, kin: &Kin, stratum: &Stratum, process: Process) -> io::Result<()> {
         if kin.has(process) && stratum.was_heard(process) && self.heard.insert(process) {
             samples::heard(&mut self.out, process)?;

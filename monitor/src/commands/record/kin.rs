@@ -1,8 +1,8 @@
 //! Whose windows are recorded: the command's and its descendants'.
 //!
-//! In: who was met (alive, sampled, or gone), and the parents that the probes
-//! recorded at fork. The links hold through processes that are gone before anybody
-//! looked, as one that forks twice leaves them.
+//! In: the processes that were met (alive, sampled, or gone), and the parents that
+//! the probes recorded at fork. The links hold through processes that are gone
+//! before the recorder looked, as one that forks twice leaves them.
 //!
 //! Bounds: kept are those who are alive, and who left in this second and the one
 //! before. A link is lost only when another process gets its place in the probes'
@@ -12,15 +12,15 @@ use std::collections::HashMap;
 
 use unjack_core::event::Process;
 
-/// Links followed upwards: between somebody new and somebody known there are only
-/// those who came and went since the last look. More of them are mischief.
+/// Links followed upwards: between a new process and a known one there are only
+/// those that came and went since the last look. A longer chain is made on purpose.
 const MAX_DEPTH: usize = 4096;
 
 /// Who descends from the command.
 #[derive(Default)]
 pub(super) struct Kin {
-    /// The command's id, which is nobody else's as long as this lives; without one
-    /// everybody is kin.
+    /// The command's id, which no other process has as long as this lives; without
+    /// one all processes are kin.
     pub(super) founder: Option<u32>,
     /// Who is kin, and at which look each was met last.
     known: HashMap<Process, u64>,
@@ -44,8 +44,8 @@ impl Kin {
         }
     }
 
-    /// A look is over, and nothing waits for it: whoever was not met for a whole
-    /// one is forgotten.
+    /// A look is over, and nothing waits for it: a process that was not met for a
+    /// whole one is forgotten.
     pub(super) fn forget(&mut self) {
         let look = self.look;
         self.known.retain(|_, met| *met == look);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn who_forks_twice_and_is_gone_at_once_hides_nobody() {
+    fn a_process_that_forks_twice_and_is_gone_at_once_hides_no_other() {
         let mut kin = kin();
         learn(
             &mut kin,
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_command_everybody_is_kin() {
+    fn without_a_command_all_processes_are_kin() {
         assert!(Kin::default().has(process(1)));
     }
 }

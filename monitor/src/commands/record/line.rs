@@ -2,7 +2,7 @@
 //!
 //! JSON, a line each: a [`Header`], then [`Line`]s in the order in which things
 //! were seen. What `unjack run` judges by is in it (samples, cut down to numbers;
-//! counters; who somebody is), and a [`Line::Tick`] wherever it judged. No code,
+//! counters; what a process is), and a [`Line::Tick`] wherever it judged. No code,
 //! no register, no word of a stack, no argument, no environment.
 
 use serde::{Deserialize, Serialize};
@@ -60,7 +60,7 @@ pub enum Line {
     Who(Box<Who>),
     /// Its counters, as of the tick that follows.
     Reading(Counted),
-    /// Everybody was judged, by what was told so far.
+    /// All processes were judged, by what was told so far.
     Tick(Tick),
     /// The end, if the recording was not cut off.
     End(End),
@@ -119,7 +119,7 @@ pub struct Exit {
     pub cpu_ns: u64,
 }
 
-/// Who somebody is.
+/// What a process is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Who {
     /// Whose.

@@ -8,7 +8,7 @@ use std::{
 /// Least time between two lines.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// A line that is written over and over; nothing where nobody looks.
+/// A line that is written over and over; nothing without a terminal to show it on.
 pub(crate) struct Progress {
     /// Standard error is a terminal.
     seen: bool,

@@ -1,7 +1,7 @@
-//! Reads a recording, which anybody may have written.
+//! Reads a recording, which any user may have written.
 //!
 //! Bounds: the length of a line, by its kind, and the samples between two ticks.
-//! What a line says is checked as far as anybody relies on it.
+//! What a line says is checked as far as the code relies on it.
 
 use std::io::{self, BufRead, BufReader, Read};
 

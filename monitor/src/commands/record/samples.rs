@@ -23,7 +23,7 @@ pub const MAGIC: [u8; 8] = *b"UNJKSMP1";
 const SAMPLE: u32 = 1;
 /// The head's kind of a reading.
 const READING: u32 = 2;
-/// The head's kind of somebody who was heard.
+/// The head's kind for a process that was heard.
 const HEARD: u32 = 3;
 /// The head's kind of how connections behave.
 const SHAPE: u32 = 4;

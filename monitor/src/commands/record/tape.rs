@@ -1,8 +1,9 @@
 //! A recording in the making: from what a collector takes in to lines.
 //!
-//! Whoever has a collector shows each event here after that has taken it, and a
-//! tick after everybody was judged. Lines come out a tick at a time, so that a
-//! file always ends with a whole second. No I/O but the looks at a subject's facts.
+//! The owner of a collector hands each event over here after the collector has
+//! taken it, and a tick after all processes were judged. Lines come out a tick at a
+//! time, so that a file always ends with a whole second. No I/O but the looks at a
+//! subject's facts.
 //!
 //! Bounds: the file's size, after which the recording ends and says so. Between
 //! two ticks as many samples wait as the probes hand over.
@@ -39,7 +40,7 @@ pub(crate) struct Known {
     pub(crate) look: bool,
 }
 
-/// Somebody who is in the recording.
+/// A process that is in the recording.
 #[derive(Debug)]
 struct Told {
     image: Option<Image>,
@@ -169,8 +170,8 @@ impl Tape {
             .push((process, Line::Process(Box::new(window))));
     }
 
-    /// A tick is over at `now_ns`, and everybody was judged. Only of whom `wanted`
-    /// says so there will be anything.
+    /// A tick is over at `now_ns`, and all processes were judged. Only processes
+    /// for which `wanted` returns true are recorded.
     pub(crate) fn tick<'a>(
         &mut self,
         now_ns: u64,
@@ -248,7 +249,7 @@ impl Tape {
     }
 }
 
-/// Who somebody is, and whether that is news.
+/// What a process is, and whether that is news.
 fn told(subject: &mut Subject, before: Option<Told>, known: &Known) -> (Told, bool) {
     let process = subject.profile.process;
     let image = subject.image();

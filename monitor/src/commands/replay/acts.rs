@@ -53,7 +53,7 @@ pub(super) struct Acts<'a> {
     begun_ns: u64,
     now_ns: u64,
     entries: Vec<Entry>,
-    /// Where somebody alive is told.
+    /// The index of the entry of each live process that is told.
     told: BTreeMap<Process, usize>,
     held: BTreeMap<Process, Held>,
     total: Total,
@@ -67,7 +67,7 @@ impl<'a> Acts<'a> {
             guard: Guard {
                 lineage: header.lineage.clone(),
                 allow: config.policy.allow.clone().into(),
-                // Whoever judges asks the list.
+                // The list is asked where the verdict is made.
                 listed: std::sync::Arc::default(),
                 builtin: !config.no_builtin_protection,
             },
@@ -100,7 +100,7 @@ impl<'a> Acts<'a> {
         self.now_ns = now_ns;
     }
 
-    /// Somebody has burned so much in all.
+    /// A process has burned this much CPU time in all.
     pub(super) fn burned(&mut self, subject: &mut Subject, cpu_ns: u64) {
         let case = &mut subject.case;
         let new = seconds(case.burned(cpu_ns));
@@ -132,7 +132,7 @@ impl<'a> Acts<'a> {
         }
     }
 
-    /// Somebody is gone.
+    /// A process is gone.
     pub(super) fn exits(&mut self, process: Process) {
         if let Some(at) = self.told.remove(&process) {
             self.entries[at].ended = Some(self.seconds());
@@ -202,7 +202,7 @@ impl<'a> Acts<'a> {
         });
     }
 
-    /// What would be done about somebody who is condemned.
+    /// What would be done about a condemned process.
     fn act(&mut self, subject: &mut Subject, cpu_ns: u64) {
         let process = subject.profile.process;
         let due = match subject.case.standing {
@@ -300,8 +300,8 @@ impl<'a> Acts<'a> {
     }
 }
 
-/// A verdict as the daemon tells it. The recording may be anybody's: its texts are
-/// cleaned anew.
+/// A verdict as the daemon tells it. Any user may have written the recording: its
+/// texts are cleaned anew.
 fn event(subject: &mut Subject, ruling: &Ruling) -> VerdictEvent {
     let Ruling {
         verdict,

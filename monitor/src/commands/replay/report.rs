@@ -112,7 +112,7 @@ pub struct Total {
     pub unexplained: u64,
     /// Processes that would have been acted on.
     pub acted_on: u64,
-    /// Times somebody would have been spared, by why.
+    /// How often a process would have been spared, by reason.
     pub refused: BTreeMap<&'static str, u64>,
     /// CPU seconds that miners burned in the recording, by family.
     pub stolen_cpu_seconds: BTreeMap<&'static str, f64>,

@@ -122,8 +122,8 @@ fn header() -> crate::commands::record::line::Header {
     }
 }
 
-/// A recording of these lives, as a host would have made it where everybody's
-/// facts could be read, and where what hashes mines at a pool.
+/// A recording of these lives, as a host would have made it where the facts of all
+/// processes could be read, and where what hashes mines at a pool.
 fn recording(lives: &[Life], seconds: u64) -> Vec<u8> {
     recording_of(lives, seconds, Shape::pool_like())
 }

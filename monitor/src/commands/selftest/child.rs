@@ -144,7 +144,7 @@ impl Child {
 
     /// Has it get work and hash. It may be gone by now.
     pub(super) fn begin(&mut self) {
-        // Who is gone is found to be by whoever looks next.
+        // A failed write means that it is gone, which the next check finds.
         let _gone = self.start.write_all(&self.pool.port().to_ne_bytes());
     }
 
@@ -197,7 +197,7 @@ impl Child {
         Seen::open_pid(self.pid()).ok()?.connections().ok()
     }
 
-    /// Why it may not get any CPU time, if somebody saw to that.
+    /// Why it may not get any CPU time, if another process stopped or moved it.
     pub(super) fn hindered(&self) -> Option<String> {
         let seen = Seen::open_pid(self.pid()).ok()?;
         if seen.is_stopped() {
@@ -231,7 +231,7 @@ impl Running {
     /// Kills it and waits for its end, for [`LEAVE`] at the most. Whether it is
     /// gone.
     fn end(&mut self) -> bool {
-        // Who is gone was waited for, and his id may be another's.
+        // A process that is gone was waited for, and its id may be another's.
         if self.is_gone() {
             return true;
         }
@@ -252,7 +252,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // Whoever stays, with SIGKILL pending, was told of as far as anybody could.
+        // A process that stays, with SIGKILL pending, was already reported where
+        // possible.
         let _gone = self.end();
     }
 }

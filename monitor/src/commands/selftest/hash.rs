@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use super::work::Work;
 use crate::host::clock::monotonic_ns;
 
-/// How long it hashes if nobody ends it.
+/// How long it hashes if it is not ended.
 pub(super) const LIFETIME: Duration = Duration::from_mins(2);
 /// Hashes between two looks at the clock.
 const BATCH: u32 = 4096;

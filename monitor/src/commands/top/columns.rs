@@ -42,7 +42,7 @@ const COLUMNS: [Column; 9] = [
         right: true,
         widths: [5, 5],
         cell: |row, _, _| {
-            // Of ten cores and more nobody needs the tenth of a percent.
+            // From ten cores on the tenth of a percent is of no use.
             let digits = usize::from(row.cpu_percent < 999.95);
             Line::raw(format!("{:.digits$}", row.cpu_percent))
         },

@@ -256,7 +256,8 @@ fn table(frame: &mut Frame<'_>, area: Rect, state: &mut State, theme: Theme) {
     frame.render_stateful_widget(table, area, &mut state.table);
 }
 
-/// What all sparklines are as high as: the most anybody burned, at least a core.
+/// What all sparklines are as high as: the most any process burned, at least a
+/// core.
 fn most(rows: &[Row]) -> f32 {
     let all = rows.iter().flat_map(|row| &row.history);
     all.fold(100.0, |most, value| most.max(*value))

@@ -95,7 +95,7 @@ impl Observer {
         });
     }
 
-    /// Reads the counters and judges everybody: once a second.
+    /// Reads the counters and judges all processes: once a second.
     pub(super) fn tick(&mut self) {
         let now_ns = monotonic_ns();
         let probes = &self.probes;

@@ -2,8 +2,8 @@
 //!
 //! Keys are read by a thread of its own. crossterm, once it waits for the rest of
 //! a key, looks neither at its timeout nor at whether the terminal hung up
-//! (crossterm issue 793): whoever called it might never be heard of again. Nobody
-//! waits for that thread's end.
+//! (crossterm issue 793): a thread that called it might never return. No other
+//! thread waits for that one's end.
 
 use std::{
     io::{self, IsTerminal as _, Stdout},
@@ -34,7 +34,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// Longest wait for a key: how long a signal or a hang-up may go unnoticed.
 const LOOK: Duration = Duration::from_millis(100);
-/// Keys that may wait; whoever types ahead of more is read later.
+/// Keys that may wait; keys typed beyond that are read later.
 const MAX_WAITING: usize = 64;
 
 /// Whether the terminal is to be given back.
@@ -91,7 +91,8 @@ impl Screen {
         })
     }
 
-    /// Whether a signal asked to end, or there is nobody to show anything to.
+    /// Whether a signal asked to end, or there is no terminal left to show anything
+    /// on.
     pub(super) fn is_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed) || is_hung_up()
     }
@@ -128,7 +129,7 @@ impl Screen {
     }
 }
 
-/// Reads until nobody listens any more, or the terminal fails.
+/// Reads until the receiver is gone, or the terminal fails.
 fn read(events: &SyncSender<io::Result<Event>>) {
     loop {
         let event = event::read();
@@ -179,7 +180,7 @@ impl Drop for Taken {
 /// Gives the terminal back, once: what a panic told is not to be drawn over.
 fn give_back() {
     if TAKEN.swap(false, Ordering::Relaxed) {
-        // There is nobody left to tell if the terminal is gone.
+        // If the terminal is gone the error cannot be reported.
         let _cooked = disable_raw_mode();
         let _left = execute!(io::stdout(), LeaveAlternateScreen, Show);
     }

@@ -284,7 +284,7 @@ mod tests {
         press(&mut state, &[KeyCode::Down, KeyCode::Char('p')]);
         assert_eq!(state.chosen.map(|chosen| chosen.pid), Some(11));
         assert_eq!(state.table.selected(), Some(1));
-        // It is gone: whoever stands in its place is chosen.
+        // It is gone: the row that takes its place is chosen.
         state.take(view(&[rows()[0].clone(), rows()[3].clone()]));
         assert_eq!(state.chosen.map(|chosen| chosen.pid), Some(13));
         state.take(view(&[]));

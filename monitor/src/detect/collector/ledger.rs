@@ -242,7 +242,7 @@ impl Ledger {
         group
     }
 
-    /// Whether anybody burned anything since the last call.
+    /// Whether any process burned CPU time since the last call.
     pub(super) fn accounted(&mut self) -> bool {
         std::mem::take(&mut self.accounted)
     }

@@ -27,7 +27,8 @@ const MAX_GROUPS: usize = 256;
 const MAX_LOOKS: usize = 1000;
 /// Samples without which nothing is said of a process by itself.
 const OWN_SAMPLES: u32 = 20;
-/// The root of the unified hierarchy: everybody's, where nobody uses cgroups.
+/// The root of the unified hierarchy: all processes are in it where cgroups are not
+/// used.
 const ROOT_CGROUP: u64 = 1;
 
 /// What makes processes alike.
@@ -203,7 +204,7 @@ impl Groups {
         for (key, group) in &mut self.groups {
             let live = together.remove(key).unwrap_or_default();
             let count = live.len() + group.left_ns.len();
-            // Where nobody lives there is nobody to condemn.
+            // Without a live process there is none to condemn.
             if live.is_empty() || count < 2 {
                 continue;
             }

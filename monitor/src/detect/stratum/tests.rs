@@ -68,7 +68,7 @@ impl<F: Fn(u32) -> Vec<Observation>> Sight for Eyes<F> {
 struct World {
     stratum: Stratum,
     second: u64,
-    /// How many images everybody has executed.
+    /// How many images all processes together have executed.
     images: u32,
     metrics: Metrics,
 }
@@ -164,7 +164,7 @@ fn what_hashes_is_looked_at_every_second_for_a_minute_and_every_other_later() {
 }
 
 #[test]
-fn nobody_is_looked_at_where_that_is_not_wanted() {
+fn no_process_is_looked_at_where_that_is_not_wanted() {
     let mut world = World::new();
     world.stratum.enabled = false;
     assert_eq!(world.tick(&[1], |_| vec![connection(7)]), [0_u32; 0]);
@@ -172,7 +172,7 @@ fn nobody_is_looked_at_where_that_is_not_wanted() {
 }
 
 #[test]
-fn nothing_is_watched_when_nobody_is_suspected_any_more() {
+fn nothing_is_watched_when_no_process_is_suspected_any_more() {
     let mut world = World::new();
     world.tick(&[1], |_| vec![connection(7)]);
     assert_eq!(world.watched(), [7]);
@@ -296,7 +296,7 @@ fn an_exec_of_which_nothing_was_told_is_one_too() {
 }
 
 #[test]
-fn whatever_is_sent_in_between_makes_it_somebodys_data() {
+fn whatever_is_sent_in_between_makes_it_other_data() {
     let mut world = World::new();
     world.tick(&[1], |_| vec![connection(7)]);
     // What is no message at all is counted by the kernel.

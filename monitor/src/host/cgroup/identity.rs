@@ -1,7 +1,7 @@
 //! What a cgroup's path means: a unit of systemd's, a container, a pod.
 //!
 //! Two questions, with opposite errors. What a *rule* may spare a process for
-//! is only believed as far as nobody but root on the host can have made it: the
+//! is believed only as far as no user but root on the host can have made it: the
 //! outermost name counts. What the scope `cgroup` may *end* is the smallest
 //! thing round the process: the innermost name counts, and what is shared by
 //! others is never it.
@@ -50,7 +50,7 @@ pub struct Identity {
     /// manager, and none inside a container.
     pub unit: Option<String>,
     /// The container's id, or an LXC container's name. Not one below a user's
-    /// own manager or session, where the user may call a cgroup what he likes.
+    /// own manager or session, where the user may give a cgroup any name.
     pub container: Option<String>,
     /// What made the container, where its cgroup's name says so.
     pub runtime: Option<Runtime>,
@@ -84,8 +84,8 @@ impl Identity {
         let mut slices_only = true;
         let mut before = "";
         for part in path.split('/').filter(|part| !part.is_empty()) {
-            // Outside of our namespace, or a user's own: what follows is
-            // anybody's word.
+            // Outside of our namespace, or a user's own: what follows may be any
+            // user's choice.
             if part == ".." || is_users(before, part) {
                 if slices_only && part != ".." && is_unit(part) {
                     found.unit = Some(part.to_owned());
@@ -108,9 +108,9 @@ impl Identity {
     }
 }
 
-/// Whether this part of a path is a user's: his manager, a session of his in
-/// systemd's tree (`user-1000.slice/session-3.scope`), or what `pam_cgfs` gives
-/// him in those of version 1 (`/user/NAME/0`). Root is nobody to be told apart.
+/// Whether this part of a path is a user's: that user's manager, a session in
+/// systemd's tree (`user-1000.slice/session-3.scope`), or what `pam_cgfs` makes for
+/// the user in those of version 1 (`/user/NAME/0`). Root's are not told apart.
 fn is_users(before: &str, part: &str) -> bool {
     let of_user = before
         .strip_prefix("user-")
@@ -219,7 +219,7 @@ fn pod(part: &str) -> Option<String> {
 }
 
 /// Whether a text is a container's id in full, and so nothing else, such as a
-/// path, to whoever makes a path of it.
+/// path, to code that makes a path of it.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     text.len() == ID_CHARS && is_hex(text)

@@ -167,10 +167,10 @@ fn units_of_the_system() {
     means("/init.scope", Some("init.scope"), None, None);
 }
 
-/// Anybody can run a unit of any name under his own manager, and root in a
-/// container can make any cgroup below his own.
+/// Any user can run a unit of any name under the user's own manager, and root in a
+/// container can make any cgroup below its own.
 #[test]
-fn a_unit_that_anybody_could_have_made_is_none() {
+fn a_unit_that_any_user_could_have_made_is_none() {
     let own = "/user.slice/user-1000.slice/user@1000.service";
     let manager = Some("user@1000.service");
     means(&format!("{own}/backup.service"), manager, None, None);

@@ -186,7 +186,7 @@ fn what_another_than_the_roots_owner_owns_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_none_is_refused_and_waits_for_nobody() {
+fn a_file_that_is_none_is_refused_without_waiting() {
     let host = Host::new().write("var/lib/docker/containers/ID/x", "");
     let path = host.0.path().join(DOCKER.replace("ID", ID));
     let made = std::process::Command::new("mkfifo").arg(path).status();

@@ -1,8 +1,8 @@
 //! The programs that refuse banned images: loaded, attached, pinned, adopted.
 //!
 //! They are an object of their own. Loaded they cost nothing; attached they are
-//! pinned with their maps, and hold until somebody detaches them, whatever
-//! becomes of this process. Who loads them where they are pinned takes the maps
+//! pinned with their maps, and hold until they are detached, whatever becomes of
+//! this process. A process that loads them where they are pinned takes the maps
 //! over and exchanges the programs, without a moment between the two.
 
 use std::process::{Command, Stdio};
@@ -198,8 +198,8 @@ impl Programs {
         }
     }
 
-    /// Detaches and unpins them: nothing is refused any more, unless somebody
-    /// pinned others meanwhile.
+    /// Detaches and unpins them: nothing is refused any more, unless another
+    /// process pinned others meanwhile.
     ///
     /// # Errors
     /// A pin cannot be removed.

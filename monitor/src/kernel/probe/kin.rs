@@ -31,8 +31,8 @@ impl Kin {
 }
 
 impl Probes {
-    /// Who forked a process, if that was since the probes were attached and
-    /// nobody else got its place in the table.
+    /// Which process forked a process, if that was since the probes were attached
+    /// and no other process took its place in the table.
     #[must_use]
     pub fn parent(&self, of: Process) -> Option<Process> {
         let slot = self.kin.table.get(of.tgid)?;

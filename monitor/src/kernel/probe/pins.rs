@@ -1,8 +1,8 @@
 //! Where pinned programs and maps lie: a folder of a BPF file system.
 //!
-//! The kernel lets everybody create folders at the top of one, so a folder
-//! that is not root's own, or that others may write to, is refused: who owns it
-//! could lift every ban.
+//! The kernel lets every user create folders at the top of one, so a folder that is
+//! not root's own, or that others may write to, is refused: its owner could lift
+//! every ban.
 
 use std::{
     fs::{self, DirBuilder},
@@ -140,7 +140,8 @@ impl PinDir {
 
     /// Removes the folder, if it is there and empty.
     pub fn remove_dir(&self) {
-        // Whatever else somebody put there is theirs to remove.
+        // Anything else in it was put there by another program, which is to remove
+        // it.
         let _ = fs::remove_dir(&self.0);
     }
 }

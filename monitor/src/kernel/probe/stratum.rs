@@ -52,7 +52,7 @@ impl Traffic {
         }
         let changed = self.change(wanted);
         if changed.is_err() {
-            // Whatever is in the map, nobody looks.
+            // Whatever is in the map, no program reads it.
             self.cookies.clear();
         }
         if self.cookies.is_empty() {

@@ -12,7 +12,7 @@ use super::ProbeError;
 
 /// A slot of an array that is indexed by id.
 pub(super) trait Slot: FromBytes + Copy {
-    /// What tells who holds it: the id, 0 if nobody does, and the start time.
+    /// What identifies the holder: the id, 0 if there is none, and the start time.
     fn tag(&self) -> (u32, u64);
 }
 
@@ -76,8 +76,8 @@ impl<T: Slot> Table<T> {
         }
     }
 
-    /// The slot where this id has its place, unless nobody has it or it changes
-    /// hands under the look. Another id may have it.
+    /// The slot where this id has its place, unless it is free or its holder
+    /// changes during the look. It may hold another id.
     pub(super) fn get(&self, id: u32) -> Option<T> {
         let place = (id & (TASK_SLOTS - 1)) as usize;
         // SAFETY: within the mapping. The kernel writes concurrently, hence

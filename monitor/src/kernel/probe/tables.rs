@@ -238,7 +238,7 @@ impl Tables {
         self.single(STATS)
     }
 
-    /// The programs' records. Each belongs to whoever takes it first.
+    /// The programs' records. Each goes to the reader that takes it first.
     ///
     /// # Errors
     /// The map cannot be mapped.

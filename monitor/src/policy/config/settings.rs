@@ -187,7 +187,7 @@ fn yes(is: bool) -> &'static str {
 }
 
 fn percent(cores: f64) -> String {
-    // Ten digits are more than anybody gave, and hide that it was divided.
+    // Ten digits are more precise than any setting, and hide that it was divided.
     let percent = (100.0 * cores * 1e6).round() / 1e6;
     format!("{percent} %")
 }

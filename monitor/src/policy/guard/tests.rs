@@ -61,7 +61,7 @@ fn what_only_looks_like_them_is_not() {
     check(Some("/usr/sbin/sshd/x"), None, true, Ok(()));
     check(Some("sshd"), None, true, Ok(()));
     check(Some("/usr/bin/python3"), None, true, Ok(()));
-    // Somebody else than root can write it, or it is not that file at all.
+    // A user other than root can write it, or it is not that file at all.
     check(Some("/usr/sbin/sshd"), None, false, Ok(()));
     check(None, None, true, Ok(()));
 }
@@ -76,7 +76,7 @@ fn in_their_units_the_hosts_own_programs_are_guarded_too() {
         true,
         Err(Refusal::Guarded),
     );
-    // Started there by somebody who came in, or moved there.
+    // Started there by a user who logged in, or moved there.
     check(Some("/tmp/miner"), unit, false, Ok(()));
     check(Some("/usr/bin/x"), Some("web.service"), true, Ok(()));
 }
@@ -135,7 +135,7 @@ proptest! {
     /// Whatever else is known: who is sacred is refused, and who is of the
     /// built-in list as well unless it is lifted.
     #[test]
-    fn nobody_sacred_or_listed_gets_through(
+    fn no_sacred_or_listed_process_gets_through(
         pid in prop_oneof![0_u32..5, Just(800), Just(900), 5_u32..2000],
         kernel_thread: bool,
         system: bool,

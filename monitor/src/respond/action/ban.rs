@@ -272,7 +272,8 @@ impl Allowed {
     }
 }
 
-/// A process an order to end is given about, for whoever carries that out.
+/// A process that an order to end is about, for the code that carries the order
+/// out.
 #[derive(Debug)]
 pub struct Note {
     condemned: Condemned,

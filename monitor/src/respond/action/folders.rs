@@ -48,7 +48,7 @@ pub trait Folders {
     /// Removes an empty cgroup.
     ///
     /// # Errors
-    /// The kernel's; somebody is in it.
+    /// The kernel's; a process is in it.
     fn remove(&self, dir: &Path) -> io::Result<()>;
 
     /// The cgroups right below one.

@@ -4,7 +4,7 @@
 //! every limit it had still counts, it stays in its container and unit, and
 //! undoing is moving it one up. What that takes is planned first ([`Hold`]), so
 //! that it can be written down before it is done; what is written down can be
-//! undone at any time, by anybody, whether or not all of it was done.
+//! undone at any time, by any process that may, whether or not all of it was done.
 //!
 //! | tree | throttle | freeze |
 //! |---|---|---|
@@ -14,13 +14,13 @@
 //!
 //! With the scope `cgroup` the quota or the freezer of the container's, unit's
 //! or scope's own cgroup is set, and what it was is written down. What is set is
-//! put back once all are gone who were judged there: others live in it, too.
-//! Several holds on one cgroup count as one: what the first of them set stays
-//! until the last of them ends. What somebody else sets meanwhile is theirs.
+//! put back once all processes that were judged there are gone: others live in it,
+//! too. Several holds on one cgroup count as one: what the first of them set stays
+//! until the last of them ends. What another program sets meanwhile is left alone.
 //!
 //! A cgroup takes process ids, not pidfds. So after a process was moved it is
 //! checked once more, with a pidfd held since before; if it is not the one that
-//! was judged, whoever was moved is moved back before there is any quota.
+//! was judged, the process that was moved is moved back before there is any quota.
 
 mod files;
 mod shared;
@@ -211,7 +211,7 @@ impl Hold {
         }
     }
 
-    /// Everybody it is done to by name.
+    /// All processes it is done to by name.
     pub fn targets(&self) -> impl Iterator<Item = &Target> {
         self.means.iter().flat_map(|means| match means {
             Means::Moved { members, .. } => members.as_slice(),
@@ -319,9 +319,9 @@ impl Hold {
                 } => match host.read(file) {
                     // The cgroup is gone, and all in it.
                     Err(error) if is_gone(&error) => Ok(()),
-                    // It was not written yet, or is put back; or somebody set
-                    // another since, or made a cgroup of the same name. That is
-                    // theirs, and a quota's period with it.
+                    // It was not written yet, or is put back; or another program
+                    // set another since, or made a cgroup of the same name. That is
+                    // left alone, and a quota's period with it.
                     Ok(text) if !is_set(now, text.trim()) => {
                         stays = text.trim() != before;
                         Ok(())
@@ -335,10 +335,10 @@ impl Hold {
         result
     }
 
-    /// Moves back whoever left our cgroup for another, as root in a container
-    /// can: how many. None if nobody it is about is there any more, or somebody
-    /// else has set what it set. Who is in another of `ours`, of a hold of its
-    /// own, stays there.
+    /// Moves back processes that left our cgroup for another, as root in a
+    /// container can, and returns how many. None if no process it is about is there
+    /// any more, or another program has changed what it set. A process in another
+    /// of `ours`, of a hold of its own, stays there.
     pub(super) fn keep_up<H>(&self, ours: &[&Path], host: &H) -> Option<u32>
     where
         H: Signals + Looks + Folders,
@@ -363,7 +363,7 @@ impl Hold {
                         }
                     }
                 }
-                // Whoever else is in there was not judged.
+                // Any other process in there was not judged.
                 Means::Set { .. } => here |= is_running(self.judged, host) && self.stands(host),
                 Means::Stopped { target } => {
                     here |= match host.start_ticks(target.member.pid) {

@@ -91,7 +91,7 @@ impl Keeper {
 
     fn take_over<H: Signals + Folders>(&self, host: &H) {
         let taken = self.store.with(|mut locked| {
-            // Nobody asked for these to be kept.
+            // There is no request to keep any of these.
             let moments = end_moments(&mut locked, host, |_| true)?;
             if moments > 0 {
                 tracing::info!("{moments} that were stopped for a moment go on");
@@ -373,7 +373,7 @@ fn end_moments<H: Signals + Folders>(
 }
 
 /// Whether cgroups below were given limits since the controller was switched on
-/// for us: they would lose them. Then it stays on, which limits nobody.
+/// for us: they would lose them. Then it stays on, which limits no process.
 fn others_limit<H: Folders>(control: &Path, host: &H) -> bool {
     let limits = |dir: PathBuf| {
         let max = host.read(&dir.join("cpu.max")).unwrap_or_default();
@@ -405,8 +405,8 @@ pub struct Noted<'a> {
 }
 
 impl Noted<'_> {
-    /// It is forgotten once whoever it was runs again, or is gone; else it stays
-    /// written down for whoever tries next.
+    /// It is forgotten once the stopped process or frozen cgroup runs again, or is
+    /// gone; else it stays written down for the next attempt.
     pub(super) fn over(&self, undone: io::Result<()>) {
         match undone {
             Err(error) if !is_gone(&error) && error.raw_os_error() != Some(libc::ESRCH) => {

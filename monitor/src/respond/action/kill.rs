@@ -200,7 +200,8 @@ where
     let mut held = Vec::with_capacity(targets.len());
     for target in &targets {
         let taken = hold(target.member.pid, world.host);
-        // One that went by itself, or is another by now, is nobody to wait for.
+        // One that has ended by itself, or is another process by now, is not waited
+        // for.
         if let Ok(taken) = taken
             && check(target.member, target.image, world.host).is_ok()
         {
@@ -233,7 +234,7 @@ where
     let frozen = noted.is_some() && freeze_folder(&site.dir, true, world.host).is_ok();
     let ended = end_all(&site, world);
     if let Some(noted) = noted {
-        // Gone with the cgroup, if whoever made it removed it.
+        // Gone with the cgroup, if that was removed by the program that made it.
         noted.over(if frozen {
             freeze_folder(&site.dir, false, world.host)
         } else {
@@ -255,7 +256,7 @@ where
 }
 
 /// SIGKILL to all in a cgroup, if still none of them is protected: by the
-/// kernel where it can (Linux 5.14), else one by one until nobody is left.
+/// kernel where it can (Linux 5.14), else one by one until no process is left.
 fn end_all<H>(site: &Site, world: &World<'_, H>) -> Result<(), Refusal>
 where
     H: Signals + Looks + Folders,

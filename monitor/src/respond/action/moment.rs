@@ -1,6 +1,6 @@
 //! What is done for a moment only: a process stopped while it is read, a cgroup
 //! frozen while it is ended. It is written down like a hold, so that a daemon
-//! that is killed within that moment leaves nobody stopped for good: the next
+//! that is killed within that moment leaves no process stopped for good: the next
 //! one, or `unjack release`, lets go.
 
 use std::{io, path::PathBuf};
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::host::Member;
 
-/// Somebody who does not run for a moment.
+/// A process or a cgroup that does not run for a moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Moment {
@@ -25,7 +25,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// Lets go of whoever is there still.
+    /// Lets go of the process or the cgroup, if it is still there.
     pub(super) fn undo<H: Signals + Folders>(&self, host: &H) -> io::Result<()> {
         match self {
             Self::Stopped(member) => resume(*member, host),

@@ -128,8 +128,8 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
     }
 
     /// The smallest container, service or scope round a cgroup that has processes
-    /// of its own: whoever may make cgroups, as a user may below his manager, can
-    /// make a scope that is but some threads of what is above it.
+    /// of its own: a user who may make cgroups, as below the user's own manager,
+    /// can make a scope that has only some threads of what is above it.
     fn whole(&self, site: &Site) -> Option<Site> {
         let mut path = site.path.to_str()?;
         loop {

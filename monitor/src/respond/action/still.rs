@@ -21,15 +21,15 @@ pub struct Still<'a, S: Signals> {
 
 impl<S: Signals> Drop for Still<'_, S> {
     fn drop(&mut self) {
-        // It may be gone; then there is nobody to go on.
+        // It may be gone; then there is no process to continue.
         self.noted
             .over(self.signals.send(&self.held, Signal::Continue));
     }
 }
 
 /// Stops a process that an order is about, as carefully as it would be killed.
-/// `None` if it is stopped already, as whoever did that lets it go on; or if that
-/// cannot be written down, as then nobody might.
+/// `None` if it is stopped already, as the process that stopped it is to continue
+/// it; or if the stop cannot be written down, as then it might never be continued.
 ///
 /// # Errors
 /// It must not be, or is not there any more.

@@ -1,5 +1,4 @@
-//! The file that says what is held, so that it can be undone by whoever comes
-//! after us.
+//! The file that says what is held, so that a later process can undo it.
 //!
 //! It is written before anything is done, in one piece (a new file takes the
 //! old one's place), and read again each time, as `unjack release` and a daemon
@@ -21,7 +20,7 @@ use super::{hold::Hold, moment::Moment};
 
 /// The file's name.
 const FILE: &str = "held.json";
-/// The file that whoever uses the state locks.
+/// The file that a process locks while it uses the state.
 const LOCK: &str = "held.lock";
 /// Who may write to the folder besides its owner.
 const OTHERS_WRITE: u32 = 0o022;
@@ -74,7 +73,7 @@ pub struct Store {
     turn: Mutex<()>,
 }
 
-/// The state, nobody else's until this is dropped.
+/// The state, locked until this is dropped.
 pub struct Locked<'a> {
     store: &'a Store,
     /// As it was read; written by [`Self::save`] only.
@@ -101,7 +100,7 @@ impl Store {
         self.dir.join(FILE).exists()
     }
 
-    /// Calls `with` while nobody else uses the state.
+    /// Calls `with` while no other process or thread uses the state.
     ///
     /// # Errors
     /// It cannot be read or locked.
@@ -112,7 +111,7 @@ impl Store {
         self.call(lock, with)
     }
 
-    /// The same, but if somebody else uses the state nothing is called.
+    /// The same, but if another process or thread uses the state nothing is called.
     ///
     /// # Errors
     /// As above.
@@ -218,7 +217,7 @@ impl Locked<'_> {
     }
 }
 
-/// None if somebody else has the lock.
+/// None if another process has the lock.
 fn free(lock: Result<File, StoreError>) -> Result<Option<File>, StoreError> {
     match lock {
         Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::WouldBlock => {
@@ -311,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_else_uses_is_not_waited_for() {
+    fn what_another_process_uses_is_not_waited_for() {
         let home = tempfile::tempdir().unwrap();
         let store = Store::new(home.path().join("state"));
         let other = Store::new(home.path().join("state"));

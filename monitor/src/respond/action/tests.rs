@@ -374,7 +374,7 @@ fn who_could_not_be_let_go_on_stays_written_down() {
 }
 
 #[test]
-fn where_nothing_can_be_written_down_nobody_is_stopped() {
+fn where_nothing_can_be_written_down_no_process_is_stopped() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("file");
     std::fs::write(&file, "").unwrap();

@@ -172,7 +172,7 @@ impl Store {
                 break;
             };
             match remove(&self.directory, &oldest) {
-                // Somebody else tidied up.
+                // Another process removed it.
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => removed += 1,
             }

@@ -101,7 +101,7 @@ impl Groups {
             *burned = Burned::At(at);
             let keep = u128::from(now_ns.saturating_sub(at)) < self.limits.timeout.as_nanos();
             if !keep {
-                // It is there: nobody else removes any.
+                // It is there: no other code removes any.
                 let _removed = self.cpu.remove_label_values(&[group]);
                 self.removed.inc();
             }

@@ -7,9 +7,9 @@ use super::registrar::Registrar;
 /// What came of a login. With no passwords asked for there are none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Login {
-    /// The user, and his password.
+    /// The user, and the right password.
     Accepted,
-    /// No such user, or not his password.
+    /// No such user, or the wrong password.
     Refused,
     /// The request had none.
     Absent,

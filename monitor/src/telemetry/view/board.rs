@@ -1,7 +1,8 @@
-//! Where the loop leaves a view, and whoever looks takes it.
+//! Where the loop leaves a view, and a client's connection takes it.
 //!
 //! The loop builds a view when it is asked to, so that it costs nothing while
-//! nobody looks, and at most one a second, however many look and however often.
+//! no client looks, and at most one a second, however many clients look and however
+//! often.
 
 use std::{
     sync::{
@@ -40,7 +41,7 @@ impl Default for Board {
 }
 
 impl Board {
-    /// Whether somebody waits for a view, and the last one is old enough.
+    /// Whether a client waits for a view, and the last one is old enough.
     #[must_use]
     pub fn is_wanted(&self, now_ns: u64) -> bool {
         self.wanted.load(Ordering::Relaxed) && self.fresh(now_ns).is_none()
@@ -86,14 +87,14 @@ mod tests {
         }
     }
 
-    /// Time passes by itself while everybody waits.
+    /// Time passes by itself while all tasks wait.
     fn runtime() -> tokio::runtime::Runtime {
         let builder = &mut tokio::runtime::Builder::new_current_thread();
         builder.enable_time().build().unwrap()
     }
 
     #[test]
-    fn nothing_is_wanted_until_somebody_looks_and_then_once_a_second() {
+    fn nothing_is_wanted_until_a_client_looks_and_then_once_a_second() {
         let board = Arc::new(Board::default());
         assert!(!board.is_wanted(SECOND));
         runtime().block_on(async {

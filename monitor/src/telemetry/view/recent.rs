@@ -26,7 +26,7 @@ pub const MAX_FINDINGS: usize = 50;
 /// Deeds kept of one finding.
 pub const MAX_DEEDS: usize = 8;
 
-/// Somebody was found, and what followed. Text is cleaned.
+/// A process was found, and what followed. Text is cleaned.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     /// When, in seconds since the Unix epoch.
@@ -69,7 +69,7 @@ pub struct Finding {
     pub kept: Option<Kept>,
 }
 
-/// What was done about somebody.
+/// What was done about a process.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Deed {
     /// When, in seconds since the Unix epoch.

@@ -21,7 +21,7 @@ use unjack_core::{
 pub const MAX_ROWS: usize = 40;
 /// Seconds of CPU history: the profile has a reading a second of so many.
 pub const HISTORY: usize = 60;
-/// Burn below which nobody is shown who is not suspected, in cores.
+/// Burn below which a process is not shown unless it is suspected, in cores.
 const LEAST: f64 = 0.001;
 /// Share of the instructions from which a class is shown.
 const LEAST_SHARE: f64 = 0.005;
@@ -122,7 +122,7 @@ impl Rank {
     }
 }
 
-/// A row for everybody who burns, and how many more there were than
+/// A row for every process that burns, and how many more there were than
 /// [`MAX_ROWS`]. `complete` adds to a summary what the collector does not know:
 /// pools, Stratum. `/proc` is asked about those shown, once per image.
 pub fn rows(

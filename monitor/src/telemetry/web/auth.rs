@@ -1,12 +1,11 @@
 //! Passwords: who may have an answer.
 //!
-//! bcrypt is slow on purpose, so whoever may send passwords may burn a core.
-//! Therefore: one check at a time, on a thread of its own; after a wrong
-//! password that thread rests as long as it worked; and what was checked is
-//! remembered, right and wrong apart, so that no flood of wrong ones pushes a
-//! scraper's right one out. A thousand scrapes with one password cost one
-//! check. Who waits for too long for his check is cut by the life of his
-//! connection.
+//! bcrypt is slow on purpose, so a client that may send passwords may burn a core.
+//! Therefore: one check at a time, on a thread of its own; after a wrong password
+//! that thread rests as long as it worked; and what was checked is remembered,
+//! right and wrong apart, so that no flood of wrong ones pushes a scraper's right
+//! one out. A thousand scrapes with one password cost one check. A client that
+//! waits too long for its check is cut off by the time limit of its connection.
 //!
 //! A user that does not exist costs as much as one that does, if all hashes
 //! have one cost; else as much as the dearest.
@@ -85,7 +84,7 @@ impl Logins {
         }
     }
 
-    /// Whether the header `Authorization` is of one of the users, with his
+    /// Whether the header `Authorization` names one of the users, with the right
     /// password. To be called on a runtime that has a thread for blocking work.
     pub(super) async fn accept(
         &self,
@@ -118,7 +117,7 @@ impl Logins {
         let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else {
             return false;
         };
-        // Somebody may have had it checked meanwhile.
+        // Another request may have had it checked meanwhile.
         if let Some(answer) = lock(&self.known).answer(&key) {
             return answer;
         }
@@ -129,7 +128,7 @@ impl Logins {
             let begun = Instant::now();
             let right = bcrypt::verify(&password, &hash).unwrap_or(false) && exists;
             lock(&known).remember(key, right);
-            // Whoever asked may have gone.
+            // The client that asked may have gone.
             let _gone = tell.send(right);
             if !right {
                 thread::sleep(begun.elapsed().min(MAX_REST));

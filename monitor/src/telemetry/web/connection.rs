@@ -39,7 +39,7 @@ pub(super) async fn serve(stream: Stream, shared: Arc<Shared>) {
 }
 
 async fn exchange(stream: Stream, shared: &Arc<Shared>) -> Option<Cut> {
-    // What is in force when the client comes is in force for him to the end.
+    // What is in force when the client comes is in force for it to the end.
     let secured = shared.secured();
     match secured.tls.clone() {
         None => http(Limited::new(stream, MAX_REQUEST_BYTES), shared, secured).await,
@@ -80,7 +80,7 @@ async fn http(
     } else if error.is_parse() {
         Some(Cut::Malformed)
     } else {
-        // He left, which is his own affair.
+        // The client left, which is no error.
         None
     }
 }

@@ -61,7 +61,7 @@ impl fmt::Display for FileError {
 pub struct Secured {
     /// TLS, and then nothing but TLS.
     pub(super) tls: Option<Arc<ServerConfig>>,
-    /// Names and bcrypt hashes; nobody needs a password if it is empty.
+    /// Names and bcrypt hashes; no password is needed if it is empty.
     pub(super) users: BTreeMap<String, String>,
     /// Headers of every answer; one that is `None` is left out.
     pub(super) headers: Vec<(HeaderName, Option<HeaderValue>)>,
@@ -157,7 +157,7 @@ fn from_yaml<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
 
 fn read_text(file: &Path) -> Result<String, String> {
     let read = || {
-        // To open a pipe would be to wait for whoever writes to it.
+        // Opening a pipe would wait for a process that writes to it.
         if !std::fs::metadata(file)?.is_file() {
             return Err(std::io::Error::other("it is no regular file"));
         }

@@ -1,8 +1,8 @@
 //! The sockets: opened by the daemon, or handed over by systemd.
 //!
-//! A socket in the file system gets [`MODE`], and its folder's rules decide who
-//! reaches it. The file a daemon left that was killed is replaced: nobody
-//! answers there. One that somebody answers on, or that is no socket, is never
+//! A socket in the file system gets [`MODE`], and its folder's rules decide which
+//! users reach it. The file that a killed daemon left is replaced: no process
+//! answers there. One that a process answers on, or that is no socket, is never
 //! touched.
 
 use std::{
@@ -170,7 +170,7 @@ fn unix(path: &Path) -> io::Result<Socket> {
     Ok(Socket(Kind::Unix(socket.into(), Some(file))))
 }
 
-/// Whether it is a socket that nobody listens on.
+/// Whether it is a socket that no process listens on.
 fn is_stale(path: &Path) -> bool {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     let refused = |error: io::Error| error.kind() == io::ErrorKind::ConnectionRefused;

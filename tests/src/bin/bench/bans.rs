@@ -76,7 +76,7 @@ fn beside(home: &Path, pins: &str) -> Result<(Rates, f64)> {
     std::fs::copy(host::workload(), &banned)?;
     std::fs::write(&list, format!("{} none\n", "0".repeat(64)))?;
     let list = list.to_str().context("UTF-8")?;
-    // Nobody burns ten thousand cores: nothing but execs is judged.
+    // No host burns ten thousand cores: nothing but execs is judged.
     let daemon = Daemon::start(&[
         "--action",
         "kill",

@@ -62,7 +62,7 @@ struct Class {
     rarer: u32,
     /// All at a time: what each burns leaves the others their share.
     together: bool,
-    /// Time after which nobody waits any longer for a verdict.
+    /// Time after which a verdict is no longer waited for.
     give_up: Duration,
     promise: Promise,
 }
@@ -134,7 +134,7 @@ struct Run {
     delay: Option<Duration>,
     /// Share of a core that the miner had meanwhile, if it could be read.
     cores: Option<f64>,
-    /// What it was taken for when nobody waited any longer.
+    /// What it was taken for when the wait was given up.
     instead: Option<String>,
 }
 
@@ -258,7 +258,7 @@ fn run(daemon: &Daemon, pool: &Pool, home: &Path, class: &Class, (name, args): &
         |delay| format!("{:.1} s", delay.as_secs_f64()),
     );
     eprintln!("  {name}: {told}");
-    // The cgroup can only be removed when nobody is in it.
+    // The cgroup can only be removed when no process is in it.
     drop(miner);
     drop(scope);
     Run {

@@ -151,7 +151,7 @@ fn static_pods_have_a_uid_without_dashes() {
 }
 
 /// A node of kind's or minikube's is itself a container: that is what the host
-/// knows; what is inside, its root may call what he likes.
+/// knows; the node's root may give any name to what is inside.
 #[test]
 fn nodes_in_containers_are_the_container_that_the_host_knows() {
     let docker = Some(Runtime::Docker);
@@ -198,8 +198,8 @@ fn lxc_by_name() {
     }
 }
 
-/// Below his manager, his session, or what `pam_cgfs` makes for him, a user
-/// makes cgroups of any name.
+/// Below the user's own manager or session, or what `pam_cgfs` makes for the user,
+/// a user makes cgroups of any name.
 #[test]
 fn what_a_user_may_have_made_is_no_container() {
     for text in [

@@ -1,11 +1,12 @@
 //! What a ban is carried over to other files by: what they hold, and whose they
 //! are.
 //!
-//! Content alone would make a weapon of bans. Whoever may read somebody's program
-//! can copy it, have the copy hash in memory, and is condemned by a file that has
-//! the same bytes as the original: it would be refused to its owner. So a ban only
-//! goes over to files of the same owner, by which root's are never banned for
-//! anybody else's. A copy of another owner's is found anew, by what it does.
+//! Bans by content alone could be used as an attack. A user who may read another
+//! user's program can copy it, have the copy hash in memory, and be condemned for a
+//! file that has the same bytes as the original: the original would be refused to
+//! its owner. So a ban only carries over to files of the same owner, and root's
+//! files are never banned because of another user's. A copy that another user owns
+//! is found anew, by what it does.
 
 use std::{
     collections::HashMap,
@@ -40,7 +41,7 @@ impl Content {
         Self::new(sha256(ban)?, ban.owner)
     }
 
-    /// Whether it is this, whosever the file is.
+    /// Whether it has this digest, with any owner.
     pub(super) fn holds(&self, digest: Digest) -> bool {
         self.digest == digest
     }
@@ -60,9 +61,9 @@ pub(super) fn banned(live: &[(BanKey, Ban, BanCount)]) -> HashMap<Content, Ban> 
     banned
 }
 
-/// Whose a file is: the user's id, or [`NO_OWNER`] on a file system that a user
-/// may have made himself (FUSE), as that says what he likes, and shows another
-/// content to whoever hashes than to whoever executes. A file system that does
+/// The owner of a file: the user's id, or [`NO_OWNER`] on a file system that a user
+/// may have made (FUSE), as that may report any owner, and show other content to a
+/// process that hashes than to one that executes. A file system that does
 /// not answer is waited for.
 pub(super) fn owner(file: &File, meta: &Metadata) -> u32 {
     #[expect(

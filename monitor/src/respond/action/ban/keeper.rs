@@ -57,7 +57,7 @@ const MAX_RECORDS: usize = 256;
 /// to be held.
 const DRAIN: Duration = Duration::from_millis(10);
 /// Refused execs told between two ticks, of all images. The kernel tells four a
-/// second of each, and whoever has a thousand copies banned executes them all;
+/// second of each, and a user with a thousand banned copies may execute them all;
 /// each costs a look at eight ancestors, and a line. Sixteen images at full rate
 /// are more than a miner's supervisors start.
 const MAX_TOLD: u32 = 64;
@@ -265,14 +265,15 @@ impl Keeper {
     }
 
     /// Whether there are rules about who executes an image rather than about the
-    /// image. The kernel refuses it to everybody, so whoever is allowed would be
+    /// image. The kernel refuses it to all processes, so an allowed one would be
     /// refused as well.
     fn allows_runners(&self) -> bool {
         let by_image = |rule: &Rule| matches!(rule.key, RuleKey::Exe | RuleKey::Sha256);
         !self.allow.iter().all(by_image)
     }
 
-    /// Whether a ban, of whoever's making, is about an image that is allowed.
+    /// Whether a ban, made by this daemon or another program, is about an image
+    /// that is allowed.
     fn allows(&self, of: &BanKey, ban: &Ban) -> bool {
         if self.allows_runners() && ban.flags & BAN_BY_HAND == 0
             || sha256(ban).is_some_and(|digest| self.allows_digest(digest))
@@ -300,7 +301,7 @@ impl Keeper {
     }
 
     /// Has the programs that are to be there: loaded if anything may be changed,
-    /// and attached if there are bans of somebody's.
+    /// and attached if there are any bans.
     fn follow(&mut self) -> Result<(), ProbeError> {
         if self.dir.is_none() {
             self.dir = PinDir::find(&self.policy.dir).ok();
@@ -324,7 +325,7 @@ impl Keeper {
             _ => false,
         };
         if foreign {
-            // Somebody else's, made while there were none: they count.
+            // Another process's, made while there were none: they count.
             self.ring = None;
             self.programs = None;
         }
@@ -377,7 +378,7 @@ impl Keeper {
         }
     }
 
-    /// The daemon leaves: bans stay, and nobody answers any more.
+    /// The daemon leaves: bans stay, and questions are no longer answered.
     fn leave(mut self) {
         self.tick();
         let generation = self.generation;

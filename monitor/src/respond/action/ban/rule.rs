@@ -1,13 +1,13 @@
 //! Which images may be banned.
 //!
 //! A ban is about a file, and through its hash about all copies its owner has:
-//! everybody who executes one is refused, whatever for. Banning `/usr/bin/python3` because
-//! somebody mined with it would stop half of the host. So an image is only
-//! banned if it is a miner *itself*: what hashed was its own code, it is
-//! none of the system's files, it is no runtime that runs other people's programs,
-//! nobody else is executing it, it is his who did or root did, and no rule or list
-//! allows it. Who is spared here is
-//! stopped all the same, each time it is found.
+//! every process that executes one is refused, whatever for. Banning
+//! `/usr/bin/python3` because one process mined with it would stop half of the
+//! host. So an image is only banned if it is a miner *itself*: what hashed was its
+//! own code, it is none of the system's files, it is no runtime that runs other
+//! people's programs, no other process is executing it, the user who executed it
+//! owns it or is root, and no rule or list allows it. A process whose image is not
+//! banned is stopped all the same, each time it is found.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -29,7 +29,7 @@ pub enum Spared {
     Generated,
     /// Others execute it, of whom nothing is known.
     InUse,
-    /// It belongs to somebody else than who mined with it.
+    /// It belongs to another user than the one who mined with it.
     Foreign,
     /// It is unjack.
     Myself,
@@ -37,8 +37,8 @@ pub enum Spared {
     Denied,
     /// An `--allow` rule or list is about it.
     Allowed,
-    /// There are `--allow` rules about who executes something: the kernel, which
-    /// refuses an image to everybody, does not know those.
+    /// There are `--allow` rules about the process that executes an image: the
+    /// kernel, which refuses an image to all processes, does not know those.
     Runners,
     /// It is too large to be read.
     TooLarge,
@@ -132,7 +132,7 @@ pub struct Facts<'a> {
     /// On the host the path leads to it, is one of the system's, and only root
     /// can have put it there.
     pub system: bool,
-    /// It is root's, and nobody else may write to it.
+    /// Root owns it, and no other user may write to it.
     pub roots: bool,
     /// It is this program.
     pub myself: bool,
@@ -154,8 +154,9 @@ pub fn by_file(facts: &Facts<'_>) -> Result<(), Spared> {
     }
 }
 
-/// Whether the file is of the user who executed it, or that is root: who mines with
-/// a file that is not his may have made it do so, in memory that he can write to.
+/// Whether the file belongs to the user who executed it, or that user is root: a
+/// process that mines with another user's file may have made that file's program do
+/// so, in memory that it can write to.
 ///
 /// # Errors
 /// [`Spared::Foreign`] if not.
@@ -167,9 +168,9 @@ pub fn by_owner(user: Option<u32>, owner: u32) -> Result<(), Spared> {
     }
 }
 
-/// Whether all who execute the image belong together. `executing` has everybody
-/// who does, with the parent of each; who descends from one of them, through such
-/// alone, belongs to it. `condemned` are known to be miners.
+/// Whether all processes that execute the image belong together. `executing` has
+/// all of them, with the parent of each; a process that descends from one of them,
+/// through such alone, belongs to it. `condemned` are known to be miners.
 ///
 /// # Errors
 /// [`Spared::InUse`] if not.

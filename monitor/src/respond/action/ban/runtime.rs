@@ -1,10 +1,10 @@
 //! Programs that run other people's programs, and the system's own under other
 //! names.
 //!
-//! A ban is by content, so one of a copy of Python in somebody's home would be one
-//! of all such copies. What is told here by content can be forged: whoever puts
-//! an interpreter's marks into a miner has it killed each time, but not banned.
-//! The other way round nobody is protected from being killed.
+//! A ban is by content, so a ban of a copy of Python in a user's home would be a
+//! ban of all such copies. What is recognised here by content can be forged: a
+//! miner with an interpreter's marks in it is killed each time, but not banned.
+//! Nothing here protects a process from being killed.
 
 use std::{
     fs::File,
@@ -97,7 +97,7 @@ fn is_same(path: &Path, size: u64, digest: Digest) -> bool {
 /// Whether a file is called like something that runs other people's programs,
 /// with or without a version. A name is worth nothing by itself: it counts
 /// only for a file that is root's (a container's own Python, for one, which has
-/// the same bytes as everybody's).
+/// the same bytes as all other copies).
 pub(super) fn is_called_like_one(path: &Path) -> bool {
     const RUNTIMES: [&str; 42] = [
         "ash",

@@ -127,7 +127,7 @@ where
             Ok(())
         }
         result => {
-            // Whoever it is, it is put back.
+            // Whichever process it is, it is put back.
             if let Some(above) = dir.parent() {
                 let _gone = host.write(&above.join("cgroup.procs"), &pid.to_string());
             }
@@ -282,7 +282,7 @@ pub(super) fn list_of(dir: &Path, folders: &impl Folders) -> PathBuf {
     })
 }
 
-/// Moves everybody in our cgroup one up, and removes it.
+/// Moves all processes in our cgroup one up, and removes it.
 pub(super) fn dissolve(
     kind: Kind,
     dir: &Path,

@@ -1,5 +1,5 @@
-//! Files of cgroups that are not ours, which several holds may need and anybody
-//! else may write.
+//! Files of cgroups that are not ours, which several holds may need and any other
+//! program may write.
 
 use std::path::Path;
 

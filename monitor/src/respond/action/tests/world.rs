@@ -747,7 +747,7 @@ fn a_cgroup_is_throttled_and_frozen_as_it_is() {
 }
 
 /// A unit that was started anew has another cgroup of the same name, and an
-/// administrator may have set a quota of his own.
+/// administrator may have set another quota.
 #[test]
 fn what_others_set_since_is_left_to_them() {
     let host = Host::new(HYBRID, &[MINER]);
@@ -805,7 +805,7 @@ fn one_held_with_another_and_by_itself_stays_where_it_is() {
 }
 
 #[test]
-fn a_cgroup_with_somebody_protected_in_it_is_left() {
+fn a_cgroup_with_a_protected_process_in_it_is_left() {
     for deed in [KILL, THROTTLE, Deed::Freeze] {
         let order = to(deed, Scope::Cgroup);
         let guarded = Host::new(HYBRID, &[MINER, (60, 1, "/usr/sbin/sshd")]);

@@ -7,7 +7,7 @@ use unjack_core::{
 };
 
 const SECOND: u64 = 1_000_000_000;
-/// Ids from here on belong to nobody, so that nothing is read of them.
+/// No process has an id from here on, so that nothing is read of them.
 const NOBODY: u32 = u32::MAX - 1000;
 
 /// Process `n` of a crowd, in which each burns a percent less than the one

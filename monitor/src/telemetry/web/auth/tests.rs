@@ -137,7 +137,7 @@ fn a_new_password_counts_at_once() {
 }
 
 #[test]
-fn nobody_costs_what_somebody_costs_and_has_no_password() {
+fn an_unknown_user_costs_what_a_known_one_costs_and_has_no_password() {
     let users = [
         ("a".to_owned(), hash("x")),
         ("b".to_owned(), bcrypt::hash("x", 6).unwrap()),

@@ -53,7 +53,7 @@ fn both_versions_side_by_side() {
     let all = all.map(|text| text.parse().unwrap());
     match bind(&all) {
         Ok(sockets) => assert_eq!(sockets.len(), 2),
-        // Somebody else was given the port meanwhile, or there is no IPv6.
+        // Another process was given the port meanwhile, or there is no IPv6.
         Err(error) => assert!(
             !error.to_string().contains("[::]") || error.cause.kind() != io::ErrorKind::AddrInUse,
             "{error}"
@@ -71,7 +71,7 @@ fn a_socket_file_has_its_rights_and_goes_with_its_socket() {
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, MODE);
     UnixStream::connect(&path).unwrap();
-    // Somebody answers there.
+    // A process answers there.
     check_error(&address, &[&address, "something answers"]);
     drop(socket);
     assert!(!path.exists());

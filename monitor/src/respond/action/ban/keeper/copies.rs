@@ -1,4 +1,4 @@
-//! Images that nobody has seen yet: hashed, and compared with those that are
+//! Images that were not seen before: hashed, and compared with those that are
 //! banned.
 //!
 //! The kernel asks about each once. What is known of an image is kept beside its
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_nobody_asked_for_takes_no_place() {
+    fn an_answer_that_was_not_asked_for_takes_no_place() {
         let policy = BanPolicy {
             ttl: Duration::ZERO,
             with: With::Auto,

@@ -180,7 +180,7 @@ impl Keeper {
             return Err(Spared::Allowed);
         }
         if self.listed(&key).is_none() {
-            // Somebody may have pinned bans by hand since the last tick.
+            // A user may have pinned bans by hand since the last tick.
             self.follow()
                 .and_then(|()| self.attach())
                 .map_err(|error| {
@@ -205,7 +205,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Whoever was started between the order and the ban executes the image:
+    /// A process that was started between the order and the ban executes the image:
     /// nothing refused that.
     fn catch_up(&mut self, noted: &Noted, key: &BanKey) {
         let Some(ban) = self.listed(key) else {

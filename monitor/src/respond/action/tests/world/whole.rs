@@ -154,7 +154,8 @@ fn the_period_of_a_quota_is_put_back_with_it() {
         HYBRID,
         &[(PERIOD, "200000", "200000"), (QUOTA, "-1", "10000")],
     );
-    // Its quota is somebody else's by now: the period it was meant for stays.
+    // Its quota was changed by another program since: the period that goes with it
+    // stays.
     let host = Host::new(HYBRID, &[MINER]);
     host.set(PERIOD, "50000");
     let state = State::new(false);

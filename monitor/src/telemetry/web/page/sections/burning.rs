@@ -93,7 +93,7 @@ fn process(row: &Row) -> Markup {
     }
 }
 
-/// Where it belongs, as far as anybody but itself says so.
+/// Where it belongs, as far as a source other than the process itself says so.
 fn home(row: &Row) -> Markup {
     let short: Option<String> = row
         .container
