@@ -206,7 +206,8 @@ mod tests {
     fn a_row_says_what_was_missed_and_had() {
         let mut delays = delays(&[2, 0]);
         delays.cores.extend([0.10, 0.11]);
-        let expected = "   10 %   scrypt           2            1      2.0        -        -  10.5 %";
+        let expected =
+            "   10 %   scrypt           2            1      2.0        -        -  10.5 %";
         assert_eq!(delays.row(10, "scrypt"), expected);
     }
 }
