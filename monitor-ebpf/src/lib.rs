@@ -150,7 +150,7 @@ pub struct TaskSlot {
 /// that a process can be traced to its ancestors when those are gone.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout)]
-pub struct KinSlot {
+pub struct ParentSlot {
     /// The process; 0 marks a free slot.
     pub tgid: u32,
     /// The process that forked it.
@@ -378,7 +378,7 @@ pub struct ProbeStats {
 
 const _: () = {
     assert!(size_of::<TaskSlot>() == 64 && align_of::<TaskSlot>() == 8);
-    assert!(size_of::<KinSlot>() == 24 && align_of::<KinSlot>() == 8);
+    assert!(size_of::<ParentSlot>() == 24 && align_of::<ParentSlot>() == 8);
     // The probes change these two pairs with one 64-bit operation each.
     assert!(offset_of!(TaskSlot, tid) == 0 && offset_of!(TaskSlot, tgid) == 4);
     assert!(offset_of!(TaskSlot, flags) == 40 && offset_of!(TaskSlot, exiting) == 44);

@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::btf_map,
 };
 use monitor_ebpf::{
-    KinSlot, POOL_CALLERS, POOL_PREFIXES, PoolPorts, PoolStats, ProbeStats, RING_BYTES,
+    POOL_CALLERS, POOL_PREFIXES, ParentSlot, PoolPorts, PoolStats, ProbeStats, RING_BYTES,
     SPILL_ENTRIES, TASK_SLOTS, TaskSlot, WATCHED_SOCKETS, WatchStats, Watched,
 };
 
@@ -26,7 +26,7 @@ pub(crate) static TASKS: Array<TaskSlot, { TASK_SLOTS as usize }, { BPF_F_MMAPAB
 /// (`pid_max` above that) two may share one, and then the older's ancestry is
 /// unknown.
 #[btf_map]
-pub(crate) static KIN: Array<KinSlot, { TASK_SLOTS as usize }, { BPF_F_MMAPABLE as usize }> =
+pub(crate) static PARENTS: Array<ParentSlot, { TASK_SLOTS as usize }, { BPF_F_MMAPABLE as usize }> =
     Array::new();
 
 /// Tasks whose slot another live task holds. 16,384 entries are what a host

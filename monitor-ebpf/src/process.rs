@@ -4,7 +4,7 @@ use aya_ebpf::{
     helpers::bpf_get_current_comm, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
 use aya_log_ebpf::warn;
-use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, KinSlot, TASK_SLOTS, is_log_due};
+use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, ParentSlot, TASK_SLOTS, is_log_due};
 
 use crate::{
     atomic,
@@ -12,7 +12,7 @@ use crate::{
         Object, SIGNAL_LIVE, TASK_LEADER, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_START,
         TASK_TGID, image,
     },
-    maps::{EVENTS, KIN, LOGGED, STATS, count},
+    maps::{EVENTS, LOGGED, PARENTS, STATS, count},
     task::{self, NO_WAKEUP},
 };
 
@@ -29,12 +29,12 @@ fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     }
     let tgid: u32 = child.read(&TASK_TGID);
     if tgid == tid
-        && let Some(kin) = KIN.get_ptr_mut(tid & (TASK_SLOTS - 1))
+        && let Some(parents) = PARENTS.get_ptr_mut(tid & (TASK_SLOTS - 1))
     {
         // SAFETY: a pointer from the map is valid for the program's run; who
         // reads it meanwhile compares it with the start times.
         unsafe {
-            *kin = KinSlot {
+            *parents = ParentSlot {
                 tgid,
                 parent: parent.read(&TASK_TGID),
                 start_ns: child.read(&TASK_START),

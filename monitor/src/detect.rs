@@ -1,12 +1,12 @@
 //! Who is judged, by what, each second.
 //!
-//! Records of the probes and facts of the host flow in, rulings flow out. It
+//! Records of the probes and facts of the host flow in, detections flow out. It
 //! acts on nothing.
 
 pub mod collector;
 pub(crate) mod contacts;
 pub mod counts;
-pub(crate) mod court;
+pub(crate) mod detector;
 pub mod report;
 pub mod reputation;
 mod shapes;

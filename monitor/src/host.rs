@@ -2,7 +2,6 @@
 //! images. Reads are bounded, and those that can last are waited for only so long.
 //! Nothing is written.
 
-pub mod aside;
 pub mod cgroup;
 pub(crate) mod clock;
 pub mod connections;
@@ -20,6 +19,7 @@ mod relatives;
 mod root;
 pub mod sockets;
 mod tcp_info;
+pub mod timed_read;
 
 pub(crate) use self::process::{is_systems_own, tick_ns};
 pub use self::{
@@ -27,5 +27,5 @@ pub use self::{
     facts::Facts,
     image::Image,
     members::{Member, living, parents},
-    process::{Seen, executes, executing, lineage, ticks},
+    process::{ProcHandle, executes, executing, lineage, ticks},
 };

@@ -156,12 +156,12 @@ fn an_arrow_that_is_turned_is_found() {
     let guard = ("policy/guard.rs", "pub struct Guard;");
     let right = "use crate::{policy::guard::Guard, kernel};";
     check(&[guard, ("respond/kill.rs", right)], &[], &[]);
-    let back = ["detect/court imports policy/guard"];
-    check(&[guard, ("detect/court.rs", right)], &back, &[]);
+    let back = ["detect/detector imports policy/guard"];
+    check(&[guard, ("detect/detector.rs", right)], &back, &[]);
     let inline = "fn f(guard: &crate::policy::guard::Guard) {}";
-    check(&[guard, ("detect/court.rs", inline)], &back, &[]);
+    check(&[guard, ("detect/detector.rs", inline)], &back, &[]);
     let nested = "use std::fmt; use super::super::policy::{guard::{self as g}};";
-    check(&[guard, ("detect/court.rs", nested)], &back, &[]);
+    check(&[guard, ("detect/detector.rs", nested)], &back, &[]);
 }
 
 #[test]
@@ -197,8 +197,8 @@ fn tests_comments_and_texts_are_no_imports() {
     "##;
     let files = [
         ("policy/guard.rs", ""),
-        ("detect/court.rs", text),
-        ("detect/court/more.rs", "use crate::policy::guard;"),
+        ("detect/detector.rs", text),
+        ("detect/detector/more.rs", "use crate::policy::guard;"),
     ];
     check(&files, &[], &[]);
 }

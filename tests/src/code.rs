@@ -18,7 +18,7 @@ use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use serde::{Deserialize, Serialize};
 use unjack_core::event::{Process, Sample};
 use unjack_core::isa::Arch;
-use unjack_core::profile::{Look, Place};
+use unjack_core::profile::{DecodedSample, Place};
 
 /// Distinct windows of code that are read at the most: a damaged file must not fill
 /// the memory. The corpus has some hundred thousand.
@@ -49,7 +49,7 @@ impl Code {
     ///
     /// # Errors
     /// It is not hexadecimal.
-    pub fn look(&self, place: Place) -> Result<Look> {
+    pub fn look(&self, place: Place) -> Result<DecodedSample> {
         let digits = self.code.as_bytes();
         ensure!(digits.len().is_multiple_of(2), "half a byte of code");
         let bytes = digits.chunks(2).map(|pair| {
@@ -64,7 +64,7 @@ impl Code {
         let mut sample = Sample::user(process, 1, 0, 0, &bytes);
         sample.compat = self.compat;
         let arch = Arch::HOST.context("no decoder for this processor")?;
-        Ok(Look::new(arch, &sample, place))
+        Ok(DecodedSample::new(arch, &sample, place))
     }
 }
 
@@ -175,7 +175,7 @@ impl Kept {
     ///
     /// # Errors
     /// It names a code or a place that there is not.
-    pub fn looks(&self, window: &Window) -> Result<Vec<Look>> {
+    pub fn looks(&self, window: &Window) -> Result<Vec<DecodedSample>> {
         let mut looks = Vec::new();
         for Seen(code, place, count) in &window.seen {
             let code = self.codes.get(*code as usize).context("no such code")?;
@@ -216,7 +216,7 @@ mod tests {
         let read = Kept::read(file.path()).unwrap();
         assert_eq!((&read.codes, &read.windows), (&kept.codes, &kept.windows));
         let looks = read.looks(&read.windows[0]).unwrap();
-        let expected = Look::new(Arch::HOST.unwrap(), &sample, Place::File);
+        let expected = DecodedSample::new(Arch::HOST.unwrap(), &sample, Place::File);
         assert_eq!(looks, [expected; 3]);
         let mut none = read.windows[0].clone();
         none.seen = vec![Seen(1, 0, 1)];

@@ -23,14 +23,14 @@ const TOLERANCE: f64 = 0.01;
 const TICKS: f64 = 0.02;
 
 /// One look.
-struct Look {
+struct DecodedSample {
     at: Instant,
     schedstat: f64,
     stat: f64,
 }
 
 /// The kernel's account at a moment, between the two looks around it.
-fn account(looks: &[Look], at: Instant, of: impl Fn(&Look) -> f64) -> f64 {
+fn account(looks: &[DecodedSample], at: Instant, of: impl Fn(&DecodedSample) -> f64) -> f64 {
     let next = looks.partition_point(|look| look.at <= at);
     assert!(
         0 < next && next < looks.len(),
@@ -42,14 +42,14 @@ fn account(looks: &[Look], at: Instant, of: impl Fn(&Look) -> f64) -> f64 {
 }
 
 /// Writes the kernel's accounts down until told to stop.
-fn watch(pid: u32, stop: &AtomicBool) -> Vec<Look> {
+fn watch(pid: u32, stop: &AtomicBool) -> Vec<DecodedSample> {
     let mut looks = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let before = Instant::now();
         let schedstat = schedstat_seconds(pid).expect("the burner lives");
         let stat = stat_seconds(pid).expect("the burner lives");
         let at = before + before.elapsed() / 2;
-        looks.push(Look {
+        looks.push(DecodedSample {
             at,
             schedstat,
             stat,
@@ -114,7 +114,8 @@ fn check(args: &[&str], cores: f64) {
     let begin = end
         .checked_sub(Duration::from_secs_f64(wall))
         .expect("the clock is older than this");
-    let used = |of: fn(&Look) -> f64| account(&looks, end, of) - account(&looks, begin, of);
+    let used =
+        |of: fn(&DecodedSample) -> f64| account(&looks, end, of) - account(&looks, begin, of);
     let (exact, ticks) = (used(|look| look.schedstat), used(|look| look.stat));
     println!(
         "{args:?}: unjack {cpu:.3} s, schedstat {exact:.3} s ({:+.2} %), stat {ticks:.3} s \

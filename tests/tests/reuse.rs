@@ -15,11 +15,13 @@ use std::time::{Duration, Instant};
 use monitor::host;
 use monitor::policy::config::Scope;
 use monitor::policy::guard::Guard;
-use monitor::respond::action::keeper::Keeper;
+use monitor::respond::action::hold_manager::HoldManager;
 use monitor::respond::action::store::Store;
 use monitor::{
     policy::refusal::Refusal,
-    respond::action::{Deed, Done, Order, Outcome, Signals, System, carry_out, still},
+    respond::action::{
+        ActionKind, ActionRequest, ActionResult, Outcome, Signals, System, carry_out, stop_briefly,
+    },
 };
 use rustix::process::{Pid, PidfdFlags, WaitId, WaitIdOptions, pidfd_open, waitid};
 use tests::host::{eventually, take_turn};
@@ -52,10 +54,10 @@ impl Idle {
         Some(Self::spawn(image)).filter(|idle| idle.0.id() == pid)
     }
 
-    fn order(&self, deed: Deed) -> Order {
-        let seen = host::Seen::open_pid(self.0.id()).expect("it lives");
+    fn order(&self, deed: ActionKind) -> ActionRequest {
+        let seen = host::ProcHandle::open_pid(self.0.id()).expect("it lives");
         let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
-        Order {
+        ActionRequest {
             process: Process {
                 tgid: self.0.id(),
                 start_ns: seen.start_ticks().expect("it lives") * tick,
@@ -94,14 +96,14 @@ impl Drop for Idle {
 /// Carries orders out, one after the other, on a thread of its own: a new
 /// thread would take the pid that is to be given again.
 struct Executioner {
-    orders: Sender<(Order, Duration)>,
-    done: Receiver<Done>,
+    orders: Sender<(ActionRequest, Duration)>,
+    done: Receiver<ActionResult>,
     _thread: JoinHandle<()>,
 }
 
 impl Executioner {
     fn start(state: PathBuf) -> Self {
-        let (orders, taken) = channel::<(Order, Duration)>();
+        let (orders, taken) = channel::<(ActionRequest, Duration)>();
         let (told, done) = channel();
         let guard = Guard {
             lineage: vec![std::process::id()],
@@ -109,7 +111,7 @@ impl Executioner {
             listed: Arc::default(),
             builtin: true,
         };
-        let keeper = Keeper::new(Store::new(state), false);
+        let hold_manager = HoldManager::new(Store::new(state), false);
         let thread = thread::spawn(move || {
             let system = System::new(Arc::default());
             for (number, (order, delay)) in taken.into_iter().enumerate() {
@@ -120,9 +122,9 @@ impl Executioner {
                 // Half of them as where evidence is taken: stopped first, which takes
                 // a line on disk, and let go on.
                 if number % 2 == 0 {
-                    let _ = still(&order, &guard.lineage, &system, &keeper);
+                    let _ = stop_briefly(&order, &guard.lineage, &system, &hold_manager);
                 }
-                let done = carry_out(&order, &guard, &system, &keeper);
+                let done = carry_out(&order, &guard, &system, &hold_manager);
                 told.send(done).expect("somebody listens");
             }
         });
@@ -152,7 +154,7 @@ fn ten_thousand_pids_are_reused_while_orders_are_out_and_nobody_else_is_signalle
         thread::sleep(Duration::from_millis(20));
         for (at, mut idle) in judged.into_iter().enumerate() {
             let grace = Duration::from_millis(if at % 2 == 0 { 0 } else { 5 });
-            let order = idle.order(Deed::Kill { grace });
+            let order = idle.order(ActionKind::Kill { grace });
             // Anywhere between before the end and well after the next start.
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let delay = Duration::from_micros((seed >> 33) % 2500);
@@ -199,7 +201,7 @@ fn a_signal_by_number_would_be_seen() {
     }
 }
 
-fn check_refused(order: &Order, expected: Refusal) {
+fn check_refused(order: &ActionRequest, expected: Refusal) {
     let home = tempfile::tempdir().expect("a temporary directory");
     let executioner = Executioner::start(home.path().join("state"));
     let sent = executioner.orders.send((*order, Duration::ZERO));
@@ -212,7 +214,7 @@ fn check_refused(order: &Order, expected: Refusal) {
 fn an_order_on_a_process_that_has_ended_is_refused() {
     let _turn = take_turn();
     let mut idle = Idle::spawn(Path::new("/bin/sleep"));
-    let order = idle.order(Deed::Freeze);
+    let order = idle.order(ActionKind::Freeze);
     idle.end();
     check_refused(&order, Refusal::Vanished);
 }
@@ -228,7 +230,7 @@ fn an_order_on_a_process_that_executes_another_image_by_now_is_refused() {
     let identity = || system.identify(idle.0.id()).expect("it lives");
     // spawn returns when the shell is there.
     let before = identity();
-    let order = idle.order(Deed::Kill {
+    let order = idle.order(ActionKind::Kill {
         grace: Duration::ZERO,
     });
     assert_eq!(before.image, order.image);

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{look::LINE, summary::share};
 pub use self::{
-    look::{Look, Row},
+    look::{DecodedSample, Row},
     summary::{Burn, Summary},
 };
 use crate::{
@@ -89,7 +89,7 @@ pub struct Reading {
 pub struct Profile {
     /// Whose it is.
     pub process: Process,
-    looks: VecDeque<Look>,
+    looks: VecDeque<DecodedSample>,
     code: VecDeque<Sample>,
     readings: VecDeque<Reading>,
 }
@@ -108,19 +108,19 @@ impl Profile {
 
     /// Adds a sample, its code decoded for `arch`. Returns what it was cut
     /// down to.
-    pub fn add(&mut self, arch: Arch, sample: &Sample, place: Place) -> &Look {
+    pub fn add(&mut self, arch: Arch, sample: &Sample, place: Place) -> &DecodedSample {
         if !sample.code().is_empty() {
             if self.code.len() == MAX_CODE {
                 self.code.pop_front();
             }
             self.code.push_back(*sample);
         }
-        self.recall(Look::new(arch, sample, place));
+        self.recall(DecodedSample::new(arch, sample, place));
         &self.looks[self.looks.len() - 1]
     }
 
     /// Adds a sample that was cut down before; its code is not known.
-    pub fn recall(&mut self, look: Look) {
+    pub fn recall(&mut self, look: DecodedSample) {
         if self.looks.len() == MAX_LOOKS {
             self.looks.pop_front();
         }
@@ -141,7 +141,7 @@ impl Profile {
 
     /// The newest sample.
     #[must_use]
-    pub fn last(&self) -> Option<&Look> {
+    pub fn last(&self) -> Option<&DecodedSample> {
         self.looks.back()
     }
 
@@ -159,7 +159,7 @@ impl Profile {
     }
 
     /// The samples that are not older than `since_ns`.
-    pub fn looks(&self, since_ns: u64) -> impl Iterator<Item = &Look> {
+    pub fn looks(&self, since_ns: u64) -> impl Iterator<Item = &DecodedSample> {
         let old = self.looks.partition_point(|look| look.time_ns < since_ns);
         self.looks.range(old..)
     }
@@ -250,7 +250,7 @@ impl Profile {
     /// with the most first. Burn, waiting and I/O are the thread's own.
     #[must_use]
     pub fn threads(&self, since_ns: u64, samples: u32) -> Vec<(u32, Summary)> {
-        let mut by_thread: BTreeMap<u32, Vec<&Look>> = BTreeMap::new();
+        let mut by_thread: BTreeMap<u32, Vec<&DecodedSample>> = BTreeMap::new();
         for look in self.looks(since_ns) {
             by_thread.entry(look.tid).or_default().push(look);
         }

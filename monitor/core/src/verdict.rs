@@ -106,7 +106,7 @@ impl Thresholds {
 
 /// A verdict that is new.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Ruling {
+pub struct Detection {
     /// What the process is.
     pub verdict: Verdict,
     /// The thread that was judged, if it was one alone.
@@ -126,7 +126,7 @@ pub struct Ruling {
     pub unexplained: bool,
 }
 
-impl Ruling {
+impl Detection {
     /// The same, with what led to it said first.
     #[must_use]
     pub fn because(mut self, text: String) -> Self {
@@ -199,7 +199,7 @@ impl Judgement {
         seconds(now_ns.saturating_sub(since_ns))
     }
 
-    /// Judges once more. Returns a ruling if there is something to report.
+    /// Judges once more. Returns a detection if there is something to report.
     /// `denied` is asked once the process has burned for a whole window.
     pub fn judge(
         &mut self,
@@ -208,7 +208,7 @@ impl Judgement {
         model: &Model,
         thresholds: &Thresholds,
         denied: impl FnOnce(&Assessment) -> bool,
-    ) -> Option<Ruling> {
+    ) -> Option<Detection> {
         if summary.cores < thresholds.min_cpu {
             self.burning_since_ns = None;
             self.unexplained_since_ns = None;
@@ -254,7 +254,7 @@ impl Judgement {
         if let Some(time_ns) = unexplained_ns {
             evidence.insert(0, Evidence::told(unexplained_text(time_ns)));
         }
-        Some(Ruling {
+        Some(Detection {
             verdict,
             thread: None,
             assessment,
@@ -267,13 +267,13 @@ impl Judgement {
     }
 
     /// Makes the verdict on a part of it, or on others like it, its own.
-    /// Returns the ruling if it is to be reported.
-    pub fn adopt(&mut self, now_ns: u64, mut ruling: Ruling) -> Option<Ruling> {
-        self.candidate = ruling.verdict;
+    /// Returns the detection if it is to be reported.
+    pub fn adopt(&mut self, now_ns: u64, mut detection: Detection) -> Option<Detection> {
+        self.candidate = detection.verdict;
         self.agreed = AGREED;
         self.counted_ns = now_ns;
-        ruling.first = self.reportable(now_ns, false)?;
-        Some(ruling)
+        detection.first = self.reportable(now_ns, false)?;
+        Some(detection)
     }
 
     /// Nanoseconds for which `hashing` stands and nothing explains it, if that is to be

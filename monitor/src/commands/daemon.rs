@@ -7,6 +7,7 @@
 
 mod bans;
 mod energy;
+mod event_writer;
 mod incidents;
 mod judge;
 mod orders;
@@ -15,7 +16,6 @@ mod reputation;
 mod respond;
 mod show;
 mod tell;
-mod teller;
 
 use std::{
     io,
@@ -31,26 +31,27 @@ use tokio::{
 };
 
 use self::{
-    energy::Energy, incidents::Incidents, judge::count_stolen, orders::Orders,
-    reputation::Reputation, show::Show, teller::Teller,
+    energy::Energy, event_writer::EventWriter, incidents::Incidents, judge::count_stolen,
+    orders::Orders, reputation::Reputation, show::Show,
 };
 use crate::{
     commands::record::{self, writer::Writer},
     detect::{
-        collector::Collector, contacts::Contacts, court::Court, reputation::Lists, stratum::Stratum,
+        collector::Collector, contacts::Contacts, detector::Detector, reputation::Lists,
+        stratum::Stratum,
     },
     host::{clock::monotonic_ns, container::Containers},
     kernel::probe::{ProbeError, Probes, Settings},
     policy::config::{Config, Rule},
     respond::{
-        action::{Recorded, ban::Bans, breaker::Breaker, keeper::Keeper, store::Store},
+        action::{Recorded, ban::Bans, breaker::Breaker, hold_manager::HoldManager, store::Store},
         hook::Hooks,
     },
     telemetry::{
         journal::{self, Format},
         metrics::Metrics,
         notify,
-        view::{Board, Recent},
+        view::{Recent, SnapshotCell},
         web::{
             Health, Server, Web,
             file::{FileError, Secured},
@@ -176,16 +177,16 @@ pub async fn run(
     probes.list_pools(reputation.pools().compiled())?;
     let bans = Bans::start(config.ban.clone(), metrics.clone(), reputation.allow_list())?;
 
-    let board = Arc::new(Board::default());
+    let snapshot = Arc::new(SnapshotCell::default());
     let state = Web {
         metrics: Arc::clone(&metrics),
         health: Arc::clone(&health),
-        board: Arc::clone(&board),
+        snapshot: Arc::clone(&snapshot),
         telemetry_path: web.telemetry_path,
     };
     let server = Server::start(sockets, state, secured, web.file)?;
 
-    let teller = Teller::new(io::stdout(), format, metrics.journal_errors.clone())?;
+    let event_writer = EventWriter::new(io::stdout(), format, metrics.journal_errors.clone())?;
     let recording = match &config.record {
         Some((path, max_size)) => Some(recording(path, *max_size, &config)?),
         None => None,
@@ -194,11 +195,11 @@ pub async fn run(
     let shown = (
         metrics,
         Arc::clone(&health),
-        Show::new(board, &config),
+        Show::new(snapshot, &config),
         server,
     );
-    let mut daemon = Daemon::new(config, arch, model, teller, shown, probes, extras);
-    daemon.orders.keeper.begin(&daemon.orders.host());
+    let mut daemon = Daemon::new(config, arch, model, event_writer, shown, probes, extras);
+    daemon.orders.hold_manager.begin(&daemon.orders.host());
     daemon.bans.wait_ready();
     // Every metric series exists before the service manager is told that the daemon
     // is ready.
@@ -209,7 +210,7 @@ pub async fn run(
     daemon.watch(&mut hangup, shutdown).await;
     notify::tell(notify::State::Stopping);
     daemon.orders.cancel();
-    daemon.orders.keeper.end(&daemon.orders.host());
+    daemon.orders.hold_manager.end(&daemon.orders.host());
     daemon.incidents.finish();
     daemon.tell_evidence();
     health.attach(false);
@@ -250,8 +251,8 @@ fn recording(path: &Path, max_size: u64, config: &Config) -> Result<Writer, Daem
 
 struct Daemon {
     config: Config,
-    court: Court,
-    teller: Teller,
+    detector: Detector,
+    event_writer: EventWriter,
     metrics: Arc<Metrics>,
     probes: Probes,
     collector: Collector,
@@ -282,7 +283,7 @@ impl Daemon {
         config: Config,
         arch: Arch,
         model: Model,
-        teller: Teller,
+        event_writer: EventWriter,
         (metrics, health, show, server): (Arc<Metrics>, Arc<Health>, Show, Server),
         probes: Probes,
         (incidents, reputation, hooks, bans, recording, energy): Extras,
@@ -291,9 +292,9 @@ impl Daemon {
             collector: Collector::new(arch, nanoseconds(config.policy.patience))
                 .with_groups(config.web.group_by)
                 .with_remains(),
-            court: Court::new(model, config.policy.thresholds(), config.sample_hz),
+            detector: Detector::new(model, config.policy.thresholds(), config.sample_hz),
             orders: Orders::new(
-                Keeper::new(
+                HoldManager::new(
                     Store::new(config.response.state_dir.clone()),
                     config.response.keep,
                 ),
@@ -318,7 +319,7 @@ impl Daemon {
             energy,
             containers: Containers::of_host(config.extras.container_dirs.clone()),
             config,
-            teller,
+            event_writer,
             metrics,
             probes,
             small_exit_ns: 0,
@@ -367,7 +368,7 @@ impl Daemon {
                         stratum.executes(process);
                     }
                     let left = match recording {
-                        Some(recording) => recording.tape.take_in(collector, &event),
+                        Some(recording) => recording.encoder.take_in(collector, &event),
                         None => collector.take(&event),
                     };
                     if let Some((mut subject, cpu_ns)) = left {

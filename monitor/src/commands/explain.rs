@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::{
     detect::collector::{Collector, HotCode, Subject},
     host::{
-        LookError, Seen,
+        LookError, ProcHandle,
         clock::monotonic_ns,
         container::{Containers, Home},
     },
@@ -168,7 +168,7 @@ pub fn explain(
         LookError::Gone => ExplainError::NoProcess(pid),
         source => ExplainError::Look { pid, source },
     };
-    let seen = Seen::open_pid(pid).map_err(look)?;
+    let seen = ProcHandle::open_pid(pid).map_err(look)?;
     let start_ticks = seen.start_ticks().map_err(look)?;
     if !seen.is_running() {
         return Err(ExplainError::NoProcess(pid));

@@ -1,6 +1,6 @@
 //! `unjack record`: what processes do to a file, to look at and to replay.
 //!
-//! [`mod@line`] says what is in a recording, `tape` writes it, for `unjack run
+//! [`mod@line`] says what is in a recording, `encoder` writes it, for `unjack run
 //! --record` too, and [`read`] reads it. Besides what is replayed this one has a
 //! [`Window`] for every process that was sampled, once a second and when it exits:
 //! what a verdict is computed from, for people and the corpus.
@@ -14,13 +14,13 @@
 
 mod begin;
 mod command;
+mod descendants;
 mod dump;
-mod kin;
+pub(crate) mod encoder;
 pub mod line;
 pub(crate) mod progress;
 pub mod read;
 pub mod samples;
-pub(crate) mod tape;
 pub(crate) mod writer;
 
 use std::{
@@ -43,16 +43,16 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 pub(crate) use self::begin::{create, header};
 use self::{
     command::Started,
+    descendants::Descendants,
     dump::Samples,
-    kin::Kin,
+    encoder::{Known, RecordingEncoder},
     line::{Why, Window},
     progress::Progress,
-    tape::{Known, Tape},
 };
 use crate::{
     detect::{
         collector::{Collector, Subject},
-        court::{Heard, SUSPECT_FROM},
+        detector::{Heard, SUSPECT_FROM},
         stratum::Stratum,
     },
     host::clock::monotonic_ns,
@@ -61,7 +61,7 @@ use crate::{
 use unjack_core::{
     event::{self, Event, ImageKey, Process},
     isa::Arch,
-    profile::{Look, Place, Reading, Summary, seconds},
+    profile::{DecodedSample, Place, Reading, Summary, seconds},
     score::{LISTEN_FROM, Model, ModelError},
     verdict::{MIN_SAMPLES, Thresholds},
 };
@@ -174,8 +174,11 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
         thresholds,
         probes,
         collector: Collector::new(arch, thresholds.patience_ns),
-        tape: Tape::new(&header(settings.sample_hz, &thresholds, begun_ns), max_size),
-        kin: Kin::default(),
+        encoder: RecordingEncoder::new(
+            &header(settings.sample_hz, &thresholds, begun_ns),
+            max_size,
+        ),
+        descendants: Descendants::default(),
         model: Model::shipped()?,
         stratum: Stratum::new(network, ()),
         begun_ns,
@@ -184,7 +187,7 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
     };
     let command = Started::start(command)?;
     if let Some(command) = &command {
-        recorder.kin.founder = Some(command.pid());
+        recorder.descendants.founder = Some(command.pid());
     }
     // Told to stop, it ends as if its time were over: nothing is lost.
     let stop = Arc::new(AtomicBool::new(false));
@@ -196,7 +199,7 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
     let mut progress = Progress::new();
     let mut steps = 0;
     let goes_on = || begun.elapsed() < duration && !stop.load(Ordering::Relaxed);
-    while goes_on() && !recorder.tape.has_ended() {
+    while goes_on() && !recorder.encoder.has_ended() {
         thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
         let ended = command.as_ref().is_some_and(Started::has_ended);
         recorder.drain()?;
@@ -205,7 +208,7 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
             recorder.tick()?;
             progress.show(|| {
                 let (over, whole) = (begun.elapsed().as_secs(), duration.as_secs());
-                let size = recorder.tape.size() as f64 / f64::from(1 << 20);
+                let size = recorder.encoder.size() as f64 / f64::from(1 << 20);
                 let windows = recorder.windows;
                 format!("recording: {over} of {whole} s, {windows} windows, {size:.1} MiB")
             });
@@ -215,12 +218,12 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
         }
     }
     progress.clear();
-    let full = recorder.tape.has_ended();
+    let full = recorder.encoder.has_ended();
     recorder.end()?;
     Ok(Recorded {
         windows: recorder.windows,
         ticks: recorder.ticks,
-        size: recorder.tape.size(),
+        size: recorder.encoder.size(),
         full,
     })
 }
@@ -237,8 +240,8 @@ struct Recorder {
     thresholds: Thresholds,
     probes: Probes,
     collector: Collector,
-    tape: Tape,
-    kin: Kin,
+    encoder: RecordingEncoder,
+    descendants: Descendants,
     model: Model,
     stratum: Stratum,
     begun_ns: u64,
@@ -255,7 +258,8 @@ impl Recorder {
 
     fn drain(&mut self) -> io::Result<()> {
         let mut left = Vec::new();
-        let (collector, samples, tape) = (&mut self.collector, &mut self.samples, &mut self.tape);
+        let (collector, samples, encoder) =
+            (&mut self.collector, &mut self.samples, &mut self.encoder);
         let stratum = &mut self.stratum;
         let mut met = HashSet::new();
         let now_ns = monotonic_ns();
@@ -274,17 +278,21 @@ impl Recorder {
                 Event::Exec { process, .. } => stratum.executes(process),
                 Event::Connect(..) => {}
             }
-            left.extend(tape.take_in(collector, &event));
+            left.extend(encoder.take_in(collector, &event));
             if let (Some(samples), Event::Sample(sample)) = (&mut *samples, &event)
                 && let Some(subject) = collector.subject(sample.process)
             {
-                let place = subject.profile.last().map_or(Place::Unknown, Look::place);
+                let place = subject
+                    .profile
+                    .last()
+                    .map_or(Place::Unknown, DecodedSample::place);
                 samples.hold(sample.process, record, place);
             }
         });
         // Some came and went between two looks at the table.
         let probes = &self.probes;
-        self.kin.learn(met, |process| probes.parent(process));
+        self.descendants
+            .learn(met, |process| probes.parent(process));
         for (mut subject, cpu_ns) in left {
             if subject.profile.latest().is_none() {
                 subject.profile.read(Reading {
@@ -294,7 +302,7 @@ impl Recorder {
                 });
             }
             if let Some(samples) = &mut self.samples {
-                samples.exit(&self.kin, &self.stratum, &subject)?;
+                samples.exit(&self.descendants, &self.stratum, &subject)?;
             }
             self.window(&mut subject);
         }
@@ -302,7 +310,7 @@ impl Recorder {
     }
 
     fn tick(&mut self) -> io::Result<()> {
-        let (probes, kin) = (&self.probes, &mut self.kin);
+        let (probes, descendants) = (&self.probes, &mut self.descendants);
         let mut alive = Vec::new();
         let now_ns = monotonic_ns();
         self.collector.tick(now_ns, |visit| {
@@ -314,20 +322,20 @@ impl Recorder {
                 visit(slot);
             });
         });
-        kin.learn(alive, |process| probes.parent(process));
+        descendants.learn(alive, |process| probes.parent(process));
         if let Some(samples) = &mut self.samples {
-            samples.tick(kin, &self.stratum, self.collector.subjects())?;
+            samples.tick(descendants, &self.stratum, self.collector.subjects())?;
         }
-        let mut collector = std::mem::replace(&mut self.collector, Collector::told(0));
+        let mut collector = std::mem::replace(&mut self.collector, Collector::recorded(0));
         for subject in collector.subjects() {
             self.window(subject);
         }
-        let (kin, stratum) = (&self.kin, &self.stratum);
-        self.tape.loses(lost(&self.probes, &collector));
-        self.tape.tick(
+        let (descendants, stratum) = (&self.descendants, &self.stratum);
+        self.encoder.loses(lost(&self.probes, &collector));
+        self.encoder.tick(
             now_ns,
             collector.subjects(),
-            |process| kin.has(process),
+            |process| descendants.has(process),
             |subject| Known {
                 heard: Heard {
                     stratum: stratum.was_heard(subject.profile.process),
@@ -339,9 +347,9 @@ impl Recorder {
             },
         );
         self.collector = collector;
-        self.kin.forget();
-        self.ticks += u64::from(!self.tape.has_ended());
-        self.out.write_all(&self.tape.take())?;
+        self.descendants.forget();
+        self.ticks += u64::from(!self.encoder.has_ended());
+        self.out.write_all(&self.encoder.take())?;
         self.stratum
             .listen(now_ns, &mut self.probes, &self.collector);
         Ok(())
@@ -349,9 +357,9 @@ impl Recorder {
 
     /// Writes the last line, and what of the samples still waits.
     fn end(&mut self) -> io::Result<()> {
-        self.tape.loses(lost(&self.probes, &self.collector));
-        self.tape.end(Why::Done);
-        self.out.write_all(&self.tape.take())?;
+        self.encoder.loses(lost(&self.probes, &self.collector));
+        self.encoder.end(Why::ActionResult);
+        self.out.write_all(&self.encoder.take())?;
         if let Some(samples) = &mut self.samples {
             samples.flush()?;
         }
@@ -361,7 +369,7 @@ impl Recorder {
     /// Writes a process's window, if it belongs to what is recorded.
     fn window(&mut self, subject: &mut Subject) {
         let process = subject.profile.process;
-        if !self.kin.has(process) {
+        if !self.descendants.has(process) {
             return;
         }
         let now_ns = monotonic_ns();
@@ -400,7 +408,7 @@ impl Recorder {
             self.stratum.suspect(process, cores, hashes, now_ns);
         }
         self.windows += 1;
-        self.tape.window(window);
+        self.encoder.window(window);
     }
 }
 

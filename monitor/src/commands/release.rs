@@ -7,7 +7,7 @@ use crate::{
     commands::cli::ReleaseArgs,
     respond::action::{
         System,
-        keeper::{self, Target},
+        hold_manager::{self, Target},
         store::{Store, StoreError},
     },
 };
@@ -38,7 +38,7 @@ pub fn release(args: &ReleaseArgs) -> Result<usize, ReleaseError> {
     } = args;
     let store = Store::new(state_dir.clone());
     let (found, left) = if store.exists() {
-        keeper::release(&store, target.as_ref(), &System::new(Arc::default()))?
+        hold_manager::release(&store, target.as_ref(), &System::new(Arc::default()))?
     } else {
         (0, 0)
     };

@@ -1,10 +1,10 @@
 //! `unjack replay`: what a policy would have done to what was recorded.
 //!
 //! In: a recording, which any user may have written, and a policy. Out: a
-//! [`Report`]. The recording is taken in by the collector and judged by the court
+//! [`Report`]. The recording is taken in by the collector and judged by the detector
 //! that `unjack run` has; a subject's facts are what was recorded, and this host is
 //! not looked at. Memory is bounded by the collector's own bounds, by those of
-//! [`read`](crate::commands::record::read), and by the number of verdicts that are told.
+//! [`read`](crate::commands::record::read), and by the number of verdicts that are recorded.
 
 mod acts;
 mod report;
@@ -28,7 +28,7 @@ use crate::{
     },
     detect::{
         collector::{Collector, MAX_SUBJECTS, Subject},
-        court::{Clerk, Court, Heard},
+        detector::{Detector, Heard, PolicyContext},
         reputation::Lists,
     },
     policy::{
@@ -38,10 +38,10 @@ use crate::{
 };
 use unjack_core::{
     event::{Event, ImageKey, Process},
-    profile::Look,
+    profile::DecodedSample,
     score::{Model, ModelError},
     text::clean,
-    verdict::Ruling,
+    verdict::Detection,
 };
 
 /// The recording could not be replayed.
@@ -115,9 +115,9 @@ pub fn replay(
     let (header, mut reader) = Reader::new(from)?;
     let thresholds = config.policy.thresholds();
     let mut replay = Replay {
-        collector: Collector::told(thresholds.patience_ns),
-        court: Court::new(Model::shipped()?, thresholds, header.sample_hz),
-        clerk: Policy { config, lists },
+        collector: Collector::recorded(thresholds.patience_ns),
+        detector: Detector::new(Model::shipped()?, thresholds, header.sample_hz),
+        context: Policy { config, lists },
         acts: Acts::new(config, &header),
         who: BTreeMap::new(),
         counted: BTreeMap::new(),
@@ -137,8 +137,8 @@ pub fn replay(
 
 struct Replay<'a> {
     collector: Collector,
-    court: Court,
-    clerk: Policy<'a>,
+    detector: Detector,
+    context: Policy<'a>,
     acts: Acts<'a>,
     /// Of the tick that follows.
     who: BTreeMap<Process, Who>,
@@ -147,7 +147,7 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     /// Takes in a line. Returns what was judged, if it is a second's end.
-    fn take(&mut self, line: Line) -> Result<Vec<(Process, Ruling)>, String> {
+    fn take(&mut self, line: Line) -> Result<Vec<(Process, Detection)>, String> {
         match line {
             Line::Samples(samples) => self.samples(samples)?,
             Line::Exec(exec) => self.exec(&exec),
@@ -176,10 +176,11 @@ impl Replay<'_> {
             cgroup,
             rows,
         } = samples;
-        let looks: Result<Vec<Look>, _> = rows.into_iter().map(Look::try_from).collect();
+        let looks: Result<Vec<DecodedSample>, _> =
+            rows.into_iter().map(DecodedSample::try_from).collect();
         let looks = looks.map_err(|error| error.to_string())?;
-        if let Some(told) = self.collector.summon(process).told_mut() {
-            told.image = file;
+        if let Some(recorded) = self.collector.get_or_insert(process).told_mut() {
+            recorded.image = file;
         }
         let image = ImageKey { device, inode };
         self.collector.recall(process, image, cgroup, looks);
@@ -193,9 +194,9 @@ impl Replay<'_> {
             file,
         } = *exec;
         if let Some(subject) = self.collector.subject(process)
-            && let Some(told) = subject.told_mut()
+            && let Some(recorded) = subject.told_mut()
         {
-            told.image = file;
+            recorded.image = file;
         }
         self.collector.take(&Event::Exec {
             process,
@@ -218,18 +219,18 @@ impl Replay<'_> {
         self.acts.exits(process);
     }
 
-    /// A second is over: as in the daemon, counters first, then the court.
-    fn tick(&mut self, now_ns: u64) -> Vec<(Process, Ruling)> {
+    /// A second is over: as in the daemon, counters first, then the detector.
+    fn tick(&mut self, now_ns: u64) -> Vec<(Process, Detection)> {
         let counted = std::mem::take(&mut self.counted);
         for counted in counted.values() {
             if let Some(subject) = self.collector.subject(counted.process)
-                && let Some(told) = subject.told_mut()
+                && let Some(recorded) = subject.told_mut()
             {
-                told.image = counted.file;
-                told.io_bytes = counted.io_bytes;
-                told.pool = counted.pool;
-                told.stratum = counted.stratum;
-                told.shape = counted.shape;
+                recorded.image = counted.file;
+                recorded.io_bytes = counted.io_bytes;
+                recorded.pool = counted.pool;
+                recorded.stratum = counted.stratum;
+                recorded.shape = counted.shape;
             }
         }
         self.collector.tick(now_ns, |visit| {
@@ -246,19 +247,19 @@ impl Replay<'_> {
                 sha256,
             } = who;
             // One of a listed image is judged before there is any sample of it.
-            if let Some(told) = self.collector.summon(process).told_mut() {
-                told.facts = Some(facts);
-                told.host_exe = host_exe;
-                told.system = system;
-                told.sha256 = sha256;
+            if let Some(recorded) = self.collector.get_or_insert(process).told_mut() {
+                recorded.facts = Some(facts);
+                recorded.host_exe = host_exe;
+                recorded.system = system;
+                recorded.sha256 = sha256;
             }
         }
         self.acts.begin(now_ns);
-        let rulings = self
-            .court
-            .judge(now_ns, &mut self.collector, &mut self.clerk);
-        self.acts.tick(&rulings, &mut self.collector);
-        rulings
+        let detections = self
+            .detector
+            .judge(now_ns, &mut self.collector, &mut self.context);
+        self.acts.tick(&detections, &mut self.collector);
+        detections
     }
 }
 
@@ -282,13 +283,15 @@ struct Policy<'a> {
     lists: &'a Lists,
 }
 
-impl Clerk for Policy<'_> {
+impl PolicyContext for Policy<'_> {
     fn heard(&mut self, subject: &Subject) -> Heard {
-        subject.told_ref().map_or(Heard::default(), |told| Heard {
-            pool: told.pool,
-            stratum: told.stratum,
-            shape: told.shape,
-        })
+        subject
+            .told_ref()
+            .map_or(Heard::default(), |recorded| Heard {
+                pool: recorded.pool,
+                stratum: recorded.stratum,
+                shape: recorded.shape,
+            })
     }
 
     fn burns(&mut self, _: &mut Subject, _: u64) {}
@@ -300,12 +303,12 @@ impl Clerk for Policy<'_> {
     }
 
     fn denies(&mut self, subject: &mut Subject, family: &str) -> bool {
-        let digest = subject.told_ref().and_then(|told| told.sha256);
+        let digest = subject.told_ref().and_then(|recorded| recorded.sha256);
         matches(&self.config.policy.deny, subject, family, digest)
     }
 
     fn allows(&mut self, subject: &mut Subject) -> bool {
-        let digest = subject.told_ref().and_then(|told| told.sha256);
+        let digest = subject.told_ref().and_then(|recorded| recorded.sha256);
         let family = subject.case.family;
         matches(&self.config.policy.allow, subject, family, digest)
             || digest.is_some_and(|digest| self.lists.allow.get(&digest).is_some())

@@ -36,7 +36,7 @@ use std::{
 use self::{
     child::{Child, End},
     daemons::Daemon,
-    report::Teller,
+    report::StepReporter,
     watch::Watched,
 };
 pub use self::{
@@ -48,7 +48,7 @@ use crate::{
     host,
     kernel::probe::{self, Probes, Settings},
     policy::config::Scope,
-    respond::action::{Deed, Order, Outcome, System, kill},
+    respond::action::{ActionKind, ActionRequest, Outcome, System, kill},
 };
 use unjack_core::{isa::Arch, verdict::Thresholds};
 
@@ -64,14 +64,14 @@ const SAMPLE_HZ: u32 = 99;
 /// Runs all steps, or up to the one without which the others make no sense, and
 /// hands each to `tell` when it is done.
 pub fn run(mut tell: impl FnMut(&Step)) -> Report {
-    let mut report = Teller::new(&mut tell);
+    let mut report = StepReporter::new(&mut tell);
     // Whatever went wrong was told.
     let _told = steps(&mut report);
     report.finish()
 }
 
 /// Nothing if a step failed without which the others make no sense.
-fn steps(report: &mut Teller<'_>) -> Option<()> {
+fn steps(report: &mut StepReporter<'_>) -> Option<()> {
     let arch = look_at_host(report)?;
 
     let begun = Instant::now();
@@ -115,7 +115,7 @@ fn steps(report: &mut Teller<'_>) -> Option<()> {
 }
 
 /// Whether the host has what it takes.
-fn look_at_host(report: &mut Teller<'_>) -> Option<Arch> {
+fn look_at_host(report: &mut StepReporter<'_>) -> Option<Arch> {
     const STEP: &str = "host";
     let begun = Instant::now();
     match (doctor::preflight(), Arch::HOST) {
@@ -137,16 +137,16 @@ fn look_at_host(report: &mut Teller<'_>) -> Option<Arch> {
 }
 
 /// Ends the child as a miner would be ended.
-fn end(child: &mut Child, watched: &Watched, report: &mut Teller<'_>) {
+fn end(child: &mut Child, watched: &Watched, report: &mut StepReporter<'_>) {
     const STEP: &str = "kill";
     let begun = Instant::now();
     let Some(process) = watched.process else {
         return;
     };
-    let order = Order {
+    let order = ActionRequest {
         process,
         image: child.image(),
-        deed: Deed::Kill { grace: GRACE },
+        deed: ActionKind::Kill { grace: GRACE },
         scope: Scope::Process,
     };
     let signals = System::new(Arc::new(AtomicBool::new(false)));
@@ -179,7 +179,13 @@ fn end(child: &mut Child, watched: &Watched, report: &mut Teller<'_>) {
 
 /// The child was ended by another process: by an unjack that runs here and kills,
 /// which proves the same in another way, or by an unknown one.
-fn by_another(end: End, pid: u32, daemons: &[Daemon], begun: Instant, report: &mut Teller<'_>) {
+fn by_another(
+    end: End,
+    pid: u32,
+    daemons: &[Daemon],
+    begun: Instant,
+    report: &mut StepReporter<'_>,
+) {
     const STEP: &str = "kill";
     let all = pids(daemons.iter());
     let killers = pids(daemons.iter().filter(|daemon| daemon.kills));
@@ -218,7 +224,7 @@ fn pids<'d>(daemons: impl Iterator<Item = &'d Daemon>) -> String {
 }
 
 /// Lets go of the child: nothing is told of one that goes.
-fn leave(child: Child, report: &mut Teller<'_>) {
+fn leave(child: Child, report: &mut StepReporter<'_>) {
     let begun = Instant::now();
     let pid = child.pid();
     if !child.leave() {
@@ -232,7 +238,7 @@ fn leave(child: Child, report: &mut Teller<'_>) {
 }
 
 /// Lets go of the probes, and sees that they are gone.
-fn detach(probes: Probes, programs: &[u32], report: &mut Teller<'_>) {
+fn detach(probes: Probes, programs: &[u32], report: &mut StepReporter<'_>) {
     const STEP: &str = "detach";
     let begun = Instant::now();
     drop(probes);
@@ -261,9 +267,9 @@ mod tests {
 
     fn told(end: End, daemons: &[Daemon]) -> Step {
         let mut ignore = |_: &Step| {};
-        let mut teller = Teller::new(&mut ignore);
-        by_another(end, 77, daemons, Instant::now(), &mut teller);
-        teller.finish().steps.remove(0)
+        let mut reporter = StepReporter::new(&mut ignore);
+        by_another(end, 77, daemons, Instant::now(), &mut reporter);
+        reporter.finish().steps.remove(0)
     }
 
     #[test]

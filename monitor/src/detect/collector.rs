@@ -21,12 +21,15 @@ use monitor_ebpf::TaskSlot;
 
 pub use self::{
     ledger::{Charge, GroupBy, Ledger, MAX_GROUP_CHARS},
-    subject::{Case, Homes, HotCode, Piece, Remains, Standing, Subject, Told},
+    subject::{
+        ActionState, CodeOrigins, ExitedSamples, HotCode, Piece, ProcessState, RecordedFacts,
+        Subject,
+    },
 };
 use unjack_core::{
     event::{Event, ImageKey, Process},
     isa::Arch,
-    profile::{Look, Reading},
+    profile::{DecodedSample, Reading},
     verdict::Verdict,
 };
 
@@ -55,13 +58,13 @@ pub struct Collector {
     arch: Arch,
     /// In an order of their own: what is judged does not hang on a hash.
     subjects: BTreeMap<Process, Subject>,
-    /// Everything is told, from a recording; this host is not looked at.
-    told: bool,
+    /// Everything is recorded, from a recording; this host is not looked at.
+    recorded: bool,
     /// None where the caller does not take the charges.
     ledger: Option<Ledger>,
     budget: Budget,
     /// None where the caller does not take what is left.
-    remains: Option<Vec<Remains>>,
+    exited: Option<Vec<ExitedSamples>>,
     /// How long samples are kept.
     patience_ns: u64,
     /// Samples forgotten because there were [`MAX_ALL_LOOKS`], and processes
@@ -81,13 +84,13 @@ impl Collector {
         Self {
             arch,
             subjects: BTreeMap::new(),
-            told: false,
+            recorded: false,
             ledger: None,
             budget: Budget {
                 maps: MAPS_A_TICK,
                 ..Budget::default()
             },
-            remains: None,
+            exited: None,
             patience_ns,
             forgotten: 0,
             dropped: 0,
@@ -96,11 +99,11 @@ impl Collector {
     }
 
     /// An empty one for a recording: it asks this host's `/proc` nothing, and
-    /// keeps remains.
+    /// keeps samples of exited processes.
     #[must_use]
-    pub fn told(patience_ns: u64) -> Self {
+    pub fn recorded(patience_ns: u64) -> Self {
         Self {
-            told: true,
+            recorded: true,
             // Samples were decoded when they were recorded.
             ..Self::new(Arch::X86_64, patience_ns).with_remains()
         }
@@ -117,11 +120,11 @@ impl Collector {
     }
 
     /// The same, which keeps what is left of those that exit, for
-    /// [`Self::take_remains`].
+    /// [`Self::take_exited`].
     #[must_use]
     pub fn with_remains(self) -> Self {
         Self {
-            remains: Some(Vec::new()),
+            exited: Some(Vec::new()),
             ..self
         }
     }
@@ -139,8 +142,8 @@ impl Collector {
                     ledger.exec(*process);
                 }
                 let subject = self.subjects.get_mut(process)?;
-                let remains = subject.executes(*image);
-                self.bury(remains);
+                let exited = subject.executes(*image);
+                self.retire(exited);
                 None
             }
             Event::Exit {
@@ -153,7 +156,7 @@ impl Collector {
                     ledger.exit(*process, *cpu_ns, *parent, comm);
                 }
                 let subject = self.subjects.remove(process)?;
-                self.bury(subject.remains());
+                self.retire(subject.exited());
                 Some((subject, *cpu_ns))
             }
             // The caller that keeps contacts, or listens, takes those itself.
@@ -164,17 +167,23 @@ impl Collector {
                     .subjects
                     .entry(sample.process)
                     .or_insert_with(|| Subject::new(sample.process));
-                let remains = subject.sample(self.arch, sample, &mut self.budget);
-                self.bury(remains);
+                let exited = subject.sample(self.arch, sample, &mut self.budget);
+                self.retire(exited);
                 None
             }
         }
     }
 
     /// Takes in samples that were recorded.
-    pub fn recall(&mut self, process: Process, image: ImageKey, cgroup: u64, looks: Vec<Look>) {
-        let remains = self.summon(process).recall(image, cgroup, looks);
-        self.bury(remains);
+    pub fn recall(
+        &mut self,
+        process: Process,
+        image: ImageKey,
+        cgroup: u64,
+        looks: Vec<DecodedSample>,
+    ) {
+        let exited = self.get_or_insert(process).recall(image, cgroup, looks);
+        self.retire(exited);
     }
 
     /// Brings the counters of all processes up to date with the task table, as
@@ -229,17 +238,14 @@ impl Collector {
 
     /// Takes what is left of processes that exited, or executed another image,
     /// since the last call; none without [`Self::with_remains`].
-    pub fn take_remains(&mut self) -> Vec<Remains> {
-        self.remains
-            .as_mut()
-            .map(std::mem::take)
-            .unwrap_or_default()
+    pub fn take_exited(&mut self) -> Vec<ExitedSamples> {
+        self.exited.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    fn bury(&mut self, remains: Option<Remains>) {
-        match (&mut self.remains, remains) {
+    fn retire(&mut self, exited: Option<ExitedSamples>) {
+        match (&mut self.exited, exited) {
             (Some(all), Some(_)) if all.len() == MAX_REMAINS => self.forgotten += 1,
-            (Some(all), Some(remains)) => all.push(remains),
+            (Some(all), Some(exited)) => all.push(exited),
             _ => {}
         }
     }
@@ -281,12 +287,12 @@ impl Collector {
     }
 
     /// One that may not have been sampled yet.
-    pub fn summon(&mut self, process: Process) -> &mut Subject {
+    pub fn get_or_insert(&mut self, process: Process) -> &mut Subject {
         self.make_room(process);
-        let told = self.told;
+        let recorded = self.recorded;
         self.subjects.entry(process).or_insert_with(|| {
-            if told {
-                Subject::told(process)
+            if recorded {
+                Subject::recorded(process)
             } else {
                 Subject::new(process)
             }

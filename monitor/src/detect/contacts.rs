@@ -10,7 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use unjack_core::{
     event::{Contact, Process},
     score::{Evidence, EvidenceKind},
-    verdict::Ruling,
+    verdict::Detection,
 };
 
 /// Processes that are remembered.
@@ -44,9 +44,9 @@ impl Contacts {
         self.latest.get(&process)
     }
 
-    /// Says in a ruling which pool it was, where it would say that there was
+    /// Says in a detection which pool it was, where it would say that there was
     /// one. `name` is that of the list.
-    pub(crate) fn explain(&self, process: Process, name: Option<&str>, ruling: &mut Ruling) {
+    pub(crate) fn explain(&self, process: Process, name: Option<&str>, detection: &mut Detection) {
         let Some(Contact { to, refused }) = self.get(process) else {
             return;
         };
@@ -61,7 +61,7 @@ impl Contacts {
             "connected to a pool on the list"
         };
         let text = format!("{what}: {to}{name}");
-        Evidence::detail(&mut ruling.evidence, EvidenceKind::Pool, text);
+        Evidence::detail(&mut detection.evidence, EvidenceKind::Pool, text);
     }
 }
 
@@ -70,14 +70,14 @@ mod tests {
     use super::*;
     use unjack_core::profile::Summary;
 
-    /// A ruling with what the model says of a listed pool.
-    fn ruling() -> Ruling {
-        let mut ruling = Ruling::decreed(&Summary::default());
-        ruling.evidence = vec![
+    /// A detection with what the model says of a listed pool.
+    fn detection() -> Detection {
+        let mut detection = Detection::decreed(&Summary::default());
+        detection.evidence = vec![
             Evidence::new(EvidenceKind::Mix, "xor 45 %".to_owned(), 4.0),
             Evidence::new(EvidenceKind::Pool, "a listed pool".to_owned(), 3.0),
         ];
-        ruling
+        detection
     }
 
     #[test]
@@ -87,20 +87,20 @@ mod tests {
             tgid: 7,
             start_ns: 1,
         };
-        let mut unknown = ruling();
+        let mut unknown = detection();
         contacts.explain(process, Some("xmr pool"), &mut unknown);
-        assert_eq!(unknown, ruling());
+        assert_eq!(unknown, detection());
 
         let to = "192.0.2.7:3333".parse().unwrap();
         contacts.add(process, Contact { to, refused: false });
-        let mut known = ruling();
+        let mut known = detection();
         contacts.explain(process, Some("xmr pool"), &mut known);
         let text = "connected to a pool on the list: 192.0.2.7:3333 (xmr pool)";
         let expected = Evidence::new(EvidenceKind::Pool, text.to_owned(), 3.0);
-        assert_eq!(known.evidence, [ruling().evidence[0].clone(), expected]);
+        assert_eq!(known.evidence, [detection().evidence[0].clone(), expected]);
 
         // What the model did not weigh is told.
-        let mut bare = Ruling::decreed(&Summary::default());
+        let mut bare = Detection::decreed(&Summary::default());
         contacts.explain(process, None, &mut bare);
         let text = "connected to a pool on the list: 192.0.2.7:3333 (no longer on it)";
         let expected = Evidence::new(EvidenceKind::Pool, text.to_owned(), 0.0);

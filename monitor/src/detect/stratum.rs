@@ -33,7 +33,7 @@ use super::{
 use crate::{
     detect::collector::Collector,
     host::{
-        LookError, Seen,
+        LookError, ProcHandle,
         cgroup::Layout,
         connections::{Connections, PATIENCE},
     },
@@ -44,7 +44,7 @@ use unjack_core::{
     score::{Evidence, EvidenceKind},
     shape::{Observation, Shape},
     stratum::recognise,
-    verdict::Ruling,
+    verdict::Detection,
 };
 
 /// Suspects asked for their connections in one tick, each with two relatives at the
@@ -251,13 +251,13 @@ impl Stratum {
         }
     }
 
-    /// Says in a ruling what was heard, where it would say that something was.
-    pub(crate) fn explain(&self, process: Process, ruling: &mut Ruling) {
+    /// Says in a detection what was heard, where it would say that something was.
+    pub(crate) fn explain(&self, process: Process, detection: &mut Detection) {
         let Some(Heard { message, peer, .. }) = self.heard.get(&process) else {
             return;
         };
         let text = format!("speaks Stratum on a socket of its own: {message} to {peer}");
-        Evidence::detail(&mut ruling.evidence, EvidenceKind::Stratum, text);
+        Evidence::detail(&mut detection.evidence, EvidenceKind::Stratum, text);
     }
 
     /// Forgets processes that are gone, and that are no suspects any more; looks at
@@ -412,13 +412,13 @@ impl Live<'_> {
     fn look<T>(
         &mut self,
         process: Process,
-        look: impl FnOnce(&Seen, Duration) -> Result<T, LookError>,
+        look: impl FnOnce(&ProcHandle, Duration) -> Result<T, LookError>,
     ) -> Option<T> {
         if self.left.is_zero() {
             self.counts.look_given_up();
             return None;
         }
-        let seen = Seen::open(process).ok()?;
+        let seen = ProcHandle::open(process).ok()?;
         self.counts.look();
         let begun = Instant::now();
         let found = look(&seen, self.left.min(PATIENCE));
@@ -440,11 +440,11 @@ impl Sight for Live<'_> {
     }
 
     fn connections(&mut self, process: Process) -> Option<Connections> {
-        self.look(process, Seen::connections_within)
+        self.look(process, ProcHandle::connections_within)
     }
 
     fn relatives(&mut self, process: Process) -> Vec<Process> {
-        self.look(process, Seen::relatives_within)
+        self.look(process, ProcHandle::relatives_within)
             .unwrap_or_default()
     }
 }

@@ -32,9 +32,9 @@ use rustix::{
 };
 
 use super::{
-    LookError, Seen,
-    aside::{What, alone},
+    LookError, ProcHandle,
     tcp_info::TcpInfo,
+    timed_read::{What, alone},
 };
 use crate::host::clock::monotonic_ns;
 use unjack_core::shape::{MAX_CONNECTIONS, Observation};
@@ -71,7 +71,7 @@ pub struct Connections {
     pub listens: bool,
 }
 
-impl Seen {
+impl ProcHandle {
     /// The TCP connections it holds.
     ///
     /// # Errors
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn what_is_opened_aside_is_not_ours() {
-        const NAME: &str = "unjack-aside";
+        const NAME: &str = "unjack-timed_read";
         let held = |pid: &str| {
             let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
             let mut links = links.filter_map(|link| fs::read_link(link.path()).ok());
@@ -320,10 +320,10 @@ mod tests {
     }
 
     fn own_connections() -> Connections {
-        let own = Seen::open_pid(std::process::id()).unwrap();
+        let own = ProcHandle::open_pid(std::process::id()).unwrap();
         loop {
             // Another test may be looking; the others' connections are many.
-            match own.sockets_within(LONG, Seen::ask_all_sockets) {
+            match own.sockets_within(LONG, ProcHandle::ask_all_sockets) {
                 Err(LookError::Late) => std::thread::yield_now(),
                 found => return found.unwrap(),
             }

@@ -143,13 +143,13 @@ impl Home {
         } = identity;
         let shown = |text: &String| clean(text.as_bytes(), TEXT_CHARS);
         let Told {
-            runtime: teller,
+            runtime: told_by,
             name,
             image,
             pod_namespace,
             pod_name,
         } = told;
-        let runtime = runtime.or(teller);
+        let runtime = runtime.or(told_by);
         let is_pod = pod.is_some() || pod_name.is_some();
         Self {
             unit: unit.as_ref().map(shown),

@@ -16,9 +16,8 @@ use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
 use super::{
-    LookError, Seen,
-    aside::{What, aside},
-    root, sockets,
+    LookError, ProcHandle, root, sockets,
+    timed_read::{What, timed_read},
 };
 use unjack_core::text::clean;
 
@@ -117,7 +116,7 @@ impl MapsText {
     }
 }
 
-impl Seen {
+impl ProcHandle {
     /// The file it executes, opened for reading, whether or not it still has a
     /// name. Opening waits for the file system it is on.
     ///
@@ -279,7 +278,7 @@ impl Seen {
         most: u64,
     ) -> Result<(Vec<u8>, bool), LookError> {
         let seen = self.clone();
-        aside((self.folder.pid(), what), move || {
+        timed_read((self.folder.pid(), what), move || {
             seen.read_up_to(name, most)
         })
     }
@@ -362,7 +361,7 @@ mod tests {
 
     #[test]
     fn this_process_is_seen() {
-        let seen = Seen::open_pid(std::process::id()).unwrap();
+        let seen = ProcHandle::open_pid(std::process::id()).unwrap();
         assert!(seen.arguments().unwrap().kept.len() < MAX_WORDS);
         assert!(seen.ancestors().kept.iter().all(|one| one.pid > 0));
         assert!(seen.maps_text().unwrap().cleaned().contains("r-xp"));

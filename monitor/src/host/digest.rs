@@ -31,7 +31,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 
 pub use self::cache::{Cache, MAX_KNOWN};
-use crate::host::{Image, Seen};
+use crate::host::{Image, ProcHandle};
 use unjack_core::event::Process;
 
 /// Questions that may wait: a second's new programs on a busy host.
@@ -398,7 +398,7 @@ pub fn of(file: &File) -> Result<Digest, Unknown> {
 
 /// Opens, and reads if need be.
 fn of_process(cache: &Mutex<Cache>, process: Process, image: Image) -> Result<Digest, Unknown> {
-    let seen = Seen::open(process).map_err(|_| Unknown::Gone)?;
+    let seen = ProcHandle::open(process).map_err(|_| Unknown::Gone)?;
     let file = seen.open_image().map_err(|_| Unknown::Unreadable)?;
     let meta = file.metadata().map_err(|_| Unknown::Unreadable)?;
     if Image::from(&meta) != image {

@@ -6,7 +6,7 @@ use std::{io::Read, os::unix::ffi::OsStrExt};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    LookError, Seen,
+    LookError, ProcHandle,
     process::{PATH_CHARS, TEXT_BYTES},
     root,
 };
@@ -38,7 +38,7 @@ pub struct Facts {
     pub hidden: bool,
 }
 
-impl Seen {
+impl ProcHandle {
     /// Everything a verdict is told.
     ///
     /// # Errors

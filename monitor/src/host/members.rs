@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Seen, root, ticks};
+use super::{ProcHandle, root, ticks};
 use unjack_core::event::Process;
 
 /// A process, for good, as `/proc` tells it apart.
@@ -30,7 +30,7 @@ impl From<Process> for Member {
 pub fn parents() -> Vec<(Member, Member)> {
     let mut stats: HashMap<u32, (Member, u32)> = HashMap::new();
     for pid in root::pids() {
-        let Ok(stat) = Seen::open_pid(pid).and_then(|seen| seen.stat()) else {
+        let Ok(stat) = ProcHandle::open_pid(pid).and_then(|seen| seen.stat()) else {
             continue;
         };
         let member = Member {
@@ -51,7 +51,7 @@ pub fn parents() -> Vec<(Member, Member)> {
 #[must_use]
 pub fn living() -> Vec<Member> {
     let alive = |pid| {
-        let start_time = Seen::open_pid(pid).ok()?.start_ticks().ok()?;
+        let start_time = ProcHandle::open_pid(pid).ok()?.start_ticks().ok()?;
         Some(Member { pid, start_time })
     };
     root::pids().into_iter().filter_map(alive).collect()

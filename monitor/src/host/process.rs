@@ -1,6 +1,6 @@
 //! A process, by what `/proc` says of it. Reads only.
 //!
-//! A [`Seen`] process is held by a descriptor of its `/proc` folder, so that
+//! A [`ProcHandle`] holds a process by a descriptor of its `/proc` folder, so that
 //! every read is of that process or fails: its id may be used again, the
 //! folder not. All text is cleaned before it leaves here.
 
@@ -21,10 +21,10 @@ use rustix::{
 };
 
 use super::{
-    aside::{What, aside},
     error::LookError,
     image::Image,
     maps, root,
+    timed_read::{What, timed_read},
 };
 use unjack_core::event::Process;
 
@@ -37,12 +37,12 @@ pub(super) const TEXT_BYTES: u64 = 16384;
 
 /// A process held by its `/proc` folder.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct ProcHandle {
     /// Shared with the looks at it that last.
     pub(super) folder: Arc<ProcFolder>,
 }
 
-impl Seen {
+impl ProcHandle {
     /// Opens the folder, if it is still of this very process.
     ///
     /// # Errors
@@ -172,7 +172,7 @@ impl Seen {
     /// It is gone or may not be looked at, or keeps us waiting.
     pub fn maps(&self, image: Option<Image>) -> Result<maps::CodeMap, LookError> {
         let seen = self.clone();
-        aside((self.folder.pid(), What::Mappings), move || {
+        timed_read((self.folder.pid(), What::Mappings), move || {
             seen.read_maps(image)
         })
     }
@@ -212,7 +212,7 @@ impl Seen {
     /// Its words on the command line, or as many as are read; none if they cannot be.
     pub(super) fn words(&self) -> Vec<u8> {
         let seen = self.clone();
-        let words = aside((self.folder.pid(), What::Words), move || {
+        let words = timed_read((self.folder.pid(), What::Words), move || {
             seen.bytes("cmdline").ok_or(LookError::Gone)
         });
         words.unwrap_or_default()
@@ -294,7 +294,7 @@ pub fn lineage() -> Vec<u32> {
         .copied()
         .filter(|pid| *pid > 1 && chain.len() < 128)
     {
-        match Seen::open_pid(pid).and_then(|seen| seen.parent()) {
+        match ProcHandle::open_pid(pid).and_then(|seen| seen.parent()) {
             Ok(parent) if parent > 0 => chain.push(parent),
             _ => break,
         }
@@ -305,7 +305,7 @@ pub fn lineage() -> Vec<u32> {
 /// Whether a process is there and executes this image.
 #[must_use]
 pub fn executes(process: Process, image: Image) -> bool {
-    Seen::open(process)
+    ProcHandle::open(process)
         .and_then(|seen| seen.image())
         .is_ok_and(|now| now == image)
 }
@@ -323,7 +323,7 @@ pub fn executing(image: Image) -> BTreeMap<u32, u32> {
         .flatten()
         .filter_map(|folder| {
             let pid = folder.file_name().to_str()?.parse().ok()?;
-            let seen = Seen::open_pid(pid).ok()?;
+            let seen = ProcHandle::open_pid(pid).ok()?;
             (seen.image().ok()? == image).then_some((pid, seen.parent().ok()?))
         })
         .collect()

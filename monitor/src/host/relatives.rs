@@ -10,7 +10,7 @@ use std::{collections::HashSet, io::Read as _, time::Duration};
 
 use procfs::process::FDTarget;
 
-use super::{LookError, Seen, connections::PATIENCE, root, tcp_info::unix_peer, tick_ns};
+use super::{LookError, ProcHandle, connections::PATIENCE, root, tcp_info::unix_peer, tick_ns};
 use unjack_core::event::Process;
 
 /// Processes that are named.
@@ -49,7 +49,7 @@ impl Found {
     }
 }
 
-impl Seen {
+impl ProcHandle {
     /// Processes that may connect to the network for it, the likeliest first,
     /// `MAX_RELATIVES` at the most.
     ///
@@ -172,7 +172,7 @@ mod tests {
     }
 
     fn relatives(of: u32) -> Vec<u32> {
-        let seen = Seen::open_pid(of).unwrap();
+        let seen = ProcHandle::open_pid(of).unwrap();
         let found = seen.relatives_within(LONG).unwrap();
         found.into_iter().map(|process| process.tgid).collect()
     }

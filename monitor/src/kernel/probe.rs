@@ -5,7 +5,7 @@
 
 pub mod bans;
 pub mod cost;
-mod kin;
+mod parents;
 mod pins;
 mod pools;
 mod sampler;
@@ -30,7 +30,7 @@ use aya_log::EbpfLogger;
 use monitor_ebpf::{PoolPorts, PoolStats, ProbeStats, SPILL_ENTRIES, TaskSlot, WatchStats};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-pub use self::{kin::Kin, sampler::Source};
+pub use self::{parents::Parents, sampler::Source};
 use self::{pools::Pools, sampler::Sampler, stratum::Traffic, table::Table};
 use crate::kernel::{
     btf::{BtfError, Offsets, VMLINUX},
@@ -160,7 +160,7 @@ pub struct Probes {
     ebpf: Ebpf,
     events: RingBuf<MapData>,
     table: Table<TaskSlot>,
-    kin: Arc<Kin>,
+    parents: Arc<Parents>,
     spill: HashMap<MapData, u32, [u8; size_of::<TaskSlot>()]>,
     stats: PerCpuArray<MapData, [u8; size_of::<ProbeStats>()]>,
     sampler: Sampler,
@@ -199,7 +199,7 @@ impl Probes {
         Ok(Self {
             events: map(&mut ebpf, "EVENTS")?,
             table: Table::map(&ebpf, "TASKS")?,
-            kin: Arc::new(Kin::new(&ebpf)?),
+            parents: Arc::new(Parents::new(&ebpf)?),
             spill: map(&mut ebpf, "SPILL")?,
             stats: map(&mut ebpf, "STATS")?,
             traffic: Traffic::new(&mut ebpf)?,
@@ -264,8 +264,8 @@ impl Probes {
 
     /// The record of forks, for as long as the caller keeps it.
     #[must_use]
-    pub fn forks(&self) -> Arc<Kin> {
-        Arc::clone(&self.kin)
+    pub fn forks(&self) -> Arc<Parents> {
+        Arc::clone(&self.parents)
     }
 
     /// Has the kernel look out for these pools, and no others.

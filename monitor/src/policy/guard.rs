@@ -154,7 +154,7 @@ impl Guard {
     /// # Errors
     /// Why not.
     pub fn check(&self, candidate: &Candidate<'_>) -> Result<(), Refusal> {
-        sacred(candidate.pid, candidate.kernel_thread, &self.lineage)?;
+        never_act_on(candidate.pid, candidate.kernel_thread, &self.lineage)?;
         if self.builtin && is_builtin(candidate) {
             return Err(Refusal::Guarded);
         }
@@ -179,7 +179,7 @@ impl Guard {
 ///
 /// # Errors
 /// The reason.
-pub fn sacred(pid: u32, kernel_thread: bool, lineage: &[u32]) -> Result<(), Refusal> {
+pub fn never_act_on(pid: u32, kernel_thread: bool, lineage: &[u32]) -> Result<(), Refusal> {
     match pid {
         1 => Err(Refusal::Init),
         // The idle task and the parent of all kernel threads.

@@ -8,7 +8,7 @@ use super::{
     refusal::Refusal,
 };
 use crate::{
-    detect::collector::{Case, Subject},
+    detect::collector::{ProcessState, Subject},
     host::{Facts, Image, digest::Digest},
 };
 use unjack_core::verdict::Verdict;
@@ -45,7 +45,7 @@ pub(crate) fn matches(
 }
 
 /// Whether a process is to be acted on, as far as the verdict goes.
-pub(crate) fn is_condemned(case: &Case, act_on: ActOn) -> bool {
+pub(crate) fn is_condemned(case: &ProcessState, act_on: ActOn) -> bool {
     let verdict = case.judgement.verdict();
     verdict == Verdict::Miner
         || case.banned

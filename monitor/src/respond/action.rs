@@ -1,6 +1,6 @@
 //! The only module that changes anything outside this process.
 //!
-//! In: an [`Order`] on one process and the image it was judged by. Out: an
+//! In: an [`ActionRequest`] on one process and the image it was judged by. Out: an
 //! [`Outcome`]. Nothing is signalled by number: a pidfd is taken first, then
 //! start time and image are checked once more, then the signal goes through
 //! the pidfd. A cgroup takes only numbers, so there the same is checked once
@@ -11,7 +11,7 @@
 //! |---|---|
 //! | [`kill`] | signals that end |
 //! | [`hold`] | throttling and freezing, and the undoing of both |
-//! | [`keeper`] | what is held, be it for a moment: written down, watched, let go |
+//! | [`hold_manager`] | what is held, be it for a moment: written down, watched, let go |
 //! | [`scope`] | whom an order takes in, and who forbids it |
 //! | [`breaker`] | how many a minute |
 
@@ -20,39 +20,39 @@ pub mod breaker;
 pub mod folders;
 mod forks;
 pub mod hold;
-pub mod keeper;
+pub mod hold_manager;
 pub mod kill;
-mod looked;
-mod moment;
+mod proc_snapshot;
 pub mod scope;
 mod signals;
-mod still;
+mod stop_guard;
 pub mod store;
+mod transient_stop;
 
 use std::{io, time::Duration};
 
-use self::{folders::Folders, keeper::Keeper};
+use self::{folders::Folders, hold_manager::HoldManager};
 pub use self::{
     forks::Recorded,
-    looked::Looked,
-    moment::Moment,
+    proc_snapshot::ProcSnapshot,
     scope::{Looks, World},
     signals::System,
-    still::{Still, still},
+    stop_guard::{StopGuard, stop_briefly},
+    transient_stop::TransientStop,
 };
 use crate::policy::refusal::Refusal;
 use crate::{
     host::{Image, LookError, Member},
     policy::{
         config::Scope,
-        guard::{Guard, sacred},
+        guard::{Guard, never_act_on},
     },
 };
 use unjack_core::event::Process;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Deed {
+pub enum ActionKind {
     /// End it.
     Kill {
         /// Time between SIGTERM and SIGKILL; with none SIGKILL comes at once.
@@ -69,18 +69,18 @@ pub enum Deed {
 
 /// Something to be done about a process.
 #[derive(Clone, Copy, Debug)]
-pub struct Order {
+pub struct ActionRequest {
     /// Which.
     pub process: Process,
     /// The image it was judged by.
     pub image: Image,
     /// What.
-    pub deed: Deed,
+    pub deed: ActionKind,
     /// To whom else.
     pub scope: Scope,
 }
 
-impl Order {
+impl ActionRequest {
     /// The process, as `/proc` tells it apart.
     #[must_use]
     pub fn judged(&self) -> Member {
@@ -103,14 +103,14 @@ pub enum Outcome {
 
 /// What was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Done {
+pub struct ActionResult {
     /// What came of it for the process that was judged.
     pub outcome: Outcome,
     /// How many other processes it was done to.
     pub others: u32,
 }
 
-impl From<Refusal> for Done {
+impl From<Refusal> for ActionResult {
     fn from(refusal: Refusal) -> Self {
         Self {
             outcome: Outcome::Refused(refusal),
@@ -188,34 +188,41 @@ pub trait Signals {
 }
 
 /// Carries an order out. Blocks for at most the grace and some seconds.
-pub fn carry_out<H>(order: &Order, guard: &Guard, host: &H, keeper: &Keeper) -> Done
+pub fn carry_out<H>(
+    order: &ActionRequest,
+    guard: &Guard,
+    host: &H,
+    hold_manager: &HoldManager,
+) -> ActionResult
 where
     H: Signals + Looks + Folders,
 {
-    try_carry_out(order, guard, host, keeper).unwrap_or_else(Done::from)
+    try_carry_out(order, guard, host, hold_manager).unwrap_or_else(ActionResult::from)
 }
 
 fn try_carry_out<H>(
-    order: &Order,
+    order: &ActionRequest,
     guard: &Guard,
     host: &H,
-    keeper: &Keeper,
-) -> Result<Done, Refusal>
+    hold_manager: &HoldManager,
+) -> Result<ActionResult, Refusal>
 where
     H: Signals + Looks + Folders,
 {
-    sacred(order.process.tgid, false, &guard.lineage)?;
+    never_act_on(order.process.tgid, false, &guard.lineage)?;
     let world = World { host, guard };
     match (order.deed, order.scope) {
-        (Deed::Kill { grace }, Scope::Process) => {
+        (ActionKind::Kill { grace }, Scope::Process) => {
             let outcome = kill::one(order, grace, &guard.lineage, host);
-            Ok(Done { outcome, others: 0 })
+            Ok(ActionResult { outcome, others: 0 })
         }
-        (Deed::Kill { grace }, Scope::Tree) => kill::tree(order, grace, &world),
-        (Deed::Kill { grace }, Scope::Cgroup) => kill::cgroup(order, grace, &world, keeper),
-        (Deed::Throttle { .. } | Deed::Freeze, _) => {
-            let others = keeper.hold(order, &world)?;
-            Ok(Done {
+        (ActionKind::Kill { grace }, Scope::Tree) => kill::tree(order, grace, &world),
+        (ActionKind::Kill { grace }, Scope::Cgroup) => {
+            kill::cgroup(order, grace, &world, hold_manager)
+        }
+        (ActionKind::Throttle { .. } | ActionKind::Freeze, _) => {
+            let others = hold_manager.hold(order, &world)?;
+            Ok(ActionResult {
                 outcome: Outcome::Held,
                 others,
             })

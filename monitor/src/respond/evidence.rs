@@ -4,7 +4,7 @@
 //! the verdict knows it. Out: a folder with `incident.json`, `code.txt`,
 //! `maps.txt` and `image`, in the directory the operator named.
 //!
-//! The action waits for evidence, but not long. [`Keeper::take`] starts a
+//! The action waits for evidence, but not long. [`EvidenceWriter::take`] starts a
 //! thread that reads `/proc` into memory and opens the image; then the action
 //! goes on. Nothing is written before: the disk is never between a verdict and
 //! its action, and the opened image outlives its process and its name. A caller
@@ -131,7 +131,7 @@ struct Recovered {
 
 /// Takes evidence and keeps it. Clones share the directory and the bounds.
 #[derive(Clone, Debug)]
-pub struct Keeper(Arc<Shared>);
+pub struct EvidenceWriter(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -159,7 +159,7 @@ impl Taking {
     }
 }
 
-impl Keeper {
+impl EvidenceWriter {
     /// Keeps evidence in `directory`, which is made if it is not there. What
     /// was kept can be received.
     ///
@@ -171,14 +171,14 @@ impl Keeper {
         counts: impl Counts + 'static,
     ) -> io::Result<(Self, Receiver<EvidenceEvent>)> {
         let (kept, told) = sync_channel(MAX_TOLD);
-        let keeper = Self(Arc::new(Shared {
+        let writer = Self(Arc::new(Shared {
             store: Mutex::new(Store::open(directory, limits)?),
             takers: Mutex::new(0),
             changed: Condvar::new(),
             counts: Arc::new(counts),
             kept,
         }));
-        Ok((keeper, told))
+        Ok((writer, told))
     }
 
     /// Begins to take evidence of a process that was judged by `image`; `None`
@@ -314,7 +314,7 @@ fn write_texts(folder: &Folder, report: &Report<'_>, maps: Option<&str>) -> io::
 }
 
 /// A taker's place. Given back however the taker ends.
-struct Slot(Keeper);
+struct Slot(EvidenceWriter);
 
 impl Drop for Slot {
     fn drop(&mut self) {

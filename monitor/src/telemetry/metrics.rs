@@ -46,7 +46,7 @@ use crate::{
         config::{Action, GroupLimits},
         refusal::Refusal,
     },
-    respond::action::keeper::Kept,
+    respond::action::hold_manager::Kept,
     telemetry::journal::Outcome,
 };
 use unjack_core::score::FAMILIES;
@@ -93,7 +93,7 @@ pub struct Metrics {
     pub group_looks_deferred: Mirror,
     /// Looks at a process's mappings that were cut short.
     pub code_maps_cut: Mirror,
-    /// See [`crate::host::aside::late`].
+    /// See [`crate::host::timed_read::late`].
     pub looks_late: Mirror,
     /// Miners that had to wait because enough were being ended.
     pub orders_deferred: IntCounter,

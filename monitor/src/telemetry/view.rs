@@ -2,7 +2,7 @@
 //!
 //! In: what the loop knows. Out: a [`View`], which the page at `/`, its JSON
 //! and `unjack top` draw from. No decision is made by it, and nothing keeps it but
-//! the [`Board`], which has the newest. It is built when a client asks for it, at
+//! the [`SnapshotCell`], which has the newest. It is built when a client asks for it, at
 //! most once a second: while none does, it costs nothing.
 //!
 //! | bound | value |
@@ -14,20 +14,20 @@
 //!
 //! What does not fit is counted, and shown as a number.
 
-mod board;
 mod host;
 mod probed;
 mod recent;
 mod row;
+mod snapshot_cell;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    board::Board,
     host::Host,
     probed::{Counts, Probed, Program},
-    recent::{Deed, Finding, Kept, MAX_DEEDS, MAX_FINDINGS, Recent},
+    recent::{ActionTaken, Finding, Kept, MAX_DEEDS, MAX_FINDINGS, Recent},
     row::{HISTORY, MAX_ROWS, Part, Row, rows},
+    snapshot_cell::SnapshotCell,
 };
 pub use crate::policy::config::Setting;
 

@@ -58,7 +58,7 @@ use self::{
 };
 use crate::telemetry::{
     metrics::{Metrics, WebMetrics},
-    view::Board,
+    view::SnapshotCell,
 };
 
 const MAX_CONNECTIONS: u16 = 64;
@@ -76,7 +76,7 @@ pub struct Web {
     /// Whether the daemon sees what it is there to see.
     pub health: Arc<Health>,
     /// What the page shows.
-    pub board: Arc<Board>,
+    pub snapshot: Arc<SnapshotCell>,
     /// The path of the metrics, in the form [`crate::policy::config`] accepts.
     pub telemetry_path: String,
 }

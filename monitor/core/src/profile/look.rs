@@ -46,7 +46,7 @@ const MIXING_BRANCHES: f64 = 0.12;
 
 /// One sample, decoded. Some 450 bytes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Look {
+pub struct DecodedSample {
     pub(super) time_ns: u64,
     pub(super) tid: u32,
     pub(super) line: u64,
@@ -68,7 +68,7 @@ pub struct Look {
     pub(super) counters: Counters,
 }
 
-impl Look {
+impl DecodedSample {
     /// Decodes a sample of code for `arch`.
     #[must_use]
     pub fn new(arch: Arch, sample: &Sample, place: Place) -> Self {
@@ -174,9 +174,9 @@ impl Row {
     const MODE_SHIFT: u32 = 5;
 }
 
-impl From<&Look> for Row {
-    fn from(look: &Look) -> Self {
-        let Look {
+impl From<&DecodedSample> for Row {
+    fn from(look: &DecodedSample) -> Self {
+        let DecodedSample {
             time_ns,
             tid,
             line,
@@ -227,7 +227,7 @@ impl From<&Look> for Row {
 #[error("a sample has {0} that there is not")]
 pub struct BadRow(&'static str);
 
-impl TryFrom<Row> for Look {
+impl TryFrom<Row> for DecodedSample {
     type Error = BadRow;
 
     fn try_from(row: Row) -> Result<Self, BadRow> {
@@ -292,7 +292,7 @@ fn is_mixing(mix: &Mix) -> bool {
 /// The cache line a word of code points to that is `generated` or not, 0 if it does
 /// not look like a pointer.
 fn data_line(word: u64, generated: bool) -> u32 {
-    #[expect(clippy::cast_possible_truncation, reason = "see Look::data")]
+    #[expect(clippy::cast_possible_truncation, reason = "see DecodedSample::data")]
     let line = (word / LINE) as u32;
     if (POINTERS_FROM..POINTERS_TO).contains(&word) {
         line | POINTER
@@ -315,7 +315,7 @@ mod tests {
                 start_ns: 1,
             };
             let sample = Sample::user(process, 1, 1, 0x1000, code);
-            Look::new(Arch::X86_64, &sample, Place::File).undecodable
+            DecodedSample::new(Arch::X86_64, &sample, Place::File).undecodable
         };
         // xor eax, ecx; rol eax, 5; jz +2; two bytes that are nothing
         assert!(!undecodable(&[
@@ -343,10 +343,10 @@ mod tests {
             sample.registers[3] = 0x7fff_1234_5600;
             sample.stack[STACK_WORDS - 1] = 0x5555_1234_5600;
             for place in Place::ALL {
-                let look = Look::new(Arch::X86_64, &sample, place);
+                let look = DecodedSample::new(Arch::X86_64, &sample, place);
                 let text = serde_json::to_string(&Row::from(&look)).unwrap();
                 let row: Row = serde_json::from_str(&text).unwrap();
-                assert_eq!(Look::try_from(row), Ok(look), "{text}");
+                assert_eq!(DecodedSample::try_from(row), Ok(look), "{text}");
             }
         }
     }
@@ -359,7 +359,9 @@ mod tests {
         };
         let sample = Sample::user(process, 1, 1, 0x1000, &[0x90]);
         for place in Place::ALL {
-            let left = Look::new(Arch::X86_64, &sample, place).left().place();
+            let left = DecodedSample::new(Arch::X86_64, &sample, place)
+                .left()
+                .place();
             let unknown = place == Place::Unread && left == Place::Unknown;
             assert!(unknown || left == place, "{place:?} becomes {left:?}");
         }
@@ -375,7 +377,11 @@ mod tests {
             ("[1,2,3,0,0,[],[1,1,1],[0,0,0,0,null]]", "half a slot"),
         ] {
             let row: Row = serde_json::from_str(text).unwrap();
-            assert_eq!(Look::try_from(row), Err(BadRow(expected)), "{text}");
+            assert_eq!(
+                DecodedSample::try_from(row),
+                Err(BadRow(expected)),
+                "{text}"
+            );
         }
     }
 

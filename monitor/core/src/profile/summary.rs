@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Look, Place, data::data_lines, look::SLOTS, seconds};
+use super::{DecodedSample, Place, data::data_lines, look::SLOTS, seconds};
 use crate::{
     isa::{CLASSES, Mix, marks::Mark},
     shape::Shape,
@@ -130,7 +130,11 @@ impl Summary {
     /// Summarizes looks, which come in order of time within a thread, of a
     /// window that begins at `since_ns`.
     #[must_use]
-    pub fn of<'a>(looks: impl Iterator<Item = &'a Look>, since_ns: u64, burn: &Burn) -> Self {
+    pub fn of<'a>(
+        looks: impl Iterator<Item = &'a DecodedSample>,
+        since_ns: u64,
+        burn: &Burn,
+    ) -> Self {
         let mut sums = Sums::default();
         for look in looks {
             sums.add(look, since_ns);
@@ -198,8 +202,8 @@ struct Sums {
 
 /// What is summed up over the looks at one thread.
 struct Thread {
-    first: Look,
-    last: Look,
+    first: DecodedSample,
+    last: DecodedSample,
     samples: u32,
     counts: [u32; CLASSES],
     switches: u32,
@@ -208,7 +212,7 @@ struct Thread {
 }
 
 impl Sums {
-    fn add(&mut self, look: &Look, since_ns: u64) {
+    fn add(&mut self, look: &DecodedSample, since_ns: u64) {
         self.samples += 1;
         self.times
             .push(look.time_ns.saturating_sub(since_ns) / SECOND_NS);
@@ -307,7 +311,7 @@ impl Sums {
 }
 
 impl Thread {
-    fn new(look: &Look) -> Self {
+    fn new(look: &DecodedSample) -> Self {
         Self {
             first: *look,
             last: *look,
@@ -318,8 +322,8 @@ impl Thread {
         }
     }
 
-    fn add(&mut self, look: &Look) {
-        let switches = |look: &Look| {
+    fn add(&mut self, look: &DecodedSample) {
+        let switches = |look: &DecodedSample| {
             look.counters
                 .voluntary
                 .wrapping_add(look.counters.involuntary)

@@ -67,7 +67,7 @@ fn ordinary() -> Summary {
 }
 
 /// Judges each summary a second after the last; the verdicts reported.
-fn rulings(summaries: &[Summary]) -> Vec<Option<Verdict>> {
+fn detections(summaries: &[Summary]) -> Vec<Option<Verdict>> {
     rulings_if(summaries, |_| false)
 }
 
@@ -76,42 +76,42 @@ fn rulings_if(summaries: &[Summary], denied: fn(&Assessment) -> bool) -> Vec<Opt
     let mut judgement = Judgement::default();
     let times = (10..).map(|second| second * SECOND);
     let judge = |(summary, now): (&Summary, u64)| {
-        let ruling = judgement.judge(now, summary, &model, &THRESHOLDS, denied);
-        ruling.map(|ruling| ruling.verdict)
+        let detection = judgement.judge(now, summary, &model, &THRESHOLDS, denied);
+        detection.map(|detection| detection.verdict)
     };
     summaries.iter().zip(times).map(judge).collect()
 }
 
 #[test]
 fn two_judgements_make_a_verdict_and_it_is_reported_once() {
-    let found = rulings(&[miner(), miner(), miner(), miner()]);
+    let found = detections(&[miner(), miner(), miner(), miner()]);
     assert_eq!(found, [None, Some(Verdict::Miner), None, None]);
 }
 
 #[test]
 fn one_judgement_alone_does_not() {
     assert_eq!(
-        rulings(&[miner(), ordinary(), miner(), ordinary()]),
+        detections(&[miner(), ordinary(), miner(), ordinary()]),
         [None; 4]
     );
 }
 
 #[test]
 fn ordinary_work_is_not_reported() {
-    assert_eq!(rulings(&[ordinary(), ordinary(), ordinary()]), [None; 3]);
+    assert_eq!(detections(&[ordinary(), ordinary(), ordinary()]), [None; 3]);
 }
 
 #[test]
 fn hashing_with_no_way_out_is_reported_as_such() {
     assert_eq!(
-        rulings(&[hashing(), hashing()]),
+        detections(&[hashing(), hashing()]),
         [None, Some(Verdict::Hashing)]
     );
 }
 
 #[test]
 fn hashing_that_turns_to_mining_is_reported_again() {
-    let found = rulings(&[hashing(), hashing(), miner(), miner()]);
+    let found = detections(&[hashing(), hashing(), miner(), miner()]);
     assert_eq!(
         found,
         [None, Some(Verdict::Hashing), None, Some(Verdict::Miner)]
@@ -124,7 +124,7 @@ fn what_is_less_certain_takes_longer() {
     let mut likely = miner();
     likely.shape.pushes = 1;
     likely.shape.submissions = 2;
-    let found = rulings(&vec![likely; 6]);
+    let found = detections(&vec![likely; 6]);
     let first = found.iter().position(Option::is_some);
     assert_eq!(first, Some(3), "{found:?}");
 }
@@ -143,11 +143,11 @@ fn an_algorithm_that_only_mines_waits_for_a_look_at_the_connections() {
         shape: hashing().shape,
         ..unseen(span)
     };
-    assert_eq!(rulings(&[unseen(1), unseen(2)]), [None; 2]);
+    assert_eq!(detections(&[unseen(1), unseen(2)]), [None; 2]);
     let miner = Some(Verdict::Miner);
-    assert_eq!(rulings(&[seen(1), seen(2)]), [None, miner]);
+    assert_eq!(detections(&[seen(1), seen(2)]), [None, miner]);
     // But not for ever: what cannot be looked at is no excuse.
-    let found = rulings(&[1, 2, 3, 4, 5, 6, 7, 8].map(unseen));
+    let found = detections(&[1, 2, 3, 4, 5, 6, 7, 8].map(unseen));
     assert!(found[..5].iter().all(Option::is_none), "{found:?}");
     assert!(found.contains(&miner), "{found:?}");
 }
@@ -158,7 +158,7 @@ fn little_burn_is_not_judged() {
         cores: 0.01,
         ..miner()
     };
-    assert_eq!(rulings(&[idle.clone(), idle.clone(), idle]), [None; 3]);
+    assert_eq!(detections(&[idle.clone(), idle.clone(), idle]), [None; 3]);
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn a_pause_begins_anew() {
         cores: 0.01,
         ..miner()
     };
-    assert_eq!(rulings(&[miner(), idle, miner()]), [None; 3]);
+    assert_eq!(detections(&[miner(), idle, miner()]), [None; 3]);
 }
 
 #[test]
@@ -176,16 +176,16 @@ fn half_a_window_is_enough_for_what_mines_only() {
         span_ns: SECOND * 5 / 2,
         ..summary
     };
-    assert_eq!(rulings(&vec![young(hashing()); 3]), [None; 3]);
+    assert_eq!(detections(&vec![young(hashing()); 3]), [None; 3]);
     assert_eq!(
-        rulings(&vec![young(miner()); 2]),
+        detections(&vec![young(miner()); 2]),
         [None, Some(Verdict::Miner)]
     );
     let moment = Summary {
         span_ns: SECOND / 2,
         ..miner()
     };
-    assert_eq!(rulings(&vec![moment; 3]), [None; 3]);
+    assert_eq!(detections(&vec![moment; 3]), [None; 3]);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn few_samples_are_not_judged() {
         samples: MIN_SAMPLES - 1,
         ..miner()
     };
-    assert_eq!(rulings(&[few.clone(), few.clone(), few]), [None; 3]);
+    assert_eq!(detections(&[few.clone(), few.clone(), few]), [None; 3]);
 }
 
 #[test]
@@ -215,8 +215,8 @@ fn the_delay_counts_from_the_start_of_the_burn() {
         judgement.judge(second * SECOND, &summary, &model, &THRESHOLDS, |_| false)
     };
     assert_eq!(judge(11, 1), None);
-    let ruling = judge(12, 2).expect("two judgements");
-    assert_eq!(ruling.delay_ns, 2 * SECOND);
+    let detection = judge(12, 2).expect("two judgements");
+    assert_eq!(detection.delay_ns, 2 * SECOND);
 }
 
 #[test]
@@ -226,8 +226,8 @@ fn a_verdict_is_reported_again_after_a_while() {
     let mut reported = 0;
     for second in 0..=(REPEAT_NS / SECOND) + 2 {
         let now = (10 + second) * SECOND;
-        let ruling = judgement.judge(now, &miner(), &model, &THRESHOLDS, |_| false);
-        reported += u32::from(ruling.is_some());
+        let detection = judgement.judge(now, &miner(), &model, &THRESHOLDS, |_| false);
+        reported += u32::from(detection.is_some());
     }
     assert_eq!(reported, 2);
 }
@@ -247,8 +247,8 @@ fn bursts(seconds: impl Iterator<Item = u64>) -> Vec<u64> {
     let mut ruled = |second: &u64| {
         let summary = burst(*second);
         let now_ns = second * SECOND;
-        let ruling = judgement.judge(now_ns, &summary, &model, &Thresholds::DEFAULT, |_| false);
-        ruling.is_some()
+        let detection = judgement.judge(now_ns, &summary, &model, &Thresholds::DEFAULT, |_| false);
+        detection.is_some()
     };
     seconds.filter(|second| ruled(second)).collect()
 }
@@ -274,8 +274,8 @@ fn a_burst_now_and_then_while_idle_is_not_reported() {
             ..burst(second)
         };
         let now_ns = second * SECOND;
-        let ruling = judgement.judge(now_ns, &summary, &model, &Thresholds::DEFAULT, |_| false);
-        assert_eq!(ruling, None);
+        let detection = judgement.judge(now_ns, &summary, &model, &Thresholds::DEFAULT, |_| false);
+        assert_eq!(detection, None);
     }
 }
 
@@ -286,8 +286,8 @@ fn only_the_first_report_of_a_verdict_is_marked_so() {
     let mut firsts = Vec::new();
     for second in 10..(REPEAT_NS / SECOND) + 20 {
         let now_ns = second * SECOND;
-        let ruling = judgement.judge(now_ns, &miner(), &model, &Thresholds::DEFAULT, |_| false);
-        firsts.extend(ruling.map(|ruling| ruling.first));
+        let detection = judgement.judge(now_ns, &miner(), &model, &Thresholds::DEFAULT, |_| false);
+        firsts.extend(detection.map(|detection| detection.first));
     }
     assert_eq!(firsts, [true, false]);
 }

@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, builder::FalseyValueParser};
 use super::{MAX_PID, accept, percent};
 use crate::{
     policy::config::{ConfigError, Response, Scope},
-    respond::action::keeper::Target,
+    respond::action::hold_manager::Target,
 };
 
 /// Where is written down what is held, unless a flag says otherwise.

@@ -28,7 +28,7 @@ pub(super) fn condemned(
         process: subject.profile.process,
         image,
         key: subject.image_key(),
-        homes: subject.homes(),
+        code_origins: subject.code_origins(),
         family: subject.case.family,
         denied,
         listed,
@@ -88,7 +88,7 @@ impl Daemon {
                     return;
                 }
                 let process = self.exact(process);
-                let subject = self.collector.summon(process);
+                let subject = self.collector.get_or_insert(process);
                 if subject.image() != Some(image) {
                     return;
                 }

@@ -7,8 +7,8 @@ use crate::{
     host::Image,
     policy::config,
     respond::{
-        action::{self, Deed, Done, Order, Signals},
-        evidence::{Counts, EvidenceEvent, HOLD, Incident, Keeper, Loss},
+        action::{self, ActionKind, ActionRequest, ActionResult, Signals},
+        evidence::{Counts, EvidenceEvent, EvidenceWriter, HOLD, Incident, Loss},
     },
     telemetry::metrics::Response,
 };
@@ -17,7 +17,7 @@ use unjack_core::event::Process;
 /// Evidence that is wanted before an order is carried out.
 #[derive(Debug)]
 pub(super) struct Wanted {
-    keeper: Keeper,
+    writer: EvidenceWriter,
     incident: Incident,
     metrics: Response,
 }
@@ -25,7 +25,7 @@ pub(super) struct Wanted {
 /// Evidence of the daemon.
 #[derive(Debug)]
 pub(super) struct Incidents {
-    keeper: Option<(Keeper, Receiver<EvidenceEvent>)>,
+    writer: Option<(EvidenceWriter, Receiver<EvidenceEvent>)>,
     /// One for each process with a verdict that was not acted on yet: at most
     /// as many as there are subjects.
     open: HashMap<Process, Incident>,
@@ -35,7 +35,7 @@ pub(super) struct Incidents {
 impl Incidents {
     pub(super) fn new(policy: &config::Extras, metrics: Response) -> Result<Self, DaemonError> {
         let open = |(directory, limits): &(std::path::PathBuf, _)| {
-            Keeper::open(directory, *limits, metrics.clone()).map_err(|source| {
+            EvidenceWriter::open(directory, *limits, metrics.clone()).map_err(|source| {
                 DaemonError::Evidence {
                     directory: directory.clone(),
                     source,
@@ -43,7 +43,7 @@ impl Incidents {
             })
         };
         Ok(Self {
-            keeper: policy.evidence.as_ref().map(open).transpose()?,
+            writer: policy.evidence.as_ref().map(open).transpose()?,
             open: HashMap::new(),
             metrics,
         })
@@ -51,7 +51,7 @@ impl Incidents {
 
     /// Whether any evidence is kept.
     pub(super) fn wanted(&self) -> bool {
-        self.keeper.is_some()
+        self.writer.is_some()
     }
 
     /// Remembers what a verdict knows.
@@ -68,9 +68,9 @@ impl Incidents {
     /// taken before.
     pub(super) fn take(&mut self, process: Process) -> Option<Wanted> {
         let incident = self.open.remove(&process)?;
-        let (keeper, _) = self.keeper.as_ref()?;
+        let (writer, _) = self.writer.as_ref()?;
         Some(Wanted {
-            keeper: keeper.clone(),
+            writer: writer.clone(),
             incident,
             metrics: self.metrics.clone(),
         })
@@ -78,14 +78,14 @@ impl Incidents {
 
     /// What was kept since this was last asked.
     pub(super) fn kept(&self) -> Vec<EvidenceEvent> {
-        let told = self.keeper.as_ref().map(|(_, told)| told.try_iter());
+        let told = self.writer.as_ref().map(|(_, told)| told.try_iter());
         told.into_iter().flatten().collect()
     }
 
     /// Waits a moment for what is still being kept.
     pub(super) fn finish(&self) {
-        if let Some((keeper, _)) = &self.keeper {
-            keeper.finish();
+        if let Some((writer, _)) = &self.writer {
+            writer.finish();
         }
     }
 }
@@ -93,7 +93,7 @@ impl Incidents {
 impl Wanted {
     /// Takes evidence without touching the process.
     pub(super) fn observe(self, process: Process, image: Image) {
-        let _unwaited = self.keeper.take(process, image, self.incident);
+        let _unwaited = self.writer.take(process, image, self.incident);
     }
 
     /// Stops the process, waits until everything that goes with it was read,
@@ -102,28 +102,28 @@ impl Wanted {
     /// it is not ended.
     pub(super) fn before<S: Signals>(
         self,
-        order: &Order,
+        order: &ActionRequest,
         lineage: &[u32],
         signals: &S,
-        store: &action::keeper::Keeper,
-        act: impl FnOnce() -> Done,
-    ) -> Done {
+        store: &action::hold_manager::HoldManager,
+        act: impl FnOnce() -> ActionResult,
+    ) -> ActionResult {
         let begun = Instant::now();
-        let still = match action::still(order, lineage, signals, store) {
+        let still = match action::stop_briefly(order, lineage, signals, store) {
             Ok(still) => still,
             Err(refusal) => {
                 self.metrics.lose_evidence(Loss::Gone);
                 return refusal.into();
             }
         };
-        if let Some(taking) = self.keeper.take(order.process, order.image, self.incident) {
+        if let Some(taking) = self.writer.take(order.process, order.image, self.incident) {
             taking.wait(HOLD.saturating_sub(begun.elapsed()));
         }
         self.metrics
             .hold_for_evidence(begun.elapsed().as_secs_f64());
         // One that is stopped heeds no SIGTERM; and letting go on afterwards
         // would undo a freeze by SIGSTOP.
-        let at_once = matches!(order.deed, Deed::Kill { grace } if grace.is_zero());
+        let at_once = matches!(order.deed, ActionKind::Kill { grace } if grace.is_zero());
         let still = still.filter(|_| at_once);
         let done = act();
         drop(still);

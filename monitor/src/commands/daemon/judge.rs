@@ -1,4 +1,4 @@
-//! The court of `unjack run`: what the daemon knows of the subjects, and what it
+//! The detector of `unjack run`: what the daemon knows of the subjects, and what it
 //! does with the verdicts.
 
 use super::{Daemon, reputation::Reputation};
@@ -6,7 +6,7 @@ use crate::{
     detect::{
         collector::Subject,
         contacts::Contacts,
-        court::{Clerk, Heard, family_label},
+        detector::{Heard, PolicyContext, family_label},
         stratum::Stratum,
     },
     host,
@@ -18,7 +18,7 @@ use crate::{
 };
 use unjack_core::{event::Process, profile::seconds, verdict::Verdict};
 
-/// What the daemon knows, for the court.
+/// What the daemon knows, for the detector.
 struct Files<'a> {
     config: &'a Config,
     reputation: &'a mut Reputation,
@@ -26,7 +26,7 @@ struct Files<'a> {
     stratum: &'a mut Stratum,
 }
 
-impl Clerk for Files<'_> {
+impl PolicyContext for Files<'_> {
     fn heard(&mut self, subject: &Subject) -> Heard {
         let process = subject.profile.process;
         Heard {
@@ -73,7 +73,7 @@ impl Daemon {
     pub(super) fn judge(&mut self, now_ns: u64) {
         let Self {
             config,
-            court,
+            detector,
             collector,
             reputation,
             contacts,
@@ -82,7 +82,7 @@ impl Daemon {
         } = self;
         for process in reputation.caught(now_ns, host::executes) {
             // It is judged below, though nothing of it was sampled yet.
-            let _subject = collector.summon(process);
+            let _subject = collector.get_or_insert(process);
         }
         let mut files = Files {
             config,
@@ -90,14 +90,14 @@ impl Daemon {
             contacts,
             stratum,
         };
-        let rulings = court.judge(now_ns, collector, &mut files);
+        let detections = detector.judge(now_ns, collector, &mut files);
         self.record(now_ns);
-        for (process, mut ruling) in rulings {
+        for (process, mut detection) in detections {
             let to = self.contacts.get(process).map(|contact| contact.to);
             let name = to.and_then(|to| self.reputation.pools().find(to));
-            self.contacts.explain(process, name, &mut ruling);
-            self.stratum.explain(process, &mut ruling);
-            self.report(process, ruling);
+            self.contacts.explain(process, name, &mut detection);
+            self.stratum.explain(process, &mut detection);
+            self.report(process, detection);
         }
         self.act_on_targets(now_ns);
     }

@@ -12,10 +12,12 @@ use tokio::sync::mpsc;
 
 use super::{MAX_ORDERS, incidents::Wanted};
 use crate::{
-    detect::{collector::Standing, court::RETRY_NS},
+    detect::{collector::ActionState, detector::RETRY_NS},
     host::Image,
     policy::{ancestry::Record, guard::Guard, refusal::Refusal},
-    respond::action::{self, Done, Order, Outcome, System, ban::Note, keeper::Keeper},
+    respond::action::{
+        self, ActionRequest, ActionResult, Outcome, System, ban::Note, hold_manager::HoldManager,
+    },
 };
 use unjack_core::event::Process;
 
@@ -23,20 +25,25 @@ use unjack_core::event::Process;
 /// waited for.
 const UNDECIDED_NS: u64 = 5_000_000_000;
 
-/// What is to be done about a process after `outcome`, where `standing` is what
+/// What is to be done about a process after `outcome`, where `action_state` is what
 /// was to be done until now. A process that executed another image meanwhile
 /// has a new case, and an order that was given, if it was, was not about that.
-pub(super) fn after(standing: Standing, outcome: Outcome, given: bool, now_ns: u64) -> Standing {
+pub(super) fn after(
+    action_state: ActionState,
+    outcome: Outcome,
+    given: bool,
+    now_ns: u64,
+) -> ActionState {
     match outcome {
-        _ if given && standing != Standing::UnderWay => standing,
-        Outcome::Refused(Refusal::Undecided) => Standing::Again(now_ns + UNDECIDED_NS),
+        _ if given && action_state != ActionState::UnderWay => action_state,
+        Outcome::Refused(Refusal::Undecided) => ActionState::Again(now_ns + UNDECIDED_NS),
         Outcome::Survived
         | Outcome::Refused(
             Refusal::NoPidfd | Refusal::Unreadable | Refusal::NoState | Refusal::Replaced,
-        ) => Standing::Again(now_ns + RETRY_NS),
+        ) => ActionState::Again(now_ns + RETRY_NS),
         // When the breaker closes is told by what was to be done until now.
-        Outcome::Refused(Refusal::Breaker) => standing,
-        Outcome::Gone | Outcome::Held | Outcome::Refused(_) => Standing::Settled,
+        Outcome::Refused(Refusal::Breaker) => action_state,
+        Outcome::Gone | Outcome::Held | Outcome::Refused(_) => ActionState::Settled,
     }
 }
 
@@ -47,7 +54,7 @@ pub(super) struct Report {
     pub(super) family: &'static str,
     /// The image it was judged by, if it is known.
     pub(super) image: Option<Image>,
-    pub(super) done: Done,
+    pub(super) done: ActionResult,
     /// How long it took.
     pub(super) time: Duration,
 }
@@ -59,12 +66,12 @@ pub(super) struct Orders {
     sender: mpsc::Sender<Report>,
     receiver: mpsc::Receiver<Report>,
     record: Arc<dyn Record>,
-    pub(super) keeper: Arc<Keeper>,
+    pub(super) hold_manager: Arc<HoldManager>,
 }
 
 impl Orders {
     /// With `record` of who forked whom.
-    pub(super) fn new(keeper: Keeper, record: Arc<dyn Record>) -> Self {
+    pub(super) fn new(hold_manager: HoldManager, record: Arc<dyn Record>) -> Self {
         let (sender, receiver) = mpsc::channel(MAX_ORDERS);
         Self {
             cancelled: Arc::default(),
@@ -72,7 +79,7 @@ impl Orders {
             sender,
             receiver,
             record,
-            keeper: Arc::new(keeper),
+            hold_manager: Arc::new(hold_manager),
         }
     }
 
@@ -96,7 +103,7 @@ impl Orders {
     /// be banned.
     pub(super) fn give(
         &mut self,
-        order: Order,
+        order: ActionRequest,
         guard: Guard,
         family: &'static str,
         evidence: Option<Wanted>,
@@ -105,15 +112,15 @@ impl Orders {
         self.under_way += 1;
         let sender = self.sender.clone();
         let system = System::new(Arc::clone(&self.cancelled)).with_forks(Arc::clone(&self.record));
-        let keeper = Arc::clone(&self.keeper);
+        let hold_manager = Arc::clone(&self.hold_manager);
         tokio::task::spawn_blocking(move || {
             let begun = Instant::now();
             if let Some(note) = note {
                 note.take();
             }
-            let act = || action::carry_out(&order, &guard, &system, &keeper);
+            let act = || action::carry_out(&order, &guard, &system, &hold_manager);
             let done = match evidence {
-                Some(wanted) => wanted.before(&order, &guard.lineage, &system, &keeper, act),
+                Some(wanted) => wanted.before(&order, &guard.lineage, &system, &hold_manager, act),
                 None => act(),
             };
             let report = Report {
@@ -145,19 +152,19 @@ impl Orders {
 mod tests {
     use super::*;
 
-    const AGAIN: Standing = Standing::Again(5 + RETRY_NS);
+    const AGAIN: ActionState = ActionState::Again(5 + RETRY_NS);
 
     /// Of an order that was given.
     #[track_caller]
-    fn check(standing: Standing, outcome: Outcome, expected: Standing) {
-        assert_eq!(after(standing, outcome, true, 5), expected);
+    fn check(action_state: ActionState, outcome: Outcome, expected: ActionState) {
+        assert_eq!(after(action_state, outcome, true, 5), expected);
     }
 
     /// Of a refusal on the spot.
     #[track_caller]
-    fn refused(standing: Standing, refusal: Refusal, expected: Standing) {
+    fn refused(action_state: ActionState, refusal: Refusal, expected: ActionState) {
         let outcome = Outcome::Refused(refusal);
-        assert_eq!(after(standing, outcome, false, 5), expected);
+        assert_eq!(after(action_state, outcome, false, 5), expected);
     }
 
     #[test]
@@ -167,30 +174,30 @@ mod tests {
             Outcome::Refused(Refusal::Guarded),
             Outcome::Survived,
         ] {
-            check(Standing::Open, outcome, Standing::Open);
+            check(ActionState::Open, outcome, ActionState::Open);
         }
     }
 
     #[test]
     fn failures_that_may_pass_are_tried_again() {
-        let under_way = Standing::UnderWay;
+        let under_way = ActionState::UnderWay;
         check(under_way, Outcome::Survived, AGAIN);
         check(under_way, Outcome::Refused(Refusal::Replaced), AGAIN);
-        refused(Standing::Open, Refusal::Unreadable, AGAIN);
-        let soon = Standing::Again(5 + UNDECIDED_NS);
+        refused(ActionState::Open, Refusal::Unreadable, AGAIN);
+        let soon = ActionState::Again(5 + UNDECIDED_NS);
         check(under_way, Outcome::Refused(Refusal::Undecided), soon);
     }
 
     #[test]
     fn what_the_breaker_spares_is_acted_on_once_it_closes() {
-        let closes = Standing::Again(60);
+        let closes = ActionState::Again(60);
         refused(closes, Refusal::Breaker, closes);
     }
 
     #[test]
     fn all_else_is_settled() {
-        check(Standing::UnderWay, Outcome::Gone, Standing::Settled);
-        check(Standing::UnderWay, Outcome::Held, Standing::Settled);
-        refused(Standing::Open, Refusal::Allowed, Standing::Settled);
+        check(ActionState::UnderWay, Outcome::Gone, ActionState::Settled);
+        check(ActionState::UnderWay, Outcome::Held, ActionState::Settled);
+        refused(ActionState::Open, Refusal::Allowed, ActionState::Settled);
     }
 }

@@ -2,7 +2,7 @@
 //! were judged.
 
 use super::Daemon;
-use crate::{commands::record::tape::Known, detect::court::Heard, policy::config::RuleKey};
+use crate::{commands::record::encoder::Known, detect::detector::Heard, policy::config::RuleKey};
 use unjack_core::{event::Process, verdict::Verdict};
 
 impl Daemon {
@@ -25,10 +25,10 @@ impl Daemon {
             (policy.allow.iter().chain(&policy.deny)).any(|rule| rule.key == RuleKey::Exe);
         let everybody = |_: Process| true;
         writer
-            .tape
+            .encoder
             .loses(crate::commands::record::lost(probes, collector));
         writer
-            .tape
+            .encoder
             .tick(now_ns, collector.subjects(), everybody, |subject| {
                 let (process, image) = (subject.profile.process, subject.image());
                 Known {

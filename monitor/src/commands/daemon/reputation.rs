@@ -15,7 +15,7 @@ use std::{
 use crate::{
     detect::reputation::{Files, Hashes, List, Lists, listed_text, pools::Pools},
     host::{
-        Image, Seen,
+        Image, ProcHandle,
         digest::{self, Digest, MAX_WAITING, PATIENCE, Unknown},
     },
     policy::config::{Rule, RuleKey},
@@ -191,7 +191,7 @@ impl Reputation {
         let image = Arc::new(OnceLock::new());
         let opened = Arc::clone(&image);
         let open = move || {
-            let file = Seen::open(process)
+            let file = ProcHandle::open(process)
                 .and_then(|seen| seen.open_image())
                 .map_err(|_| Unknown::Gone)?;
             let meta = file.metadata().map_err(|_| Unknown::Unreadable)?;

@@ -8,7 +8,7 @@ use super::{
     orders::{self, Report},
 };
 use crate::{
-    detect::{collector::Standing, court::family_label},
+    detect::{collector::ActionState, detector::family_label},
     host::{self, clock::monotonic_ns},
     policy::{
         config::Action,
@@ -16,7 +16,7 @@ use crate::{
         judged::{self, matches},
         refusal::Refusal,
     },
-    respond::action::{Deed, Done, Order, Outcome},
+    respond::action::{ActionKind, ActionRequest, ActionResult, Outcome},
     telemetry::journal,
 };
 use unjack_core::event::Process;
@@ -27,10 +27,10 @@ impl Daemon {
         let Some(subject) = self.collector.subject(process) else {
             return;
         };
-        let due = match subject.case.standing {
-            Standing::Open => true,
-            Standing::UnderWay | Standing::Settled => false,
-            Standing::Again(at_ns) => now_ns >= at_ns,
+        let due = match subject.case.action_state {
+            ActionState::Open => true,
+            ActionState::UnderWay | ActionState::Settled => false,
+            ActionState::Again(at_ns) => now_ns >= at_ns,
         };
         if !due {
             return;
@@ -67,7 +67,7 @@ impl Daemon {
             Ok(image) if !observed => match self.breaker.allows(now_ns, image) {
                 Ok(()) => Ok(image),
                 Err(until_ns) => {
-                    subject.case.standing = Standing::Again(until_ns);
+                    subject.case.action_state = ActionState::Again(until_ns);
                     Err(Refusal::Breaker)
                 }
             },
@@ -91,7 +91,7 @@ impl Daemon {
                 });
             }
             (Ok(image), Action::Observe) => {
-                subject.case.standing = Standing::Settled;
+                subject.case.action_state = ActionState::Settled;
                 if let Some(wanted) = self.incidents.take(process) {
                     wanted.observe(process, image);
                 }
@@ -100,24 +100,24 @@ impl Daemon {
                     .count_action(Action::Observe, family_label(family), outcome);
                 return self.tell_action(process, outcome, "observe", 0, Duration::ZERO);
             }
-            (Ok(image), Action::Kill) => (image, Deed::Kill { grace }),
-            (Ok(image), Action::Freeze) => (image, Deed::Freeze),
+            (Ok(image), Action::Kill) => (image, ActionKind::Kill { grace }),
+            (Ok(image), Action::Freeze) => (image, ActionKind::Freeze),
             (Ok(image), Action::Throttle) => {
                 let share = self.config.response.throttle_to;
-                (image, Deed::Throttle { share })
+                (image, ActionKind::Throttle { share })
             }
         };
         let (image, deed) = deed;
-        subject.signalled |= matches!(deed, Deed::Kill { .. });
-        subject.case.standing = Standing::UnderWay;
+        subject.signalled |= matches!(deed, ActionKind::Kill { .. });
+        subject.case.action_state = ActionState::UnderWay;
         self.breaker.count(now_ns, image);
-        let order = Order {
+        let order = ActionRequest {
             process,
             image,
             deed,
             scope: self.config.response.scope,
         };
-        let note = if matches!(deed, Deed::Kill { .. }) {
+        let note = if matches!(deed, ActionKind::Kill { .. }) {
             let denied = matches(&self.config.policy.deny, subject, family, digest);
             let listed = self.reputation.denied(process, Some(image)).is_some();
             bans::condemned(subject, image, denied, listed)
@@ -135,13 +135,14 @@ impl Daemon {
             process,
             family,
             image,
-            done: Done { outcome, others },
+            done: ActionResult { outcome, others },
             time,
         } = report;
         let now_ns = monotonic_ns();
         if let Some(subject) = self.collector.subject(process) {
             let given = image.is_some();
-            subject.case.standing = orders::after(subject.case.standing, outcome, given, now_ns);
+            subject.case.action_state =
+                orders::after(subject.case.action_state, outcome, given, now_ns);
         }
         // Only what was noted with an order to kill is banned.
         self.bans.ended(process, outcome == Outcome::Gone);
@@ -165,7 +166,7 @@ impl Daemon {
 
     /// Keeps held what is held, and tells how much that is.
     pub(super) fn keep_up(&mut self, now_ns: u64) {
-        if let Some(kept) = self.orders.keeper.keep_up(&self.orders.host()) {
+        if let Some(kept) = self.orders.hold_manager.keep_up(&self.orders.host()) {
             self.metrics.set_held(&kept);
         }
         self.metrics.set_breaker(self.breaker.is_open(now_ns));

@@ -9,20 +9,20 @@ use super::Daemon;
 use crate::host::clock::monotonic_ns;
 use crate::{
     policy::config::Config,
-    telemetry::view::{Board, Host, Probed, Setting, View, rows},
+    telemetry::view::{Host, Probed, Setting, SnapshotCell, View, rows},
 };
 
 /// What does not change of it, and where it is shown.
 pub(super) struct Show {
-    board: Arc<Board>,
+    snapshot: Arc<SnapshotCell>,
     policy: Vec<Setting>,
     begun: Instant,
 }
 
 impl Show {
-    pub(super) fn new(board: Arc<Board>, config: &Config) -> Self {
+    pub(super) fn new(snapshot: Arc<SnapshotCell>, config: &Config) -> Self {
         Self {
-            board,
+            snapshot,
             policy: config.settings(),
             begun: Instant::now(),
         }
@@ -33,14 +33,14 @@ impl Daemon {
     /// Builds a view, if one is wanted.
     pub(super) fn show(&mut self) {
         let now_ns = monotonic_ns();
-        if !self.show.board.is_wanted(now_ns) {
+        if !self.show.snapshot.is_wanted(now_ns) {
             return;
         }
         let (contacts, stratum) = (&self.contacts, &self.stratum);
         let (mut processes, processes_left_out) = rows(
             &mut self.collector,
-            self.court.model(),
-            self.court.thresholds(),
+            self.detector.model(),
+            self.detector.thresholds(),
             now_ns,
             |process, summary| {
                 summary.pool = contacts.get(process).is_some();
@@ -75,7 +75,7 @@ impl Daemon {
             probes,
             policy: self.show.policy.clone(),
         };
-        self.show.board.publish(view, now_ns);
+        self.show.snapshot.publish(view, now_ns);
     }
 }
 

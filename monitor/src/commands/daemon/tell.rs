@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::{Daemon, show};
 use crate::{
-    detect::{collector::Charge, court::family_label, report::VerdictEvent},
+    detect::{collector::Charge, detector::family_label, report::VerdictEvent},
     host,
     policy::config::ActOn,
     respond::evidence::{Incident, MAX_PIECES},
@@ -16,7 +16,7 @@ use crate::{
 use unjack_core::{
     event::Process,
     profile::seconds,
-    verdict::{Ruling, Verdict},
+    verdict::{Detection, Verdict},
 };
 
 /// Instructions shown with a verdict.
@@ -27,7 +27,7 @@ impl Daemon {
     pub(super) fn tell(&mut self, event: Event) {
         let now = SystemTime::now();
         self.recent.hear(show::epoch(now), &event);
-        self.teller.tell(now, event);
+        self.event_writer.tell(now, event);
     }
 
     pub(super) fn announce(&mut self) {
@@ -40,8 +40,8 @@ impl Daemon {
         });
     }
 
-    pub(super) fn report(&mut self, process: Process, ruling: Ruling) {
-        let Ruling {
+    pub(super) fn report(&mut self, process: Process, detection: Detection) {
+        let Detection {
             verdict,
             thread,
             assessment,
@@ -50,7 +50,7 @@ impl Daemon {
             delay_ns,
             first,
             unexplained,
-        } = ruling;
+        } = detection;
         if first {
             self.metrics
                 .count_verdict(verdict, family_label(assessment.family), seconds(delay_ns));
@@ -174,7 +174,7 @@ impl Daemon {
         self.metrics
             .code_maps_cut
             .set_total(self.collector.maps_cut());
-        self.metrics.looks_late.set_total(host::aside::late());
+        self.metrics.looks_late.set_total(host::timed_read::late());
         self.metrics
             .group_looks_deferred
             .set_total(self.collector.looks_deferred());

@@ -82,10 +82,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::host::Seen;
+    use crate::host::ProcHandle;
 
     fn runs(pid: u32) -> bool {
-        Seen::open_pid(pid).is_ok_and(|seen| seen.is_running())
+        ProcHandle::open_pid(pid).is_ok_and(|seen| seen.is_running())
     }
 
     fn start(script: &str) -> Started {

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     begin::{empty, open},
-    kin::Kin,
+    descendants::Descendants,
     samples,
 };
 use crate::detect::{collector::Subject, stratum::Stratum};
@@ -46,16 +46,16 @@ impl Samples {
     /// Writes what waited, and then what the counters say now.
     pub(super) fn tick<'a>(
         &mut self,
-        kin: &Kin,
+        descendants: &Descendants,
         stratum: &Stratum,
         subjects: impl Iterator<Item = &'a mut Subject>,
     ) -> io::Result<()> {
-        self.write_waiting(kin)?;
+        self.write_waiting(descendants)?;
         for subject in subjects {
             let process = subject.profile.process;
-            self.heard(kin, stratum, process)?;
-            self.shape(kin, stratum, process)?;
-            self.reading(kin, subject)?;
+            self.heard(descendants, stratum, process)?;
+            self.shape(descendants, stratum, process)?;
+            self.reading(descendants, subject)?;
         }
         Ok(())
     }
@@ -70,9 +70,9 @@ impl Samples {
         self.out.flush()
     }
 
-    fn write_waiting(&mut self, kin: &Kin) -> io::Result<()> {
+    fn write_waiting(&mut self, descendants: &Descendants) -> io::Result<()> {
         for (process, record, place) in std::mem::take(&mut self.waiting) {
-            if kin.has(process) {
+            if descendants.has(process) {
                 samples::sample(&mut self.out, &record, place)?;
             }
         }
@@ -80,17 +80,29 @@ impl Samples {
     }
 
     /// Writes once, for a recorded process, that it was heard.
-    fn heard(&mut self, kin: &Kin, stratum: &Stratum, process: Process) -> io::Result<()> {
-        if kin.has(process) && stratum.was_heard(process) && self.heard.insert(process) {
+    fn heard(
+        &mut self,
+        descendants: &Descendants,
+        stratum: &Stratum,
+        process: Process,
+    ) -> io::Result<()> {
+        if descendants.has(process) && stratum.was_heard(process) && self.heard.insert(process) {
             samples::heard(&mut self.out, process)?;
         }
         Ok(())
     }
 
     /// Writes of one that is recorded how its connections behave, if that changed.
-    fn shape(&mut self, kin: &Kin, stratum: &Stratum, process: Process) -> io::Result<()> {
+    fn shape(
+        &mut self,
+        descendants: &Descendants,
+        stratum: &Stratum,
+        process: Process,
+    ) -> io::Result<()> {
         let shape = stratum.shape(process);
-        if kin.has(process) && self.shapes.get(&process).copied().unwrap_or_default() != shape {
+        if descendants.has(process)
+            && self.shapes.get(&process).copied().unwrap_or_default() != shape
+        {
             self.shapes.insert(process, shape);
             samples::shape(&mut self.out, process, shape)?;
         }
@@ -101,7 +113,7 @@ impl Samples {
     /// yet whose they are.
     pub(super) fn exit(
         &mut self,
-        kin: &Kin,
+        descendants: &Descendants,
         stratum: &Stratum,
         subject: &Subject,
     ) -> io::Result<()> {
@@ -109,18 +121,18 @@ impl Samples {
         let waiting = std::mem::take(&mut self.waiting);
         let (its, others) = waiting.into_iter().partition(|(of, ..)| *of == process);
         self.waiting = its;
-        self.write_waiting(kin)?;
+        self.write_waiting(descendants)?;
         self.waiting = others;
-        self.heard(kin, stratum, process)?;
-        self.shape(kin, stratum, process)?;
+        self.heard(descendants, stratum, process)?;
+        self.shape(descendants, stratum, process)?;
         self.shapes.remove(&process);
-        self.reading(kin, subject)
+        self.reading(descendants, subject)
     }
 
-    fn reading(&mut self, kin: &Kin, subject: &Subject) -> io::Result<()> {
+    fn reading(&mut self, descendants: &Descendants, subject: &Subject) -> io::Result<()> {
         let process = subject.profile.process;
         match subject.profile.latest() {
-            Some(reading) if kin.has(process) => {
+            Some(reading) if descendants.has(process) => {
                 samples::reading(&mut self.out, process, subject.image_key(), reading)
             }
             _ => Ok(()),

@@ -19,8 +19,8 @@ use std::{
 };
 
 use super::{
+    encoder::RecordingEncoder,
     line::{Header, Why},
-    tape::Tape,
 };
 use crate::telemetry::metrics::Ended;
 
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Writer {
     /// What is to be in it.
-    pub(crate) tape: Tape,
+    pub(crate) encoder: RecordingEncoder,
     sender: Option<SyncSender<Vec<u8>>>,
     /// The last line, if there was no room for it among what waits.
     last: Arc<OnceLock<Vec<u8>>>,
@@ -79,7 +79,7 @@ impl Writer {
                 drop(finished);
             })?;
         Ok(Self {
-            tape: Tape::new(header, max_size),
+            encoder: RecordingEncoder::new(header, max_size),
             sender: Some(sender),
             last,
             done,
@@ -87,24 +87,24 @@ impl Writer {
         })
     }
 
-    /// Has what is on the tape written. Never blocks. Says if it ended, once.
+    /// Has what the encoder holds written. Never blocks. Says if it ended, once.
     pub(crate) fn write(&mut self) -> Option<Ended> {
         let sender = self.sender.as_ref()?;
-        let unsent = sender.try_send(self.tape.take()).err();
+        let unsent = sender.try_send(self.encoder.take()).err();
         let ended = match unsent {
             _ if self.failed.load(Ordering::Relaxed) => Some(Ended::Error),
             Some(TrySendError::Disconnected(_)) => Some(Ended::Error),
             // A second for which there is no room is not recorded, the end is.
-            Some(TrySendError::Full(_)) if !self.tape.has_ended() => {
-                self.tape.end(Why::Slow);
-                let _first = self.last.set(self.tape.take());
+            Some(TrySendError::Full(_)) if !self.encoder.has_ended() => {
+                self.encoder.end(Why::Slow);
+                let _first = self.last.set(self.encoder.take());
                 Some(Ended::Slow)
             }
             Some(TrySendError::Full(end)) => {
                 let _first = self.last.set(end);
                 Some(Ended::Size)
             }
-            None => self.tape.has_ended().then_some(Ended::Size),
+            None => self.encoder.has_ended().then_some(Ended::Size),
         };
         if ended.is_some() {
             // What waits is still written.
@@ -116,8 +116,8 @@ impl Writer {
     /// Ends it, after so much was lost, and waits a moment for what is still to be
     /// written.
     pub(crate) fn finish(mut self, lost: u64) {
-        self.tape.loses(lost);
-        self.tape.end(Why::Done);
+        self.encoder.loses(lost);
+        self.encoder.end(Why::ActionResult);
         let _ended = self.write();
         self.sender = None;
         if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
@@ -132,9 +132,9 @@ mod tests {
 
     use super::*;
     use crate::commands::record::{
+        encoder::Known,
         header,
         line::{End, Line},
-        tape::Known,
     };
     use unjack_core::verdict::Thresholds;
 
@@ -144,7 +144,7 @@ mod tests {
 
     fn tick(writer: &mut Writer, n: u64) -> Option<Ended> {
         let nobody = || std::iter::empty();
-        (writer.tape).tick(n, nobody(), |_| true, |_| Known::default());
+        (writer.encoder).tick(n, nobody(), |_| true, |_| Known::default());
         writer.write()
     }
 
@@ -187,7 +187,7 @@ mod tests {
         let ((go_on, blocked), written) = (channel(), Arc::default());
         let out = Blocked(blocked, Arc::clone(&written));
         let mut writer = begin(out, 1 << 20);
-        writer.tape.loses(7);
+        writer.encoder.loses(7);
         let (why, ticks) = ended(&mut writer);
         assert_eq!(why, Ended::Slow);
         // One is being written, the others wait.

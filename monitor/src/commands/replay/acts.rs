@@ -9,8 +9,8 @@ use super::{
 use crate::{
     commands::record::line::{End, Header, Why},
     detect::{
-        collector::{Collector, Standing, Subject},
-        court::{RETRY_NS, family_label},
+        collector::{ActionState, Collector, Subject},
+        detector::{RETRY_NS, family_label},
         report::VerdictEvent,
     },
     host::{self, Image, container::Home},
@@ -27,7 +27,7 @@ use unjack_core::{
     event::Process,
     profile::seconds,
     text::cleaned_again,
-    verdict::{Ruling, Verdict},
+    verdict::{Detection, Verdict},
 };
 
 /// Characters of a name that are shown.
@@ -36,7 +36,7 @@ const NAME_CHARS: usize = 256;
 /// A process that was acted on, and lived on in the recording.
 #[derive(Clone, Copy, Debug)]
 struct Held {
-    /// Where it is told, unless there was no room.
+    /// Where it is recorded, unless there was no room.
     entry: Option<usize>,
     /// What it had burned by then, and when that was.
     burned_ns: u64,
@@ -53,8 +53,8 @@ pub(super) struct Acts<'a> {
     begun_ns: u64,
     now_ns: u64,
     entries: Vec<Entry>,
-    /// The index of the entry of each live process that is told.
-    told: BTreeMap<Process, usize>,
+    /// The index of the entry of each live process that is recorded.
+    recorded: BTreeMap<Process, usize>,
     held: BTreeMap<Process, Held>,
     total: Total,
     /// Processes without a digest although one was asked for.
@@ -76,7 +76,7 @@ impl<'a> Acts<'a> {
             begun_ns: header.begun_ns,
             now_ns: header.begun_ns,
             entries: Vec::new(),
-            told: BTreeMap::new(),
+            recorded: BTreeMap::new(),
             held: BTreeMap::new(),
             total: Total::default(),
             undigested: BTreeSet::new(),
@@ -134,7 +134,7 @@ impl<'a> Acts<'a> {
 
     /// A process is gone.
     pub(super) fn exits(&mut self, process: Process) {
-        if let Some(at) = self.told.remove(&process) {
+        if let Some(at) = self.recorded.remove(&process) {
             self.entries[at].ended = Some(self.seconds());
         }
         self.let_go(process);
@@ -147,17 +147,17 @@ impl<'a> Acts<'a> {
     }
 
     /// A second was judged.
-    pub(super) fn tick(&mut self, rulings: &[(Process, Ruling)], collector: &mut Collector) {
+    pub(super) fn tick(&mut self, detections: &[(Process, Detection)], collector: &mut Collector) {
         for process in self.held.keys().copied().collect::<Vec<_>>() {
             // Its exit was lost.
             if !collector.knows(process) {
                 self.exits(process);
             }
         }
-        self.told.retain(|process, _| collector.knows(*process));
-        for (process, ruling) in rulings {
+        self.recorded.retain(|process, _| collector.knows(*process));
+        for (process, detection) in detections {
             if let Some(subject) = collector.subject(*process) {
-                self.report(subject, ruling);
+                self.report(subject, detection);
             }
         }
         for subject in collector.subjects() {
@@ -169,33 +169,36 @@ impl<'a> Acts<'a> {
         }
     }
 
-    fn report(&mut self, subject: &mut Subject, ruling: &Ruling) {
+    fn report(&mut self, subject: &mut Subject, detection: &Detection) {
         let process = subject.profile.process;
         // It would be gone by now, or held.
         if self.held.contains_key(&process) {
             return;
         }
-        if ruling.first {
-            match ruling.verdict {
+        if detection.first {
+            match detection.verdict {
                 Verdict::Miner => self.total.miners += 1,
                 Verdict::Hashing => self.total.hashing += 1,
                 Verdict::None => {}
             }
         }
-        self.total.unexplained += u64::from(ruling.unexplained);
-        if wants_digests(self.config) && subject.told_ref().is_none_or(|told| told.sha256.is_none())
+        self.total.unexplained += u64::from(detection.unexplained);
+        if wants_digests(self.config)
+            && subject
+                .told_ref()
+                .is_none_or(|recorded| recorded.sha256.is_none())
         {
             self.undigested.insert(process);
         }
         if self.entries.len() == MAX_ENTRIES {
             self.total.not_shown += 1;
-            self.told.remove(&process);
+            self.recorded.remove(&process);
             return;
         }
-        self.told.insert(process, self.entries.len());
+        self.recorded.insert(process, self.entries.len());
         self.entries.push(Entry {
             t: self.seconds(),
-            verdict: event(subject, ruling),
+            verdict: event(subject, detection),
             action: None,
             saved_cpu_seconds: 0.0,
             ended: None,
@@ -205,20 +208,20 @@ impl<'a> Acts<'a> {
     /// What would be done about a condemned process.
     fn act(&mut self, subject: &mut Subject, cpu_ns: u64) {
         let process = subject.profile.process;
-        let due = match subject.case.standing {
-            Standing::Open => true,
-            Standing::UnderWay | Standing::Settled => false,
-            Standing::Again(at_ns) => self.now_ns >= at_ns,
+        let due = match subject.case.action_state {
+            ActionState::Open => true,
+            ActionState::UnderWay | ActionState::Settled => false,
+            ActionState::Again(at_ns) => self.now_ns >= at_ns,
         };
         if !due || self.held.contains_key(&process) {
             return;
         }
-        subject.case.standing = Standing::Settled;
-        let entry = self.told.get(&process).copied();
+        subject.case.action_state = ActionState::Settled;
+        let entry = self.recorded.get(&process).copied();
         let act = match self.may(subject) {
             Err(refusal) => {
                 if refusal == Refusal::Unreadable {
-                    subject.case.standing = Standing::Again(self.now_ns + RETRY_NS);
+                    subject.case.action_state = ActionState::Again(self.now_ns + RETRY_NS);
                 }
                 *self.total.refused.entry(refusal.name()).or_default() += 1;
                 Act {
@@ -267,7 +270,7 @@ impl<'a> Acts<'a> {
             self.breaker
                 .allows(self.now_ns, image)
                 .map_err(|until_ns| {
-                    subject.case.standing = Standing::Again(until_ns);
+                    subject.case.action_state = ActionState::Again(until_ns);
                     Refusal::Breaker
                 })?;
         }
@@ -277,7 +280,7 @@ impl<'a> Acts<'a> {
     /// The recording says that it is over.
     pub(super) fn end(&mut self, end: End) {
         self.recording.ended = match end.why {
-            Why::Done => "done",
+            Why::ActionResult => "done",
             Why::Size => "size",
             Why::Slow => "slow",
         };
@@ -302,8 +305,8 @@ impl<'a> Acts<'a> {
 
 /// A verdict as the daemon tells it. Any user may have written the recording: its
 /// texts are cleaned anew.
-fn event(subject: &mut Subject, ruling: &Ruling) -> VerdictEvent {
-    let Ruling {
+fn event(subject: &mut Subject, detection: &Detection) -> VerdictEvent {
+    let Detection {
         verdict,
         thread,
         assessment,
@@ -312,7 +315,7 @@ fn event(subject: &mut Subject, ruling: &Ruling) -> VerdictEvent {
         delay_ns: _,
         first: _,
         unexplained,
-    } = ruling;
+    } = detection;
     let process = subject.profile.process;
     let burn_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
     let facts = subject.facts();

@@ -8,8 +8,8 @@ use crate::{
     commands::{
         cli::{Cli, Command},
         record::{
+            encoder::{Known, RecordingEncoder},
             line::{End, Tick, Why},
-            tape::{Known, Tape},
         },
     },
     host::{Facts, Image},
@@ -130,7 +130,7 @@ fn recording(lives: &[Life], seconds: u64) -> Vec<u8> {
 
 /// The same where connections behave like this.
 fn recording_of(lives: &[Life], seconds: u64, shape: Shape) -> Vec<u8> {
-    let mut told = Vec::new();
+    let mut recorded = Vec::new();
     for second in 0..seconds {
         for life in lives {
             let process = process(life.number);
@@ -139,7 +139,7 @@ fn recording_of(lives: &[Life], seconds: u64, shape: Shape) -> Vec<u8> {
                 inode: life.image,
             });
             if second == life.seconds.end {
-                told.push(Line::Exit(Exit {
+                recorded.push(Line::Exit(Exit {
                     process,
                     cpu_ns: life.cpu_ns(second - 1),
                 }));
@@ -148,7 +148,7 @@ fn recording_of(lives: &[Life], seconds: u64, shape: Shape) -> Vec<u8> {
                 continue;
             }
             let rows = life.samples(second).iter().map(row).collect();
-            told.push(Line::Samples(Samples {
+            recorded.push(Line::Samples(Samples {
                 process,
                 image: (1, life.image),
                 file,
@@ -156,9 +156,9 @@ fn recording_of(lives: &[Life], seconds: u64, shape: Shape) -> Vec<u8> {
                 rows,
             }));
             if second == life.seconds.start {
-                told.push(Line::Who(Box::new(who(life))));
+                recorded.push(Line::Who(Box::new(who(life))));
             }
-            told.push(Line::Reading(Counted {
+            recorded.push(Line::Reading(Counted {
                 process,
                 file,
                 cpu_ns: life.cpu_ns(second),
@@ -170,19 +170,19 @@ fn recording_of(lives: &[Life], seconds: u64, shape: Shape) -> Vec<u8> {
                 shape,
             }));
         }
-        told.push(Line::Tick(Tick {
+        recorded.push(Line::Tick(Tick {
             time_ns: BEGUN + (second + 1) * SECOND,
         }));
     }
-    told.push(Line::End(End {
-        why: Why::Done,
+    recorded.push(Line::End(End {
+        why: Why::ActionResult,
         lost: 0,
     }));
-    text(&told)
+    text(&recorded)
 }
 
 fn row(sample: &Sample) -> Row {
-    Row::from(&Look::new(
+    Row::from(&DecodedSample::new(
         unjack_core::isa::Arch::X86_64,
         sample,
         Place::File,
@@ -378,7 +378,7 @@ fn at_pool() -> Heard {
 /// A live host on which the same is known of every process.
 struct Host<'a>(Policy<'a>, Heard);
 
-impl Clerk for Host<'_> {
+impl PolicyContext for Host<'_> {
     fn heard(&mut self, _: &Subject) -> Heard {
         self.1
     }
@@ -397,7 +397,7 @@ impl Clerk for Host<'_> {
     fn suspects(&mut self, _: Process, _: f64, _: bool, _: u64) {}
 }
 
-/// What a live court says of these lives and what a replay of the recording that
+/// What a live detector says of these lives and what a replay of the recording that
 /// was made meanwhile says, where every process mines at a pool.
 fn live_and_replayed(lives: &[Life], seconds: u64, flags: &[&str]) -> [Vec<String>; 2] {
     live_and_replayed_of(lives, seconds, flags, at_pool())
@@ -415,19 +415,19 @@ fn live_and_replayed_of(
     let lists = Lists::default();
     let mut collector =
         Collector::new(unjack_core::isa::Arch::X86_64, thresholds.patience_ns).with_remains();
-    let mut court = Court::new(Model::shipped().unwrap(), thresholds, 99);
+    let mut detector = Detector::new(Model::shipped().unwrap(), thresholds, 99);
     let policy = || Policy {
         config: &config,
         lists: &lists,
     };
-    let mut clerk = Host(policy(), heard);
-    let mut tape = Tape::new(&header(), u64::MAX);
+    let mut context = Host(policy(), heard);
+    let mut encoder = RecordingEncoder::new(&header(), u64::MAX);
     let mut live = Vec::new();
     for second in 0..seconds {
         for life in lives {
             let process = process(life.number);
             if second == life.seconds.end {
-                tape.take_in(
+                encoder.take_in(
                     &mut collector,
                     &Event::Exit {
                         process,
@@ -447,9 +447,9 @@ fn live_and_replayed_of(
                         time_ns: sample.time_ns,
                         image: sample.image,
                     };
-                    tape.take_in(&mut collector, &exec);
+                    encoder.take_in(&mut collector, &exec);
                 }
-                tape.take_in(&mut collector, &Event::Sample(sample));
+                encoder.take_in(&mut collector, &Event::Sample(sample));
             }
         }
         let now_ns = BEGUN + (second + 1) * SECOND;
@@ -464,36 +464,36 @@ fn live_and_replayed_of(
                 });
             }
         });
-        let rulings = court.judge(now_ns, &mut collector, &mut clerk);
-        let told = |(process, ruling): &(Process, unjack_core::verdict::Ruling)| {
-            format!("{now_ns} {process:?} {ruling:?}")
+        let detections = detector.judge(now_ns, &mut collector, &mut context);
+        let recorded = |(process, detection): &(Process, unjack_core::verdict::Detection)| {
+            format!("{now_ns} {process:?} {detection:?}")
         };
-        live.extend(rulings.iter().map(told));
+        live.extend(detections.iter().map(recorded));
         let known = |_: &mut Subject| Known {
             heard,
             ..Known::default()
         };
-        tape.tick(now_ns, collector.subjects(), |_| true, known);
+        encoder.tick(now_ns, collector.subjects(), |_| true, known);
     }
-    tape.end(Why::Done);
-    let recording = tape.take();
+    encoder.end(Why::ActionResult);
+    let recording = encoder.take();
     let (header, mut reader) = Reader::new(&recording[..]).unwrap();
     let mut again = Vec::new();
     let mut replay = Replay {
-        collector: Collector::told(thresholds.patience_ns),
-        court: Court::new(Model::shipped().unwrap(), thresholds, header.sample_hz),
-        clerk: policy(),
+        collector: Collector::recorded(thresholds.patience_ns),
+        detector: Detector::new(Model::shipped().unwrap(), thresholds, header.sample_hz),
+        context: policy(),
         acts: Acts::new(&config, &header),
         who: BTreeMap::new(),
         counted: BTreeMap::new(),
     };
     while let Some(line) = reader.next_line().unwrap() {
-        let rulings = replay.take(line).unwrap();
+        let detections = replay.take(line).unwrap();
         let now_ns = replay.acts.now_ns();
         again.extend(
-            rulings
+            detections
                 .iter()
-                .map(|(process, ruling)| format!("{now_ns} {process:?} {ruling:?}")),
+                .map(|(process, detection)| format!("{now_ns} {process:?} {detection:?}")),
         );
     }
     [live, again]
@@ -539,7 +539,7 @@ fn a_replay_gives_the_verdicts_of_the_live_court_word_for_word() {
     }
 }
 
-/// How often a live court and its replay say that nothing explains a hash.
+/// How often a live detector and its replay say that nothing explains a hash.
 fn unexplained(flags: &[&str], heard: Heard) -> usize {
     let lives = [life(1, 0..40, 1, 0)];
     let [live, again] = live_and_replayed_of(&lives, 40, flags, heard);
@@ -573,12 +573,12 @@ fn a_replay_tells_how_many_are_unexplained() {
     let lives = [life(1, 0..40, 1, 0)];
     let recording = recording_of(&lives, 40, Shape::default());
     let report = judged(&recording, &["--unexplained-after", "20s"]);
-    let told: Vec<bool> = report
+    let recorded: Vec<bool> = report
         .verdicts
         .iter()
         .map(|it| it.verdict.unexplained)
         .collect();
-    assert_eq!(told, [false, true]);
+    assert_eq!(recorded, [false, true]);
     assert!(report.verdicts.iter().all(|it| it.action.is_none()));
     assert_eq!((report.total.hashing, report.total.unexplained), (1, 1));
     let allowed = judged(

@@ -23,7 +23,7 @@ use rustix::{
 };
 
 use super::pool::Pool;
-use crate::host::{Image, LookError, Seen, clock::monotonic_ns, connections::Connections};
+use crate::host::{Image, LookError, ProcHandle, clock::monotonic_ns, connections::Connections};
 use unjack_core::text::Quoted;
 
 /// What the copy and the process are called: for who looks at `ps`.
@@ -117,7 +117,7 @@ impl Child {
         let pipes = (running.child.stdin.take()).zip(running.child.stdout.take());
         let (start, first) =
             pipes.ok_or_else(|| StartError::Execute(io::ErrorKind::Other.into()))?;
-        let seen = Seen::open_pid(running.child.id())?;
+        let seen = ProcHandle::open_pid(running.child.id())?;
         Ok(Self {
             image: seen.image()?,
             cgroups: seen.cgroups()?.kept,
@@ -194,12 +194,12 @@ impl Child {
 
     /// Its connections now, if they could be looked at.
     pub(super) fn connections(&self) -> Option<Connections> {
-        Seen::open_pid(self.pid()).ok()?.connections().ok()
+        ProcHandle::open_pid(self.pid()).ok()?.connections().ok()
     }
 
     /// Why it may not get any CPU time, if another process stopped or moved it.
     pub(super) fn hindered(&self) -> Option<String> {
-        let seen = Seen::open_pid(self.pid()).ok()?;
+        let seen = ProcHandle::open_pid(self.pid()).ok()?;
         if seen.is_stopped() {
             return Some("it was stopped by a signal".to_owned());
         }

@@ -3,7 +3,7 @@
 
 use std::{os::unix::ffi::OsStrExt, path::Path};
 
-use crate::host::{self, Seen};
+use crate::host::{self, ProcHandle};
 
 /// The variable that `--action` is also read from.
 const VARIABLE: &str = "UNJACK_ACTION";
@@ -23,7 +23,7 @@ pub(super) fn all() -> Vec<Daemon> {
 }
 
 fn look(pid: u32) -> Option<Daemon> {
-    let seen = Seen::open_pid(pid).ok()?;
+    let seen = ProcHandle::open_pid(pid).ok()?;
     if !is_unjack(&seen.exe().ok()?) {
         return None;
     }

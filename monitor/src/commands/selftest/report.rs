@@ -107,12 +107,12 @@ impl Report {
 }
 
 /// Tells each step when it is done, and keeps it.
-pub(super) struct Teller<'t> {
+pub(super) struct StepReporter<'t> {
     tell: &'t mut dyn FnMut(&Step),
     steps: Vec<Step>,
 }
 
-impl<'t> Teller<'t> {
+impl<'t> StepReporter<'t> {
     pub(super) fn new(tell: &'t mut dyn FnMut(&Step)) -> Self {
         Self {
             tell,
@@ -219,11 +219,11 @@ mod tests {
     fn report(told: &[(&'static str, Status)]) -> Report {
         let mut heard = 0;
         let mut tell = |_: &Step| heard += 1;
-        let mut teller = Teller::new(&mut tell);
+        let mut reporter = StepReporter::new(&mut tell);
         for (name, status) in told {
-            teller.step(name, *status, 1_u64, String::new(), None);
+            reporter.step(name, *status, 1_u64, String::new(), None);
         }
-        let report = teller.finish();
+        let report = reporter.finish();
         assert_eq!(heard, told.len());
         report
     }

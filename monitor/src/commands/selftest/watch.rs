@@ -7,12 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{child::Child, report::Teller};
+use super::{child::Child, report::StepReporter};
 use crate::{detect::collector::Collector, host::clock::monotonic_ns, kernel::probe::Probes};
 use unjack_core::{
     event::{self, Event, Process},
     isa::Arch,
-    profile::{Look, Summary, seconds},
+    profile::{DecodedSample, Summary, seconds},
     score::{Assessment, Model, ModelError},
     shape::Observer,
     verdict::{Judgement, MIN_SAMPLES, Thresholds, Verdict},
@@ -109,7 +109,7 @@ pub(super) fn watch(
                 } = thresholds;
                 let profile = &subject.profile;
                 seen.process = Some(profile.process);
-                let mut looks = profile.looks(0).map(Look::time_ns);
+                let mut looks = profile.looks(0).map(DecodedSample::time_ns);
                 seen.sampled_ns = looks.next();
                 seen.enough_ns = looks.nth(MIN_SAMPLES as usize - 2);
                 drop(looks);
@@ -165,7 +165,7 @@ impl Watched {
 
     /// Tells what was seen; `gone`: the child was ended meanwhile, so that what
     /// is lacking may be for that.
-    pub(super) fn tell(&self, gone: bool, report: &mut Teller<'_>) {
+    pub(super) fn tell(&self, gone: bool, report: &mut StepReporter<'_>) {
         self.tell_clocks(gone, report);
         let Summary { samples, .. } = self.summary;
         let rate = f64::from(samples) / seconds(self.summary.span_ns).max(1.0);
@@ -220,7 +220,7 @@ impl Watched {
         }
     }
 
-    fn tell_clocks(&self, gone: bool, report: &mut Teller<'_>) {
+    fn tell_clocks(&self, gone: bool, report: &mut StepReporter<'_>) {
         const STEP: &str = "accounting";
         let time = self.since_first(None);
         let Some((by_probes, own)) = self.compared().filter(|(_, own)| *own > 0) else {
@@ -251,7 +251,7 @@ impl Watched {
         time: u64,
         found: &str,
         gone: bool,
-        report: &mut Teller<'_>,
+        report: &mut StepReporter<'_>,
     ) {
         if gone {
             let found = format!("{found}; it was ended before this could be seen");
@@ -282,9 +282,9 @@ mod tests {
 
     fn told(watched: &Watched, gone: bool) -> Vec<(&'static str, Status)> {
         let mut ignore = |_: &Step| {};
-        let mut teller = Teller::new(&mut ignore);
-        watched.tell(gone, &mut teller);
-        let steps = teller.finish().steps;
+        let mut reporter = StepReporter::new(&mut ignore);
+        watched.tell(gone, &mut reporter);
+        let steps = reporter.finish().steps;
         steps.iter().map(|step| (step.name, step.status)).collect()
     }
 

@@ -82,7 +82,7 @@ const COLUMNS: [Column; 9] = [
         sort: Some(Sort::Verdict),
         right: false,
         widths: [9, 9],
-        cell: |row, _, _| Line::raw(standing(row).to_owned()),
+        cell: |row, _, _| Line::raw(action_state(row).to_owned()),
     },
     Column {
         title: "MIX",
@@ -148,7 +148,7 @@ fn score(row: &Row, width: usize, context: &Context) -> Line<'static> {
 }
 
 /// What it is taken for.
-pub(super) fn standing(row: &Row) -> &str {
+pub(super) fn action_state(row: &Row) -> &str {
     match row.verdict.as_str() {
         "none" if row.suspected => "suspected",
         "none" if !row.enough => "too few",

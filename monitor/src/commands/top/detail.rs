@@ -8,7 +8,7 @@ use ratatui::{
 };
 
 use super::{
-    columns::{standing, tone},
+    columns::{action_state, tone},
     glyphs::{self, Theme},
     observer::Detail,
     state::State,
@@ -109,7 +109,7 @@ fn head(row: &Row, width: usize, theme: Theme) -> Vec<Line<'static>> {
     };
     let numbers = format!(
         "{}{family}  score {:.2}  hashing {:.2}  {:.1} % of a core  {:.1} CPU s",
-        standing(row),
+        action_state(row),
         row.score,
         row.hashing,
         row.cpu_percent,

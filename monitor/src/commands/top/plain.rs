@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{place, program, standing};
+use super::columns::{action_state, place, program};
 use crate::telemetry::view::{Row, View};
 
 const TITLES: [&str; 8] = [
@@ -54,7 +54,7 @@ fn cells(row: &Row) -> [String; 8] {
         format!("{:.1}", row.cpu_seconds),
         format!("{:.2}", row.score),
         or_none(&row.family),
-        standing(row).replace(' ', "-"),
+        action_state(row).replace(' ', "-"),
         place(row),
         or_none(program(row)),
     ]

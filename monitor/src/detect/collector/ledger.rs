@@ -11,7 +11,7 @@ use std::{collections::HashMap, os::unix::ffi::OsStrExt as _};
 use clap::ValueEnum;
 use monitor_ebpf::{MIN_EXIT_NS, TASK_KTHREAD, TaskSlot};
 
-use crate::host::Seen;
+use crate::host::ProcHandle;
 use unjack_core::{event::Process, profile::seconds, text::clean};
 
 /// Characters of a group's name: a label is a name, not a place to store data.
@@ -41,7 +41,7 @@ pub enum GroupBy {
 
 impl GroupBy {
     /// The group of a process, its name cleaned.
-    fn group(self, seen: &Seen) -> Option<String> {
+    fn group(self, seen: &ProcHandle) -> Option<String> {
         let name = match self {
             Self::Image => {
                 let path = seen.exe().ok()?;
@@ -153,7 +153,7 @@ impl Ledger {
             if entry.pending_ns < NAMING_NS || !self.may_look() {
                 return;
             }
-            let group = Seen::open(process).ok();
+            let group = ProcHandle::open(process).ok();
             let group = group.and_then(|seen| self.by.group(&seen));
             if let Some(entry) = self.entries.get_mut(&process) {
                 entry.group = group;
@@ -236,7 +236,7 @@ impl Ledger {
         if parent == 0 || !self.may_look() {
             return None;
         }
-        let seen = Seen::open_pid(parent).ok();
+        let seen = ProcHandle::open_pid(parent).ok();
         let group = seen.and_then(|seen| self.by.group(&seen));
         self.parents.insert(parent, group.clone());
         group

@@ -6,22 +6,22 @@ use std::{collections::BTreeMap, fmt};
 use serde::Serialize;
 
 use super::{Budget, code::Code};
-use crate::host::{Facts, Image, LookError, Seen, digest::Digest};
+use crate::host::{Facts, Image, LookError, ProcHandle, digest::Digest};
 use unjack_core::text::Quoted;
 use unjack_core::{
     event::{ImageKey, Process, Sample},
     isa::{self, Arch},
-    profile::{Look, Place, Profile, Summary},
+    profile::{DecodedSample, Place, Profile, Summary},
     shape::Shape,
     verdict::{Judgement, MIN_SAMPLES, Verdict},
 };
 
 /// Samples that are kept of a process that left.
-const REMAINS_LOOKS: usize = 200;
+const EXITED_SAMPLES: usize = 200;
 
 /// Whether something is to be done about a process that mines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum ActionState {
     /// Nothing was done yet.
     #[default]
     Open,
@@ -36,12 +36,12 @@ pub enum Standing {
 
 /// What was decided and done about one image of one process.
 #[derive(Clone, Debug, Default)]
-pub struct Case {
+pub struct ProcessState {
     /// The verdict, and what leads to it.
     pub judgement: Judgement,
     /// The same for threads that hash by themselves.
     pub threads: BTreeMap<u32, Judgement>,
-    /// The family of the last ruling.
+    /// The family of the last detection.
     pub family: &'static str,
     /// It hashes now, or has a verdict: worth a closer look.
     pub suspected: bool,
@@ -50,12 +50,12 @@ pub struct Case {
     /// Its image is banned: known by its hash, not judged.
     pub banned: bool,
     /// What is to be done.
-    pub standing: Standing,
+    pub action_state: ActionState,
     /// On-CPU nanoseconds already counted, as stolen or as allowed.
     pub stolen_ns: u64,
 }
 
-impl Case {
+impl ProcessState {
     /// What a miner has burned since this was last asked, nanoseconds, with its
     /// total now; nothing of who is none.
     pub(crate) fn burned(&mut self, cpu_ns: u64) -> u64 {
@@ -118,7 +118,7 @@ pub struct Piece {
 
 /// Samples of a process by where their code lies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Homes {
+pub struct CodeOrigins {
     /// In the file it executes.
     pub image: u32,
     /// In another file.
@@ -129,7 +129,7 @@ pub struct Homes {
 
 /// What a recording says of a process, in place of `/proc`.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct RecordedFacts {
     /// What it executes.
     pub image: Option<Image>,
     /// What was known of it.
@@ -156,7 +156,7 @@ pub struct Subject {
     /// What it executes and how much it burns.
     pub profile: Profile,
     /// What was decided and done about it.
-    pub case: Case,
+    pub case: ProcessState,
     /// It was signalled already, under this image or another.
     pub signalled: bool,
     /// The image its samples are of.
@@ -169,9 +169,9 @@ pub struct Subject {
     pub cgroup: u64,
     /// Images it executed since it was tracked, as of the last tick.
     pub(super) execs: u32,
-    seen: Option<Seen>,
+    seen: Option<ProcHandle>,
     /// Of a recording: nothing else is looked at.
-    told: Option<Box<Told>>,
+    recorded: Option<Box<RecordedFacts>>,
     facts: Option<Facts>,
     code: Code,
 }
@@ -180,21 +180,21 @@ impl Subject {
     /// One of which nothing is known yet.
     #[must_use]
     pub fn new(process: Process) -> Self {
-        let seen = Seen::open(process).ok();
+        let seen = ProcHandle::open(process).ok();
         Self {
             image: seen.as_ref().and_then(|seen| seen.image().ok()),
             seen,
-            told: None,
-            ..Self::told(process)
+            recorded: None,
+            ..Self::recorded(process)
         }
     }
 
-    /// One of a recording, of which nothing was told yet.
+    /// One of a recording, of which nothing was recorded yet.
     #[must_use]
-    pub fn told(process: Process) -> Self {
+    pub fn recorded(process: Process) -> Self {
         Self {
             profile: Profile::new(process),
-            case: Case::default(),
+            case: ProcessState::default(),
             signalled: false,
             image: None,
             image_key: ImageKey::default(),
@@ -202,7 +202,7 @@ impl Subject {
             cgroup: 0,
             execs: 0,
             seen: None,
-            told: Some(Box::default()),
+            recorded: Some(Box::default()),
             facts: None,
             code: Code::default(),
         }
@@ -211,8 +211,11 @@ impl Subject {
     /// What `/proc` says of it, looked up once per image; `None` if it is gone
     /// or may not be looked at.
     pub fn facts(&mut self) -> Option<&Facts> {
-        if self.told.is_some() {
-            return self.told.as_ref().and_then(|told| told.facts.as_ref());
+        if self.recorded.is_some() {
+            return self
+                .recorded
+                .as_ref()
+                .and_then(|recorded| recorded.facts.as_ref());
         }
         if self.facts.is_none() {
             self.facts = self.look().and_then(|seen| seen.facts().ok());
@@ -251,8 +254,8 @@ impl Subject {
     /// when it executed another, not when it is acted on.
     pub fn image(&mut self) -> Option<Image> {
         if self.image.is_none() {
-            self.image = match &self.told {
-                Some(told) => told.image,
+            self.image = match &self.recorded {
+                Some(recorded) => recorded.image,
                 None => self.look().and_then(|seen| seen.image().ok()),
             };
         }
@@ -261,21 +264,21 @@ impl Subject {
 
     /// What a recording says of it, to be changed as that goes on; `None` of a
     /// process of this host.
-    pub fn told_mut(&mut self) -> Option<&mut Told> {
-        self.told.as_deref_mut()
+    pub fn told_mut(&mut self) -> Option<&mut RecordedFacts> {
+        self.recorded.as_deref_mut()
     }
 
     /// The same.
     #[must_use]
-    pub fn told_ref(&self) -> Option<&Told> {
-        self.told.as_deref()
+    pub fn told_ref(&self) -> Option<&RecordedFacts> {
+        self.recorded.as_deref()
     }
 
     /// Bytes its read and write calls moved so far, if that can be had.
     pub(super) fn io_bytes(&self) -> Option<u64> {
-        match &self.told {
-            Some(told) => told.io_bytes,
-            None => self.seen.as_ref().and_then(Seen::io_bytes),
+        match &self.recorded {
+            Some(recorded) => recorded.io_bytes,
+            None => self.seen.as_ref().and_then(ProcHandle::io_bytes),
         }
     }
 
@@ -287,18 +290,18 @@ impl Subject {
 
     /// The path its link reads, as it is: hostile.
     pub fn link(&mut self) -> Option<String> {
-        if let Some(told) = &self.told {
-            return told.host_exe.clone();
+        if let Some(recorded) = &self.recorded {
+            return recorded.host_exe.clone();
         }
         let link = self.look()?.link().ok()?;
         Some(link.to_string_lossy().into_owned())
     }
 
-    /// Path of its image on the host; see [`Seen::host_exe`].
+    /// Path of its image on the host; see [`ProcHandle::host_exe`].
     pub fn host_exe(&mut self) -> Option<String> {
         let image = self.image()?;
-        match &self.told {
-            Some(told) => told.host_exe.clone(),
+        match &self.recorded {
+            Some(recorded) => recorded.host_exe.clone(),
             None => self.look()?.host_exe(image),
         }
     }
@@ -308,8 +311,8 @@ impl Subject {
         let Some(image) = self.image() else {
             return (false, None);
         };
-        let system = match &self.told {
-            Some(told) => told.system,
+        let system = match &self.recorded {
+            Some(recorded) => recorded.system,
             None => self.look().is_some_and(|seen| seen.is_system(image)),
         };
         let exe = if system { self.host_exe() } else { None };
@@ -317,28 +320,28 @@ impl Subject {
     }
 
     /// Where the code of its samples lies, seen from its image.
-    pub fn homes(&mut self) -> Homes {
+    pub fn code_origins(&mut self) -> CodeOrigins {
         let image = self.image();
-        let mut homes = Homes::default();
+        let mut code_origins = CodeOrigins::default();
         for look in self.profile.looks(0) {
             let Some(line) = look.code_line() else {
                 continue;
             };
             match (look.place(), self.code.image(line)) {
-                (Place::Anonymous, _) => homes.generated += 1,
+                (Place::Anonymous, _) => code_origins.generated += 1,
                 (Place::Unknown | Place::Unread, _) => {}
                 // By its name it may be any file, mounted over the image.
-                (_, file @ Some(_)) if file == image => homes.image += 1,
-                _ => homes.elsewhere += 1,
+                (_, file @ Some(_)) if file == image => code_origins.image += 1,
+                _ => code_origins.elsewhere += 1,
             }
         }
-        homes
+        code_origins
     }
 
     /// Its folder, tried again if it could not be opened before.
-    fn look(&mut self) -> Option<&Seen> {
-        if self.seen.is_none() && self.told.is_none() {
-            self.seen = Seen::open(self.profile.process).ok();
+    fn look(&mut self) -> Option<&ProcHandle> {
+        if self.seen.is_none() && self.recorded.is_none() {
+            self.seen = ProcHandle::open(self.profile.process).ok();
         }
         self.seen.as_ref()
     }
@@ -362,7 +365,7 @@ impl Subject {
     #[must_use]
     pub fn kept_code(&self, arch: Arch) -> Option<HotCode> {
         let piece = self.pieces(arch, 1).pop()?;
-        let lines = || self.profile.looks(0).filter_map(Look::code_line);
+        let lines = || self.profile.looks(0).filter_map(DecodedSample::code_line);
         let here = lines().filter(|line| line / 64 == piece.ip / 64).count();
         Some(HotCode {
             share: here as f64 / lines().count().max(1) as f64,
@@ -412,7 +415,7 @@ impl Subject {
     /// the same image again: a miner that does so every few seconds would never
     /// be judged.
     /// Returns what is left of the image before, if it was another.
-    pub(super) fn executes(&mut self, image: ImageKey) -> Option<Remains> {
+    pub(super) fn executes(&mut self, image: ImageKey) -> Option<ExitedSamples> {
         let before = self.forget_image();
         // `/proc` was asked some time after the samples were taken, maybe after
         // this exec: of which image they are, only they can tell.
@@ -424,14 +427,14 @@ impl Subject {
         if same {
             return None;
         }
-        let remains = self.begins_anew();
+        let exited = self.begins_anew();
         self.image_key = image;
-        remains
+        exited
     }
 
     /// A sample is of this image: another one means an exec of which nothing was
-    /// told, or not yet.
-    fn turns_to(&mut self, image: ImageKey) -> Option<Remains> {
+    /// recorded, or not yet.
+    fn turns_to(&mut self, image: ImageKey) -> Option<ExitedSamples> {
         let known = self.image_key.inode != 0 && image.inode != 0;
         if !known || self.image_key == image {
             return None;
@@ -447,8 +450,8 @@ impl Subject {
     }
 
     /// Returns what is left of the image before.
-    fn begins_anew(&mut self) -> Option<Remains> {
-        let remains = self.remains();
+    fn begins_anew(&mut self) -> Option<ExitedSamples> {
+        let exited = self.exited();
         // Two in one second: nothing was read since the first.
         let before_ns = self.case.stolen_ns;
         let latest = self.profile.latest();
@@ -456,19 +459,19 @@ impl Subject {
         self.profile.reset();
         self.images = self.images.wrapping_add(1);
         // What the image before it burned was not stolen by this one.
-        self.case = Case {
+        self.case = ProcessState {
             stolen_ns: burned_ns,
-            ..Case::default()
+            ..ProcessState::default()
         };
-        remains
+        exited
     }
 
     /// What it leaves behind for others like it to be judged by.
-    pub(super) fn remains(&self) -> Option<Remains> {
-        let skipped = self.profile.len().saturating_sub(REMAINS_LOOKS);
+    pub(super) fn exited(&self) -> Option<ExitedSamples> {
+        let skipped = self.profile.len().saturating_sub(EXITED_SAMPLES);
         let looks = self.profile.looks(0).skip(skipped);
-        let looks: Vec<Look> = looks.map(|look| look.left()).collect();
-        (!looks.is_empty()).then_some(Remains {
+        let looks: Vec<DecodedSample> = looks.map(|look| look.left()).collect();
+        (!looks.is_empty()).then_some(ExitedSamples {
             image: self.image_key,
             cgroup: self.cgroup,
             looks,
@@ -482,8 +485,8 @@ impl Subject {
         arch: Arch,
         sample: &Sample,
         budget: &mut Budget,
-    ) -> Option<Remains> {
-        let remains = self.turns_to(sample.image);
+    ) -> Option<ExitedSamples> {
+        let exited = self.turns_to(sample.image);
         let place = if sample.kernel || sample.ip == 0 {
             Place::Unknown
         } else {
@@ -492,7 +495,7 @@ impl Subject {
         self.image_key = sample.image;
         self.cgroup = sample.cgroup;
         self.profile.add(arch, sample, place);
-        remains
+        exited
     }
 
     /// Takes in samples that were recorded. Returns what is left of the image
@@ -501,25 +504,25 @@ impl Subject {
         &mut self,
         image: ImageKey,
         cgroup: u64,
-        looks: Vec<Look>,
-    ) -> Option<Remains> {
-        let remains = self.turns_to(image);
+        looks: Vec<DecodedSample>,
+    ) -> Option<ExitedSamples> {
+        let exited = self.turns_to(image);
         self.image_key = image;
         self.cgroup = cgroup;
         for look in looks {
             self.profile.recall(look);
         }
-        remains
+        exited
     }
 }
 
 /// The samples of a process that exited, or executes another image now.
 #[derive(Clone, Debug)]
-pub struct Remains {
+pub struct ExitedSamples {
     /// What it executed.
     pub image: ImageKey,
     /// Its cgroup.
     pub cgroup: u64,
     /// The newest of its samples, in order.
-    pub looks: Vec<Look>,
+    pub looks: Vec<DecodedSample>,
 }

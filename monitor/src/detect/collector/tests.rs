@@ -82,7 +82,7 @@ fn only_who_takes_what_is_left_has_it_kept_and_bounded() {
                 comm: [0; 16],
             });
         }
-        (collector.take_remains().len(), collector.forgotten)
+        (collector.take_exited().len(), collector.forgotten)
     };
     let collector = Collector::new(Arch::X86_64, 60 * SECOND);
     assert_eq!(ends(collector), (0, 0));
@@ -128,14 +128,14 @@ fn samples_are_never_booked_to_an_image_they_are_not_of() {
     let mut collector = Collector::new(Arch::X86_64, 60 * SECOND).with_remains();
     let mut take = |event| {
         collector.take(&event);
-        let remains = collector
-            .take_remains()
+        let exited = collector
+            .take_exited()
             .iter()
             .map(|of| of.image.inode)
             .sum();
         let subject = collector.subject(process(1)).expect("it was sampled");
         let of: u64 = subject.image_key().inode;
-        (subject.profile.summary(0).samples, of, remains)
+        (subject.profile.summary(0).samples, of, exited)
     };
     // Taken in late, when `/proc` says 8 for all of them.
     assert_eq!(take(sample_of(7)), (1, 7, 0_u64));

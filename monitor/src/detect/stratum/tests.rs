@@ -197,13 +197,13 @@ fn who_was_heard_is_remembered_and_watched_no_more() {
     world.hear(0, 7, SHARE);
     assert!(world.heard(1) && !world.heard(2));
     let said = |tgid, text: &str| {
-        let mut ruling = Ruling::decreed(&Summary::default());
+        let mut detection = Detection::decreed(&Summary::default());
         let line = Evidence::new(EvidenceKind::Stratum, "it speaks".to_owned(), 10.0);
-        ruling.evidence = vec![line];
-        world.stratum.explain(process(tgid), &mut ruling);
+        detection.evidence = vec![line];
+        world.stratum.explain(process(tgid), &mut detection);
         let expected = Evidence::new(EvidenceKind::Stratum, text.to_owned(), 10.0);
         assert_eq!(
-            ruling.evidence,
+            detection.evidence,
             [expected],
             "the text is another, the weight is not"
         );

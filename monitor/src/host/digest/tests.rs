@@ -63,7 +63,7 @@ fn ask(process: Process, image: Image) -> Result<Digest, Unknown> {
 
 fn this_process() -> (Process, Image) {
     let tgid = std::process::id();
-    let seen = Seen::open_pid(tgid).unwrap();
+    let seen = ProcHandle::open_pid(tgid).unwrap();
     let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
     let start_ns = seen.start_ticks().unwrap() * tick;
     (Process { tgid, start_ns }, seen.image().unwrap())

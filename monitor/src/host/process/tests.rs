@@ -1,7 +1,7 @@
 use super::*;
 
 fn myself() -> Process {
-    let seen = Seen::open_pid(std::process::id()).expect("/proc is mounted");
+    let seen = ProcHandle::open_pid(std::process::id()).expect("/proc is mounted");
     let ticks = seen.start_ticks().expect("own stat is readable");
     let start_ns = ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second());
     Process {
@@ -12,7 +12,7 @@ fn myself() -> Process {
 
 #[test]
 fn own_facts() {
-    let seen = Seen::open(myself()).unwrap();
+    let seen = ProcHandle::open(myself()).unwrap();
     let facts = seen.facts().unwrap();
     let exe = std::env::current_exe().unwrap();
     let image = seen.image().unwrap();
@@ -37,14 +37,17 @@ fn another_start_time_is_another_process() {
         tgid,
         start_ns: start_ns + 1_000_000_000,
     };
-    assert!(matches!(Seen::open(other), Err(LookError::Gone)));
+    assert!(matches!(ProcHandle::open(other), Err(LookError::Gone)));
 }
 
 #[test]
 fn no_process_has_a_pid_beyond_the_range() {
-    assert!(matches!(Seen::open_pid(u32::MAX), Err(LookError::Gone)));
     assert!(matches!(
-        Seen::open_pid(i32::MAX as u32),
+        ProcHandle::open_pid(u32::MAX),
+        Err(LookError::Gone)
+    ));
+    assert!(matches!(
+        ProcHandle::open_pid(i32::MAX as u32),
         Err(LookError::Gone)
     ));
 }
@@ -58,13 +61,13 @@ fn lineage_goes_from_here_to_init() {
 
 #[test]
 fn an_ordinary_process_is_not_hidden_and_does_not_pose() {
-    let facts = Seen::open(myself()).unwrap().facts().unwrap();
+    let facts = ProcHandle::open(myself()).unwrap().facts().unwrap();
     assert!(!facts.hidden && !facts.poses);
 }
 
 #[test]
 fn own_code_is_in_the_own_image() {
-    let seen = Seen::open(myself()).unwrap();
+    let seen = ProcHandle::open(myself()).unwrap();
     let image = seen.image().unwrap();
     let map = seen.maps(Some(image)).unwrap();
     let ip = own_facts as fn() as usize as u64;

@@ -4,7 +4,7 @@
 use std::{marker::PhantomData, ptr};
 
 use aya::{Ebpf, maps::Map};
-use monitor_ebpf::{KinSlot, TASK_SLOTS, TaskSlot};
+use monitor_ebpf::{ParentSlot, TASK_SLOTS, TaskSlot};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use zerocopy::FromBytes;
 
@@ -22,7 +22,7 @@ impl Slot for TaskSlot {
     }
 }
 
-impl Slot for KinSlot {
+impl Slot for ParentSlot {
     fn tag(&self) -> (u32, u64) {
         (self.tgid, self.start_ns)
     }
@@ -130,7 +130,7 @@ mod tests {
     fn a_table_is_shared_between_threads_if_its_slots_may_be() {
         const {
             assert!(Ask::<Table<TaskSlot>>::SHARED);
-            assert!(Ask::<Table<KinSlot>>::SHARED);
+            assert!(Ask::<Table<ParentSlot>>::SHARED);
             // Neither a slot nor good on another thread.
             assert!(!Ask::<Table<*const u8>>::SHARED);
         }

@@ -115,10 +115,13 @@ fn some_are_sacred_whatever_the_flags() {
         (900, Refusal::Myself),
         (800, Refusal::Ancestor),
     ] {
-        assert_eq!(sacred(pid, false, &LINEAGE), Err(refusal));
+        assert_eq!(never_act_on(pid, false, &LINEAGE), Err(refusal));
     }
-    assert_eq!(sacred(PID, true, &LINEAGE), Err(Refusal::KernelThread));
-    assert_eq!(sacred(PID, false, &LINEAGE), Ok(()));
+    assert_eq!(
+        never_act_on(PID, true, &LINEAGE),
+        Err(Refusal::KernelThread)
+    );
+    assert_eq!(never_act_on(PID, false, &LINEAGE), Ok(()));
 }
 
 fn path() -> impl Strategy<Value = Option<String>> {
@@ -132,7 +135,7 @@ fn path() -> impl Strategy<Value = Option<String>> {
 }
 
 proptest! {
-    /// Whatever else is known: who is sacred is refused, and who is of the
+    /// Whatever else is known: what is never acted on is refused, and who is of the
     /// built-in list as well unless it is lifted.
     #[test]
     fn no_sacred_or_listed_process_gets_through(
@@ -148,10 +151,10 @@ proptest! {
         let subject = Subject { exe: exe.as_deref(), unit, ..Subject::default() };
         let candidate = Candidate { pid, kernel_thread, system, undecided: false, subject };
         let verdict = guard.check(&candidate);
-        let sacred = pid <= 2 || kernel_thread || lineage.contains(&pid);
+        let never_act_on = pid <= 2 || kernel_thread || lineage.contains(&pid);
         let listed = unit.is_some() || exe.as_deref().is_some_and(is_listed);
         // And nothing else is a reason.
-        prop_assert_eq!(verdict.is_err(), sacred || (builtin && system && listed));
+        prop_assert_eq!(verdict.is_err(), never_act_on || (builtin && system && listed));
     }
 }
 

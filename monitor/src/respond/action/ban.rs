@@ -3,7 +3,7 @@
 //! In: processes an order to end was given about, each with the image it was
 //! judged by; that they are gone; and the kernel's questions about images it does
 //! not know. Out: bans in the kernel, and [`Report`]s. Everything happens on a
-//! thread of its own, the keeper's; files are read by [`mod@crate::host::digest`].
+//! thread of its own, the worker's; files are read by [`mod@crate::host::digest`].
 //!
 //! An image is held and examined when the order is given ([`Note`]), as the
 //! process is gone afterwards, and banned when the process was ended
@@ -17,11 +17,11 @@
 mod content;
 pub mod counts;
 mod image;
-mod keeper;
 pub mod list;
 pub mod origin;
 pub mod rule;
 mod runtime;
+mod worker;
 
 use std::{
     fs::Metadata,
@@ -43,9 +43,9 @@ use rustix::{
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use self::{counts::Counts, keeper::Keeper, origin::Origin, rule::Spared};
+use self::{counts::Counts, origin::Origin, rule::Spared, worker::BanWorker};
 use crate::{
-    detect::{collector::Homes, reputation::Hashes},
+    detect::{collector::CodeOrigins, reputation::Hashes},
     host::{Image, digest::Digest},
     kernel::probe::ProbeError,
     policy::config::BanPolicy,
@@ -57,7 +57,7 @@ use unjack_core::{
 
 /// Unknown images that may wait to be hashed; for others the kernel asks again.
 pub const MAX_HASHING: usize = 16;
-/// Requests that may wait for the keeper: more than there are orders and files
+/// Requests that may wait for the worker: more than there are orders and files
 /// being hashed.
 const MAX_REQUESTS: usize = 64;
 /// Reports that may wait for the daemon.
@@ -65,10 +65,10 @@ const MAX_REPORTS: usize = 64;
 /// How long the end of a process may be put off for its image to be held first.
 /// It takes a few milliseconds, unless a file system does not answer.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// How long the beginning waits for the keeper: longer than it takes on an
+/// How long the beginning waits for the worker: longer than it takes on an
 /// emulated machine.
 const READY: Duration = Duration::from_mins(1);
-/// How long the end waits for the keeper to clear up.
+/// How long the end waits for the worker to clear up.
 const STOP: Duration = Duration::from_secs(2);
 /// Characters of a path that are shown.
 const PATH_CHARS: usize = 256;
@@ -83,7 +83,7 @@ pub struct Condemned {
     /// The same, as the kernel has it.
     pub key: ImageKey,
     /// Where the code lay that it was judged by.
-    pub homes: Homes,
+    pub code_origins: CodeOrigins,
     /// The family of its hash.
     pub family: &'static str,
     /// A rule condemned it, and nothing else.
@@ -195,7 +195,7 @@ fn boottime_ns() -> u64 {
     u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
 }
 
-/// What the keeper tells the daemon.
+/// What the worker tells the daemon.
 #[derive(Clone, Debug)]
 pub enum Report {
     /// An image is banned.
@@ -241,21 +241,21 @@ enum Request {
     /// What came of its order: it is gone, or not.
     Ended(Process, bool),
     /// A file was hashed.
-    Hashed(Box<keeper::Hashed>),
-    /// The image of a process that was noted was examined.
-    Examined(Process, Box<keeper::Examined>),
+    Hashed(Box<worker::Hashed>),
+    /// The image of a process that was recorded was examined.
+    Examined(Process, Box<worker::Examined>),
     /// The daemon leaves.
     Stop,
 }
 
-/// The keeper, as the daemon has it.
+/// The worker, as the daemon has it.
 pub struct Bans {
     requests: SyncSender<Request>,
     wake: Arc<OwnedFd>,
     reports: mpsc::Receiver<Report>,
-    /// Its sender is dropped when the keeper is done.
+    /// Its sender is dropped when the worker is done.
     done: Receiver<()>,
-    /// Its sender is dropped when the keeper is ready.
+    /// Its sender is dropped when the worker is ready.
     ready: Receiver<()>,
     /// New images are banned.
     active: bool,
@@ -292,7 +292,7 @@ impl Note {
         } = self;
         let (done, wait): (_, Receiver<()>) = sync_channel(0);
         if requests.try_send(Request::Note(condemned, done)).is_ok() {
-            keeper::wake(&wake);
+            worker::wake(&wake);
             // Nothing is ever sent: the end of the channel is the answer.
             let _done = wait.recv_timeout(PATIENCE);
         }
@@ -300,7 +300,7 @@ impl Note {
 }
 
 impl Bans {
-    /// Starts the keeper. `listed` is what `--allow-file` has. Bans that are pinned
+    /// Starts the worker. `listed` is what `--allow-file` has. Bans that are pinned
     /// are adopted, or, if nothing may be changed, watched.
     ///
     /// # Errors
@@ -316,7 +316,7 @@ impl Bans {
         let (reporter, reports) = mpsc::channel(MAX_REPORTS);
         let wake = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let active = policy.enforce && !policy.ttl.is_zero();
-        let own = keeper::Own {
+        let own = worker::Own {
             requests: requests.clone(),
             wake: Arc::clone(&wake),
             listed: Arc::clone(&listed),
@@ -326,7 +326,7 @@ impl Bans {
         std::thread::Builder::new()
             .name("bans".to_owned())
             .spawn(move || {
-                Keeper::new(policy, counts, reporter, own).run(&receiver, begun);
+                BanWorker::new(policy, counts, reporter, own).run(&receiver, begun);
                 drop(finished);
             })?;
         Ok(Self {
@@ -360,7 +360,7 @@ impl Bans {
         })
     }
 
-    /// Tells what came of an order. If the process is gone, and was noted, its
+    /// Tells what came of an order. If the process is gone, and was recorded, its
     /// image is banned if it may be.
     pub fn ended(&self, process: Process, gone: bool) {
         if self.active {
@@ -369,7 +369,7 @@ impl Bans {
             if sent.is_err() && gone {
                 tracing::warn!("the image of a process that was ended is not banned: too many");
             }
-            keeper::wake(&self.wake);
+            worker::wake(&self.wake);
         }
     }
 
@@ -383,7 +383,7 @@ impl Bans {
     pub async fn next(&mut self) -> Report {
         match self.reports.recv().await {
             Some(report) => report,
-            // The keeper is gone: nothing more will come.
+            // The worker is gone: nothing more will come.
             None => std::future::pending().await,
         }
     }
@@ -393,7 +393,7 @@ impl Drop for Bans {
     fn drop(&mut self) {
         self.reports.close();
         let sent = self.requests.try_send(Request::Stop).is_ok();
-        keeper::wake(&self.wake);
+        worker::wake(&self.wake);
         if !sent || self.done.recv_timeout(STOP) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("a file system does not answer: bans were left as they are");
         }

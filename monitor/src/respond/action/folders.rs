@@ -9,7 +9,7 @@ use std::{
 
 use super::System;
 use crate::host::{
-    Seen,
+    ProcHandle,
     cgroup::{Layout, Membership},
 };
 
@@ -68,7 +68,7 @@ impl Folders for System {
     }
 
     fn membership(&self, pid: u32) -> io::Result<Membership> {
-        Seen::open_pid(pid)
+        ProcHandle::open_pid(pid)
             .and_then(|seen| seen.membership())
             .map_err(io::Error::other)
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use crate::{
     host,
-    kernel::probe::Kin,
+    kernel::probe::Parents,
     policy::ancestry::{Forks, Record},
 };
 
 /// The record of forks.
 pub struct Recorded {
-    kin: Arc<Kin>,
+    kin: Arc<Parents>,
     /// Of processes that are older than the probes: their parents then. One that was
     /// adopted before that has an unknown parent, or process 1.
     before: Forks,
@@ -21,7 +21,7 @@ impl Recorded {
     /// To be called once the probes are attached: what is forked later is in their
     /// table.
     #[must_use]
-    pub fn new(kin: Arc<Kin>) -> Self {
+    pub fn new(kin: Arc<Parents>) -> Self {
         Self {
             kin,
             before: host::parents().into_iter().collect(),

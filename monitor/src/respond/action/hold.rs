@@ -39,7 +39,7 @@ use self::{
 };
 
 use super::{
-    Deed, Order, Refusal, Signal, Signals, check,
+    ActionKind, ActionRequest, Refusal, Signal, Signals, check,
     folders::{Folders, ids, is_gone},
     scope::{Looks, Target, World, no_cgroup},
     signals,
@@ -135,14 +135,17 @@ impl Hold {
 
     /// What an order takes, without doing any of it, and to how many others it
     /// would be done.
-    pub(super) fn plan<H>(order: &Order, world: &World<'_, H>) -> Result<(Self, u32), Refusal>
+    pub(super) fn plan<H>(
+        order: &ActionRequest,
+        world: &World<'_, H>,
+    ) -> Result<(Self, u32), Refusal>
     where
         H: Signals + Looks + Folders,
     {
         let judged = World::<H>::judged(order);
         let share = match order.deed {
-            Deed::Throttle { share } => Some(share),
-            Deed::Freeze | Deed::Kill { .. } => None,
+            ActionKind::Throttle { share } => Some(share),
+            ActionKind::Freeze | ActionKind::Kill { .. } => None,
         };
         let mut hold = Self {
             judged: judged.member,

@@ -6,17 +6,17 @@ use std::{
 };
 
 use super::{
-    Done, Order, Outcome, Signal, Signals, check,
+    ActionRequest, ActionResult, Outcome, Signal, Signals, check,
     folders::Folders,
     hold::freeze_folder,
-    keeper::Keeper,
-    moment::Moment,
+    hold_manager::HoldManager,
     scope::{Looks, Target, World},
     signals::{hold, send, wait},
+    transient_stop::TransientStop,
 };
 use crate::{
     host::cgroup::{Kind, Site},
-    policy::{guard::sacred, refusal::Refusal},
+    policy::{guard::never_act_on, refusal::Refusal},
 };
 
 /// How long a process may take to go after SIGKILL: it may be deep in the
@@ -27,7 +27,12 @@ const ROUNDS: usize = 3;
 
 /// Ends a process and waits until it is gone. Blocks for at most the grace and
 /// five seconds.
-pub fn one<S: Signals>(order: &Order, grace: Duration, lineage: &[u32], signals: &S) -> Outcome {
+pub fn one<S: Signals>(
+    order: &ActionRequest,
+    grace: Duration,
+    lineage: &[u32],
+    signals: &S,
+) -> Outcome {
     match try_one(order, grace, lineage, signals) {
         Ok(true) => Outcome::Gone,
         Ok(false) => Outcome::Survived,
@@ -36,12 +41,12 @@ pub fn one<S: Signals>(order: &Order, grace: Duration, lineage: &[u32], signals:
 }
 
 fn try_one<S: Signals>(
-    order: &Order,
+    order: &ActionRequest,
     grace: Duration,
     lineage: &[u32],
     signals: &S,
 ) -> Result<bool, Refusal> {
-    sacred(order.process.tgid, false, lineage)?;
+    never_act_on(order.process.tgid, false, lineage)?;
     let held = hold(order.process.tgid, signals)?;
     // The pidfd means one process for good. If the one that was judged is
     // still there now, it already was when the pidfd was taken: it is that one.
@@ -73,7 +78,11 @@ fn try_one<S: Signals>(
 
 /// Ends the tree of a process, the topmost first, so that nothing starts again
 /// what was just ended. Who is protected is left out.
-pub(super) fn tree<H>(order: &Order, grace: Duration, world: &World<'_, H>) -> Result<Done, Refusal>
+pub(super) fn tree<H>(
+    order: &ActionRequest,
+    grace: Duration,
+    world: &World<'_, H>,
+) -> Result<ActionResult, Refusal>
 where
     H: Signals + Looks + Folders,
 {
@@ -107,7 +116,7 @@ fn strike<S: Signals>(
     judged: Target,
     grace: Duration,
     signals: &S,
-) -> Result<Done, Refusal> {
+) -> Result<ActionResult, Refusal> {
     let mut held = Vec::with_capacity(targets.len());
     for target in targets {
         let taken = hold(target.member.pid, signals)
@@ -119,7 +128,7 @@ fn strike<S: Signals>(
             Err(_) => {}
         }
     }
-    let mut done = Done {
+    let mut done = ActionResult {
         outcome: Outcome::Survived,
         others: 0,
     };
@@ -167,7 +176,7 @@ fn retain_living<S: Signals>(
     held: &mut Vec<(Target, S::Held)>,
     deadline: Instant,
     judged: Target,
-    done: &mut Done,
+    done: &mut ActionResult,
     signals: &S,
 ) -> Result<(), Refusal> {
     for (target, taken) in std::mem::take(held) {
@@ -185,11 +194,11 @@ fn retain_living<S: Signals>(
 /// Ends everything in the cgroup of a process: SIGTERM to each, then, frozen so
 /// that nothing is forked or looks another meanwhile, all at once.
 pub(super) fn cgroup<H>(
-    order: &Order,
+    order: &ActionRequest,
     grace: Duration,
     world: &World<'_, H>,
-    keeper: &Keeper,
-) -> Result<Done, Refusal>
+    hold_manager: &HoldManager,
+) -> Result<ActionResult, Refusal>
 where
     H: Signals + Looks + Folders,
 {
@@ -208,7 +217,7 @@ where
             held.push((*target, taken));
         }
     }
-    let mut done = Done {
+    let mut done = ActionResult {
         outcome: Outcome::Survived,
         others: 0,
     };
@@ -228,14 +237,14 @@ where
         check(judged.member, judged.image, world.host)?;
     }
     // A freeze that could not be written down might never be undone.
-    let noted = (site.kind == Kind::Unified)
-        .then(|| keeper.note(Moment::Frozen(site.dir.clone())))
+    let intents = (site.kind == Kind::Unified)
+        .then(|| hold_manager.note(TransientStop::Frozen(site.dir.clone())))
         .flatten();
-    let frozen = noted.is_some() && freeze_folder(&site.dir, true, world.host).is_ok();
+    let frozen = intents.is_some() && freeze_folder(&site.dir, true, world.host).is_ok();
     let ended = end_all(&site, world);
-    if let Some(noted) = noted {
+    if let Some(intents) = intents {
         // Gone with the cgroup, if that was removed by the program that made it.
-        noted.over(if frozen {
+        intents.over(if frozen {
             freeze_folder(&site.dir, false, world.host)
         } else {
             Ok(())

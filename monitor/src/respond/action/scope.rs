@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{
-    Deed, Order, Refusal, Signals, System, check,
+    ActionKind, ActionRequest, Refusal, Signals, System, check,
     folders::{Folders, all_processes, is_threaded},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         config::Wanted,
         guard::Guard,
     },
-    respond::action::Looked,
+    respond::action::ProcSnapshot,
 };
 
 /// How processes are looked at and found. Only tests have another than
@@ -26,7 +26,7 @@ pub trait Looks {
     ///
     /// # Errors
     /// There is none, or it may not be looked at.
-    fn look(&self, pid: u32, wanted: Wanted) -> Result<Looked, LookError>;
+    fn look(&self, pid: u32, wanted: Wanted) -> Result<ProcSnapshot, LookError>;
 
     /// Every process there is.
     fn living(&self) -> Vec<Member>;
@@ -36,8 +36,8 @@ pub trait Looks {
 }
 
 impl Looks for System {
-    fn look(&self, pid: u32, wanted: Wanted) -> Result<Looked, LookError> {
-        Looked::at(pid, wanted)
+    fn look(&self, pid: u32, wanted: Wanted) -> Result<ProcSnapshot, LookError> {
+        ProcSnapshot::at(pid, wanted)
     }
 
     fn living(&self) -> Vec<Member> {
@@ -70,7 +70,7 @@ pub struct World<'a, H> {
 
 impl<H: Signals + Looks + Folders> World<'_, H> {
     /// The process an order is about.
-    pub(super) fn judged(order: &Order) -> Target {
+    pub(super) fn judged(order: &ActionRequest) -> Target {
         Target {
             member: order.judged(),
             image: order.image,
@@ -79,7 +79,7 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
 
     /// The tree of the judged process: what keeps starting it first, then
     /// itself, then what descends from it, without those who are protected.
-    pub(super) fn tree(&self, order: &Order) -> Result<Vec<Target>, Refusal> {
+    pub(super) fn tree(&self, order: &ActionRequest) -> Result<Vec<Target>, Refusal> {
         let judged = Self::judged(order);
         check(judged.member, judged.image, self.host)?;
         let itself = self.host.look(judged.member.pid, self.wanted())?;
@@ -100,7 +100,7 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
     }
 
     /// The container, service or scope of the judged process, and all in it.
-    pub(super) fn cgroup(&self, order: &Order) -> Result<(Site, Vec<Target>), Refusal> {
+    pub(super) fn cgroup(&self, order: &ActionRequest) -> Result<(Site, Vec<Target>), Refusal> {
         let judged = Self::judged(order);
         check(judged.member, judged.image, self.host)?;
         let membership = self
@@ -109,9 +109,9 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
             .map_err(|_| Refusal::Unreadable)?;
         let layout = self.host.layout();
         let sites = match order.deed {
-            Deed::Kill { .. } => layout.sites(&membership),
-            Deed::Throttle { .. } => layout.cpu(&membership).into_iter().collect(),
-            Deed::Freeze => layout.freezer(&membership).into_iter().collect(),
+            ActionKind::Kill { .. } => layout.sites(&membership),
+            ActionKind::Throttle { .. } => layout.cpu(&membership).into_iter().collect(),
+            ActionKind::Freeze => layout.freezer(&membership).into_iter().collect(),
         };
         // Of another's cgroup a container's own mounts show nothing.
         if sites.is_empty() {
@@ -169,7 +169,7 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
     }
 
     /// Whether an ancestor does nothing but start what the judged process is.
-    fn keeps_starting(&self, above: Member, looked: &Looked, judged: &Looked) -> bool {
+    fn keeps_starting(&self, above: Member, looked: &ProcSnapshot, judged: &ProcSnapshot) -> bool {
         let launches = looked.exe.as_deref().is_some_and(is_launcher) && looked.system;
         launches
             && !looked.has_terminal

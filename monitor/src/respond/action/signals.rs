@@ -17,7 +17,7 @@ use rustix::{
 
 use super::{Identity, Signal, Signals};
 use crate::{
-    host::{LookError, Seen},
+    host::{LookError, ProcHandle},
     policy::{
         ancestry::Record,
         refusal::{self, Refusal},
@@ -65,7 +65,7 @@ impl Signals for System {
     }
 
     fn identify(&self, pid: u32) -> Result<Identity, LookError> {
-        let seen = Seen::open_pid(pid)?;
+        let seen = ProcHandle::open_pid(pid)?;
         Ok(Identity {
             start_ticks: seen.start_ticks()?,
             image: seen.image()?,
@@ -73,11 +73,11 @@ impl Signals for System {
     }
 
     fn start_ticks(&self, pid: u32) -> Result<u64, LookError> {
-        Seen::open_pid(pid)?.start_ticks()
+        ProcHandle::open_pid(pid)?.start_ticks()
     }
 
     fn is_stopped(&self, pid: u32) -> bool {
-        Seen::open_pid(pid).is_ok_and(|seen| seen.is_stopped())
+        ProcHandle::open_pid(pid).is_ok_and(|seen| seen.is_stopped())
     }
 
     fn is_cancelled(&self) -> bool {

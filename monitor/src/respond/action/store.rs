@@ -16,7 +16,7 @@ use std::{
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::{hold::Hold, moment::Moment};
+use super::{hold::Hold, transient_stop::TransientStop};
 
 /// The file's name.
 const FILE: &str = "held.json";
@@ -61,7 +61,7 @@ pub struct State {
     pub enabled: Vec<PathBuf>,
     /// Who is stopped for a moment only.
     #[serde(default)]
-    pub moments: Vec<Moment>,
+    pub moments: Vec<TransientStop>,
 }
 
 /// The folder.

@@ -5,7 +5,7 @@ mod world;
 use std::{cell::RefCell, collections::VecDeque};
 
 use super::*;
-use crate::policy::guard::sacred;
+use crate::policy::guard::never_act_on;
 
 const IMAGE: Image = Image {
     device: 1,
@@ -99,30 +99,30 @@ impl Signals for Fake {
     }
 }
 
-fn order(pid: u32, grace: u64) -> Order {
+fn order(pid: u32, grace: u64) -> ActionRequest {
     let process = Process {
         tgid: pid,
         start_ns: START_NS,
     };
-    Order {
+    ActionRequest {
         process,
         image: IMAGE,
-        deed: Deed::Kill {
+        deed: ActionKind::Kill {
             grace: Duration::from_secs(grace),
         },
         scope: Scope::Process,
     }
 }
 
-fn kill<S: Signals>(order: &Order, signals: &S) -> Outcome {
-    let Deed::Kill { grace } = order.deed else {
+fn kill<S: Signals>(order: &ActionRequest, signals: &S) -> Outcome {
+    let ActionKind::Kill { grace } = order.deed else {
         panic!("no kill: {order:?}")
     };
     kill::one(order, grace, &LINEAGE, signals)
 }
 
 #[track_caller]
-fn check(fake: &Fake, order: &Order, outcome: Outcome, sent: &[Signal]) {
+fn check(fake: &Fake, order: &ActionRequest, outcome: Outcome, sent: &[Signal]) {
     assert_eq!(kill(order, fake), outcome);
     assert_eq!(*fake.sent.borrow(), sent);
 }
@@ -281,7 +281,7 @@ fn init_kernel_threads_self_and_ancestors_are_sacred() {
             &[],
         );
     }
-    assert_eq!(sacred(PID, false, &LINEAGE), Ok(()));
+    assert_eq!(never_act_on(PID, false, &LINEAGE), Ok(()));
 }
 
 #[test]
@@ -291,17 +291,17 @@ fn a_real_child_is_ended_and_a_real_stranger_is_not() {
         .arg("60")
         .spawn()
         .unwrap();
-    let seen = crate::host::Seen::open_pid(child.id()).unwrap();
+    let seen = crate::host::ProcHandle::open_pid(child.id()).unwrap();
     let ticks = seen.start_ticks().unwrap();
     let start_ns = ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second());
     let pid = child.id();
-    let order = |start_ns, image| Order {
+    let order = |start_ns, image| ActionRequest {
         process: Process {
             tgid: pid,
             start_ns,
         },
         image,
-        deed: Deed::Kill {
+        deed: ActionKind::Kill {
             grace: Duration::ZERO,
         },
         scope: Scope::Process,
@@ -323,10 +323,11 @@ fn a_real_child_is_ended_and_a_real_stranger_is_not() {
 }
 
 /// Stops and lets go; what was sent.
-fn stop(fake: &Fake, order: &Order) -> (Result<bool, Refusal>, Vec<Signal>) {
+fn stop(fake: &Fake, order: &ActionRequest) -> (Result<bool, Refusal>, Vec<Signal>) {
     let home = tempfile::tempdir().unwrap();
-    let keeper = keeper::Keeper::new(store::Store::new(home.path().join("state")), false);
-    let held = still(order, &LINEAGE, fake, &keeper).map(|still| still.is_some());
+    let hold_manager =
+        hold_manager::HoldManager::new(store::Store::new(home.path().join("state")), false);
+    let held = stop_briefly(order, &LINEAGE, fake, &hold_manager).map(|still| still.is_some());
     (held, fake.sent.borrow().clone())
 }
 
@@ -334,13 +335,13 @@ fn stop(fake: &Fake, order: &Order) -> (Result<bool, Refusal>, Vec<Signal>) {
 fn who_is_stopped_is_written_down_until_it_goes_on() {
     let home = tempfile::tempdir().unwrap();
     let store = || store::Store::new(home.path().join("state"));
-    let keeper = keeper::Keeper::new(store(), false);
-    let noted = || store().with(|locked| locked.state.moments).unwrap();
+    let hold_manager = hold_manager::HoldManager::new(store(), false);
+    let intents = || store().with(|locked| locked.state.moments).unwrap();
     let fake = Fake::new(9);
-    let still = still(&order(PID, 0), &LINEAGE, &fake, &keeper).unwrap();
-    assert_eq!(noted(), [Moment::Stopped(order(PID, 0).judged())]);
+    let still = stop_briefly(&order(PID, 0), &LINEAGE, &fake, &hold_manager).unwrap();
+    assert_eq!(intents(), [TransientStop::Stopped(order(PID, 0).judged())]);
     drop(still);
-    assert_eq!(noted(), []);
+    assert_eq!(intents(), []);
 }
 
 #[test]
@@ -352,7 +353,7 @@ fn who_could_not_be_let_go_on_stays_written_down() {
             Continue,
             libc::EPERM,
             Ok(true),
-            vec![Moment::Stopped(stopped)],
+            vec![TransientStop::Stopped(stopped)],
         ),
         // It was killed meanwhile.
         (Continue, libc::ESRCH, Ok(true), vec![]),
@@ -361,15 +362,15 @@ fn who_could_not_be_let_go_on_stays_written_down() {
     ] {
         let home = tempfile::tempdir().unwrap();
         let store = || store::Store::new(home.path().join("state"));
-        let keeper = keeper::Keeper::new(store(), false);
+        let hold_manager = hold_manager::HoldManager::new(store(), false);
         let fake = Fake {
             unsent: Some((signal, errno)),
             ..Fake::new(9)
         };
-        let still = still(&order(PID, 0), &LINEAGE, &fake, &keeper);
+        let still = stop_briefly(&order(PID, 0), &LINEAGE, &fake, &hold_manager);
         assert_eq!(still.map(|still| still.is_some()), held, "{signal:?}");
-        let noted = store().with(|locked| locked.state.moments).unwrap();
-        assert_eq!(noted, left, "{signal:?}: {errno}");
+        let intents = store().with(|locked| locked.state.moments).unwrap();
+        assert_eq!(intents, left, "{signal:?}: {errno}");
     }
 }
 
@@ -378,9 +379,10 @@ fn where_nothing_can_be_written_down_no_process_is_stopped() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("file");
     std::fs::write(&file, "").unwrap();
-    let keeper = keeper::Keeper::new(store::Store::new(file.join("state")), false);
+    let hold_manager = hold_manager::HoldManager::new(store::Store::new(file.join("state")), false);
     let fake = Fake::new(9);
-    let held = still(&order(PID, 0), &LINEAGE, &fake, &keeper).map(|still| still.is_some());
+    let held =
+        stop_briefly(&order(PID, 0), &LINEAGE, &fake, &hold_manager).map(|still| still.is_some());
     assert_eq!(held, Ok(false));
     assert_eq!(*fake.sent.borrow(), []);
 }

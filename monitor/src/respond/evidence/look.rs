@@ -5,7 +5,7 @@ use std::{fs::File, io};
 use serde::Serialize;
 
 use crate::host::{
-    Image, LookError, Seen,
+    Image, LookError, ProcHandle,
     deep::{Ancestor, Bounded, MapsText},
     sockets::Socket,
 };
@@ -35,7 +35,7 @@ impl Look {
     /// Looks at a process that executes `image`; `None` if it is gone. What a
     /// process cannot make slow comes first.
     pub(super) fn at(process: Process, image: Image) -> Option<Self> {
-        let seen = Seen::open(process).ok()?;
+        let seen = ProcHandle::open(process).ok()?;
         let mut look = Self {
             exe_path: seen.exe_path(),
             working_directory: seen.working_directory(),
@@ -74,7 +74,7 @@ impl Look {
     }
 }
 
-fn open_image(seen: &Seen, image: Image) -> Result<(File, u64), LookError> {
+fn open_image(seen: &ProcHandle, image: Image) -> Result<(File, u64), LookError> {
     let file = seen.open_image()?;
     let meta = file.metadata()?;
     if Image::from(&meta) == image {

@@ -64,14 +64,14 @@ pub struct Finding {
     /// The ban that refused it.
     pub ban: Option<String>,
     /// What was done, the oldest first.
-    pub deeds: Vec<Deed>,
+    pub deeds: Vec<ActionTaken>,
     /// What was kept of it.
     pub kept: Option<Kept>,
 }
 
 /// What was done about a process.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Deed {
+pub struct ActionTaken {
     /// When, in seconds since the Unix epoch.
     pub time: f64,
     /// What was to be done: `kill`, …
@@ -178,7 +178,7 @@ impl Recent {
             others,
             seconds,
         } = event;
-        let deed = Deed {
+        let deed = ActionTaken {
             time,
             action: action.to_string(),
             outcome: outcome.name().to_owned(),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::MAX_LINES;
 use crate::{
-    detect::collector::{Collector, Standing, Subject},
+    detect::collector::{ActionState, Collector, Subject},
     host,
 };
 use unjack_core::{
@@ -207,11 +207,11 @@ fn row(subject: &mut Subject, summary: &Summary, model: &Model, cores: f64) -> R
         verdict: verdict.name().to_owned(),
         suspected: verdict == Verdict::None && (case.suspected || case.banned),
         allowed: case.allowed,
-        standing: match case.standing {
-            Standing::Open => "open",
-            Standing::UnderWay => "under-way",
-            Standing::Settled => "settled",
-            Standing::Again(_) => "again",
+        standing: match case.action_state {
+            ActionState::Open => "open",
+            ActionState::UnderWay => "under-way",
+            ActionState::Settled => "settled",
+            ActionState::Again(_) => "again",
         }
         .to_owned(),
         evidence: Evidence::first(&evidence, MAX_LINES),

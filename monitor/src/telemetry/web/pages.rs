@@ -91,7 +91,7 @@ async fn view(State(web): State<Web>) -> Response {
 /// What there is to see, or why there is nothing. Whether the daemon is ready is
 /// told as of now: the loop that would tell it may be what hangs.
 async fn look(web: &Web) -> Result<View, String> {
-    let found = web.board.look(monotonic_ns()).await;
+    let found = web.snapshot.look(monotonic_ns()).await;
     let health = web.health.shown(monotonic_ns());
     match found {
         Some(view) => Ok(View {

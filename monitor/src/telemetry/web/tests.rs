@@ -12,7 +12,7 @@ struct Running {
     addr: SocketAddr,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
-    board: Arc<Board>,
+    snapshot: Arc<SnapshotCell>,
     server: Server,
 }
 
@@ -21,11 +21,11 @@ fn start_with(secured: Secured, places: u16, lifetime: Duration) -> Running {
     let addr = sockets[0].address().parse().unwrap();
     let metrics = Arc::new(Metrics::new("test").unwrap());
     let health = Arc::new(Health::default());
-    let board = Arc::new(Board::default());
+    let snapshot = Arc::new(SnapshotCell::default());
     let web = Web {
         metrics: Arc::clone(&metrics),
         health: Arc::clone(&health),
-        board: Arc::clone(&board),
+        snapshot: Arc::clone(&snapshot),
         telemetry_path: "/metrics".to_owned(),
     };
     let server = Server::start_with(sockets, web, secured, None, (places, lifetime)).unwrap();
@@ -33,7 +33,7 @@ fn start_with(secured: Secured, places: u16, lifetime: Duration) -> Running {
         addr,
         metrics,
         health,
-        board,
+        snapshot,
         server,
     }
 }
@@ -179,7 +179,9 @@ fn a_view_is_served_as_a_page_and_as_json_and_is_ready_or_not_as_of_now() {
     let mut view = View::default();
     view.host.name = "box <7>".to_owned();
     view.health.not_ready = Some("as of then".to_owned());
-    running.board.publish(view, monotonic_ns() + 60_000_000_000);
+    running
+        .snapshot
+        .publish(view, monotonic_ns() + 60_000_000_000);
     let page = running.get("/");
     check_has(
         &page,

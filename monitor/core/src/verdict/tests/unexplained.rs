@@ -34,21 +34,21 @@ fn idle() -> Summary {
     }
 }
 
-/// Judges a process that does these one after another; the rulings, with the second of
+/// Judges a process that does these one after another; the detections, with the second of
 /// each.
 fn judged(
     judgement: &mut Judgement,
     thresholds: &Thresholds,
     parts: &[Part],
-) -> Vec<(u64, Ruling)> {
+) -> Vec<(u64, Detection)> {
     let model = Model::shipped().unwrap();
     let seconds = parts
         .iter()
         .flat_map(|(part, seconds)| std::iter::repeat_n(part(), *seconds));
     let judge = |(second, summary): (u64, Summary)| {
         let now_ns = (10 + second) * SECOND;
-        let ruling = judgement.judge(now_ns, &summary, &model, thresholds, |_| false);
-        ruling.map(|ruling| (second, ruling))
+        let detection = judgement.judge(now_ns, &summary, &model, thresholds, |_| false);
+        detection.map(|detection| (second, detection))
     };
     (0..).zip(seconds).filter_map(judge).collect()
 }
@@ -58,7 +58,7 @@ fn judged(
 fn check(thresholds: &Thresholds, parts: &[Part], expected: &[u64]) {
     let found: Vec<u64> = judged(&mut Judgement::default(), thresholds, parts)
         .into_iter()
-        .filter(|(_, ruling)| ruling.unexplained)
+        .filter(|(_, detection)| detection.unexplained)
         .map(|(second, _)| second)
         .collect();
     assert_eq!(found, expected);
@@ -73,9 +73,9 @@ fn it_is_reported_once_after_the_time() {
 
 #[test]
 fn it_is_reported_apart_from_the_verdict_and_says_so_first() {
-    let rulings = judged(&mut Judgement::default(), &limits(), &[(hashing, 30)]);
-    let [(1, verdict), (21, again)] = &rulings[..] else {
-        panic!("{rulings:?}");
+    let detections = judged(&mut Judgement::default(), &limits(), &[(hashing, 30)]);
+    let [(1, verdict), (21, again)] = &detections[..] else {
+        panic!("{detections:?}");
     };
     assert!(verdict.first && !verdict.unexplained);
     assert!(!again.first && again.unexplained);
@@ -112,8 +112,8 @@ fn zero_is_never() {
 
 #[test]
 fn what_is_explained_is_not_reported() {
-    let rulings = judged(&mut Judgement::default(), &limits(), &[(explained, 100)]);
-    assert_eq!(rulings.len(), 1, "hashing all the same: {rulings:?}");
+    let detections = judged(&mut Judgement::default(), &limits(), &[(explained, 100)]);
+    assert_eq!(detections.len(), 1, "hashing all the same: {detections:?}");
     check(&limits(), &[(explained, 1000)], &[]);
 }
 

@@ -99,7 +99,7 @@ fn incident() -> Incident {
 fn check(grace: u64, replaced_after: usize, outcome: Outcome, sent: &[Signal]) {
     let grace = Duration::from_secs(grace);
     check_deed(
-        Deed::Kill { grace },
+        ActionKind::Kill { grace },
         replaced_after,
         outcome,
         sent,
@@ -110,11 +110,11 @@ fn check(grace: u64, replaced_after: usize, outcome: Outcome, sent: &[Signal]) {
 /// Has an order carried out with evidence.
 #[track_caller]
 fn check_deed(
-    deed: Deed,
+    deed: ActionKind,
     replaced_after: usize,
     outcome: Outcome,
     sent: &[Signal],
-    act: impl FnOnce(&Order, &Fake) -> Outcome,
+    act: impl FnOnce(&ActionRequest, &Fake) -> Outcome,
 ) {
     let home = tempfile::tempdir().unwrap();
     let metrics = Metrics::new("1.2.3").unwrap().response;
@@ -123,31 +123,32 @@ fn check_deed(
         count: 1,
     };
     let directory = home.path().join("kept");
-    let (keeper, _told) = Keeper::open(&directory, limits, metrics.clone()).unwrap();
+    let (writer, _told) = EvidenceWriter::open(&directory, limits, metrics.clone()).unwrap();
     let wanted = Wanted {
-        keeper: keeper.clone(),
+        writer: writer.clone(),
         incident: incident(),
         metrics,
     };
-    let store = action::keeper::Keeper::new(Store::new(home.path().join("state")), false);
+    let store =
+        action::hold_manager::HoldManager::new(Store::new(home.path().join("state")), false);
     let fake = Fake {
         sent: RefCell::default(),
         looks: RefCell::default(),
         replaced_after,
     };
-    let order = Order {
+    let order = ActionRequest {
         process: PROCESS,
         image: IMAGE,
         deed,
         scope: Scope::Process,
     };
-    let done = wanted.before(&order, &[1], &fake, &store, || Done {
+    let done = wanted.before(&order, &[1], &fake, &store, || ActionResult {
         outcome: act(&order, &fake),
         others: 0,
     });
     assert_eq!(done.outcome, outcome);
     assert_eq!(*fake.sent.borrow(), sent);
-    keeper.finish();
+    writer.finish();
 }
 
 use Signal::{Continue, Kill, Stop, Terminate};
@@ -177,10 +178,10 @@ fn one_that_must_not_be_touched_is_not_stopped() {
 
 #[test]
 fn one_that_is_frozen_by_a_signal_stays_stopped() {
-    let act = |_: &Order, fake: &Fake| {
+    let act = |_: &ActionRequest, fake: &Fake| {
         fake.send(&(), Stop).unwrap();
         Outcome::Held
     };
     let sent = [Stop, Continue, Stop];
-    check_deed(Deed::Freeze, usize::MAX, Outcome::Held, &sent, act);
+    check_deed(ActionKind::Freeze, usize::MAX, Outcome::Held, &sent, act);
 }

@@ -186,7 +186,7 @@ fn a_short_process_belongs_where_its_parent_does() {
             tgid: NOBODY,
             start_ns: 1,
         };
-        let parent = Seen::open(myself()).unwrap();
+        let parent = ProcHandle::open(myself()).unwrap();
         let group = by.group(&parent).unwrap();
         ledger.exit(gone, 2_000_000, std::process::id(), b"true");
         ledger.exit(gone, 2_000_000, 0, b"true");
@@ -224,7 +224,7 @@ fn of_a_long_path_the_end_is_kept() {
 /// This process, to within a clock tick.
 fn myself() -> Process {
     let tgid = std::process::id();
-    let ticks = Seen::open_pid(tgid).unwrap().start_ticks().unwrap();
+    let ticks = ProcHandle::open_pid(tgid).unwrap().start_ticks().unwrap();
     Process {
         tgid,
         start_ns: ticks * (1_000_000_000 / rustix::param::clock_ticks_per_second()),

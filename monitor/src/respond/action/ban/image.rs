@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     host::{
-        self, Image, Seen,
+        self, Image, ProcHandle,
         deep::reopen,
         digest::{Digest, Unknown},
     },
@@ -54,7 +54,7 @@ pub(super) struct Found {
 ///
 /// # Errors
 /// It is gone.
-pub(super) fn hold(seen: &Seen) -> Result<Held, Spared> {
+pub(super) fn hold(seen: &ProcHandle) -> Result<Held, Spared> {
     let file = seen.hold_image().map_err(|_| Spared::Gone)?;
     let meta = file.metadata().map_err(|_| Spared::Gone)?;
     let path = seen.link().map_err(|_| Spared::Gone)?;
@@ -87,7 +87,7 @@ pub(super) fn file_rule(path: &Path, meta: &Metadata) -> Result<(), Spared> {
 /// # Errors
 /// It is gone, or executes another image.
 pub(super) fn hold_same(process: Process, key: &BanKey, allow: &[Rule]) -> Result<Held, Spared> {
-    let seen = Seen::open(process).map_err(|_| Spared::Gone)?;
+    let seen = ProcHandle::open(process).map_err(|_| Spared::Gone)?;
     let held = hold(&seen)?;
     if !is_same(&held.meta, key) {
         return Err(Spared::Gone);

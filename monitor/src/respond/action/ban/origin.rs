@@ -7,7 +7,7 @@
 use monitor_ebpf::bans::{ANCESTORS, Ancestor};
 use serde::Serialize;
 
-use crate::host::{self, Seen};
+use crate::host::{self, ProcHandle};
 use unjack_core::{event::Process, text::clean};
 
 /// Characters of a name that are shown.
@@ -60,7 +60,7 @@ impl Origin {
         let mut lineage = [Ancestor::default(); ANCESTORS];
         let mut next = pid;
         for ancestor in &mut lineage {
-            let Ok(seen) = Seen::open_pid(next) else {
+            let Ok(seen) = ProcHandle::open_pid(next) else {
                 break;
             };
             ancestor.start_ns = seen.start_ticks().ok()?.saturating_mul(host::tick_ns());
@@ -97,7 +97,7 @@ impl Origin {
                 tgid: ancestor.tgid,
                 start_ns: ancestor.start_ns,
             };
-            let facts = Seen::open(process).and_then(|seen| seen.facts()).ok();
+            let facts = ProcHandle::open(process).and_then(|seen| seen.facts()).ok();
             let exe = facts
                 .as_ref()
                 .map(|facts| facts.exe.clone())

@@ -12,7 +12,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::runtime::is_called_like_one;
-use crate::detect::collector::Homes;
+use crate::detect::collector::CodeOrigins;
 
 /// Why an image was not banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -102,12 +102,12 @@ impl Spared {
 ///
 /// # Errors
 /// The reason why not.
-pub fn by_code(family: &str, homes: Homes) -> Result<(), Spared> {
-    let Homes {
+pub fn by_code(family: &str, code_origins: CodeOrigins) -> Result<(), Spared> {
+    let CodeOrigins {
         image,
         elsewhere,
         generated,
-    } = homes;
+    } = code_origins;
     if family.starts_with("wasm") {
         return Err(Spared::Generated);
     }
@@ -203,12 +203,12 @@ mod tests {
 
     #[track_caller]
     fn code(family: &str, image: u32, elsewhere: u32, generated: u32, expected: Option<Spared>) {
-        let homes = Homes {
+        let code_origins = CodeOrigins {
             image,
             elsewhere,
             generated,
         };
-        assert_eq!(by_code(family, homes).err(), expected);
+        assert_eq!(by_code(family, code_origins).err(), expected);
     }
 
     #[test]

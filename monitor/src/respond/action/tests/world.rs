@@ -18,9 +18,9 @@ use crate::{
     },
     policy::{ancestry::Forks, config::Wanted},
     respond::action::{
-        Looked,
+        ProcSnapshot,
         hold::PREFIX,
-        keeper::{Target as Released, release},
+        hold_manager::{Target as Released, release},
         store::Store,
     },
 };
@@ -209,10 +209,10 @@ impl Signals for Host {
 }
 
 impl Looks for Host {
-    fn look(&self, pid: u32, _: Wanted) -> Result<Looked, LookError> {
+    fn look(&self, pid: u32, _: Wanted) -> Result<ProcSnapshot, LookError> {
         let procs = self.procs.borrow();
         let proc = procs.get(&pid).ok_or(LookError::Gone)?;
-        Ok(Looked {
+        Ok(ProcSnapshot {
             start_time: member(pid).start_time,
             image: Some(proc.image),
             facts: Facts {
@@ -223,7 +223,7 @@ impl Looks for Host {
             exe: Some(proc.exe.to_owned()),
             system: proc.exe.starts_with("/usr/"),
             running: self.zombie != Some(pid),
-            ..Looked::default()
+            ..ProcSnapshot::default()
         })
     }
 
@@ -359,37 +359,37 @@ fn guard() -> Guard {
     }
 }
 
-fn to(deed: Deed, scope: Scope) -> Order {
-    Order {
+fn to(deed: ActionKind, scope: Scope) -> ActionRequest {
+    ActionRequest {
         deed,
         scope,
         ..order(50, 0)
     }
 }
 
-const THROTTLE: Deed = Deed::Throttle { share: SHARE };
-const KILL: Deed = Deed::Kill {
+const THROTTLE: ActionKind = ActionKind::Throttle { share: SHARE };
+const KILL: ActionKind = ActionKind::Kill {
     grace: Duration::ZERO,
 };
 
 struct State {
-    keeper: Keeper,
+    hold_manager: HoldManager,
     dir: tempfile::TempDir,
 }
 
 impl State {
     fn new(keep: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let keeper = Keeper::new(Store::new(dir.path().join("state")), keep);
-        Self { keeper, dir }
+        let hold_manager = HoldManager::new(Store::new(dir.path().join("state")), keep);
+        Self { hold_manager, dir }
     }
 
     fn store(&self) -> Store {
         store_in(&self.dir)
     }
 
-    fn done(&self, host: &Host, order: &Order) -> Done {
-        carry_out(order, &guard(), host, &self.keeper)
+    fn done(&self, host: &Host, order: &ActionRequest) -> ActionResult {
+        carry_out(order, &guard(), host, &self.hold_manager)
     }
 
     fn held(&self) -> usize {
@@ -403,11 +403,11 @@ fn store_in(dir: &tempfile::TempDir) -> Store {
     Store::new(dir.path().join("state"))
 }
 
-fn done(host: &Host, order: &Order) -> Done {
+fn done(host: &Host, order: &ActionRequest) -> ActionResult {
     State::new(false).done(host, order)
 }
 
-const HELD: Done = Done {
+const HELD: ActionResult = ActionResult {
     outcome: Outcome::Held,
     others: 0,
 };
@@ -427,7 +427,7 @@ fn on_hybrid_a_throttle_is_a_quota_in_the_cpu_tree() {
     assert_eq!(host.place("/cpu", 60), "/cpu/a.scope");
     let quota = host.file(&format!("{dir}/cpu.cfs_quota_us"));
     assert_eq!(quota.as_deref(), Some("5000"));
-    state.keeper.end(&host);
+    state.hold_manager.end(&host);
     assert_eq!(host.place("/cpu", 50), "/cpu/a.scope");
     assert!(!host.dirs.borrow().contains(Path::new(&dir)));
     assert_eq!(state.held(), 0);
@@ -452,11 +452,14 @@ fn on_version_2_a_throttle_is_a_threaded_cgroup() {
 fn a_freeze_is_the_unified_trees() {
     let host = Host::new(HYBRID, &[MINER]);
     let state = State::new(false);
-    assert_eq!(state.done(&host, &to(Deed::Freeze, Scope::Process)), HELD);
+    assert_eq!(
+        state.done(&host, &to(ActionKind::Freeze, Scope::Process)),
+        HELD
+    );
     let frozen = || host.file(&format!("{}/cgroup.freeze", ours("/v2")));
     assert_eq!(host.place("/v2", 50), ours("/v2"));
     assert_eq!(frozen().as_deref(), Some("1"));
-    state.keeper.end(&host);
+    state.hold_manager.end(&host);
     assert_eq!(frozen().as_deref(), Some("0"));
     assert_eq!(host.place("/v2", 50), "/v2/a.scope");
     assert_eq!(host.signals(50), []);
@@ -471,17 +474,20 @@ fn without_a_freezer_it_is_stopped_and_goes_on_later() {
     };
     for host in [nothing, broken] {
         let state = State::new(false);
-        assert_eq!(state.done(&host, &to(Deed::Freeze, Scope::Process)), HELD);
+        assert_eq!(
+            state.done(&host, &to(ActionKind::Freeze, Scope::Process)),
+            HELD
+        );
         assert_eq!(host.signals(50), [Signal::Stop]);
-        state.keeper.end(&host);
+        state.hold_manager.end(&host);
         assert_eq!(host.signals(50), [Signal::Stop, Signal::Continue]);
     }
 }
 
 #[track_caller]
-fn refused(host: &Host, order: &Order, refusal: Refusal) {
+fn refused(host: &Host, order: &ActionRequest, refusal: Refusal) {
     let state = State::new(false);
-    assert_eq!(state.done(host, order), Done::from(refusal));
+    assert_eq!(state.done(host, order), ActionResult::from(refusal));
     assert_eq!(state.held(), 0, "it is written down");
     assert_eq!(host.signals(50), []);
     for mount in ["/cpu", "/v2"] {
@@ -504,7 +510,7 @@ fn what_the_kernel_refuses_is_undone_and_refused() {
 
 #[test]
 fn one_that_executes_another_image_while_it_is_moved_is_put_back() {
-    for deed in [THROTTLE, Deed::Freeze] {
+    for deed in [THROTTLE, ActionKind::Freeze] {
         let host = Host {
             slippery: Some(50),
             ..Host::new(HYBRID, &[MINER])
@@ -515,7 +521,7 @@ fn one_that_executes_another_image_while_it_is_moved_is_put_back() {
 
 #[test]
 fn one_that_executed_another_image_before_is_refused_everything() {
-    for deed in [THROTTLE, Deed::Freeze, KILL] {
+    for deed in [THROTTLE, ActionKind::Freeze, KILL] {
         for scope in [Scope::Process, Scope::Tree, Scope::Cgroup] {
             let host = Host::new(HYBRID, &[MINER, (60, 50, "/tmp/x")]);
             host.procs.borrow_mut().get_mut(&50).unwrap().image = OTHER;
@@ -540,15 +546,15 @@ fn what_is_kept_is_adopted_or_restored_by_the_next() {
         let host = Host::new(HYBRID, &[MINER]);
         let first = State::new(true);
         first.done(&host, &to(THROTTLE, Scope::Process));
-        first.keeper.end(&host);
+        first.hold_manager.end(&host);
         assert_eq!(host.place("/cpu", 50), ours("/cpu"));
         // While it runs, it answers for them.
-        Keeper::new(first.store(), false).begin(&host);
+        HoldManager::new(first.store(), false).begin(&host);
         assert_eq!(host.place("/cpu", 50), ours("/cpu"));
 
         let store = first.store();
-        drop(first.keeper);
-        let second = Keeper::new(store, keep);
+        drop(first.hold_manager);
+        let second = HoldManager::new(store, keep);
         second.begin(&host);
         let kept = host.place("/cpu", 50) == ours("/cpu");
         let held = store_in(&first.dir).with(|locked| locked.state.holds.len());
@@ -561,8 +567,8 @@ fn what_is_kept_is_adopted_or_restored_by_the_next() {
 fn what_was_done_for_a_moment_ends_with_the_next_daemon_or_by_hand() {
     let moments = || {
         [
-            Moment::Stopped(member(50)),
-            Moment::Frozen("/v2/a.scope".into()),
+            TransientStop::Stopped(member(50)),
+            TransientStop::Frozen("/v2/a.scope".into()),
         ]
     };
     for (keep, by_hand) in [(false, false), (true, false), (false, true)] {
@@ -570,13 +576,13 @@ fn what_was_done_for_a_moment_ends_with_the_next_daemon_or_by_hand() {
         let state = State::new(keep);
         for moment in moments() {
             // As a daemon that is killed leaves it.
-            let _left = state.keeper.note(moment).unwrap();
+            let _left = state.hold_manager.note(moment).unwrap();
         }
         if by_hand {
             assert_eq!(release(&state.store(), None, &host).unwrap(), (2, 0));
         } else {
-            drop(state.keeper);
-            Keeper::new(store_in(&state.dir), keep).begin(&host);
+            drop(state.hold_manager);
+            HoldManager::new(store_in(&state.dir), keep).begin(&host);
         }
         assert_eq!(host.signals(50), [Signal::Continue]);
         let freeze = host.file("/v2/a.scope/cgroup.freeze");
@@ -597,12 +603,12 @@ fn a_throttled_process_that_leaves_is_moved_back_and_a_released_one_is_not() {
             .insert(("/cpu".into(), 50), "/cpu/a.scope".into());
     };
     leave();
-    assert_eq!(state.keeper.keep_up(&host).unwrap().moved_back, 1);
+    assert_eq!(state.hold_manager.keep_up(&host).unwrap().moved_back, 1);
     assert_eq!(host.place("/cpu", 50), ours("/cpu"));
 
     let released = release(&state.store(), Some(&Released::Pid(50)), &host);
     assert_eq!(released.unwrap(), (1, 0));
-    assert_eq!(state.keeper.keep_up(&host).unwrap().throttled, 0);
+    assert_eq!(state.hold_manager.keep_up(&host).unwrap().throttled, 0);
     assert_eq!(host.place("/cpu", 50), "/cpu/a.scope");
 }
 
@@ -617,7 +623,7 @@ fn what_is_held_is_released_by_process_by_cgroup_and_altogether() {
     ] {
         let host = Host::new(HYBRID, &[MINER]);
         let state = State::new(false);
-        state.done(&host, &to(Deed::Freeze, Scope::Process));
+        state.done(&host, &to(ActionKind::Freeze, Scope::Process));
         let (found, left) = release(&state.store(), target.as_ref(), &host).unwrap();
         assert_eq!((found, left), (expected, 0), "{target:?}");
         assert_eq!(state.held(), 1 - expected);
@@ -630,7 +636,7 @@ fn a_hold_is_forgotten_with_its_process() {
     let state = State::new(false);
     state.done(&host, &to(THROTTLE, Scope::Process));
     host.end(50);
-    state.keeper.keep_up(&host);
+    state.hold_manager.keep_up(&host);
     assert_eq!(state.held(), 0);
     assert!(!host.dirs.borrow().contains(Path::new(&ours("/cpu"))));
 }
@@ -667,7 +673,7 @@ fn of_a_tree_the_guarded_are_left() {
 #[test]
 fn of_a_tree_the_miner_is_gone_whatever_fails_at_others() {
     let procs = [MINER, (60, 50, "/tmp/x")];
-    let gone = |others| Done {
+    let gone = |others| ActionResult {
         outcome: Outcome::Gone,
         others,
     };
@@ -703,12 +709,12 @@ fn of_a_cgroup_the_miner_is_gone_whatever_fails_at_others() {
         )
     };
     let order = to(KILL, Scope::Cgroup);
-    let gone = Done {
+    let gone = ActionResult {
         outcome: Outcome::Gone,
         others: 0,
     };
     assert_eq!(done(&host(60), &order), gone);
-    let refused = Done::from(Refusal::NoPermission);
+    let refused = ActionResult::from(Refusal::NoPermission);
     assert_eq!(done(&host(50), &order), refused);
 }
 
@@ -735,13 +741,13 @@ fn a_cgroup_is_throttled_and_frozen_as_it_is() {
     let host = Host::new(HYBRID, &[MINER, (60, 1, "/srv/web")]);
     for (deed, file, now, before) in [
         (THROTTLE, "/cpu/a.scope/cpu.cfs_quota_us", "5000", "-1"),
-        (Deed::Freeze, "/v2/a.scope/cgroup.freeze", "1", "0"),
+        (ActionKind::Freeze, "/v2/a.scope/cgroup.freeze", "1", "0"),
     ] {
         let state = State::new(false);
         let held = state.done(&host, &to(deed, Scope::Cgroup));
         assert_eq!((held.outcome, held.others), (Outcome::Held, 1));
         assert_eq!(host.file(file).as_deref(), Some(now));
-        state.keeper.end(&host);
+        state.hold_manager.end(&host);
         assert_eq!(host.file(file).as_deref(), Some(before));
     }
 }
@@ -755,7 +761,7 @@ fn what_others_set_since_is_left_to_them() {
     assert_eq!(state.done(&host, &to(THROTTLE, Scope::Cgroup)), HELD);
     let file = "/cpu/a.scope/cpu.cfs_quota_us";
     host.write(Path::new(file), "70000").unwrap();
-    state.keeper.end(&host);
+    state.hold_manager.end(&host);
     assert_eq!(host.file(file).as_deref(), Some("70000"));
     assert_eq!(state.held(), 0);
 }
@@ -765,12 +771,12 @@ fn what_others_set_since_is_left_to_them() {
 fn a_cgroup_that_is_held_twice_is_let_go_as_it_was() {
     for (deed, file, now, before) in [
         (THROTTLE, "/cpu/a.scope/cpu.cfs_quota_us", "5000", "-1"),
-        (Deed::Freeze, "/v2/a.scope/cgroup.freeze", "1", "0"),
+        (ActionKind::Freeze, "/v2/a.scope/cgroup.freeze", "1", "0"),
     ] {
         let host = Host::new(HYBRID, &[MINER, (60, 1, "/tmp/other")]);
         let state = State::new(false);
         for pid in [50, 60] {
-            let order = Order {
+            let order = ActionRequest {
                 deed,
                 scope: Scope::Cgroup,
                 ..order(pid, 0)
@@ -778,7 +784,7 @@ fn a_cgroup_that_is_held_twice_is_let_go_as_it_was() {
             assert_eq!(state.done(&host, &order).outcome, Outcome::Held);
         }
         assert_eq!(host.file(file).as_deref(), Some(now));
-        state.keeper.end(&host);
+        state.hold_manager.end(&host);
         assert_eq!(host.file(file).as_deref(), Some(before));
         assert_eq!(state.held(), 0);
     }
@@ -793,20 +799,20 @@ fn one_held_with_another_and_by_itself_stays_where_it_is() {
         state.done(&host, &to(THROTTLE, Scope::Tree)).outcome,
         Outcome::Held
     );
-    let alone = Order {
+    let alone = ActionRequest {
         deed: THROTTLE,
         ..order(60, 0)
     };
     assert_eq!(state.done(&host, &alone).outcome, Outcome::Held);
     let place = host.place("/cpu", 60);
-    let kept = state.keeper.keep_up(&host).unwrap();
+    let kept = state.hold_manager.keep_up(&host).unwrap();
     assert_eq!((kept.moved_back, kept.throttled), (0, 2));
     assert_eq!(host.place("/cpu", 60), place);
 }
 
 #[test]
 fn a_cgroup_with_a_protected_process_in_it_is_left() {
-    for deed in [KILL, THROTTLE, Deed::Freeze] {
+    for deed in [KILL, THROTTLE, ActionKind::Freeze] {
         let order = to(deed, Scope::Cgroup);
         let guarded = Host::new(HYBRID, &[MINER, (60, 1, "/usr/sbin/sshd")]);
         refused(&guarded, &order, Refusal::Guarded);
@@ -825,5 +831,5 @@ fn a_cgroup_that_others_share_is_left() {
             .insert((mount.into(), 50), Path::new(mount).join("x.slice"));
     }
     let fate = done(&host, &to(KILL, Scope::Cgroup));
-    assert_eq!(fate, Done::from(Refusal::SharedCgroup));
+    assert_eq!(fate, ActionResult::from(Refusal::SharedCgroup));
 }

@@ -73,8 +73,8 @@ fn who_is_suspected_or_has_a_verdict_comes_before_who_burns_more() {
     suspect.suspected = true;
     collector.subject(process(45)).unwrap().case = suspect;
     let mut miner = case(&mut collector, 49);
-    let ruling = unjack_core::verdict::Ruling::decreed(&Summary::default());
-    miner.judgement.adopt(11 * SECOND, ruling);
+    let detection = unjack_core::verdict::Detection::decreed(&Summary::default());
+    miner.judgement.adopt(11 * SECOND, detection);
     miner.family = "randomx";
     collector.subject(process(49)).unwrap().case = miner;
 

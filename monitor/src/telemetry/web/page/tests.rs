@@ -2,7 +2,7 @@ use maud::Render as _;
 
 use super::{parts::*, *};
 use crate::telemetry::view::{
-    Counts, Deed, Finding, Health, Kept, Part, Probed, Program, Setting, Stolen,
+    ActionTaken, Counts, Finding, Health, Kept, Part, Probed, Program, Setting, Stolen,
 };
 use unjack_core::{
     score::{Evidence, EvidenceKind},
@@ -107,9 +107,9 @@ fn whatever_a_process_calls_itself_is_text() {
             verdict: name.clone(),
             evidence: vec![Evidence::told(name.clone())],
             code: vec![name.clone()],
-            deeds: vec![Deed {
+            deeds: vec![ActionTaken {
                 reason: name.clone(),
-                ..Deed::default()
+                ..ActionTaken::default()
             }],
             kept: Some(Kept {
                 folder: name.clone(),
@@ -219,13 +219,13 @@ fn who_is_allowed_is_no_miner_to_be_counted() {
 
 #[test]
 fn what_was_done_is_told_with_the_verdict() {
-    let deed = |action: &str, outcome: &str, reason: &str| Deed {
+    let deed = |action: &str, outcome: &str, reason: &str| ActionTaken {
         action: action.to_owned(),
         outcome: outcome.to_owned(),
         reason: reason.to_owned(),
         others: 2,
         seconds: 0.25,
-        ..Deed::default()
+        ..ActionTaken::default()
     };
     let killed = Finding {
         deeds: vec![deed("kill", "refused", "guarded"), deed("kill", "gone", "")],

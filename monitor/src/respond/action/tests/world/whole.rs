@@ -1,4 +1,4 @@
-//! Cgroups that are held or ended as a whole, and what is left noted.
+//! Cgroups that are held or ended as a whole, and what stays recorded.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -9,13 +9,13 @@ const PERIOD: &str = "/cpu/a.scope/cpu.cfs_period_us";
 
 /// A throttle or a freeze of the cgroup of this one: the file, what is written
 /// there, and what was.
-const HOLDS: [(Deed, &str, &str, &str); 2] = [
+const HOLDS: [(ActionKind, &str, &str, &str); 2] = [
     (THROTTLE, QUOTA, "5000", "-1"),
-    (Deed::Freeze, "/v2/a.scope/cgroup.freeze", "1", "0"),
+    (ActionKind::Freeze, "/v2/a.scope/cgroup.freeze", "1", "0"),
 ];
 
-fn about(pid: u32, deed: Deed) -> Order {
-    Order {
+fn about(pid: u32, deed: ActionKind) -> ActionRequest {
+    ActionRequest {
         deed,
         scope: Scope::Cgroup,
         ..order(pid, 0)
@@ -42,14 +42,14 @@ fn a_cgroup_is_put_back_once_its_miner_is_gone() {
             let state = State::new(false);
             let held = state.done(&host, &about(50, deed));
             assert_eq!(held.outcome, Outcome::Held);
-            state.keeper.keep_up(&host);
+            state.hold_manager.keep_up(&host);
             host.reads(file, now);
             if zombie {
                 host.zombie = Some(50);
             } else {
                 host.end(50);
             }
-            state.keeper.keep_up(&host);
+            state.hold_manager.keep_up(&host);
             host.reads(file, before);
             assert_eq!(state.held(), 0);
         }
@@ -66,11 +66,11 @@ fn a_cgroup_of_two_miners_is_held_until_both_are_gone() {
             assert_eq!(held.outcome, Outcome::Held);
         }
         host.end(50);
-        state.keeper.keep_up(&host);
+        state.hold_manager.keep_up(&host);
         host.reads(file, now);
         assert_eq!(state.held(), 1);
         host.end(60);
-        state.keeper.keep_up(&host);
+        state.hold_manager.keep_up(&host);
         host.reads(file, before);
         assert_eq!(state.held(), 0);
     }
@@ -100,14 +100,14 @@ fn what_an_administrator_sets_ends_a_hold_and_is_gone_back_to_by_the_next() {
         state.done(&host, &about(50, THROTTLE));
         host.set(QUOTA, "70000");
         if looked {
-            assert_eq!(state.keeper.keep_up(&host).unwrap().throttled, 0);
+            assert_eq!(state.hold_manager.keep_up(&host).unwrap().throttled, 0);
             host.reads(QUOTA, "70000");
             assert_eq!(state.held(), 0);
         }
         state.done(&host, &about(60, THROTTLE));
         host.reads(QUOTA, "5000");
         assert_eq!(state.held(), 1);
-        state.keeper.end(&host);
+        state.hold_manager.end(&host);
         host.reads(QUOTA, "70000");
     }
 }
@@ -123,7 +123,7 @@ fn throttled(mounts: &str, files: &[(&str, &str, &str)]) {
     for (file, _, now) in files {
         host.reads(file, now);
     }
-    state.keeper.end(&host);
+    state.hold_manager.end(&host);
     for (file, before, _) in files {
         host.reads(file, before);
     }
@@ -161,7 +161,7 @@ fn the_period_of_a_quota_is_put_back_with_it() {
     let state = State::new(false);
     state.done(&host, &about(50, THROTTLE));
     host.set(QUOTA, "70000");
-    state.keeper.end(&host);
+    state.hold_manager.end(&host);
     host.reads(QUOTA, "70000");
     host.reads(PERIOD, "100000");
 }
@@ -192,10 +192,10 @@ fn a_cgroup_of_threads_is_part_of_the_one_above_it() {
 
 #[test]
 fn a_cgroup_of_threads_below_a_slice_is_others_too() {
-    for deed in [KILL, THROTTLE, Deed::Freeze] {
+    for deed in [KILL, THROTTLE, ActionKind::Freeze] {
         let host = threaded("/v2/x.slice");
         let fate = done(&host, &about(50, deed));
-        assert_eq!(fate, Done::from(Refusal::SharedCgroup));
+        assert_eq!(fate, ActionResult::from(Refusal::SharedCgroup));
         assert_eq!(host.living(), [50, 60]);
     }
 }
@@ -210,12 +210,12 @@ fn what_is_switched_on_is_noted_before() {
     let hold = || state.done(&host, &to(THROTTLE, Scope::Process));
     assert!(catch_unwind(AssertUnwindSafe(hold)).is_err());
     let files = ["/v2", "/v2/a.scope"].map(|dir| format!("{dir}/cgroup.subtree_control"));
-    let noted = state.store().with(|locked| locked.state.enabled).unwrap();
-    assert_eq!(noted, files.each_ref().map(PathBuf::from));
+    let intents = state.store().with(|locked| locked.state.enabled).unwrap();
+    assert_eq!(intents, files.each_ref().map(PathBuf::from));
 
     host.deadly = None;
-    drop(state.keeper);
-    Keeper::new(store_in(&state.dir), false).begin(&host);
+    drop(state.hold_manager);
+    HoldManager::new(store_in(&state.dir), false).begin(&host);
     for file in files {
         host.reads(&file, "-cpu");
     }
@@ -229,9 +229,9 @@ fn what_was_not_switched_on_after_all_is_not_switched_off() {
     };
     let state = State::new(false);
     let fate = state.done(&host, &to(THROTTLE, Scope::Process));
-    assert_eq!(fate, Done::from(Refusal::NoCgroup));
-    let noted = state.store().with(|locked| locked.state.enabled).unwrap();
-    assert!(noted.is_empty(), "{noted:?}");
+    assert_eq!(fate, ActionResult::from(Refusal::NoCgroup));
+    let intents = state.store().with(|locked| locked.state.enabled).unwrap();
+    assert!(intents.is_empty(), "{intents:?}");
 }
 
 #[test]
@@ -243,12 +243,15 @@ fn a_cgroup_that_could_not_be_thawed_is_by_the_next_daemon() {
     let state = State::new(false);
     let fate = state.done(&host, &about(50, KILL));
     assert_eq!(fate.outcome, Outcome::Gone);
-    let noted = || store_in(&state.dir).with(|locked| locked.state.moments);
-    assert_eq!(noted().unwrap(), [Moment::Frozen("/v2/a.scope".into())]);
+    let intents = || store_in(&state.dir).with(|locked| locked.state.moments);
+    assert_eq!(
+        intents().unwrap(),
+        [TransientStop::Frozen("/v2/a.scope".into())]
+    );
 
     host.stuck = None;
-    drop(state.keeper);
-    Keeper::new(store_in(&state.dir), false).begin(&host);
+    drop(state.hold_manager);
+    HoldManager::new(store_in(&state.dir), false).begin(&host);
     host.reads("/v2/a.scope/cgroup.freeze", "0");
-    assert_eq!(noted().unwrap(), []);
+    assert_eq!(intents().unwrap(), []);
 }

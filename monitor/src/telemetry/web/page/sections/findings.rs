@@ -6,7 +6,7 @@ use super::{
     super::parts::{UtcTime, ago, duration, grouped, percent},
     evidence, name, tone,
 };
-use crate::telemetry::view::{Deed, Finding, View};
+use crate::telemetry::view::{ActionTaken, Finding, View};
 
 /// Verdicts of late, and what followed.
 pub(in crate::telemetry::web::page) fn findings(view: &View) -> Markup {
@@ -113,7 +113,7 @@ fn found(now: f64, finding: &Finding, n: usize) -> Markup {
     }
 }
 
-fn done(deed: &Deed) -> Markup {
+fn done(deed: &ActionTaken) -> Markup {
     let class = match deed.outcome.as_str() {
         "gone" | "held" => "badge good",
         "survived" => "badge bad",

@@ -23,14 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 type Told = (SystemTime, Event);
 
 /// Where events go. Dropping it waits a moment for them to be written.
-pub(super) struct Teller {
+pub(super) struct EventWriter {
     sender: Option<SyncSender<Told>>,
     /// Its sender is dropped when the thread is done.
     done: Receiver<()>,
     errors: IntCounter,
 }
 
-impl Teller {
+impl EventWriter {
     /// Writes to `out` from now on; counts in `errors`.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Teller {
     }
 }
 
-impl Drop for Teller {
+impl Drop for EventWriter {
     fn drop(&mut self) {
         self.sender = None;
         if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
@@ -135,9 +135,10 @@ mod tests {
     fn a_blocked_output_blocks_no_caller_and_losses_are_counted() {
         let (go_on, blocked): (Sender<()>, _) = channel();
         let errors = errors();
-        let teller = Teller::new(Blocked(blocked), Format::Json, errors.clone()).unwrap();
+        let event_writer =
+            EventWriter::new(Blocked(blocked), Format::Json, errors.clone()).unwrap();
         for _ in 0..MAX_WAITING + 10 {
-            teller.tell(SystemTime::now(), event());
+            event_writer.tell(SystemTime::now(), event());
         }
         // One is with the writer, or still waits.
         assert!((9..=10).contains(&errors.get()), "{}", errors.get());
@@ -147,10 +148,10 @@ mod tests {
     #[test]
     fn what_was_told_is_written_before_the_end() {
         let (lines, written) = channel();
-        let teller = Teller::new(Lines(lines), Format::Json, errors()).unwrap();
-        teller.tell(SystemTime::now(), event());
-        teller.tell(SystemTime::now(), event());
-        drop(teller);
+        let event_writer = EventWriter::new(Lines(lines), Format::Json, errors()).unwrap();
+        event_writer.tell(SystemTime::now(), event());
+        event_writer.tell(SystemTime::now(), event());
+        drop(event_writer);
         assert_eq!(written.iter().count(), 2);
     }
 }

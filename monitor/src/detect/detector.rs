@@ -2,7 +2,7 @@
 //! itself, and processes that are alike together.
 //!
 //! Once a second subjects flow in, with the moment, and what is known of them
-//! from elsewhere by way of a [`Clerk`]; what is new flows out, as a [`Ruling`]
+//! from elsewhere by way of a [`PolicyContext`]; what is new flows out, as a [`Detection`]
 //! each. No I/O of its own and no clock: `unjack run` and `unjack replay` judge
 //! by this one function, so that a recording is judged as the host was.
 
@@ -15,7 +15,7 @@ use unjack_core::{
     profile::Summary,
     score::{LISTEN_FROM, Model},
     shape::Shape,
-    verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Verdict},
+    verdict::{Detection, Judgement, MIN_SAMPLES, Thresholds, Verdict},
 };
 
 /// Ticks from one look at a process's single threads to the next, as long as
@@ -43,7 +43,7 @@ pub(crate) struct Heard {
 }
 
 /// What knows the policy, and what no sample tells.
-pub(crate) trait Clerk {
+pub(crate) trait PolicyContext {
     /// What was learned of a process by other ways.
     fn heard(&mut self, subject: &Subject) -> Heard;
     /// One burns enough to be judged.
@@ -60,14 +60,14 @@ pub(crate) trait Clerk {
 
 /// Everything that judging takes, and what it remembers.
 #[derive(Debug)]
-pub(crate) struct Court {
+pub(crate) struct Detector {
     model: Model,
     thresholds: Thresholds,
     groups: Groups,
     ticks: u32,
 }
 
-impl Court {
+impl Detector {
     /// One that has judged no process yet, of samples taken at `sample_hz`.
     pub(crate) fn new(model: Model, thresholds: Thresholds, sample_hz: u32) -> Self {
         Self {
@@ -93,8 +93,8 @@ impl Court {
         &mut self,
         now_ns: u64,
         collector: &mut Collector,
-        clerk: &mut impl Clerk,
-    ) -> Vec<(Process, Ruling)> {
+        context: &mut impl PolicyContext,
+    ) -> Vec<(Process, Detection)> {
         let Self {
             model,
             thresholds,
@@ -102,10 +102,10 @@ impl Court {
             ticks,
         } = self;
         *ticks = ticks.wrapping_add(1);
-        for remains in collector.take_remains() {
-            groups.bury(&remains, model);
+        for exited in collector.take_exited() {
+            groups.retire(&exited, model);
         }
-        let (mut rulings, mut members) = (Vec::new(), Vec::new());
+        let (mut detections, mut members) = (Vec::new(), Vec::new());
         for subject in collector.subjects() {
             let process = subject.profile.process;
             let since_ns = subject.profile.since(
@@ -118,7 +118,7 @@ impl Court {
                 pool,
                 stratum,
                 shape,
-            } = clerk.heard(subject);
+            } = context.heard(subject);
             let summary = Summary {
                 pool,
                 stratum,
@@ -127,10 +127,10 @@ impl Court {
                 ..subject.summary(since_ns)
             };
             if summary.cores >= thresholds.min_cpu {
-                clerk.burns(subject, now_ns);
+                context.burns(subject, now_ns);
             }
             let mut judgement = std::mem::take(&mut subject.case.judgement);
-            let listed = clerk.listed(subject);
+            let listed = context.listed(subject);
             // What may hash needs no explanation.
             let unexplained_ns = if subject.case.allowed {
                 0
@@ -141,14 +141,14 @@ impl Court {
                 unexplained_ns,
                 ..*thresholds
             };
-            let mut ruling = judgement.judge(now_ns, &summary, model, &limits, |assessment| {
-                listed.is_some() || clerk.denies(subject, assessment.family)
+            let mut detection = judgement.judge(now_ns, &summary, model, &limits, |assessment| {
+                listed.is_some() || context.denies(subject, assessment.family)
             });
             if listed.is_some() && judgement.verdict() != Verdict::Miner {
-                ruling = judgement.adopt(now_ns, Ruling::decreed(&summary));
+                detection = judgement.adopt(now_ns, Detection::decreed(&summary));
             }
             if let Some(why) = listed {
-                ruling = ruling.map(|ruling| ruling.because(why));
+                detection = detection.map(|detection| detection.because(why));
             }
             let mut suspected = judgement.verdict() != Verdict::None;
             let mut nearly = false;
@@ -159,7 +159,7 @@ impl Court {
                         || (ticks.wrapping_add(process.tgid)).is_multiple_of(THREADS_EVERY))
                     && let Some(found) = judge_threads(now_ns, subject, &summary, model, thresholds)
                 {
-                    ruling = judgement.adopt(now_ns, found);
+                    detection = judgement.adopt(now_ns, found);
                 } else {
                     let assessment = model.assess(&summary);
                     let burns = summary.cores >= thresholds.min_cpu;
@@ -172,26 +172,26 @@ impl Court {
                 }
             }
             if (suspected || nearly) && !subject.case.allowed {
-                clerk.suspects(process, summary.cores, suspected, now_ns);
+                context.suspects(process, summary.cores, suspected, now_ns);
             }
             subject.case.judgement = judgement;
             subject.case.suspected = suspected && summary.samples >= MIN_SAMPLES;
-            rulings.extend(ruling.map(|ruling| (process, ruling)));
+            detections.extend(detection.map(|detection| (process, detection)));
         }
         let alike = groups.judge(now_ns, members, collector, model, thresholds);
         for (process, found) in alike {
             if let Some(subject) = collector.subject(process) {
-                let ruling = subject.case.judgement.adopt(now_ns, found);
-                rulings.extend(ruling.map(|ruling| (process, ruling)));
+                let detection = subject.case.judgement.adopt(now_ns, found);
+                detections.extend(detection.map(|detection| (process, detection)));
             }
         }
-        for (process, ruling) in &rulings {
+        for (process, detection) in &detections {
             if let Some(subject) = collector.subject(*process) {
-                subject.case.family = ruling.assessment.family;
-                subject.case.allowed = clerk.allows(subject);
+                subject.case.family = detection.assessment.family;
+                subject.case.allowed = context.allows(subject);
             }
         }
-        rulings
+        detections
     }
 }
 
@@ -212,7 +212,7 @@ fn judge_threads(
     whole: &Summary,
     model: &Model,
     thresholds: &Thresholds,
-) -> Option<Ruling> {
+) -> Option<Detection> {
     let since_ns = now_ns.saturating_sub(THREADS_REACH_NS.min(thresholds.patience_ns));
     let mut hashing: Vec<(u32, Summary)> = subject
         .profile
@@ -228,13 +228,13 @@ fn judge_threads(
     for (tid, summary) in &mut hashing {
         share(summary, whole);
         let judgement: &mut Judgement = subject.case.threads.entry(*tid).or_default();
-        let ruling = judgement.judge(now_ns, summary, model, thresholds, |_| false);
+        let detection = judgement.judge(now_ns, summary, model, thresholds, |_| false);
         if judgement.verdict() == Verdict::Miner {
             // The verdict stands, whether or not it is to be reported again: the
             // process would lose it at its next judgement as a whole.
-            let mut ruling = ruling.unwrap_or_else(|| Ruling::again(summary, model));
-            ruling.thread = Some(*tid);
-            return Some(ruling.because(format!(
+            let mut detection = detection.unwrap_or_else(|| Detection::again(summary, model));
+            detection.thread = Some(*tid);
+            return Some(detection.because(format!(
                 "thread {tid} hashes by itself, one of {} threads that were sampled",
                 whole.threads
             )));

@@ -49,8 +49,8 @@ fn a_threads_verdict_stands_though_the_whole_does_no_hashing() {
         };
         assert!(model.assess(&whole).hashing < SUSPECT_FROM);
         let now_ns = second * SECOND;
-        let ruling = judge_threads(now_ns, &mut subject, &whole, &model, &Thresholds::DEFAULT);
-        found.extend(ruling.map(|ruling| (second, ruling.thread)));
+        let detection = judge_threads(now_ns, &mut subject, &whole, &model, &Thresholds::DEFAULT);
+        found.extend(detection.map(|detection| (second, detection.thread)));
     }
     let first = found.first().expect("it is found").0;
     assert!(first <= 25, "found only after {first} s");

@@ -17,14 +17,14 @@ use crate::host::Member;
 /// A process or a cgroup that does not run for a moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Moment {
+pub enum TransientStop {
     /// A process is stopped by SIGSTOP.
     Stopped(Member),
     /// A cgroup is frozen; its folder.
     Frozen(PathBuf),
 }
 
-impl Moment {
+impl TransientStop {
     /// Lets go of the process or the cgroup, if it is still there.
     pub(super) fn undo<H: Signals + Folders>(&self, host: &H) -> io::Result<()> {
         match self {

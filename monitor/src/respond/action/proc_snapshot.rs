@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     host::{
-        Facts, Image, LookError, Seen,
+        Facts, Image, LookError, ProcHandle,
         digest::{self, Unknown},
         tick_ns,
     },
@@ -22,7 +22,7 @@ const DIGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// A process, as it was just looked at.
 #[derive(Clone, Debug, Default)]
-pub struct Looked {
+pub struct ProcSnapshot {
     /// When it started.
     pub start_time: u64,
     /// What it executes; none if that could not be read.
@@ -43,13 +43,13 @@ pub struct Looked {
     pub has_terminal: bool,
 }
 
-impl Looked {
+impl ProcSnapshot {
     /// Looks at whatever process has this id.
     ///
     /// # Errors
     /// There is none, or it may not be looked at.
     pub fn at(pid: u32, wanted: Wanted) -> Result<Self, LookError> {
-        let seen = Seen::open_pid(pid)?;
+        let seen = ProcHandle::open_pid(pid)?;
         let stat = seen.stat()?;
         let facts = seen.facts()?;
         let image = seen.image().ok();

@@ -35,12 +35,12 @@ fn sample(number: u32, time_ns: u64, code: &[u8]) -> Sample {
 }
 
 /// What a process leaves that lived for the second before `second`.
-fn remains(number: u32, second: u64, code: &[u8]) -> Remains {
+fn exited(number: u32, second: u64, code: &[u8]) -> ExitedSamples {
     let look = |n: u64| {
         let time_ns = (second - 1) * SECOND + n * SECOND / 90;
-        Look::new(Arch::X86_64, &sample(number, time_ns, code), Place::File)
+        DecodedSample::new(Arch::X86_64, &sample(number, time_ns, code), Place::File)
     };
-    Remains {
+    ExitedSamples {
         image: IMAGE,
         cgroup: 77,
         looks: (0..90).map(look).collect(),
@@ -70,7 +70,7 @@ fn relay(code: &[u8]) -> Vec<u64> {
     let mut condemned = Vec::new();
     for second in 11..30 {
         let number = u32::try_from(second).unwrap();
-        groups.bury(&remains(number - 1, second - 1, code), &model);
+        groups.retire(&exited(number - 1, second - 1, code), &model);
         let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
         let member = live(&mut collector, number, second * SECOND, code);
         let members = member.into_iter().collect();
@@ -108,14 +108,14 @@ fn where_an_image_was_loaded_does_not_spread_its_code() {
     let lines = |moved: u64| {
         let mut group = Groups::new(99);
         for number in 1..=9 {
-            let mut remains = remains(number, 10, &MIXING);
+            let mut exited = exited(number, 10, &MIXING);
             let by = u64::from(number) * moved;
-            for look in &mut remains.looks {
+            for look in &mut exited.looks {
                 let mut sample = sample(number, look.time_ns(), &MIXING);
                 sample.ip += by;
-                *look = Look::new(Arch::X86_64, &sample, Place::File);
+                *look = DecodedSample::new(Arch::X86_64, &sample, Place::File);
             }
-            group.bury(&remains, &model);
+            group.retire(&exited, &model);
         }
         let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
         let group = &group.groups[&Key::Image(IMAGE)];
@@ -155,7 +155,7 @@ fn an_innocent_of_the_same_image_is_not_condemned_with_the_rest() {
     let mut accused = Vec::new();
     for second in 11..30 {
         let now_ns = second * SECOND;
-        groups.bury(&remains(7, second - 1, &MIXING), &model);
+        groups.retire(&exited(7, second - 1, &MIXING), &model);
         let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
         let guilty = live(&mut collector, 1, now_ns, &MIXING);
         let innocent = live(&mut collector, 2, now_ns, &BRANCHING);
@@ -177,10 +177,10 @@ fn groups_are_bounded_and_the_oldest_goes() {
     let model = Model::shipped().unwrap();
     let mut groups = Groups::new(99);
     for inode in 1..=MAX_GROUPS as u64 + 1 {
-        let mut remains = remains(1, 10 + inode, &MIXING);
-        remains.image.inode = inode;
-        remains.cgroup = ROOT_CGROUP;
-        groups.bury(&remains, &model);
+        let mut exited = exited(1, 10 + inode, &MIXING);
+        exited.image.inode = inode;
+        exited.cgroup = ROOT_CGROUP;
+        groups.retire(&exited, &model);
     }
     assert_eq!(groups.groups.len(), MAX_GROUPS);
     let first = Key::Image(ImageKey { inode: 1, ..IMAGE });

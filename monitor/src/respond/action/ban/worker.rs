@@ -6,7 +6,7 @@
 //! hashed elsewhere; nothing here reads a file's content.
 
 mod copies;
-mod noted;
+mod intents;
 mod room;
 
 use std::{
@@ -26,9 +26,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc;
 use zerocopy::FromBytes;
 
-pub(super) use self::{copies::Hashed, noted::Examined};
+pub(super) use self::{copies::Hashed, intents::Examined};
 use self::{
-    noted::Noted,
+    intents::IntentRecord,
     room::{Room, make_room},
 };
 use super::{
@@ -62,20 +62,20 @@ const DRAIN: Duration = Duration::from_millis(10);
 /// are more than a miner's supervisors start.
 const MAX_TOLD: u32 = 64;
 
-/// The keeper's own way to be reached.
+/// The worker's own way to be reached.
 pub(super) struct Own {
     pub(super) requests: SyncSender<Request>,
     pub(super) wake: Arc<OwnedFd>,
     pub(super) listed: Arc<Allowed>,
 }
 
-/// Has the keeper look at its requests.
+/// Has the worker look at its requests.
 pub(super) fn wake(fd: &OwnedFd) {
-    // It fails only if the keeper has 2^64 wakings before it.
+    // It fails only if the worker has 2^64 wakings before it.
     let _written = rustix::io::write(fd, &1_u64.to_ne_bytes());
 }
 
-pub(super) struct Keeper {
+pub(super) struct BanWorker {
     policy: BanPolicy,
     /// Those of the policy, for the threads that hash.
     allow: Arc<[Rule]>,
@@ -97,7 +97,7 @@ pub(super) struct Keeper {
     hashing: usize,
     condemned: VecDeque<Process>,
     /// Those whose order is under way, and whose images are examined.
-    noted: VecDeque<Noted>,
+    intents: VecDeque<IntentRecord>,
     /// When the kernel refused the programs.
     failed: Option<Instant>,
     /// Refused execs told since the last tick.
@@ -106,7 +106,7 @@ pub(super) struct Keeper {
     untold: u64,
 }
 
-impl Keeper {
+impl BanWorker {
     pub(super) fn new(
         policy: BanPolicy,
         counts: Arc<dyn Counts>,
@@ -128,7 +128,7 @@ impl Keeper {
             hashes: HashMap::new(),
             hashing: 0,
             condemned: VecDeque::new(),
-            noted: VecDeque::new(),
+            intents: VecDeque::new(),
             failed: None,
             told: 0,
             untold: 0,

@@ -2,27 +2,27 @@
 //! changed while it is read.
 
 use super::{
-    Order, Refusal, Signal, Signals, check,
-    keeper::{Keeper, Noted},
-    moment::Moment,
+    ActionRequest, Refusal, Signal, Signals, check,
+    hold_manager::{HoldManager, RecordedStop},
     signals,
+    transient_stop::TransientStop,
 };
-use crate::policy::guard::sacred;
+use crate::policy::guard::never_act_on;
 
 /// A process that does not run as long as this lives. Dropping it lets it go
 /// on, whatever happened meanwhile; if it was killed, that does nothing.
 #[derive(Debug)]
-pub struct Still<'a, S: Signals> {
+pub struct StopGuard<'a, S: Signals> {
     signals: &'a S,
     held: S::Held,
     /// Over once it goes on.
-    noted: Noted<'a>,
+    intents: RecordedStop<'a>,
 }
 
-impl<S: Signals> Drop for Still<'_, S> {
+impl<S: Signals> Drop for StopGuard<'_, S> {
     fn drop(&mut self) {
         // It may be gone; then there is no process to continue.
-        self.noted
+        self.intents
             .over(self.signals.send(&self.held, Signal::Continue));
     }
 }
@@ -33,13 +33,13 @@ impl<S: Signals> Drop for Still<'_, S> {
 ///
 /// # Errors
 /// It must not be, or is not there any more.
-pub fn still<'a, S: Signals>(
-    order: &Order,
+pub fn stop_briefly<'a, S: Signals>(
+    order: &ActionRequest,
     lineage: &[u32],
     signals: &'a S,
-    keeper: &'a Keeper,
-) -> Result<Option<Still<'a, S>>, Refusal> {
-    sacred(order.process.tgid, false, lineage)?;
+    hold_manager: &'a HoldManager,
+) -> Result<Option<StopGuard<'a, S>>, Refusal> {
+    never_act_on(order.process.tgid, false, lineage)?;
     let held = signals::hold(order.process.tgid, signals)?;
     if signals.is_cancelled() {
         return Err(Refusal::Cancelled);
@@ -48,17 +48,17 @@ pub fn still<'a, S: Signals>(
     if signals.is_stopped(order.process.tgid) {
         return Ok(None);
     }
-    let Some(noted) = keeper.note(Moment::Stopped(order.judged())) else {
+    let Some(intents) = hold_manager.note(TransientStop::Stopped(order.judged())) else {
         return Ok(None);
     };
     if let Err(refusal) = signals::send(&held, Signal::Stop, signals) {
         // It was never stopped.
-        noted.over(Ok(()));
+        intents.over(Ok(()));
         return Err(refusal);
     }
-    Ok(Some(Still {
+    Ok(Some(StopGuard {
         signals,
         held,
-        noted,
+        intents,
     }))
 }

@@ -26,12 +26,12 @@ type Dated = Option<(u64, Arc<View>)>;
 
 /// The newest view, shared by the loop and those who look.
 #[derive(Debug)]
-pub struct Board {
+pub struct SnapshotCell {
     wanted: AtomicBool,
     newest: watch::Sender<Dated>,
 }
 
-impl Default for Board {
+impl Default for SnapshotCell {
     fn default() -> Self {
         Self {
             wanted: AtomicBool::new(false),
@@ -40,7 +40,7 @@ impl Default for Board {
     }
 }
 
-impl Board {
+impl SnapshotCell {
     /// Whether a client waits for a view, and the last one is old enough.
     #[must_use]
     pub fn is_wanted(&self, now_ns: u64) -> bool {
@@ -95,35 +95,35 @@ mod tests {
 
     #[test]
     fn nothing_is_wanted_until_a_client_looks_and_then_once_a_second() {
-        let board = Arc::new(Board::default());
-        assert!(!board.is_wanted(SECOND));
+        let snapshot = Arc::new(SnapshotCell::default());
+        assert!(!snapshot.is_wanted(SECOND));
         runtime().block_on(async {
-            let looks = Arc::clone(&board);
+            let looks = Arc::clone(&snapshot);
             let looker = tokio::spawn(async move { looks.look(SECOND).await });
-            while !board.is_wanted(SECOND) {
+            while !snapshot.is_wanted(SECOND) {
                 tokio::task::yield_now().await;
             }
-            board.publish(view("a"), SECOND);
+            snapshot.publish(view("a"), SECOND);
             assert_eq!(looker.await.unwrap().unwrap().version, "a");
-            assert!(!board.is_wanted(3 * SECOND), "nobody has looked since");
+            assert!(!snapshot.is_wanted(3 * SECOND), "nobody has looked since");
 
             // Who looks in the same second gets the same, and asks for nothing.
-            let again = board.look(SECOND + SECOND / 2).await.unwrap();
+            let again = snapshot.look(SECOND + SECOND / 2).await.unwrap();
             assert_eq!(again.version, "a");
-            assert!(!board.is_wanted(3 * SECOND));
+            assert!(!snapshot.is_wanted(3 * SECOND));
         });
     }
 
     #[test]
     fn a_loop_that_hangs_leaves_the_last_view() {
-        let board = Board::default();
+        let snapshot = SnapshotCell::default();
         runtime().block_on(async {
-            assert!(board.look(SECOND).await.is_none());
-            board.publish(view("old"), SECOND);
-            let old = board.look(60 * SECOND).await.unwrap();
+            assert!(snapshot.look(SECOND).await.is_none());
+            snapshot.publish(view("old"), SECOND);
+            let old = snapshot.look(60 * SECOND).await.unwrap();
             assert_eq!(old.version, "old");
-            assert!(board.is_wanted(60 * SECOND));
-            assert!(!board.is_wanted(SECOND + 1), "not twice in a second");
+            assert!(snapshot.is_wanted(60 * SECOND));
+            assert!(!snapshot.is_wanted(SECOND + 1), "not twice in a second");
         });
     }
 }

@@ -132,7 +132,7 @@ impl Waited {
 ///
 /// # Errors
 /// Those of the look; or it lasts.
-pub(super) fn aside<T: Send + 'static>(
+pub(super) fn timed_read<T: Send + 'static>(
     at: Look,
     look: impl FnOnce() -> Result<T, LookError> + Send + 'static,
 ) -> Result<T, LookError> {
@@ -211,14 +211,14 @@ mod tests {
         let (go_on, wait) = mpsc::sync_channel::<()>(1);
         let before = late();
         let slow = move || wait.recv().map_err(|_| LookError::Gone);
-        let given_up = aside((NOBODY, What::Words), slow);
+        let given_up = timed_read((NOBODY, What::Words), slow);
         assert!(matches!(given_up, Err(LookError::Late)), "{given_up:?}");
         // At something else, and at another, on another thread; at the same not.
         let name = || Ok(thread::current().name().map(str::to_owned));
         let looks = Some("looks".to_owned());
-        assert_eq!(aside((NOBODY, What::Mappings), name).unwrap(), looks);
-        assert_eq!(aside((NOBODY - 1, What::Words), name).unwrap(), looks);
-        assert!(aside((NOBODY, What::Words), || Ok(())).is_err());
+        assert_eq!(timed_read((NOBODY, What::Mappings), name).unwrap(), looks);
+        assert_eq!(timed_read((NOBODY - 1, What::Words), name).unwrap(), looks);
+        assert!(timed_read((NOBODY, What::Words), || Ok(())).is_err());
         assert!(late() >= before + 2);
         go_on.send(()).unwrap();
         wait_turn((NOBODY, What::Words));
@@ -226,7 +226,7 @@ mod tests {
 
     /// A turn ends right after the answer.
     fn wait_turn(look: Look) {
-        while aside(look, || Ok(())).is_err() {
+        while timed_read(look, || Ok(())).is_err() {
             thread::yield_now();
         }
     }
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn a_look_that_panics_is_late_and_the_next_is_not() {
         let look = (NOBODY - 2, What::Words);
-        let panicked: Result<(), _> = aside(look, || panic!("as this test wants it"));
+        let panicked: Result<(), _> = timed_read(look, || panic!("as this test wants it"));
         assert!(matches!(panicked, Err(LookError::Late)));
         wait_turn(look);
     }

@@ -12,13 +12,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::SUSPECT_FROM;
-use crate::detect::collector::{Collector, Remains, Subject};
+use crate::detect::collector::{Collector, ExitedSamples, Subject};
 use unjack_core::{
     event::{ImageKey, Process},
-    profile::{Burn, Look, Summary, seconds},
+    profile::{Burn, DecodedSample, Summary, seconds},
     score::{Assessment, Model},
     shape::Shape,
-    verdict::{Judgement, MIN_SAMPLES, Ruling, Thresholds, Verdict},
+    verdict::{Detection, Judgement, MIN_SAMPLES, Thresholds, Verdict},
 };
 
 /// Groups kept.
@@ -75,15 +75,15 @@ impl Member {
         })
     }
 
-    /// The ruling on its group, with its own evidence: what is said of a process is
+    /// The detection on its group, with its own evidence: what is said of a process is
     /// what that process does.
-    fn ruling(
+    fn detection(
         &self,
-        of_group: &Ruling,
+        of_group: &Detection,
         why: &str,
         collector: &mut Collector,
         model: &Model,
-    ) -> Option<Ruling> {
+    ) -> Option<Detection> {
         let subject = collector.subject(self.process)?;
         let summary = Summary {
             shape: self.shape,
@@ -91,7 +91,7 @@ impl Member {
             pool: self.pool,
             ..subject.summary(self.since_ns)
         };
-        let own = Ruling {
+        let own = Detection {
             assessment: model.assess(&summary),
             evidence: model.evidence(&summary),
             summary,
@@ -114,7 +114,7 @@ fn keys(image: ImageKey, cgroup: u64) -> impl Iterator<Item = Key> {
 #[derive(Debug, Default)]
 struct Group {
     /// Of processes that left, in order, each within its page.
-    looks: VecDeque<Look>,
+    looks: VecDeque<DecodedSample>,
     /// When those processes left.
     left_ns: VecDeque<u64>,
     /// When there was last anything to judge.
@@ -140,12 +140,12 @@ impl Groups {
     /// Keeps the samples of a process that left. One that was seen to do
     /// something else than hash is left out; one that was seen too little is
     /// kept with its image only.
-    pub(super) fn bury(&mut self, remains: &Remains, model: &Model) {
-        let Remains {
+    pub(super) fn retire(&mut self, exited: &ExitedSamples, model: &Model) {
+        let ExitedSamples {
             image,
             cgroup,
             looks,
-        } = remains;
+        } = exited;
         let Some(last) = looks.last() else { return };
         let summary = Summary::of(looks.iter(), 0, &Burn::default());
         let known = summary.samples >= OWN_SAMPLES;
@@ -158,7 +158,7 @@ impl Groups {
             }
             self.make_room(key);
             let group = self.groups.entry(key).or_default();
-            let looks = looks.iter().copied().map(Look::within_page);
+            let looks = looks.iter().copied().map(DecodedSample::within_page);
             group.looks.extend(looks);
             let excess = group.looks.len().saturating_sub(MAX_LOOKS);
             group.looks.drain(..excess);
@@ -188,7 +188,7 @@ impl Groups {
         collector: &mut Collector,
         model: &Model,
         thresholds: &Thresholds,
-    ) -> Vec<(Process, Ruling)> {
+    ) -> Vec<(Process, Detection)> {
         self.forget(now_ns.saturating_sub(thresholds.patience_ns));
         let mut together: BTreeMap<Key, Vec<Member>> = BTreeMap::new();
         for member in members {
@@ -209,14 +209,15 @@ impl Groups {
                 continue;
             }
             let summary = group.summary(now_ns, &live, collector, thresholds, self.sample_hz);
-            let ruling = group
+            let detection = group
                 .judgement
                 .judge(now_ns, &summary, model, thresholds, |_| false);
-            let ruling = ruling.or_else(|| {
+            let detection = detection.or_else(|| {
                 (group.judgement.verdict() == Verdict::Miner)
-                    .then(|| Ruling::again(&summary, model))
+                    .then(|| Detection::again(&summary, model))
             });
-            let Some(ruling) = ruling.filter(|ruling| ruling.verdict == Verdict::Miner) else {
+            let Some(detection) = detection.filter(|detection| detection.verdict == Verdict::Miner)
+            else {
                 continue;
             };
             let what = match key {
@@ -228,7 +229,7 @@ impl Groups {
                 .iter()
                 .filter(|member| member.score >= thresholds.min_score);
             for member in guilty {
-                if let Some(own) = member.ruling(&ruling, &alike, collector, model) {
+                if let Some(own) = member.detection(&detection, &alike, collector, model) {
                     condemned.push((member.process, own));
                 }
             }
@@ -260,11 +261,11 @@ impl Group {
         thresholds: &Thresholds,
         sample_hz: u32,
     ) -> Summary {
-        let mut live_looks: Vec<Look> = Vec::new();
+        let mut live_looks: Vec<DecodedSample> = Vec::new();
         for member in live {
             if let Some(subject) = collector.subject(member.process) {
                 let looks = subject.profile.looks(member.since_ns);
-                live_looks.extend(looks.copied().map(Look::within_page));
+                live_looks.extend(looks.copied().map(DecodedSample::within_page));
             }
         }
         let window_ns = now_ns.saturating_sub(thresholds.window_ns);
@@ -276,7 +277,10 @@ impl Group {
             now_ns.saturating_sub(thresholds.patience_ns)
         };
         let in_window = || all().filter(|look| look.time_ns() >= since_ns);
-        let first_ns = in_window().map(Look::time_ns).min().unwrap_or(now_ns);
+        let first_ns = in_window()
+            .map(DecodedSample::time_ns)
+            .min()
+            .unwrap_or(now_ns);
         let span_ns = now_ns.saturating_sub(first_ns);
         let burned = in_window().count() as f64 / f64::from(sample_hz);
         let burn = Burn {

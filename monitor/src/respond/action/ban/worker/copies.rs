@@ -24,7 +24,7 @@ use super::{
         rule::Spared,
         warn,
     },
-    Keeper,
+    BanWorker,
 };
 use crate::host::digest::{self, Unknown};
 use unjack_core::event::Process;
@@ -38,7 +38,7 @@ pub(in super::super) struct Hashed {
     found: Result<Found, Spared>,
 }
 
-impl Keeper {
+impl BanWorker {
     /// Takes note of which contents are banned. Images that were known before one
     /// was are banned if they have it.
     pub(super) fn learn(&mut self, live: &[(BanKey, Ban, BanCount)]) {
@@ -76,7 +76,7 @@ impl Keeper {
     /// The kernel asks about an image: it is hashed, if there is anything to
     /// compare the hash with.
     pub(super) fn answer(&mut self, record: &BanRecord) {
-        let nothing = self.hashes.is_empty() && self.noted.is_empty();
+        let nothing = self.hashes.is_empty() && self.intents.is_empty();
         if !self.policy.enforce || nothing {
             return;
         }
@@ -115,7 +115,7 @@ impl Keeper {
                 lineage,
                 found: lock(&held).and_then(|held| look(held, &key, digest)),
             };
-            // An error means that the keeper is gone.
+            // An error means that the worker is gone.
             let _sent = requests.send(Request::Hashed(Box::new(hashed)));
             super::wake(&wake);
         });
@@ -283,7 +283,7 @@ mod tests {
             wake: Arc::new(eventfd(0, EventfdFlags::CLOEXEC).unwrap()),
             listed: Arc::new(Allowed::default()),
         };
-        let mut keeper = Keeper::new(policy, Arc::new(Uncounted), mpsc::channel(1).0, own);
+        let mut worker = BanWorker::new(policy, Arc::new(Uncounted), mpsc::channel(1).0, own);
         let answer = || Hashed {
             key: BanKey {
                 inode: 1,
@@ -298,9 +298,9 @@ mod tests {
             lineage: Box::new([Ancestor::default(); ANCESTORS]),
             found: Err(Spared::Gone),
         };
-        keeper.hashing = 1;
-        keeper.take_hash(answer());
-        keeper.take_hash(answer());
-        assert_eq!(keeper.hashing, 0);
+        worker.hashing = 1;
+        worker.take_hash(answer());
+        worker.take_hash(answer());
+        assert_eq!(worker.hashing, 0);
     }
 }

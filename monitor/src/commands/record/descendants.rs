@@ -18,16 +18,16 @@ const MAX_DEPTH: usize = 4096;
 
 /// Who descends from the command.
 #[derive(Default)]
-pub(super) struct Kin {
+pub(super) struct Descendants {
     /// The command's id, which no other process has as long as this lives; without
-    /// one all processes are kin.
+    /// one all processes are descendants.
     pub(super) founder: Option<u32>,
-    /// Who is kin, and at which look each was met last.
+    /// Who is descendants, and at which look each was met last.
     known: HashMap<Process, u64>,
     look: u64,
 }
 
-impl Kin {
+impl Descendants {
     /// Takes in those of `met` who descend from the command, or are it.
     pub(super) fn learn(
         &mut self,
@@ -36,9 +36,10 @@ impl Kin {
     ) {
         let Some(founder) = self.founder else { return };
         for process in met {
-            let kin = |above: Process| above.tgid == founder || self.known.contains_key(&above);
+            let descendants =
+                |above: Process| above.tgid == founder || self.known.contains_key(&above);
             let above = std::iter::successors(Some(process), |below| parent(*below));
-            if above.take(MAX_DEPTH).any(kin) {
+            if above.take(MAX_DEPTH).any(descendants) {
                 self.known.insert(process, self.look);
             }
         }
@@ -70,25 +71,28 @@ mod tests {
     }
 
     /// That of the command 10.
-    fn kin() -> Kin {
-        Kin {
+    fn descendants() -> Descendants {
+        Descendants {
             founder: Some(10),
-            ..Kin::default()
+            ..Descendants::default()
         }
     }
 
     /// Who forked whom: child, then parent.
-    fn learn(kin: &mut Kin, met: &[u32], forks: &[(u32, u32)]) {
-        kin.learn(met.iter().map(|tgid| process(*tgid)), |child| {
+    fn learn(descendants: &mut Descendants, met: &[u32], forks: &[(u32, u32)]) {
+        descendants.learn(met.iter().map(|tgid| process(*tgid)), |child| {
             let fork = forks.iter().find(|(tgid, _)| process(*tgid) == child);
             fork.map(|(_, parent)| process(*parent))
         });
     }
 
     #[track_caller]
-    fn check(kin: &Kin, members: &[u32], strangers: &[u32]) {
+    fn check(descendants: &Descendants, members: &[u32], strangers: &[u32]) {
         let of = |tgids: &[u32]| -> Vec<bool> {
-            tgids.iter().map(|tgid| kin.has(process(*tgid))).collect()
+            tgids
+                .iter()
+                .map(|tgid| descendants.has(process(*tgid)))
+                .collect()
         };
         assert_eq!(of(members), vec![true; members.len()]);
         assert_eq!(of(strangers), vec![false; strangers.len()]);
@@ -96,79 +100,79 @@ mod tests {
 
     #[test]
     fn kin_is_followed_down_in_whatever_order_it_is_found() {
-        let mut kin = kin();
+        let mut descendants = descendants();
         let forks = [(30, 20), (20, 10), (10, 1), (40, 1)];
-        learn(&mut kin, &[30, 20, 10, 40], &forks);
-        check(&kin, &[10, 20, 30], &[40]);
+        learn(&mut descendants, &[30, 20, 10, 40], &forks);
+        check(&descendants, &[10, 20, 30], &[40]);
     }
 
     #[test]
     fn a_process_that_forks_twice_and_is_gone_at_once_hides_no_other() {
-        let mut kin = kin();
+        let mut descendants = descendants();
         learn(
-            &mut kin,
+            &mut descendants,
             &[10, 50],
             &[(50, 40), (40, 30), (30, 10), (10, 1)],
         );
-        check(&kin, &[10, 50], &[]);
+        check(&descendants, &[10, 50], &[]);
     }
 
     #[test]
     fn a_stranger_with_the_id_of_kin_is_a_stranger_as_are_its_children() {
-        let mut kin = kin();
-        learn(&mut kin, &[10, 20], &[(20, 10)]);
+        let mut descendants = descendants();
+        learn(&mut descendants, &[10, 20], &[(20, 10)]);
         let stranger = started(20, 99);
-        kin.learn([stranger, process(30)], |child| {
+        descendants.learn([stranger, process(30)], |child| {
             (child == process(30)).then_some(stranger)
         });
-        check(&kin, &[10, 20], &[30]);
-        assert!(!kin.has(stranger));
+        check(&descendants, &[10, 20], &[30]);
+        assert!(!descendants.has(stranger));
     }
 
     #[test]
     fn who_is_alive_stays_kin_when_the_link_is_lost_and_who_is_gone_is_forgotten() {
-        let mut kin = kin();
-        learn(&mut kin, &[10, 20, 30], &[(30, 20), (20, 10)]);
+        let mut descendants = descendants();
+        learn(&mut descendants, &[10, 20, 30], &[(30, 20), (20, 10)]);
         for _ in 0..3 {
             // No link is left, and 20 is gone.
-            learn(&mut kin, &[10, 30], &[]);
-            kin.forget();
+            learn(&mut descendants, &[10, 30], &[]);
+            descendants.forget();
         }
-        check(&kin, &[10, 30], &[20]);
-        // Its child is still kin.
-        learn(&mut kin, &[60], &[(60, 30)]);
-        check(&kin, &[60], &[]);
+        check(&descendants, &[10, 30], &[20]);
+        // Its child is still descendants.
+        learn(&mut descendants, &[60], &[(60, 30)]);
+        check(&descendants, &[60], &[]);
     }
 
     #[test]
     fn who_just_left_is_kept_until_all_of_it_is_written() {
-        let mut kin = kin();
-        learn(&mut kin, &[20], &[(20, 10)]);
-        kin.forget();
-        check(&kin, &[20], &[]);
-        kin.forget();
-        check(&kin, &[], &[20]);
+        let mut descendants = descendants();
+        learn(&mut descendants, &[20], &[(20, 10)]);
+        descendants.forget();
+        check(&descendants, &[20], &[]);
+        descendants.forget();
+        check(&descendants, &[], &[20]);
     }
 
     #[test]
     fn an_hour_of_short_processes_leaves_nothing_behind() {
-        let mut kin = kin();
+        let mut descendants = descendants();
         for child in 11..10_000 {
-            learn(&mut kin, &[10, child], &[(child, 10)]);
-            kin.forget();
+            learn(&mut descendants, &[10, child], &[(child, 10)]);
+            descendants.forget();
         }
-        assert!(kin.known.len() <= 4, "{}", kin.known.len());
+        assert!(descendants.known.len() <= 4, "{}", descendants.known.len());
     }
 
     #[test]
     fn a_table_that_goes_round_in_circles_ends() {
-        let mut kin = kin();
-        learn(&mut kin, &[20], &[(20, 30), (30, 20)]);
-        check(&kin, &[], &[20, 30]);
+        let mut descendants = descendants();
+        learn(&mut descendants, &[20], &[(20, 30), (30, 20)]);
+        check(&descendants, &[], &[20, 30]);
     }
 
     #[test]
     fn without_a_command_all_processes_are_kin() {
-        assert!(Kin::default().has(process(1)));
+        assert!(Descendants::default().has(process(1)));
     }
 }

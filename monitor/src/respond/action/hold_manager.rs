@@ -8,12 +8,12 @@ use std::{
 };
 
 use super::{
-    Order, Refusal, Signals,
+    ActionRequest, Refusal, Signals,
     folders::{Folders, is_gone},
     hold::{Fault, Hold},
-    moment::Moment,
     scope::{Looks, World},
     store::{Locked, Store, StoreError},
+    transient_stop::TransientStop,
 };
 use crate::host::Member;
 
@@ -23,7 +23,7 @@ const MAX_HOLDS: usize = 1024;
 
 /// Throttles and freezes, and remembers.
 #[derive(Debug)]
-pub struct Keeper {
+pub struct HoldManager {
     store: Store,
     keep: bool,
     /// What this daemon answers for: done by it, or found when it came.
@@ -52,7 +52,7 @@ pub struct Kept {
     pub moved_back: u32,
 }
 
-impl Keeper {
+impl HoldManager {
     /// One that writes down in `store`. With `keep` nothing is undone but by
     /// order.
     #[must_use]
@@ -114,7 +114,7 @@ impl Keeper {
     ///
     /// # Errors
     /// It must not be, or cannot be. Then nothing is held.
-    pub fn hold<H>(&self, order: &Order, world: &World<'_, H>) -> Result<u32, Refusal>
+    pub fn hold<H>(&self, order: &ActionRequest, world: &World<'_, H>) -> Result<u32, Refusal>
     where
         H: Signals + Looks + Folders,
     {
@@ -207,18 +207,18 @@ impl Keeper {
     /// Writes down what is about to be done for a moment; `None`, told, if that
     /// cannot be.
     #[must_use]
-    pub fn note(&self, moment: Moment) -> Option<Noted<'_>> {
+    pub fn note(&self, moment: TransientStop) -> Option<RecordedStop<'_>> {
         // Another daemon that starts meanwhile must not undo it.
         if !self.claim() {
             return None;
         }
-        let noted = self.store.with(|mut locked| {
+        let intents = self.store.with(|mut locked| {
             locked.state.moments.push(moment.clone());
             locked.save()
         });
-        match noted.and_then(|saved| saved) {
-            Ok(()) => Some(Noted {
-                keeper: self,
+        match intents.and_then(|saved| saved) {
+            Ok(()) => Some(RecordedStop {
+                hold_manager: self,
                 moment,
             }),
             Err(error) => {
@@ -229,10 +229,10 @@ impl Keeper {
     }
 
     /// A moment is over.
-    pub(super) fn forget(&self, moment: &Moment) {
+    pub(super) fn forget(&self, moment: &TransientStop) {
         report(self.store.with(|mut locked| {
             let moments = &mut locked.state.moments;
-            if let Some(index) = moments.iter().position(|noted| noted == moment) {
+            if let Some(index) = moments.iter().position(|intents| intents == moment) {
                 moments.swap_remove(index);
             }
             locked.save()
@@ -263,9 +263,9 @@ pub fn release<H: Signals + Folders>(
         Some(Target::Cgroup(path)) => hold.cgroup.to_str() == Some(path),
     };
     store.with(|mut locked| {
-        let momentary = |moment: &Moment| match (target, moment) {
+        let momentary = |moment: &TransientStop| match (target, moment) {
             (None, _) => true,
-            (Some(Target::Pid(pid)), Moment::Stopped(member)) => member.pid == *pid,
+            (Some(Target::Pid(pid)), TransientStop::Stopped(member)) => member.pid == *pid,
             (Some(_), _) => false,
         };
         let moments = end_moments(&mut locked, host, momentary)?;
@@ -354,7 +354,7 @@ fn let_go<H: Signals + Folders>(
 fn end_moments<H: Signals + Folders>(
     locked: &mut Locked<'_>,
     host: &H,
-    which: impl Fn(&Moment) -> bool,
+    which: impl Fn(&TransientStop) -> bool,
 ) -> Result<usize, StoreError> {
     let (ended, left) = std::mem::take(&mut locked.state.moments)
         .into_iter()
@@ -399,12 +399,12 @@ fn report(result: Result<Result<(), StoreError>, StoreError>) {
 /// A moment that is written down until it is said to be over.
 #[derive(Debug)]
 #[must_use]
-pub struct Noted<'a> {
-    keeper: &'a Keeper,
-    moment: Moment,
+pub struct RecordedStop<'a> {
+    hold_manager: &'a HoldManager,
+    moment: TransientStop,
 }
 
-impl Noted<'_> {
+impl RecordedStop<'_> {
     /// It is forgotten once the stopped process or frozen cgroup runs again, or is
     /// gone; else it stays written down for the next attempt.
     pub(super) fn over(&self, undone: io::Result<()>) {
@@ -415,7 +415,7 @@ impl Noted<'_> {
                     self.moment
                 );
             }
-            _ => self.keeper.forget(&self.moment),
+            _ => self.hold_manager.forget(&self.moment),
         }
     }
 }

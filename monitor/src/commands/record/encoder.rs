@@ -16,7 +16,7 @@ use super::line::{
 use crate::{
     detect::{
         collector::{Collector, Subject},
-        court::Heard,
+        detector::Heard,
     },
     host::{Facts, Image, digest::Digest},
 };
@@ -51,7 +51,7 @@ struct Told {
 
 /// The lines, and how many of them there may be.
 #[derive(Debug)]
-pub(crate) struct Tape {
+pub(crate) struct RecordingEncoder {
     /// Since the last tick, in order, and whose each is.
     waiting: Vec<(Process, Line)>,
     /// Where in it the newest samples of a process are.
@@ -67,10 +67,10 @@ pub(crate) struct Tape {
     ended: bool,
 }
 
-impl Tape {
+impl RecordingEncoder {
     /// One that begins with this line and may have `max_size` bytes.
     pub(crate) fn new(header: &Header, max_size: u64) -> Self {
-        let mut tape = Self {
+        let mut encoder = Self {
             waiting: Vec::new(),
             open: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -80,9 +80,9 @@ impl Tape {
             lost: 0,
             ended: false,
         };
-        write(&mut tape.text, header);
-        tape.size = tape.text.len() as u64;
-        tape
+        write(&mut encoder.text, header);
+        encoder.size = encoder.text.len() as u64;
+        encoder
     }
 
     /// Has the collector take in an event, and keeps what came of it.
@@ -312,13 +312,13 @@ mod tests {
 
     #[test]
     fn one_that_its_size_ends_says_what_was_lost() {
-        let mut tape = Tape::new(&header(99, &Thresholds::DEFAULT, 0), 1);
-        tape.loses(7);
+        let mut encoder = RecordingEncoder::new(&header(99, &Thresholds::DEFAULT, 0), 1);
+        encoder.loses(7);
         // A number that lags behind takes nothing back.
-        tape.loses(3);
+        encoder.loses(3);
         let nobody = std::iter::empty();
-        tape.tick(1, nobody, |_| true, |_| Known::default());
-        let text = tape.take();
+        encoder.tick(1, nobody, |_| true, |_| Known::default());
+        let text = encoder.take();
         let line = text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
         let expected = End {
             why: Why::Size,

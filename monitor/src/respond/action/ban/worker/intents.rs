@@ -15,9 +15,9 @@ use super::{
         rule::{self, Spared},
         warn,
     },
-    Keeper, MAX_CONDEMNED,
+    BanWorker, MAX_CONDEMNED,
 };
-use crate::host::{self, Image, Seen, digest};
+use crate::host::{self, Image, ProcHandle, digest};
 use unjack_core::event::Process;
 
 /// What was found of an image, or why it may not be banned.
@@ -25,7 +25,7 @@ pub(in super::super) type Examined = Result<Found, Spared>;
 
 /// A process an order was given about.
 #[derive(Debug)]
-pub(super) struct Noted {
+pub(super) struct IntentRecord {
     process: Process,
     image: Image,
     /// As the kernel has it; nothing of one that may not be banned.
@@ -37,7 +37,7 @@ pub(super) struct Noted {
     gone: bool,
 }
 
-impl Keeper {
+impl BanWorker {
     /// Holds the image of a process that is to be ended, and has it examined.
     pub(super) fn note(&mut self, condemned: &Condemned) {
         let process = condemned.process;
@@ -46,13 +46,13 @@ impl Keeper {
         }
         self.condemned.push_back(process);
         // Ordered once more: what was found before does not count.
-        self.noted.retain(|noted| noted.process != process);
-        if self.noted.len() == MAX_CONDEMNED
-            && let Some(forgotten) = self.noted.pop_front()
+        self.intents.retain(|intents| intents.process != process);
+        if self.intents.len() == MAX_CONDEMNED
+            && let Some(forgotten) = self.intents.pop_front()
         {
             self.spare(forgotten.process, Spared::Full);
         }
-        let mut noted = Noted {
+        let mut intents = IntentRecord {
             process,
             image: condemned.image,
             key: None,
@@ -60,14 +60,14 @@ impl Keeper {
             examined: None,
             gone: false,
         };
-        match self.hold(condemned, &mut noted.there) {
+        match self.hold(condemned, &mut intents.there) {
             Ok((key, held)) => {
-                noted.key = Some(key);
-                noted.examined = self.read(process, key, held).err().map(Err);
+                intents.key = Some(key);
+                intents.examined = self.read(process, key, held).err().map(Err);
             }
-            Err(reason) => noted.examined = Some(Err(reason)),
+            Err(reason) => intents.examined = Some(Err(reason)),
         }
-        self.noted.push_back(noted);
+        self.intents.push_back(intents);
     }
 
     /// All that can be told without reading the file.
@@ -80,7 +80,7 @@ impl Keeper {
             process,
             image,
             key: told,
-            homes,
+            code_origins,
             family,
             denied,
             listed,
@@ -92,9 +92,9 @@ impl Keeper {
             return Err(Spared::Runners);
         }
         if !*listed {
-            rule::by_code(family, *homes)?;
+            rule::by_code(family, *code_origins)?;
         }
-        let seen = Seen::open(*process).map_err(|_| Spared::Gone)?;
+        let seen = ProcHandle::open(*process).map_err(|_| Spared::Gone)?;
         let held = image::hold(&seen)?;
         let meta = &held.meta;
         if Image::from(meta) != *image || image.inode != told.inode {
@@ -110,7 +110,7 @@ impl Keeper {
         rule::by_use(process.tgid, &executing, |pid| {
             let known = self.condemned.iter().find(|known| known.tgid == pid);
             // Its id may be another's by now.
-            known.is_some_and(|known| Seen::open(*known).is_ok())
+            known.is_some_and(|known| ProcHandle::open(*known).is_ok())
         })?;
         Ok((key(told.device, meta), held))
     }
@@ -122,7 +122,7 @@ impl Keeper {
         let (requests, wake) = (self.own.requests.clone(), Arc::clone(&self.own.wake));
         let asked = digest::ask_opened(open, move |digest| {
             let examined = Box::new(examine(held, &key, digest));
-            // An error means that the keeper is gone.
+            // An error means that the worker is gone.
             let _sent = requests.send(Request::Examined(process, examined));
             super::wake(&wake);
         });
@@ -133,10 +133,14 @@ impl Keeper {
         }
     }
 
-    /// What was found of the image of a process that was noted.
+    /// What was found of the image of a process that was recorded.
     pub(super) fn examined(&mut self, process: Process, examined: Examined) {
-        if let Some(noted) = self.noted.iter_mut().find(|noted| noted.process == process) {
-            noted.examined = Some(examined);
+        if let Some(intents) = self
+            .intents
+            .iter_mut()
+            .find(|intents| intents.process == process)
+        {
+            intents.examined = Some(examined);
             self.settle(process);
         }
     }
@@ -144,25 +148,30 @@ impl Keeper {
     /// What came of the order about a process.
     pub(super) fn ended(&mut self, process: Process, gone: bool) {
         if !gone {
-            self.noted.retain(|noted| noted.process != process);
-        } else if let Some(noted) = self.noted.iter_mut().find(|noted| noted.process == process) {
-            noted.gone = true;
+            self.intents.retain(|intents| intents.process != process);
+        } else if let Some(intents) = self
+            .intents
+            .iter_mut()
+            .find(|intents| intents.process == process)
+        {
+            intents.gone = true;
             self.settle(process);
         }
     }
 
     /// Bans the image of a process that is gone, once it was examined.
     fn settle(&mut self, process: Process) {
-        let due =
-            |noted: &Noted| noted.process == process && noted.gone && noted.examined.is_some();
-        let Some(at) = self.noted.iter().position(due) else {
+        let due = |intents: &IntentRecord| {
+            intents.process == process && intents.gone && intents.examined.is_some()
+        };
+        let Some(at) = self.intents.iter().position(due) else {
             return;
         };
-        let Some(mut noted) = self.noted.remove(at) else {
+        let Some(mut intents) = self.intents.remove(at) else {
             return;
         };
-        let examined = noted.examined.take().unwrap_or(Err(Spared::Gone));
-        let settled = examined.and_then(|found| self.ban(&noted, &found));
+        let examined = intents.examined.take().unwrap_or(Err(Spared::Gone));
+        let settled = examined.and_then(|found| self.ban(&intents, &found));
         if let Err(reason) = settled {
             self.spare(process, reason);
         }
@@ -173,8 +182,8 @@ impl Keeper {
         self.report(Report::Spared { process, reason });
     }
 
-    fn ban(&mut self, noted: &Noted, found: &Found) -> Result<(), Spared> {
-        let key = noted.key.ok_or(Spared::Gone)?;
+    fn ban(&mut self, intents: &IntentRecord, found: &Found) -> Result<(), Spared> {
+        let key = intents.key.ok_or(Spared::Gone)?;
         // The lists may have changed since.
         if self.allows_digest(found.digest) {
             return Err(Spared::Allowed);
@@ -201,18 +210,18 @@ impl Keeper {
             let listed = Listed::new(&key, &ban, &BanCount::default(), boottime_ns());
             self.report(Report::Banned(listed));
         }
-        self.catch_up(noted, &key);
+        self.catch_up(intents, &key);
         Ok(())
     }
 
     /// A process that was started between the order and the ban executes the image:
     /// nothing refused that.
-    fn catch_up(&mut self, noted: &Noted, key: &BanKey) {
+    fn catch_up(&mut self, intents: &IntentRecord, key: &BanKey) {
         let Some(ban) = self.listed(key) else {
             return;
         };
-        for pid in host::executing(noted.image).into_keys() {
-            if noted.there.contains(&pid) {
+        for pid in host::executing(intents.image).into_keys() {
+            if intents.there.contains(&pid) {
                 continue;
             }
             let Some((process, origin)) = Origin::now(pid) else {
@@ -220,7 +229,7 @@ impl Keeper {
             };
             self.report(Report::Recognised {
                 process,
-                image: noted.image,
+                image: intents.image,
                 ban: ban.clone(),
                 origin,
             });
