@@ -66,7 +66,7 @@ fn a_scrape_is_clean_before_and_after_a_verdict() {
     }
     assert!(
         !first
-            .labels("unjack_kills_refused_total", "reason")
+            .labels("unjack_actions_refused_total", "reason")
             .is_empty()
     );
     assert!(!first.labels("unjack_map_capacity", "map").is_empty());

@@ -273,7 +273,7 @@ fn check_refused(daemon: &Daemon, miner: &mut Workload, reason: &str) {
     let event = acted(daemon, miner.pid(), "kill", "refused");
     assert_eq!(event["reason"], reason, "{event}");
     daemon.wait_metrics("the refusal is counted", NOTICE, |metrics| {
-        match metrics.sum("unjack_kills_refused_total", &[("reason", reason)]) {
+        match metrics.sum("unjack_actions_refused_total", &[("reason", reason)]) {
             0.0 => Err("not yet".to_owned()),
             _ => Ok(()),
         }

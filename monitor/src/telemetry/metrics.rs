@@ -73,7 +73,7 @@ pub struct Metrics {
     suspects: IntGauge,
     verdicts: Verdicts,
     actions: IntCounterVec,
-    kills_refused: IntCounterVec,
+    actions_refused: IntCounterVec,
     /// What miners took.
     pub stolen: StolenMetrics,
     held: IntGaugeVec,
@@ -133,8 +133,8 @@ impl Metrics {
                 "Actions on miners, by outcome; dry-run under --action observe.",
                 &["action", "family", "outcome"],
             )?,
-            kills_refused: new.int_counters(
-                "unjack_kills_refused_total",
+            actions_refused: new.int_counters(
+                "unjack_actions_refused_total",
                 "Miners not acted on because it was not allowed or not safe.",
                 &["reason"],
             )?,
@@ -248,7 +248,7 @@ impl Metrics {
             self.recordings_ended.with_label_values(&[ended.name()]);
         }
         for reason in Refusal::ALL {
-            self.kills_refused.with_label_values(&[reason.name()]);
+            self.actions_refused.with_label_values(&[reason.name()]);
         }
     }
 
@@ -314,7 +314,9 @@ impl Metrics {
 
     /// Counts a refused action.
     pub fn count_refusal(&self, reason: Refusal) {
-        self.kills_refused.with_label_values(&[reason.name()]).inc();
+        self.actions_refused
+            .with_label_values(&[reason.name()])
+            .inc();
     }
 
     /// Sets how many miners are held, and adds how many were moved back.

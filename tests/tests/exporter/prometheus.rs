@@ -53,7 +53,7 @@ fn prometheus_scrapes_by_tls_with_a_password_and_a_certificate() {
         ("unjack_build_info", 1.0),
         ("sum(unjack_cpu_seconds_total)", 0.01),
         ("count(unjack_verdict_delay_seconds_bucket)", 5.0),
-        ("count(unjack_kills_refused_total)", 3.0),
+        ("count(unjack_actions_refused_total)", 3.0),
         ("process_resident_memory_bytes", 1e6),
         ("sum(scrape_samples_scraped)", 50.0),
     ] {

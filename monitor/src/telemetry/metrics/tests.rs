@@ -88,7 +88,7 @@ fn error_series_are_there_from_the_start() {
     for reason in Refusal::ALL.map(Refusal::name) {
         check(
             &metrics,
-            &format!("unjack_kills_refused_total{{reason=\"{reason}\"}}"),
+            &format!("unjack_actions_refused_total{{reason=\"{reason}\"}}"),
             0.0,
         );
     }
@@ -170,7 +170,11 @@ fn a_refusal_is_not_an_action() {
         "unjack_actions_total{action=\"kill\",family=\"scrypt\",outcome=\"gone\"}",
         1.0,
     );
-    check(&metrics, "unjack_kills_refused_total{reason=\"init\"}", 1.0);
+    check(
+        &metrics,
+        "unjack_actions_refused_total{reason=\"init\"}",
+        1.0,
+    );
     assert!(!metrics.render().unwrap().contains("outcome=\"refused\""));
 }
 
