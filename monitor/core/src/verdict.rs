@@ -27,7 +27,7 @@ const MARGIN: f64 = 1.0;
 /// Seconds without which nothing is judged: a program may well hash for one.
 const LEAST_NS: u64 = 700_000_000;
 /// How long a verdict by the algorithm alone waits for a look at the connections, which
-/// may show a node that verifies.
+/// may show a node that verifies. Judgements count meanwhile.
 const LOOK_NS: u64 = 5_000_000_000;
 /// From this share of its seconds on a window is of steady work.
 const STEADY_FROM: f64 = 0.8;
@@ -171,6 +171,8 @@ pub struct Judgement {
     burning_since_ns: Option<u64>,
     candidate: Verdict,
     agreed: u32,
+    /// What is agreed on waits for a look at the connections.
+    withheld: bool,
     /// When a judgement last counted.
     counted_ns: u64,
     /// When each verdict was last reported: hashing, miner.
@@ -185,7 +187,7 @@ impl Judgement {
     /// The verdict that stands.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
-        if self.agreed >= AGREED {
+        if self.agreed >= AGREED && !self.withheld {
             self.candidate
         } else {
             Verdict::None
@@ -213,6 +215,7 @@ impl Judgement {
             self.burning_since_ns = None;
             self.unexplained_since_ns = None;
             self.agreed = 0;
+            self.withheld = false;
             return None;
         }
         let since_ns = *self
@@ -230,17 +233,13 @@ impl Judgement {
             return None;
         }
         let verdict = thresholds.verdict(&assessment, denied);
-        let waits = match verdict {
-            Verdict::Miner if !denied => {
-                let unseen = summary.shape.looks < assessment.looks;
-                unseen && now_ns.saturating_sub(since_ns) < LOOK_NS
-            }
-            Verdict::Miner => false,
-            Verdict::Hashing | Verdict::None => !whole,
-        };
-        if waits {
+        if verdict != Verdict::Miner && !whole {
             return None;
         }
+        self.withheld = verdict == Verdict::Miner
+            && !denied
+            && summary.shape.looks < assessment.looks
+            && now_ns.saturating_sub(since_ns) < LOOK_NS;
         let certain = denied || assessment.log_odds >= thresholds.log_odds() + MARGIN;
         self.count(now_ns, verdict, summary, certain);
         let unexplained_ns =
@@ -271,6 +270,7 @@ impl Judgement {
     pub fn adopt(&mut self, now_ns: u64, mut detection: Detection) -> Option<Detection> {
         self.candidate = detection.verdict;
         self.agreed = AGREED;
+        self.withheld = false;
         self.counted_ns = now_ns;
         detection.first = self.reportable(now_ns, false)?;
         Some(detection)

@@ -397,6 +397,8 @@ impl Daemon {
             .retain(|process| collector.subject(process).is_some());
         self.reputation
             .collect(|process| collector.subject(process).is_some());
+        self.stratum
+            .listen(now_ns, &mut self.probes, &self.collector);
         self.judge(now_ns);
         self.stratum
             .listen(now_ns, &mut self.probes, &self.collector);

@@ -47,11 +47,11 @@ use unjack_core::{
     verdict::Detection,
 };
 
-/// Suspects asked for their connections in one tick, each with two relatives at the
-/// most. On a host of two busy processors a look took 0.3 ms (median; 3.5 ms in one of
+/// Suspects asked for their connections before processes are judged, and after: each
+/// with two relatives at the most. On a host of two busy processors a look took 0.3 ms (median; 3.5 ms in one of
 /// twenty) at a process with 17 sockets, 11 ms at one with 1,000, and a search for
 /// relatives, once a minute, 6 to 14 ms. [`TICK_PATIENCE`] bounds what all take.
-const LOOKS_A_TICK: usize = 16;
+const LOOKS_AT_ONCE: usize = 16;
 /// How long all looks of a tick are waited for: a process can make one last.
 const TICK_PATIENCE: Duration = Duration::from_millis(400);
 /// Least time between two looks at one that hashes, a little less than a tick, while
@@ -160,6 +160,10 @@ pub(crate) struct Stratum {
     suspects: HashMap<Process, Suspect>,
     sockets: HashMap<u64, Socket>,
     heard: HashMap<Process, Heard>,
+    /// The tick that looks are made in, nanoseconds, and what is left of
+    /// [`TICK_PATIENCE`] in it.
+    tick_ns: u64,
+    left: Duration,
     /// Nothing is watched before this, nanoseconds: it was refused.
     again_ns: u64,
     /// That was said.
@@ -176,6 +180,8 @@ impl Stratum {
             suspects: HashMap::new(),
             sockets: HashMap::new(),
             heard: HashMap::new(),
+            tick_ns: 0,
+            left: TICK_PATIENCE,
             again_ns: 0,
             told: false,
             counts,
@@ -332,7 +338,7 @@ impl Stratum {
                 .then(b.cores.total_cmp(&a.cores))
         });
         due.into_iter()
-            .take(LOOKS_A_TICK)
+            .take(LOOKS_AT_ONCE)
             .map(|(process, _)| process)
             .collect()
     }
@@ -452,14 +458,23 @@ impl Sight for Live<'_> {
 impl Stratum {
     /// Looks at the connections of all that are suspected now, and of no others but
     /// their relatives'; watches what the suspects send on them.
+    ///
+    /// Called twice a tick with the same time: before processes are judged, so that they
+    /// are judged by what is known now, and after, when some are suspected for the first
+    /// time. The second call looks at those alone, and in what is left of
+    /// [`TICK_PATIENCE`].
     pub(crate) fn listen(&mut self, now_ns: u64, probes: &mut Probes, collector: &Collector) {
         let allowed = now_ns >= self.again_ns;
+        if std::mem::replace(&mut self.tick_ns, now_ns) != now_ns {
+            self.left = TICK_PATIENCE;
+        }
         let mut sight = Live {
             collector,
             counts: Arc::clone(&self.counts),
-            left: TICK_PATIENCE,
+            left: self.left,
         };
         self.turn(now_ns, allowed, &mut sight);
+        self.left = sight.left;
         let cookies = self.cookies();
         let root = if cookies.is_empty() {
             Ok(PathBuf::new())

@@ -102,6 +102,8 @@ impl Observer {
         self.collector.tick(now_ns, |visit| {
             probes.tasks(|_, slot| visit(slot));
         });
+        self.stratum
+            .listen(now_ns, &mut self.probes, &self.collector);
         for subject in self.collector.subjects() {
             judge(
                 now_ns,

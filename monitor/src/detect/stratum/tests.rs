@@ -107,6 +107,12 @@ impl World {
         eyes.looked
     }
 
+    /// Another call in the same second: who is looked at.
+    fn again(&mut self, suspects: &[u32]) -> Vec<u32> {
+        self.second -= 1;
+        self.tick(suspects, |_| Vec::new())
+    }
+
     /// All processes are gone.
     fn end(&mut self) {
         let mut eyes = Eyes {
@@ -141,9 +147,9 @@ impl World {
 fn those_that_burn_most_are_first_then_all_in_turn() {
     let mut world = World::new();
     let none = |_| Vec::new();
-    let most = u32::try_from(LOOKS_A_TICK).unwrap();
+    let most = u32::try_from(LOOKS_AT_ONCE).unwrap();
     let suspects: Vec<u32> = (1..=most + 2).map(|n| NEARLY + n).collect();
-    let (first, rest) = suspects.split_at(LOOKS_A_TICK);
+    let (first, rest) = suspects.split_at(LOOKS_AT_ONCE);
     assert_eq!(world.tick(&suspects, none), first);
     assert_eq!(world.tick(&suspects, none), rest);
     assert_eq!(world.tick(&suspects, none), [0_u32; 0]);
@@ -342,4 +348,13 @@ fn those_that_nearly_hash_come_last_and_make_room_at_once() {
     assert_eq!(world.tick(&suspects, connections), [1]);
     assert_eq!(world.watched().len() as u64, all);
     assert!(world.watched().contains(&all));
+}
+
+#[test]
+fn the_second_call_of_a_tick_looks_at_new_suspects_alone() {
+    let mut world = World::new();
+    assert_eq!(world.tick(&[1], |_| Vec::new()), [1]);
+    assert_eq!(world.again(&[1, 2]), [2]);
+    assert_eq!(world.again(&[1, 2]), [0_u32; 0]);
+    assert_eq!(world.tick(&[1, 2], |_| Vec::new()), [1, 2]);
 }
