@@ -9,10 +9,14 @@
 //! CPU time of the process; a [`Shape`] flows out, which is part of a
 //! [`Summary`](crate::profile::Summary) and is recorded and replayed with it.
 //!
+//! A worker at a queue gets jobs and brings results, too. But it is idle when a job
+//! comes, and a miner is not: only jobs that come while the process burns on count.
+//!
 //! What this does not see: a miner that asks for work by polling, or that answers
 //! every job at once with a message of its own, has submissions but no pushes.
 
 mod observer;
+mod pace;
 mod track;
 
 use std::net::SocketAddr;
@@ -28,7 +32,7 @@ pub struct Shape {
     /// Looks at its connections that were made.
     pub looks: u32,
     /// Of the connection that is most like a miner's: small messages that came
-    /// unasked and were not answered at once, as jobs do.
+    /// unasked, were not answered at once, and found the process at work, as jobs do.
     pub pushes: u32,
     /// Of the same: small messages that were sent unasked, as shares are.
     pub submissions: u32,

@@ -1,5 +1,7 @@
 """A small HTTP server that checks passwords or stores uploads: `server.py MODE PORT`.
 
+With BROKER, a port, it also reads the notices of broker.py, as servers with a cache do.
+
 Each request to /login checks a password against a stored verifier, each request to
 /upload digests its body, and each request to /token checks a signed token, as web
 applications do. It listens on loopback until it is killed; load.py is its client.
@@ -11,6 +13,7 @@ import http.server
 import json
 import os
 import sys
+import threading
 
 PIECE = 1 << 16  # bytes read of a body at a time
 
@@ -107,6 +110,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+def read_notices(port):
+    import broker
+
+    for _ in broker.connect(port, b"notices").makefile("rb"):
+        pass
+
+
 mode, port = sys.argv[1], int(sys.argv[2])
+if "BROKER" in os.environ:
+    threading.Thread(target=read_notices, args=[int(os.environ["BROKER"])], daemon=True).start()
 check = LOGINS[mode]() if mode in LOGINS else None
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()

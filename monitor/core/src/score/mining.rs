@@ -45,6 +45,9 @@ const LIGHT_FLOAT: f64 = 0.06;
 const PUSH: f64 = 2.0;
 /// … and a message that it sends unasked, where there were pushes.
 const SUBMISSION: f64 = 1.0;
+/// The most that pushes can say alone: notices of all kinds come unasked, and what only
+/// receives brings no results.
+const PUSHES_MOST: f64 = 3.0;
 /// The most that the shape of a connection can say.
 const CONNECTION_MOST: f64 = 6.0;
 /// The same of a connection that is another process's, of its session or its parent's:
@@ -201,7 +204,11 @@ fn connection(view: &View<'_>) -> f64 {
         (true, true) => CHILD_MOST,
         (true, false) => RELATED_MOST,
     };
-    let seen = PUSH * f64::from(shape.pushes) + SUBMISSION * f64::from(shape.submissions);
+    let pushes = PUSH * f64::from(shape.pushes);
+    let seen = match shape.submissions {
+        0 => pushes.min(PUSHES_MOST),
+        submissions => pushes + SUBMISSION * f64::from(submissions),
+    };
     let quiet = (BUSY - shape.messages_per_second) / (BUSY - QUIET);
     seen.min(most) * quiet.clamp(0.0, 1.0)
 }

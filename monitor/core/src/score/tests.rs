@@ -396,6 +396,9 @@ fn what_a_connection_says_depends_on_how_it_behaves() {
     assert!(with(|shape| shape.pushes = 0).abs() < f64::EPSILON);
     // One push, and nothing that is brought back.
     assert!(with(|shape| (shape.pushes, shape.submissions) = (1, 0)) < full / 2.0);
+    // Notices come unasked, too: they are not enough to be a miner.
+    let notices = with(|shape| (shape.pushes, shape.submissions) = (50, 0));
+    assert!(notices <= 3.0, "{notices}");
     // As many messages as a login server gets, each of which it hashes for.
     assert!(with(|shape| shape.messages_per_second = 10.0).abs() < f64::EPSILON);
     // The runner of a CI job has it.

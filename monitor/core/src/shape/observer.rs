@@ -4,6 +4,7 @@ use std::{collections::HashSet, net::SocketAddr};
 
 use super::{
     Observation, Shape,
+    pace::Pace,
     track::{Flow, LEAST_CPU_SECONDS, Track},
 };
 
@@ -26,6 +27,7 @@ pub struct Observer {
     accepted: u32,
     listens: bool,
     flow: Flow,
+    pace: Pace,
     first_cpu_ns: u64,
     last_ns: u64,
     last_cpu_ns: u64,
@@ -39,6 +41,7 @@ impl Observer {
         if first {
             self.first_cpu_ns = cpu_ns;
         }
+        self.pace.add(now_ns, cpu_ns);
         self.tracks
             .retain(|track| now_ns.saturating_sub(track.last_ns()) < REMEMBER_NS);
         for connection in found.iter().take(MAX_CONNECTIONS) {
@@ -68,7 +71,7 @@ impl Observer {
         let known = |track: &Track| track.cookie == connection.cookie;
         if let Some(track) = self.tracks.iter_mut().find(|track| known(track)) {
             let had_data = track.has_data;
-            let flow = track.look(now_ns, connection);
+            let flow = track.look(now_ns, connection, &self.pace);
             let since_ns = now_ns.saturating_sub(self.last_ns);
             track.recent.add(flow.segments, since_ns as f64 / 1e9);
             if !track.outward && track.has_data && !had_data {

@@ -63,6 +63,22 @@ fn watch(seconds: u64, every: u64, found: impl Fn(u64) -> Vec<Observation>) -> S
     observer.shape()
 }
 
+/// The same of a process that burns as `busy` says of each millisecond.
+fn watch_busy(seconds: u64, messages: &Messages, busy: impl Fn(u64) -> bool) -> Shape {
+    let mut observer = Observer::default();
+    for second in 0..=seconds {
+        let ms = 1000 * second + 137;
+        let cpu_ms = (0..ms).filter(|ms| busy(*ms)).count() as u64;
+        observer.look(
+            ms * 1_000_000,
+            cpu_ms * 1_000_000,
+            &[at(ms, 0, 1, messages)],
+            false,
+        );
+    }
+    observer.shape()
+}
+
 /// Two minutes of one outward connection.
 fn two_minutes(messages: &Messages) -> Shape {
     watch(120, 1, |ms| vec![at(ms, 0, 1, messages)])
@@ -302,4 +318,55 @@ fn no_more_connections_are_followed_than_there_is_room_for() {
         observer.look(second * SECOND, second * SECOND, &found, false);
         assert!(observer.followed() <= MAX_CONNECTIONS);
     }
+}
+
+/// A job, its result after so many milliseconds, and that it was taken.
+fn job(done_ms: u64) -> [(u64, Way, u64); 3] {
+    [(300, In, 250), (done_ms, Out, 150), (done_ms + 40, In, 70)]
+}
+
+#[test]
+fn a_worker_at_a_queue_is_idle_when_a_job_comes() {
+    // A job every so often, and its result when it is done.
+    for (every_ms, work_ms) in [
+        (3_000, 1_200),
+        (7_300, 5_100),
+        (20_100, 18_200),
+        (61_000, 45_000),
+    ] {
+        let messages = every(every_ms, &job(300 + work_ms));
+        let busy = |ms: u64| (300..300 + work_ms).contains(&(ms % every_ms));
+        let shape = watch_busy(120, &messages, busy);
+        assert_eq!(shape.pushes, 0, "{every_ms} {shape:?}");
+        assert!(shape.submissions > 0, "{every_ms} {shape:?}");
+    }
+}
+
+#[test]
+fn a_miner_that_is_throttled_goes_on() {
+    for (on_ms, of_ms) in [(3, 100), (10, 100), (70, 100), (700, 1000)] {
+        let shape = watch_busy(120, &pool(10_000, 7_700), |ms| ms % of_ms < on_ms);
+        check_pool(&shape, 4, 7);
+    }
+}
+
+#[test]
+fn a_miner_that_is_stopped_four_seconds_in_five_goes_on() {
+    // What it would send while it is stopped it sends when it runs again.
+    let runs = |ms: u64| ms % 5_000 < 1_000;
+    let mut messages = pool(1_900, 2_300);
+    for message in &mut messages {
+        if message.1 == Out && !runs(message.0) {
+            message.0 = message.0.next_multiple_of(5_000) + 20;
+        }
+    }
+    messages.sort_unstable_by_key(|message| message.0);
+    let shape = watch_busy(120, &messages, runs);
+    assert!(shape.is_pool_like() && shape.pushes >= 3, "{shape:?}");
+}
+
+#[test]
+fn a_worker_that_mines_while_it_waits_is_a_miner() {
+    let messages = every(7_300, &job(5_400));
+    check_pool(&watch_busy(120, &messages, |_| true), 8, 8);
 }

@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 
-use super::Observation;
+use super::{Observation, pace::Pace};
 
 /// Nanoseconds of a millisecond.
 const MS: u64 = 1_000_000;
@@ -18,8 +18,10 @@ const PROMPTED_NS: u64 = 1_000 * MS;
 const PROMPTED_ROUND_TRIPS: u64 = 4;
 /// Bytes of a job, with what encryption adds. Heartbeats and pings are smaller.
 const PUSH_BYTES: std::ops::RangeInclusive<u64> = 64..=8192;
-/// Bytes of a share, or of several. Heartbeats are smaller, uploads larger.
-const SUBMISSION_BYTES: std::ops::RangeInclusive<u64> = 32..=8192;
+/// Bytes of a share, or of several: the smallest, a `SubmitSharesStandard` of Stratum V2,
+/// takes 62 (protocol specification, "Mining Protocol" and "Protocol Security").
+/// Heartbeats are smaller (a PING of HTTP/2 in TLS takes up to 46), uploads larger.
+const SUBMISSION_BYTES: std::ops::RangeInclusive<u64> = 48..=8192;
 /// Bytes either way per CPU second beyond which a connection carries data, not
 /// work: the busiest pools stay far below 1 KiB.
 const MAX_FLOW: f64 = 65536.0;
@@ -153,7 +155,7 @@ impl Track {
     }
 
     /// Takes in another look at the same connection; what flowed since the last.
-    pub(super) fn look(&mut self, now_ns: u64, found: &Observation) -> Flow {
+    pub(super) fn look(&mut self, now_ns: u64, found: &Observation, pace: &Pace) -> Flow {
         let before = self.last;
         let now = Seen::new(now_ns, found);
         self.last = now;
@@ -172,7 +174,9 @@ impl Track {
         if std::mem::take(&mut self.pending) && step.leaves_unanswered() {
             self.pushes = self.pushes.saturating_add(1);
         }
+        // A worker that is given something to do was idle.
         match step.push() {
+            Push::Undecided | Push::Certain if !pace.went_on(before.sent_ns, now.received_ns) => {}
             Push::None => {}
             Push::Undecided => self.pending = true,
             Push::Certain => self.pushes = self.pushes.saturating_add(1),
