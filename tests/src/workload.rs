@@ -10,6 +10,7 @@
 mod benign;
 mod chains;
 mod cli;
+#[cfg(target_arch = "x86_64")]
 mod cryptonight;
 mod digests;
 mod drivers;
@@ -39,6 +40,8 @@ const POLL: Duration = Duration::from_secs(3);
 
 /// One round of work. Returns how many hashes it completed.
 type Step = Box<dyn FnMut() -> u64>;
+/// Makes the work of a thread, as [`Task::make`] does.
+type Make = fn(u32) -> Result<Step>;
 
 /// What the threads of a workload do.
 struct Task {

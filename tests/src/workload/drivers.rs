@@ -7,10 +7,9 @@ use sha3::{Keccak512, Sha3_256};
 use skein::Skein512_512;
 use whirlpool::Whirlpool;
 
-use super::{Step, Task, chains, cryptonight, digests, lanes, memory};
-
-/// Makes the work of a thread, as [`Task::make`] does.
-type Make = fn(u32) -> Result<Step>;
+#[cfg(target_arch = "x86_64")]
+use super::cryptonight;
+use super::{Make, Task, chains, digests, lanes, memory};
 
 /// Every driver by its name. The coin in a comment is one that is or was mined
 /// with that hash.
@@ -44,11 +43,6 @@ const DRIVERS: &[(&str, Make)] = &[
     // Several messages at once.
     ("blake2b-many", lanes::blake2b),
     ("blake2s-many", lanes::blake2s),
-    ("sha256d-sse", lanes::sse),
-    ("sha256d-avx4", lanes::avx4),
-    ("sha256d-avx2", lanes::avx2),
-    ("sha256d-avx512", lanes::avx512),
-    ("sha256d-shani2", lanes::shani2),
     // Much memory.
     ("scrypt-2048", memory::scrypt::<11, 1>), // Vertcoin of 2014
     ("scrypt-16384-r8", memory::scrypt::<14, 8>), // a login's parameters
@@ -67,18 +61,23 @@ const DRIVERS: &[(&str, Make)] = &[
     ("lyra2rev3", memory::lyra2rev3),         // Vertcoin of 2019
     ("lyra2z", memory::lyra2z),               // Zcoin
     ("equihash", memory::equihash),           // Zcash
-    ("cryptonight", cryptonight::miner),      // Monero until 2018
+    #[cfg(target_arch = "x86_64")]
+    ("cryptonight", cryptonight::miner), // Monero until 2018
 ];
+
+/// Those for every processor, and those for this kind.
+fn all() -> impl Iterator<Item = &'static (&'static str, Make)> {
+    DRIVERS.iter().chain(&lanes::DRIVERS)
+}
 
 /// All names, for the command line.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    DRIVERS.iter().map(|(name, _)| *name)
+    all().map(|(name, _)| *name)
 }
 
 /// The task of that name.
 pub(super) fn task(name: &str) -> Result<Task> {
-    let (name, make) = DRIVERS
-        .iter()
+    let (name, make) = all()
         .find(|(known, _)| *known == name)
         .with_context(|| format!("no miner is called {name:?}"))?;
     Ok(Task::new(name, make))
@@ -90,7 +89,7 @@ mod tests {
 
     #[test]
     fn every_driver_hashes() {
-        for (name, make) in DRIVERS {
+        for (name, make) in all() {
             // Only these may be refused, where the processor is too old.
             match make(1) {
                 Ok(mut step) => assert!(step() > 0, "{name}"),
@@ -106,6 +105,6 @@ mod tests {
     #[test]
     fn names_are_unique() {
         let unique: std::collections::BTreeSet<_> = names().collect();
-        assert_eq!(unique.len(), DRIVERS.len());
+        assert_eq!(unique.len(), all().count());
     }
 }

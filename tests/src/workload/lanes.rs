@@ -1,9 +1,14 @@
 //! Miners that hash several nonces at once, one in each lane of a vector.
 //!
 //! SHA-256 is that of hashtree, whose assembly is Intel's multi-buffer code for
-//! messages of 64 bytes. It chooses for itself what the processor can do best;
+//! messages of 64 bytes, and Arm's. It chooses for itself what the processor can do best;
 //! the functions that it chooses from are called by name here, so that each is
 //! a miner of its own.
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
 
 use anyhow::{Result, ensure};
 // Only for the assembly that comes with it.
@@ -11,6 +16,10 @@ use hashtree_rs as _;
 
 use super::Step;
 use super::grind::{Header, word};
+#[cfg(target_arch = "aarch64")]
+pub(super) use aarch64::DRIVERS;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86_64::DRIVERS;
 
 /// Messages in a step: a multiple of the most lanes, sixteen.
 const MESSAGES: usize = 256;
@@ -20,60 +29,6 @@ const _: () = assert!(LAST as usize + 1 == MESSAGES);
 
 /// Hashes `count` messages of 64 bytes to digests of 32.
 type Hash = unsafe extern "C" fn(output: *mut u8, input: *const u8, count: u64);
-
-// SAFETY: the types are those that hashtree.h declares.
-unsafe extern "C" {
-    fn hashtree_sha256_sse_x1(output: *mut u8, input: *const u8, count: u64);
-    fn hashtree_sha256_avx_x4(output: *mut u8, input: *const u8, count: u64);
-    fn hashtree_sha256_avx2_x8(output: *mut u8, input: *const u8, count: u64);
-    fn hashtree_sha256_avx512_x16(output: *mut u8, input: *const u8, count: u64);
-    fn hashtree_sha256_shani_x2(output: *mut u8, input: *const u8, count: u64);
-}
-
-/// SSE, one message at a time, its message schedule in vectors.
-pub(super) fn sse(thread: u32) -> Result<Step> {
-    sha256d(
-        thread,
-        hashtree_sha256_sse_x1,
-        is_x86_feature_detected!("sse4.1"),
-    )
-}
-
-/// AVX, four lanes.
-pub(super) fn avx4(thread: u32) -> Result<Step> {
-    sha256d(
-        thread,
-        hashtree_sha256_avx_x4,
-        is_x86_feature_detected!("avx"),
-    )
-}
-
-/// AVX2, eight lanes.
-pub(super) fn avx2(thread: u32) -> Result<Step> {
-    sha256d(
-        thread,
-        hashtree_sha256_avx2_x8,
-        is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2"),
-    )
-}
-
-/// AVX-512, sixteen lanes.
-pub(super) fn avx512(thread: u32) -> Result<Step> {
-    sha256d(
-        thread,
-        hashtree_sha256_avx512_x16,
-        is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("bmi2"),
-    )
-}
-
-/// The processor's SHA instructions, two messages interleaved.
-pub(super) fn shani2(thread: u32) -> Result<Step> {
-    sha256d(
-        thread,
-        hashtree_sha256_shani_x2,
-        is_x86_feature_detected!("sha") && is_x86_feature_detected!("ssse3"),
-    )
-}
 
 /// Grinds messages of 64 bytes, the last of a header, and once more the digests of each two: the
 /// functions take no other length.
@@ -154,29 +109,4 @@ pub(super) fn blake2s(thread: u32) -> Result<Step> {
         }
         16 * 16
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use sha2::{Digest, Sha256};
-
-    use super::*;
-
-    #[test]
-    fn the_lanes_are_sha256() {
-        let able = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2");
-        if !able {
-            return;
-        }
-        let mut messages = [0; 16 * 64];
-        for (message, value) in messages.chunks_exact_mut(64).zip(0_u8..) {
-            message.fill(value);
-        }
-        let mut digests = [0; 16 * 32];
-        // SAFETY: sixteen messages and as many digests; the processor is able.
-        unsafe { hashtree_sha256_avx2_x8(digests.as_mut_ptr(), messages.as_ptr(), 16) };
-        for (message, digest) in messages.chunks_exact(64).zip(digests.chunks_exact(32)) {
-            assert_eq!(digest, Sha256::digest(message).as_slice());
-        }
-    }
 }
