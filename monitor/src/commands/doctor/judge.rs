@@ -250,15 +250,24 @@ pub(super) fn perf_paranoid(content: Option<&str>, caps: Caps) -> Check {
     }
 }
 
+fn is_pmu(name: &str) -> bool {
+    matches!(name, "cpu" | "cpu_core") || name.starts_with("armv8")
+}
+
+/// Whether a processor's cycles drive the sampler, rather than a clock.
+pub(super) fn counts_cycles(devices: &Result<Vec<String>, &'static str>) -> bool {
+    devices
+        .as_ref()
+        .is_ok_and(|names| names.iter().any(|name| is_pmu(name)))
+}
+
 /// `devices` are the names in `/sys/bus/event_source/devices`.
 pub(super) fn pmu(devices: &Result<Vec<String>, &'static str>) -> Check {
     const NAME: &str = "hardware PMU";
     const REMEDY: &str = "none needed to find miners; on a virtual machine, have the hypervisor offer a \
                           virtual PMU to let idle processors sleep";
-    let is_pmu =
-        |name: &&String| matches!(name.as_str(), "cpu" | "cpu_core") || name.starts_with("armv8");
     match devices {
-        Ok(names) => match names.iter().find(is_pmu) {
+        Ok(names) => match names.iter().find(|name| is_pmu(name)) {
             Some(name) => Check::ok(NAME, format!("{name}: samples by cycles")),
             None => Check::warn(NAME, "none: samples by cpu-clock", REMEDY),
         },
