@@ -1,7 +1,7 @@
 //! What this host has and lacks for unjack, check by check, with the remedy.
 //!
-//! Reads a fixed list of small files under `/proc` and `/sys`, and changes
-//! nothing. Reading is here; judging what was read is in `judge`, pure, so
+//! Reads a fixed list of small files under `/proc` and `/sys`, loads the probes without
+//! attaching them, and changes nothing. Reading is here; judging what was read is in `judge`, pure, so
 //! that hosts we do not have can be tested. A failed check means that probes
 //! cannot be loaded or would see the wrong processes; a warning means that
 //! something is unknown or will work less well.
@@ -11,17 +11,23 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::kernel::probe::{Settings, trial};
+
 mod faults;
 mod judge;
+mod kernel;
 mod limits;
 mod version;
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 const PMU_DEVICES: &str = "/sys/bus/event_source/devices";
 const PMU_UNKNOWN: &str = "cannot be listed";
+/// Of the probes that are only loaded; any will do.
+const TRIAL_WINDOW: Duration = Duration::from_secs(10);
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -75,7 +81,22 @@ impl Check {
     }
 }
 
-/// Looks at everything, in the order in which to fix it.
+/// Looks at everything, in the order in which to fix it, and has the kernel load the
+/// probes: it is judged by what it can do.
+#[must_use]
+pub fn whole() -> Vec<Check> {
+    let mut checks = checks();
+    let tried = (!fatal(&checks)).then(|| {
+        let settings = Settings::new(None, limits::SAMPLE_HZ, TRIAL_WINDOW);
+        trial::run(settings)
+            .map(|trial| kernel::Tried::new(&trial))
+            .map_err(|error| error.to_string())
+    });
+    checks.extend(kernel::judge(tried.as_ref()));
+    checks
+}
+
+/// Looks at everything that is read, in the order in which to fix it.
 #[must_use]
 pub fn checks() -> Vec<Check> {
     let uname = rustix::system::uname();
@@ -85,7 +106,7 @@ pub fn checks() -> Vec<Check> {
     let security = |name: &str| read(&format!("/sys/kernel/security/{name}")).ok();
     let devices = pmu_devices();
     vec![
-        judge::kernel(&uname.release().to_string_lossy()),
+        kernel::release(&uname.release().to_string_lossy()),
         known_faults(&uname, judge::counts_cycles(&devices)),
         judge::arch(std::env::consts::ARCH),
         judge::btf(&btf_magic()),

@@ -35,9 +35,11 @@ impl Host<'_> {
             let value = value.to_ascii_lowercase();
             value.starts_with(['0', 'n']) || value.starts_with("of")
         });
-        let built = self
-            .config
-            .is_none_or(|config| config.lines().any(|line| line == "CONFIG_HARDENED_USERCOPY=y"));
+        let built = self.config.is_none_or(|config| {
+            config
+                .lines()
+                .any(|line| line == "CONFIG_HARDENED_USERCOPY=y")
+        });
         built && !off
     }
 }
@@ -89,10 +91,7 @@ const FAULTS: [Fault; 3] = [
                (async-profiler#1578: PERF_EVENT_IOC_REFRESH, which unjack does not use, but \
                other profilers do)",
         remedy: "boot Linux 6.18.6 or later",
-        spans: &[
-            Span::new((6, 16), 8, None),
-            Span::new((6, 17), 0, Some(8)),
-        ],
+        spans: &[Span::new((6, 16), 8, None), Span::new((6, 17), 0, Some(8))],
         concerns: |host| !host.cycles,
     },
     // Brought by that repair: the event may be freed while its timer runs. Repaired by
@@ -102,10 +101,7 @@ const FAULTS: [Fault; 3] = [
         what: "the kernel may use a cpu-clock event after it was freed, which is when unjack ends \
                or a processor goes offline (CVE-2026-23014)",
         remedy: "boot Linux 6.18.6 or later",
-        spans: &[
-            Span::new((6, 17), 8, None),
-            Span::new((6, 18), 0, Some(6)),
-        ],
+        spans: &[Span::new((6, 17), 8, None), Span::new((6, 18), 0, Some(6))],
         concerns: |host| !host.cycles,
     },
     // Brought by 0aef499f3172 ("mm/usercopy: Detect vmalloc overruns"), 5.19. Repaired by
@@ -266,8 +262,14 @@ mod tests {
             },
             ..Host::default()
         };
-        check(debian("#1 SMP PREEMPT_DYNAMIC Debian 6.1.27-1 (2023-05-08)"), &[COPY]);
-        check(debian("#1 SMP PREEMPT_DYNAMIC Debian 6.1.140-1 (2025-05-22)"), &[]);
+        check(
+            debian("#1 SMP PREEMPT_DYNAMIC Debian 6.1.27-1 (2023-05-08)"),
+            &[COPY],
+        );
+        check(
+            debian("#1 SMP PREEMPT_DYNAMIC Debian 6.1.140-1 (2025-05-22)"),
+            &[],
+        );
         check(debian("#1 SMP"), &[COPY]);
     }
 
@@ -297,9 +299,13 @@ mod tests {
             check(bad(&line, None), &[]);
         }
         check(bad("hardened_usercopy=on", None), &[COPY]);
-        check(bad("hardened_usercopy=off hardened_usercopy=on", None), &[COPY]);
+        check(
+            bad("hardened_usercopy=off hardened_usercopy=on", None),
+            &[COPY],
+        );
         check(bad("xhardened_usercopy=off", None), &[COPY]);
-        let without = "CONFIG_HAVE_HARDENED_USERCOPY_ALLOCATOR=y\n# CONFIG_HARDENED_USERCOPY is not set\n";
+        let without =
+            "CONFIG_HAVE_HARDENED_USERCOPY_ALLOCATOR=y\n# CONFIG_HARDENED_USERCOPY is not set\n";
         check(bad("", Some(without)), &[]);
         check(bad("", Some("CONFIG_HARDENED_USERCOPY=y\n")), &[COPY]);
     }
