@@ -50,7 +50,7 @@ mod bpf {
         },
     };
 
-    use crate::object::{Object, Offset};
+    use crate::object::{Object, Offset, Typed, Untyped};
 
     /// `linux_binprm.file`.
     #[unsafe(no_mangle)]
@@ -132,12 +132,12 @@ mod bpf {
     fn ban_check(ctx: LsmContext) -> i32 {
         count!(checked);
         // SAFETY: an argument of the hook: `bprm`.
-        let bprm = unsafe { Object::new(ctx.arg(0)) };
+        let bprm = unsafe { Typed::new(ctx.arg(0)) };
         let key = image(bprm);
         if is_init() || !banned(&key) {
             return 0;
         }
-        refused(Object::current(), &key, BY_LSM);
+        refused(Untyped::current(), &key, BY_LSM);
         -EPERM
     }
 
@@ -146,7 +146,7 @@ mod bpf {
     #[btf_tracepoint(function = "sched_process_exec")]
     fn ban_exec(ctx: BtfTracePointContext) -> i32 {
         // SAFETY: arguments of the hook: `p` and `bprm`.
-        let (task, bprm) = unsafe { (Object::new(ctx.arg(0)), Object::new(ctx.arg(2))) };
+        let (task, bprm) = unsafe { (Typed::new(ctx.arg(0)), Typed::new(ctx.arg(2))) };
         let key = image(bprm);
         if is_init() {
             return 0;
@@ -171,7 +171,7 @@ mod bpf {
     }
 
     #[inline(always)]
-    fn image(bprm: Object) -> BanKey {
+    fn image(bprm: Typed) -> BanKey {
         let inode = bprm.follow(&BPRM_FILE).follow(&FILE_INODE);
         BanKey {
             inode: inode.read(&INODE_NUMBER),
@@ -184,7 +184,7 @@ mod bpf {
     /// Since 6.13 the top bit of the nanoseconds says that the time was asked
     /// for (`I_CTIME_QUERIED`, include/linux/fs.h); before it is never set.
     #[inline(always)]
-    fn ctime_ns(inode: Object) -> u64 {
+    fn ctime_ns(inode: Typed) -> u64 {
         const QUERIED: u32 = 1 << 31;
         let seconds: u64 = inode.read(&INODE_CTIME_SEC);
         let nanoseconds: u32 = inode.read(&INODE_CTIME_NSEC);
@@ -208,7 +208,7 @@ mod bpf {
 
     /// Counts a refused exec, and tells of it unless enough was told.
     #[inline(always)]
-    fn refused(task: Object, key: &BanKey, by: u32) {
+    fn refused(task: impl Object, key: &BanKey, by: u32) {
         count!(refused);
         let Some(counter) = BAN_COUNTS.get_ptr_mut(key) else {
             return;
@@ -265,7 +265,7 @@ mod bpf {
     }
 
     #[inline(always)]
-    fn emit(task: Object, key: &BanKey, kind: u32, by: u32) {
+    fn emit(task: impl Object, key: &BanKey, kind: u32, by: u32) {
         let Some(mut entry) = BAN_EVENTS.reserve_untyped::<BanRecord>(0) else {
             count!(events_lost);
             return;

@@ -8,7 +8,7 @@
 
 use aya_ebpf::Global;
 
-pub(crate) use crate::object::{Object, Offset};
+pub(crate) use crate::object::{Object, Offset, Typed, Untyped};
 
 /// `task_struct.pid`: what user space calls a thread id.
 #[unsafe(no_mangle)]
@@ -106,6 +106,14 @@ pub(crate) static MIN_BURN_NS: Global<u64> = Global::new(100_000_000);
 /// Samples of one process in an eighth of a second at the most.
 #[unsafe(no_mangle)]
 pub(crate) static SAMPLE_CAP: Global<u32> = Global::new(12);
+/// Not 0 if the kernel has `bpf_get_current_task_btf` (Linux 5.11). The verifier does not
+/// look at what is only done otherwise.
+#[unsafe(no_mangle)]
+pub(crate) static HAS_TASK_BTF: Global<u32> = Global::new(0);
+/// Not 0 if the kernel has `bpf_task_pt_regs` (Linux 5.15), too.
+#[unsafe(no_mangle)]
+pub(crate) static HAS_TASK_PT_REGS: Global<u32> = Global::new(0);
+
 /// `PF_KTHREAD`, include/linux/sched.h, unchanged from 5.10 to 6.18.
 pub(crate) const PF_KTHREAD: u32 = 0x0020_0000;
 /// `PF_EXITING`, as above.
@@ -117,7 +125,7 @@ pub(crate) const TASK_DEAD: u32 = 0x80;
 /// Device, in the kernel's own encoding, and inode of the file a task executes; 0 if
 /// it executes none.
 #[inline(always)]
-pub(crate) fn image(task: Object) -> (u32, u64) {
+pub(crate) fn image(task: impl Object) -> (u32, u64) {
     let inode = task.follow(&TASK_MM).follow(&MM_EXE).follow(&FILE_INODE);
     (
         inode.follow(&INODE_SUPER).read(&SUPER_DEVICE),

@@ -10,7 +10,7 @@
 //! | [`task`] | the table the three share; no hook of its own |
 //!
 //! What refuses banned images is a program of its own, `ban.rs`: it outlives the
-//! collector.
+//! collector. `plain_main.rs` is this same object for kernels without atomic instructions.
 //!
 //! On any other target than BPF this binary is empty: it exists so that the
 //! workspace builds as one.
@@ -38,6 +38,8 @@ mod atomic;
 #[cfg(target_arch = "bpf")]
 mod kernel;
 #[cfg(target_arch = "bpf")]
+mod licence;
+#[cfg(target_arch = "bpf")]
 mod maps;
 #[cfg(target_arch = "bpf")]
 mod net;
@@ -53,20 +55,6 @@ mod sched;
 mod stratum;
 #[cfg(target_arch = "bpf")]
 mod task;
-
-#[cfg(target_arch = "bpf")]
-mod bpf {
-    /// `tp_btf` programs, and the helpers they use, are open to programs that
-    /// declare a GPL-compatible licence only.
-    #[unsafe(link_section = "license")]
-    #[unsafe(no_mangle)]
-    static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
-
-    #[panic_handler]
-    fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-        loop {}
-    }
-}
 
 #[cfg(not(target_arch = "bpf"))]
 fn main() {}

@@ -13,8 +13,8 @@ use monitor_ebpf::{ConnectRecord, KIND_CONNECT, POOL_PORTS};
 
 use crate::{
     kernel::{
-        Object, SOCK_ADDRESS4, SOCK_ADDRESS6, SOCK_FAMILY, SOCK_PORT, TASK_LEADER, TASK_START,
-        TASK_TGID,
+        Object as _, SOCK_ADDRESS4, SOCK_ADDRESS6, SOCK_FAMILY, SOCK_PORT, TASK_LEADER, TASK_START,
+        TASK_TGID, Typed, Untyped,
     },
     maps::{EVENTS, POOL_CALLS, POOL_STATS, POOLS, count},
     task::{self, NO_WAKEUP},
@@ -43,7 +43,7 @@ fn inet_sock_set_state(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     // SAFETY: an argument of the hook: `sk`.
-    let sock = unsafe { Object::new(ctx.arg(0)) };
+    let sock = unsafe { Typed::new(ctx.arg(0)) };
     let family: u16 = sock.read(&SOCK_FAMILY);
     let address = match family {
         INET => mapped(sock.read(&SOCK_ADDRESS4)),
@@ -128,7 +128,7 @@ fn is_listed(address: [u8; 16], port: u16) -> bool {
 /// in a loop does not fill the ring.
 #[inline(always)]
 fn tell(address: [u8; 16], port: u16, refused: bool) {
-    let current = Object::current();
+    let current = Untyped::current();
     let tgid: u32 = current.read(&TASK_TGID);
     let time_ns = task::now();
     let second = time_ns >> 30;

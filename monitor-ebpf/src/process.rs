@@ -9,8 +9,8 @@ use monitor_ebpf::{COMM_BYTES, ExecRecord, KIND_EXEC, ParentSlot, TASK_SLOTS, is
 use crate::{
     atomic,
     kernel::{
-        Object, SIGNAL_LIVE, TASK_LEADER, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_START,
-        TASK_TGID, image,
+        Object as _, SIGNAL_LIVE, TASK_LEADER, TASK_PID, TASK_RUNTIME, TASK_SIGNAL, TASK_START,
+        TASK_TGID, Typed, image,
     },
     maps::{EVENTS, LOGGED, PARENTS, STATS, count},
     task::{self, NO_WAKEUP},
@@ -21,7 +21,7 @@ use crate::{
 #[btf_tracepoint(function = "sched_process_fork")]
 fn sched_process_fork(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: arguments of the hook: `parent` and `child`.
-    let (parent, child) = unsafe { (Object::new(ctx.arg(0)), Object::new(ctx.arg(1))) };
+    let (parent, child) = unsafe { (Typed::new(ctx.arg(0)), Typed::new(ctx.arg(1))) };
     let tid: u32 = child.read(&TASK_PID);
     // Whatever still stands under this id belonged to a task that is gone.
     if let Some(stale) = task::find(tid) {
@@ -71,7 +71,7 @@ fn may_log() -> bool {
     // SAFETY: a pointer from the map is valid for the program's run, and aligned.
     unsafe {
         let before = last.read_volatile();
-        is_log_due(before, now) && atomic::swap(last, now) == before
+        is_log_due(before, now) && atomic::renew(last, before, now)
     }
 }
 
@@ -81,7 +81,7 @@ fn may_log() -> bool {
 #[btf_tracepoint(function = "sched_process_exec")]
 fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: an argument of the hook: `p`.
-    let task = unsafe { Object::new(ctx.arg(0)) };
+    let task = unsafe { Typed::new(ctx.arg(0)) };
     let old: u32 = ctx.arg(1);
     let tid: u32 = task.read(&TASK_PID);
     let Some(tracked) = task::track(task, tid) else {
@@ -133,7 +133,7 @@ fn sched_process_exec(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint(function = "sched_process_exit")]
 fn sched_process_exit(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: an argument of the hook: `p`.
-    let task = unsafe { Object::new(ctx.arg(0)) };
+    let task = unsafe { Typed::new(ctx.arg(0)) };
     let tid: u32 = task.read(&TASK_PID);
     if let Some(tracked) = task::track(task, tid) {
         let live: i32 = task.follow(&TASK_SIGNAL).read(&SIGNAL_LIVE);

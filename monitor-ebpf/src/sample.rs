@@ -6,7 +6,8 @@ use aya_ebpf::{
     helpers::{
         bpf_get_smp_processor_id,
         generated::{
-            bpf_get_current_cgroup_id, bpf_probe_read_kernel, bpf_probe_read_user, bpf_task_pt_regs,
+            bpf_get_current_cgroup_id, bpf_get_current_task_btf, bpf_probe_read_kernel,
+            bpf_probe_read_user, bpf_task_pt_regs,
         },
     },
     macros::perf_event,
@@ -19,9 +20,10 @@ use monitor_ebpf::{
 
 use crate::{
     kernel::{
-        MIN_BURN_NS, Object, ROUNDING_IN_STATE, SAMPLE_CAP, SELF_TGID, TARGET_TGID, TASK_DEAD,
-        TASK_MAJ_FLT, TASK_MIN_FLT, TASK_NIVCSW, TASK_NVCSW, TASK_PID, TASK_RCHAR, TASK_ROUNDING,
-        TASK_RUNTIME, TASK_STATE, TASK_WCHAR, image,
+        HAS_TASK_BTF, HAS_TASK_PT_REGS, MIN_BURN_NS, Object, ROUNDING_IN_STATE, SAMPLE_CAP,
+        SELF_TGID, TARGET_TGID, TASK_DEAD, TASK_MAJ_FLT, TASK_MIN_FLT, TASK_NIVCSW, TASK_NVCSW,
+        TASK_PID, TASK_RCHAR, TASK_ROUNDING, TASK_RUNTIME, TASK_STATE, TASK_WCHAR, Typed, Untyped,
+        image,
     },
     maps::{EVENTS, STATS, count},
     task::{self, NO_WAKEUP},
@@ -41,17 +43,33 @@ const PAGE: u64 = 4096;
 
 #[perf_event]
 fn sample(ctx: PerfEventContext) -> u32 {
-    let current = Object::current();
+    if HAS_TASK_BTF.load() == 0 {
+        look(&ctx, Untyped::current());
+    } else {
+        look(&ctx, typed_current());
+    }
+    0
+}
+
+/// The task that runs: `struct task_struct *`.
+#[inline(always)]
+fn typed_current() -> Typed {
+    // SAFETY: the helper has no preconditions, and what it gives is typed.
+    unsafe { Typed::new(bpf_get_current_task_btf().cast_const().cast()) }
+}
+
+#[inline(always)]
+fn look(ctx: &PerfEventContext, current: impl Object) {
     let tid: u32 = current.read(&TASK_PID);
     if tid == 0 {
-        return 0; // the idle task
+        return; // the idle task
     }
     let state: u32 = current.read(&TASK_STATE);
     if state & TASK_DEAD != 0 {
-        return 0; // its slot is gone, or will be: making another would leak it
+        return; // its slot is gone, or will be: making another would leak it
     }
-    let Some(tracked) = task::track(current, tid) else {
-        return 0;
+    let Some(tracked) = task::track_in_interrupt(current, tid) else {
+        return;
     };
     // A thread alone on its processor may not be switched for seconds.
     task::account(current, tracked);
@@ -60,10 +78,9 @@ fn sample(ctx: PerfEventContext) -> u32 {
     // SAFETY: pointers from the map are valid for the program's run.
     unsafe {
         if wanted(leader) && within_cap(leader, now) {
-            emit(&ctx, current, leader, tid, now);
+            emit(ctx, current, leader, tid, now);
         }
     }
-    0
 }
 
 /// Whether the process is worth a look: one that burns, and not ourselves.
@@ -114,7 +131,7 @@ unsafe fn within_cap(leader: *mut TaskSlot, now: u64) -> bool {
 #[inline(always)]
 unsafe fn emit(
     ctx: &PerfEventContext,
-    current: Object,
+    current: impl Object,
     leader: *const TaskSlot,
     tid: u32,
     now: u64,
@@ -137,8 +154,11 @@ unsafe fn emit(
             code_len = read_code(ip, (&raw mut (*record).code).cast());
         } else {
             (*record).registers = [0; REGISTERS];
-            let entered = bpf_task_pt_regs(current.as_ptr().cast_mut().cast());
-            ip = user_ip(entered as *const bpf_user_pt_regs_t);
+            ip = 0;
+            if HAS_TASK_PT_REGS.load() != 0 {
+                let entered = bpf_task_pt_regs(typed_current().as_ptr().cast_mut().cast());
+                ip = user_ip(entered as *const bpf_user_pt_regs_t);
+            }
         }
         // Where that fails, it leaves zeroes.
         bpf_probe_read_user(
@@ -177,7 +197,7 @@ unsafe fn emit(
 
 /// Bytes the thread's read and write calls moved, and the flag that says so.
 #[inline(always)]
-fn io_bytes(current: Object) -> (u64, u32) {
+fn io_bytes(current: impl Object) -> (u64, u32) {
     if TASK_RCHAR.load() == 0 {
         return (0, 0);
     }
@@ -189,7 +209,7 @@ fn io_bytes(current: Object) -> (u64, u32) {
 /// that says it could be read. What it has now is in the processor, where no
 /// program of this kind can look; what was saved then is as good a witness.
 #[inline(always)]
-fn rounding(current: Object) -> (u32, u32) {
+fn rounding(current: impl Object) -> (u32, u32) {
     let at = TASK_ROUNDING.load() as usize;
     if at == 0 {
         return (0, 0);

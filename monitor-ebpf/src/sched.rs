@@ -3,7 +3,7 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use crate::{
-    kernel::{Object, TASK_DEAD, TASK_PID, TASK_STATE},
+    kernel::{Object as _, TASK_DEAD, TASK_PID, TASK_STATE, Typed},
     task,
 };
 
@@ -13,7 +13,7 @@ use crate::{
 #[btf_tracepoint(function = "sched_switch")]
 fn sched_switch(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: an argument of the hook: `prev`.
-    let prev = unsafe { Object::new(ctx.arg(1)) };
+    let prev = unsafe { Typed::new(ctx.arg(1)) };
     let tid: u32 = prev.read(&TASK_PID);
     if tid == 0 {
         return 0; // the idle task

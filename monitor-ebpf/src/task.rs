@@ -68,12 +68,13 @@ const ONE_EXITING: u64 = 1 << 32;
 /// A slot for a task that has none. Time already used is taken as the
 /// baseline: it is not burn that we saw.
 #[inline(always)]
-fn claim(task: Object, tid: u32) -> Option<*mut TaskSlot> {
+fn claim(task: impl Object, tid: u32) -> Option<*mut TaskSlot> {
     let direct = TASKS.get_ptr_mut(tid & (TASK_SLOTS - 1))?;
     let tgid: u32 = task.read(&TASK_TGID);
     // SAFETY: as in `find`; the tag is only ever taken from 0, by one winner.
     let (won, holder) = unsafe {
-        let won = atomic::claim(tag(direct), u64::from(tid) | u64::from(tgid) << 32);
+        let value = u64::from(tid) | u64::from(tgid) << 32;
+        let won = atomic::claim(tag(direct), value, tid & (TASK_SLOTS - 1))?;
         (won, (*direct).tid)
     };
     if !won && holder == tid {
@@ -142,7 +143,7 @@ pub(crate) fn free(slot: *mut TaskSlot, tid: u32) {
 
 /// The slots of a live task, made if need be.
 #[inline(always)]
-pub(crate) fn track(task: Object, tid: u32) -> Option<Tracked> {
+pub(crate) fn track(task: impl Object, tid: u32) -> Option<Tracked> {
     let slot = find(tid);
     if let Some(slot) = slot {
         // SAFETY: pointers from the map are valid for the program's run.
@@ -160,9 +161,21 @@ pub(crate) fn track(task: Object, tid: u32) -> Option<Tracked> {
     adopt(task, tid, slot)
 }
 
+/// As [`track`], from an interrupt, which may have come between any two instructions.
+#[inline(always)]
+pub(crate) fn track_in_interrupt(task: impl Object, tid: u32) -> Option<Tracked> {
+    if atomic::CLAIMS_IN_INTERRUPTS {
+        return track(task, tid);
+    }
+    let task = find(tid)?;
+    // SAFETY: pointers from the map are valid for the program's run.
+    let leader = find(unsafe { (*task).tgid })?;
+    Some(Tracked { task, leader })
+}
+
 /// The slow half of [`track`]: a task or leader older than the probes.
 #[inline(always)]
-fn adopt(task: Object, tid: u32, slot: Option<*mut TaskSlot>) -> Option<Tracked> {
+fn adopt(task: impl Object, tid: u32, slot: Option<*mut TaskSlot>) -> Option<Tracked> {
     let slot = match slot {
         Some(slot) => slot,
         None => claim(task, tid)?,
@@ -181,10 +194,10 @@ fn adopt(task: Object, tid: u32, slot: Option<*mut TaskSlot>) -> Option<Tracked>
 
 /// Brings a tracked task's counters up to now.
 ///
-/// The exchange and the addition commute: should the sampler interrupt this
-/// halfway, the two differences still sum to what the scheduler counted.
+/// Should the sampler interrupt this halfway, the two differences still sum to what
+/// the scheduler counted.
 #[inline(always)]
-pub(crate) fn account(task: Object, tracked: Tracked) {
+pub(crate) fn account(task: impl Object, tracked: Tracked) {
     // SAFETY: pointers from the map are valid for the program's run.
     if unsafe { (*tracked.task).flags } & TASK_EXITING != 0 {
         let flags: u32 = task.read(&TASK_FLAGS);
@@ -198,11 +211,8 @@ pub(crate) fn account(task: Object, tracked: Tracked) {
     // SAFETY: pointers from the map are valid for the program's run, and the
     // fields are naturally aligned.
     unsafe {
-        let before = atomic::swap(&raw mut (*tracked.task).run_ns, now);
-        atomic::add(
-            &raw mut (*tracked.leader).group_ns,
-            now.wrapping_sub(before),
-        );
+        let used = atomic::advance(&raw mut (*tracked.task).run_ns, now);
+        atomic::add(&raw mut (*tracked.leader).group_ns, used);
         (*tracked.task).voluntary = task.read(&TASK_NVCSW);
     }
 }
@@ -214,10 +224,10 @@ pub(crate) fn account(task: Object, tracked: Tracked) {
 pub(crate) fn begin_exit(tracked: Tracked, last: bool) {
     // SAFETY: pointers from the map are valid for the program's run.
     unsafe {
-        atomic::set_bits(state(tracked.task), u64::from(TASK_EXITING));
+        atomic::set_bit(state(tracked.task), TASK_EXITING.into());
         atomic::add(state(tracked.leader), ONE_EXITING);
         if last {
-            atomic::set_bits(state(tracked.leader), u64::from(GROUP_EXITING));
+            atomic::set_bit(state(tracked.leader), GROUP_EXITING.into());
         }
     }
 }
@@ -246,8 +256,10 @@ pub(crate) fn end(tid: u32) -> i32 {
         let Some(leader) = find(tgid) else { return 0 };
         atomic::add(state(leader), ONE_EXITING.wrapping_neg());
         let left = state(leader).read_volatile().cast_signed();
-        if left & i64::from(GROUP_EXITING) != 0 && left >> 32 <= 0 {
-            let start_ns = atomic::swap(&raw mut (*leader).start_ns, 0);
+        // The highest of the bits: more than one thread may have set it, see `plain`.
+        let exiting = left & i64::from(u32::MAX) >= i64::from(GROUP_EXITING);
+        if exiting && left >> 32 <= 0 {
+            let start_ns = atomic::take(&raw mut (*leader).start_ns, tgid);
             if start_ns != 0 {
                 report_exit(leader, start_ns);
                 free(leader, tgid);

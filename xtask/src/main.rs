@@ -67,7 +67,7 @@ enum Task {
     Routes,
     /// Run the daemon on another kernel, in a virtual machine.
     Vm {
-        /// A kernel version that a Debian release carries: 6.1, 6.12.
+        /// A kernel version that a Debian release carries: 5.10, 6.1, 6.12, 7.2.
         version: String,
         /// Keep what the machine was started from, and print its command.
         #[arg(long)]

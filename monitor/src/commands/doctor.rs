@@ -1,7 +1,7 @@
 //! What this host has and lacks for unjack, check by check, with the remedy.
 //!
-//! Reads a fixed list of small files under `/proc` and `/sys`, and changes
-//! nothing. Reading is here; judging what was read is in `judge`, pure, so
+//! Reads a fixed list of small files under `/proc` and `/sys`, loads the probes without
+//! attaching them, and changes nothing. Reading is here; judging what was read is in `judge`, pure, so
 //! that hosts we do not have can be tested. A failed check means that probes
 //! cannot be loaded or would see the wrong processes; a warning means that
 //! something is unknown or will work less well.
@@ -11,15 +11,23 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::kernel::probe::{Settings, trial};
+
+mod faults;
 mod judge;
+mod kernel;
 mod limits;
+mod version;
 
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 const PMU_DEVICES: &str = "/sys/bus/event_source/devices";
 const PMU_UNKNOWN: &str = "cannot be listed";
+/// Of the probes that are only loaded; any will do.
+const TRIAL_WINDOW: Duration = Duration::from_secs(10);
 
 /// How a check came out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -73,7 +81,22 @@ impl Check {
     }
 }
 
-/// Looks at everything, in the order in which to fix it.
+/// Looks at everything, in the order in which to fix it, and has the kernel load the
+/// probes: it is judged by what it can do.
+#[must_use]
+pub fn whole() -> Vec<Check> {
+    let mut checks = checks();
+    let tried = (!fatal(&checks)).then(|| {
+        let settings = Settings::new(None, limits::SAMPLE_HZ, TRIAL_WINDOW);
+        trial::run(settings)
+            .map(|trial| kernel::Tried::new(&trial))
+            .map_err(|error| error.to_string())
+    });
+    checks.extend(kernel::judge(tried.as_ref()));
+    checks
+}
+
+/// Looks at everything that is read, in the order in which to fix it.
 #[must_use]
 pub fn checks() -> Vec<Check> {
     let uname = rustix::system::uname();
@@ -81,8 +104,10 @@ pub fn checks() -> Vec<Check> {
     let mounts = read("/proc/self/mountinfo").unwrap_or_default();
     let sysctl = |name: &str| read(&format!("/proc/sys/{name}")).ok();
     let security = |name: &str| read(&format!("/sys/kernel/security/{name}")).ok();
+    let devices = pmu_devices();
     vec![
-        judge::kernel(&uname.release().to_string_lossy()),
+        kernel::release(&uname.release().to_string_lossy()),
+        known_faults(&uname, judge::counts_cycles(&devices)),
         judge::arch(std::env::consts::ARCH),
         judge::btf(&btf_magic()),
         judge::load_caps(caps),
@@ -97,7 +122,7 @@ pub fn checks() -> Vec<Check> {
         judge::jit(sysctl("net/core/bpf_jit_enable").as_deref()),
         judge::perf_paranoid(sysctl("kernel/perf_event_paranoid").as_deref(), caps),
         limits::sample_rate(sysctl("kernel/perf_event_max_sample_rate").as_deref()),
-        judge::pmu(&pmu_devices()),
+        judge::pmu(&devices),
         judge::bpf_lsm(security("lsm").as_deref()),
         limits::bpf_filesystem(&mounts),
         judge::cgroups(&mounts),
@@ -105,6 +130,28 @@ pub fn checks() -> Vec<Check> {
         judge::hidepid(&mounts, caps),
         judge::programs(is_hosts("/usr")),
     ]
+}
+
+/// Faults of this kernel that sampling can run into. `cycles` says that a processor's
+/// cycles drive the sampler.
+fn known_faults(uname: &rustix::system::Uname, cycles: bool) -> Check {
+    let (release, version) = (
+        uname.release().to_string_lossy(),
+        uname.version().to_string_lossy(),
+    );
+    let signature = read("/proc/version_signature").ok();
+    let command_line = read("/proc/cmdline").unwrap_or_default();
+    let config = read(&format!("/boot/config-{release}")).ok();
+    faults::known_faults(faults::Host {
+        kernel: version::Texts {
+            release: &release,
+            version: &version,
+            signature: signature.as_deref(),
+        },
+        cycles,
+        command_line: &command_line,
+        config: config.as_deref(),
+    })
 }
 
 /// The controllers of the unified hierarchy, wherever that is mounted.
@@ -133,6 +180,12 @@ pub fn fatal(checks: &[Check]) -> bool {
 /// The failed checks, without which loading makes no sense.
 pub fn preflight() -> Result<(), Vec<Check>> {
     let mut failed = checks();
+    // It can hang the machine: that is not for `unjack doctor` alone to say.
+    let fault = |check: &&Check| check.name == faults::NAME && check.status == Status::Warn;
+    for Check { found, remedy, .. } in failed.iter().filter(fault) {
+        let remedy = remedy.as_deref().unwrap_or_default();
+        tracing::warn!("{}: {found}; {remedy}", faults::NAME);
+    }
     failed.retain(|check| check.status == Status::Fail);
     if failed.is_empty() {
         Ok(())

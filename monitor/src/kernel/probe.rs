@@ -5,6 +5,7 @@
 
 pub mod bans;
 pub mod cost;
+pub mod features;
 mod parents;
 mod pins;
 mod pools;
@@ -12,6 +13,7 @@ mod sampler;
 mod stratum;
 mod table;
 mod tables;
+pub mod trial;
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -30,7 +32,7 @@ use aya_log::EbpfLogger;
 use monitor_ebpf::{PoolPorts, PoolStats, ProbeStats, SPILL_ENTRIES, TaskSlot, WatchStats};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-pub use self::{parents::Parents, sampler::Source};
+pub use self::{features::Features, parents::Parents, sampler::Source};
 use self::{pools::Pools, sampler::Sampler, stratum::Traffic, table::Table};
 use crate::kernel::{
     btf::{BtfError, Offsets, VMLINUX},
@@ -40,6 +42,9 @@ use unjack_core::profile::WINDOW_LOOKS;
 
 /// The probes' object code, built by this crate's build script.
 static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/unjack-probes"));
+
+/// The same for kernels without atomic instructions.
+static PLAIN: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/unjack-probes-plain"));
 
 /// The tracepoint programs. Each has the name of its hook.
 const TRACEPOINTS: [&str; 4] = [
@@ -177,7 +182,11 @@ impl Probes {
     pub fn attach(settings: Settings) -> Result<Self, ProbeError> {
         let offsets = Offsets::read(Path::new(VMLINUX))?;
         let btf = Btf::from_sys_fs().map_err(EbpfError::from)?;
-        let mut ebpf = load(&offsets, settings)?;
+        let features = Features::detect();
+        for lost in features.lost() {
+            tracing::info!("this kernel: {lost}");
+        }
+        let mut ebpf = load(&offsets, settings, features)?;
         for name in TRACEPOINTS {
             let program: &mut BtfTracePoint = program(&mut ebpf, name)?;
             let refused = |source| ProbeError::Program { name, source };
@@ -361,7 +370,7 @@ fn sum<'a, const BYTES: usize, T: FromBytes + IntoBytes + Immutable>(
     sum
 }
 
-fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
+fn load(offsets: &Offsets, settings: Settings, features: Features) -> Result<Ebpf, ProbeError> {
     let Offsets {
         task_pid,
         task_tgid,
@@ -392,6 +401,8 @@ fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
         sock,
     } = offsets;
     let cap = settings.sample_cap.div_ceil(8);
+    features.make_room();
+    let object = if features.atomics { OBJECT } else { PLAIN };
     Ok(EbpfLoader::new()
         .override_global("TASK_PID", task_pid, true)
         .override_global("TASK_TGID", task_tgid, true)
@@ -420,10 +431,12 @@ fn load(offsets: &Offsets, settings: Settings) -> Result<Ebpf, ProbeError> {
         .override_global("SOCK_ADDRESS4", &sock.address4, true)
         .override_global("SOCK_ADDRESS6", &sock.address6, true)
         .override_global("SOCK_PORT", &sock.port, true)
+        .override_global("HAS_TASK_BTF", &u32::from(features.task_btf), true)
+        .override_global("HAS_TASK_PT_REGS", &u32::from(features.task_pt_regs), true)
         .override_global("TARGET_TGID", &settings.target.unwrap_or(0), true)
         .override_global("SELF_TGID", &std::process::id(), true)
         .override_global("SAMPLE_CAP", &cap, true)
-        .load(OBJECT)?)
+        .load(object)?)
 }
 
 fn program<'e, P>(ebpf: &'e mut Ebpf, name: &'static str) -> Result<&'e mut P, ProbeError>

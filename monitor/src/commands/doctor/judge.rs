@@ -2,9 +2,6 @@
 
 use super::{BTF, Check, PMU_DEVICES};
 
-/// Oldest supported kernel: the first in which a program on a perf event hangs
-/// on a BPF link, which goes with the daemon however the daemon ends.
-const MIN_KERNEL: (u32, u32) = (5, 15);
 /// `BTF_MAGIC`, of `include/uapi/linux/btf.h`.
 const BTF_MAGIC: u16 = 0xeb9f;
 
@@ -77,27 +74,6 @@ impl Caps {
 const SETCAP: &str = "run as root, or `setcap \
     cap_bpf,cap_perfmon,cap_kill,cap_sys_ptrace,cap_dac_read_search,cap_net_admin+ep $(command -v unjack)`; \
     in a container add them with --cap-add";
-
-pub(super) fn kernel(release: &str) -> Check {
-    const NAME: &str = "kernel";
-    let (major, minor) = MIN_KERNEL;
-    let mut numbers = release
-        .split(|c: char| !c.is_ascii_digit())
-        .map_while(|n| n.parse::<u32>().ok());
-    match (numbers.next(), numbers.next()) {
-        (Some(a), Some(b)) if (a, b) >= MIN_KERNEL => Check::ok(NAME, format!("Linux {release}")),
-        (Some(_), Some(_)) => Check::fail(
-            NAME,
-            format!("Linux {release} is too old"),
-            format!("boot Linux {major}.{minor} or newer"),
-        ),
-        _ => Check::warn(
-            NAME,
-            format!("release {release:?} is not a version"),
-            format!("make sure that it is Linux {major}.{minor} or newer"),
-        ),
-    }
-}
 
 pub(super) fn arch(arch: &str) -> Check {
     const NAME: &str = "instruction decoder";
@@ -250,15 +226,24 @@ pub(super) fn perf_paranoid(content: Option<&str>, caps: Caps) -> Check {
     }
 }
 
+fn is_pmu(name: &str) -> bool {
+    matches!(name, "cpu" | "cpu_core") || name.starts_with("armv8")
+}
+
+/// Whether a processor's cycles drive the sampler, rather than a clock.
+pub(super) fn counts_cycles(devices: &Result<Vec<String>, &'static str>) -> bool {
+    devices
+        .as_ref()
+        .is_ok_and(|names| names.iter().any(|name| is_pmu(name)))
+}
+
 /// `devices` are the names in `/sys/bus/event_source/devices`.
 pub(super) fn pmu(devices: &Result<Vec<String>, &'static str>) -> Check {
     const NAME: &str = "hardware PMU";
     const REMEDY: &str = "none needed to find miners; on a virtual machine, have the hypervisor offer a \
                           virtual PMU to let idle processors sleep";
-    let is_pmu =
-        |name: &&String| matches!(name.as_str(), "cpu" | "cpu_core") || name.starts_with("armv8");
     match devices {
-        Ok(names) => match names.iter().find(is_pmu) {
+        Ok(names) => match names.iter().find(|name| is_pmu(name)) {
             Some(name) => Check::ok(NAME, format!("{name}: samples by cycles")),
             None => Check::warn(NAME, "none: samples by cpu-clock", REMEDY),
         },

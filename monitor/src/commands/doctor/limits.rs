@@ -3,7 +3,7 @@
 use super::{Check, judge::mounts};
 
 /// Samples a second that `unjack run` takes by default.
-const SAMPLE_HZ: u32 = 99;
+pub(super) const SAMPLE_HZ: u32 = 99;
 
 /// `content` is that of `kernel.perf_event_max_sample_rate`. The kernel lowers it
 /// by itself where sampling takes too long (`kernel.perf_cpu_time_max_percent`),

@@ -14,7 +14,7 @@ use aya::{
 use clap::ValueEnum;
 
 use super::{
-    ProbeError, pins, program,
+    Features, ProbeError, pins, program,
     tables::{MAPS, pin_failed},
 };
 pub use super::{
@@ -260,6 +260,7 @@ fn load(offsets: &Offsets, adopt: Option<&PinDir>) -> Result<Ebpf, ProbeError> {
         seconds,
         nanoseconds,
     } = &offsets.inode_ctime;
+    Features::detect().make_room();
     let mut loader = EbpfLoader::new();
     for name in MAPS {
         if let Some(dir) = adopt {
