@@ -62,7 +62,22 @@ pub fn workload() -> PathBuf {
     built(
         "workload",
         "UNJACK_WORKLOAD",
-        "cargo build --release -p tests",
+        "cargo build --release -p workloads",
+    )
+}
+
+/// The workload program that becomes another when it is told to end, found the same
+/// way (`UNJACK_REBORN`).
+///
+/// # Panics
+///
+/// When there is none.
+#[must_use]
+pub fn reborn() -> PathBuf {
+    built(
+        "reborn",
+        "UNJACK_REBORN",
+        "cargo build --release -p workloads",
     )
 }
 
@@ -72,7 +87,7 @@ fn built(name: &str, variable: &str, remedy: &str) -> PathBuf {
         assert!(path.is_file(), "{variable}={} is no file", path.display());
         return path;
     }
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target");
     // The test itself is target/PROFILE/deps/NAME.
     let beside = std::env::current_exe()
         .ok()
