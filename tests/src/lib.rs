@@ -21,7 +21,7 @@
 //! | [`spawn`] | the workloads and other programs to be judged |
 //! | [`podman`] | real containers |
 //! | [`terminal`] | a program on a terminal: what is on its screen, keys, sizes |
-//! | [`host`] | root, one test at a time, waiting, the kernel's own accounts |
+//! | [`host`] | root, whose turn it is, waiting, the kernel's own accounts |
 //! | [`evade`] | how miners hide, done for real |
 //!
 //! A test that cannot run fails: nothing is skipped in silence. Waiting is

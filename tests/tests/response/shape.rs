@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
@@ -87,6 +88,30 @@ fn send_jobs(mut client: TcpStream, every: Duration) {
     }
 }
 
+/// The program in each of its ways, recorded at the same time: its shares come by the
+/// clock, so that it need not have a core of its own, and each recording is of its own
+/// command and what that starts.
+struct Recorded {
+    own: Value,
+    helper: Value,
+    polls: Value,
+}
+
+/// Recorded by the first test that asks.
+fn recorded() -> &'static Recorded {
+    static RECORDED: OnceLock<Recorded> = OnceLock::new();
+    RECORDED.get_or_init(|| {
+        thread::scope(|scope| {
+            let job = Some(Duration::from_millis(5300));
+            let begin = |how, job| scope.spawn(move || record(how, server(job)));
+            let [own, helper, polls] = [("own", job), ("helper", job), ("polls", None)]
+                .map(|(how, job)| begin(how, job))
+                .map(|thread| thread.join().expect("it was recorded"));
+            Recorded { own, helper, polls }
+        })
+    })
+}
+
 /// The last shape that was recorded of the program.
 fn record(how: &str, server: SocketAddr) -> Value {
     let home = home();
@@ -126,23 +151,19 @@ fn check_pool(shape: &Value, related: bool) {
 #[test]
 fn a_miner_whose_pool_cannot_be_overheard() {
     let _turn = take_turn();
-    check_pool(
-        &record("own", server(Some(Duration::from_millis(5300)))),
-        false,
-    );
+    check_pool(&recorded().own, false);
 }
 
 #[test]
 fn a_miner_whose_helper_connects() {
     let _turn = take_turn();
-    let pool = server(Some(Duration::from_millis(5300)));
-    check_pool(&record("helper", pool), true);
+    check_pool(&recorded().helper, true);
 }
 
 #[test]
 fn what_hashes_and_polls_gets_no_jobs() {
     let _turn = take_turn();
-    let shape = record("polls", server(None));
+    let shape = &recorded().polls;
     assert_eq!(shape["pushes"], 0, "{shape}");
     assert!(shape["looks"].as_u64() > Some(20), "{shape}");
 }
