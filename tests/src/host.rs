@@ -12,7 +12,7 @@ use serde_json::Value;
 
 mod turn;
 
-pub use self::turn::{Turn, observe_turn, share_turn, take_turn};
+pub use self::turn::{Turn, crowd_turn, observe_turn, share_turn, take_turn};
 
 /// Checks that the test runs as root.
 ///

@@ -11,7 +11,7 @@
 //! | `pack` | `pack`, `refold`, `recording` | recordings | one small file, kept in the repository |
 //! | `replay` | `replay` | recordings | verdicts, as `unjack replay` has them |
 //!
-//! Miners mine at a [`Pool`](::tests::pool::Pool) while they are recorded.
+//! Miners mine at a [`Pool`](tests::pool::Pool) while they are recorded.
 //!
 //! `manifest` reads the manifests, `subject` is a program in one of its
 //! variants, and `place` is the directory and the environment in which they

@@ -8,10 +8,12 @@
 //! | a test that | `daemons` | `miners` |
 //! |---|---|---|
 //! | acts, measures, or looks at all of the kernel ([`take_turn`]) | alone | |
-//! | only observes, and counts miners or has one ([`observe_turn`]) | shared | alone |
+//! | only observes, and counts miners, has one, or needs a processor ([`observe_turn`]) | shared | alone |
+//! | only observes or acts in its own folder, and minds no other's miners ([`crowd_turn`]) | shared | shared |
 //! | only observes, with no miner, and none disturbs it ([`share_turn`]) | shared | |
 //!
-//! They are always locked in this order, so that no two tests wait for each other.
+//! They are always locked in this order, so that no two tests wait for each other. A test
+//! that wants to be alone may wait long while others come and go: there are only so many.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -45,8 +47,9 @@ pub fn take_turn() -> Turn {
     turn(&[(DAEMONS, FlockOperation::LockExclusive)])
 }
 
-/// The same for a test whose daemon only observes, and that has a miner or counts them:
-/// beside it run only tests that have none ([`share_turn`]).
+/// The same for a test whose daemon only observes, and that has a miner, counts them, or
+/// needs a processor beside them, as a browser does: beside it run only tests that have
+/// none ([`share_turn`]).
 ///
 /// # Panics
 ///
@@ -55,6 +58,20 @@ pub fn observe_turn() -> Turn {
     turn(&[
         (DAEMONS, FlockOperation::LockShared),
         (MINERS, FlockOperation::LockExclusive),
+    ])
+}
+
+/// The same for a test that has miners and says nothing of any others', however many there
+/// are and however busy they keep the machine. Its daemon only observes, or acts on
+/// nothing but what lies in a folder of the test's own.
+///
+/// # Panics
+///
+/// When not root.
+pub fn crowd_turn() -> Turn {
+    turn(&[
+        (DAEMONS, FlockOperation::LockShared),
+        (MINERS, FlockOperation::LockShared),
     ])
 }
 

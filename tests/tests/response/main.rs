@@ -5,7 +5,6 @@ mod hook;
 mod hostile;
 mod lists;
 mod pools;
-mod shape;
 mod stratum;
 
 use std::fs;

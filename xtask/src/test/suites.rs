@@ -1,7 +1,7 @@
 //! The suites: as root, most of them one after the other.
 //!
 //! A few run side by side: much of their time is spent waiting, and none has a daemon
-//! that acts on processes of others. What may run at the same time within them is decided
+//! that acts on processes of other tests. What may run at the same time within them is decided
 //! by the harness, test by test, with lock files (`tests/src/host/turn.rs`); a suite that
 //! is missing here is only slower.
 
@@ -19,7 +19,16 @@ use crate::timing::Timing;
 use crate::workspace::Workspace;
 
 /// The suites that run side by side.
-const SIDE_BY_SIDE: [&str; 4] = ["exporter", "monitoring", "top", "wrong_input"];
+const SIDE_BY_SIDE: [&str; 8] = [
+    "exporter",
+    "monitoring",
+    "replay",
+    "respond",
+    "shape",
+    "shows",
+    "top",
+    "wrong_input",
+];
 /// What the suites judge and judge by, built as it is shipped.
 const PROGRAMS: [&str; 3] = ["unjack", "workload", "reborn"];
 

@@ -10,9 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tests::daemon;
-use tests::host::{output, take_turn, unjack};
-
-use super::home;
+use tests::host::{observe_turn, output, unjack};
 
 /// Hashes, and sends a share every three seconds: by a connection of its own, by a
 /// helper behind a pipe, or asks a web server every two seconds instead.
@@ -114,7 +112,7 @@ fn recorded() -> &'static Recorded {
 
 /// The last shape that was recorded of the program.
 fn record(how: &str, server: SocketAddr) -> Value {
-    let home = home();
+    let home = tempfile::tempdir().expect("a temporary directory");
     let file = home.path().join("recording");
     let port = server.port().to_string();
     let recorded = output(
@@ -150,19 +148,19 @@ fn check_pool(shape: &Value, related: bool) {
 
 #[test]
 fn a_miner_whose_pool_cannot_be_overheard() {
-    let _turn = take_turn();
+    let _turn = observe_turn();
     check_pool(&recorded().own, false);
 }
 
 #[test]
 fn a_miner_whose_helper_connects() {
-    let _turn = take_turn();
+    let _turn = observe_turn();
     check_pool(&recorded().helper, true);
 }
 
 #[test]
 fn what_hashes_and_polls_gets_no_jobs() {
-    let _turn = take_turn();
+    let _turn = observe_turn();
     let shape = &recorded().polls;
     assert_eq!(shape["pushes"], 0, "{shape}");
     assert!(shape["looks"].as_u64() > Some(20), "{shape}");

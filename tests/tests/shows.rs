@@ -1,13 +1,13 @@
 //! Miners that do for show what honest programs are told by, at a twentieth of their
 //! time: it excuses nothing.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use tests::host::take_turn;
+use tests::host::{crowd_turn, workload};
 use tests::{Daemon, Workload};
-
-use super::image;
 
 /// What the workload can do for show.
 const SHOWS: [&str; 7] = [
@@ -22,10 +22,19 @@ const SHOWS: [&str; 7] = [
 /// Time to the verdict on the last of them: they share the processors.
 const ALL_JUDGED: Duration = Duration::from_mins(2);
 
+/// A copy of the workload program: an image of its own, by whose processes no other is
+/// judged.
+fn image(home: &Path, name: &str) -> PathBuf {
+    let path = home.join(name);
+    fs::copy(workload(), &path)
+        .unwrap_or_else(|error| panic!("cannot copy the workload to {}: {error}", path.display()));
+    path
+}
+
 /// Each show beside the same hash, all at a time, each an image of its own: every one is
 /// found by its own sum.
 fn check_all_found(hash: &[&str], shows: &[&str]) {
-    let _turn = take_turn();
+    let _turn = crowd_turn();
     let home = tempfile::tempdir().expect("a temporary directory");
     let daemon = Daemon::start(&["--action", "observe"]);
     let start = |show: &&str| {
