@@ -1,32 +1,18 @@
-//! The machine the suites run on: root, one test at a time, the kernel's own
+//! The machine the suites run on: root, whose [turn](take_turn) it is, the kernel's own
 //! accounts, and what must not be printed on a terminal.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-static TURN: Mutex<()> = Mutex::new(());
+mod turn;
 
-/// Held by a test for as long as it uses the machine.
-#[must_use = "the machine is the test's own only while this lives"]
-pub struct Turn(#[expect(dead_code, reason = "held, never read")] MutexGuard<'static, ()>);
-
-/// Checks that the test runs as root and waits for its turn: what one test
-/// burns would disturb what another measures.
-///
-/// # Panics
-///
-/// When not root. The suites load probes; a test that cannot must not pass.
-pub fn take_turn() -> Turn {
-    require_root();
-    Turn(TURN.lock().unwrap_or_else(PoisonError::into_inner))
-}
+pub use self::turn::{Turn, crowd_turn, observe_turn, share_turn, take_turn};
 
 /// Checks that the test runs as root.
 ///
@@ -62,7 +48,22 @@ pub fn workload() -> PathBuf {
     built(
         "workload",
         "UNJACK_WORKLOAD",
-        "cargo build --release -p tests",
+        "cargo build --release -p workloads",
+    )
+}
+
+/// The workload program that becomes another when it is told to end, found the same
+/// way (`UNJACK_REBORN`).
+///
+/// # Panics
+///
+/// When there is none.
+#[must_use]
+pub fn reborn() -> PathBuf {
+    built(
+        "reborn",
+        "UNJACK_REBORN",
+        "cargo build --release -p workloads",
     )
 }
 
@@ -72,7 +73,7 @@ fn built(name: &str, variable: &str, remedy: &str) -> PathBuf {
         assert!(path.is_file(), "{variable}={} is no file", path.display());
         return path;
     }
-    let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    let target = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target");
     // The test itself is target/PROFILE/deps/NAME.
     let beside = std::env::current_exe()
         .ok()

@@ -1,8 +1,10 @@
-//! unjack's integration tests: a harness, real workloads and the suites.
+//! unjack's integration tests: the harness of the suites.
 //!
 //! The suites in `tests/` run the real binary with the real probes on the
 //! running kernel, and judge only what a user can see: exit codes, events,
-//! metrics, and which processes live. This library is what they share:
+//! metrics, and which processes live. What they judge are the programs of the crate
+//! `workloads`, which are found as files: no suite is linked with a hash. The crate
+//! `lab` measures and trains with the same harness. This library is what all share:
 //!
 //! | module | what it owns |
 //! |---|---|
@@ -19,25 +21,16 @@
 //! | [`spawn`] | the workloads and other programs to be judged |
 //! | [`podman`] | real containers |
 //! | [`terminal`] | a program on a terminal: what is on its screen, keys, sizes |
-//! | [`honest`] | the `honest` program: jobs of an honest machine beside a daemon that kills |
-//! | [`host`] | root, one test at a time, waiting, the kernel's own accounts |
+//! | [`host`] | root, whose turn it is, waiting, the kernel's own accounts |
 //! | [`evade`] | how miners hide, done for real |
-//! | [`fit`] | the model: fitted to the corpus, and judged by it |
-//! | [`workload`] | the `workload` program itself |
-//! | [`corpus`] | the `corpus` program: what the model is trained from |
-//! | [`code`] | the code that was sampled, as it is kept |
 //!
 //! A test that cannot run fails: nothing is skipped in silence. Waiting is
 //! always for an event, with a generous limit; a fixed time passes only where
 //! the claim is about time.
 
-pub mod code;
-pub mod corpus;
 pub mod daemon;
 pub mod devtools;
 pub mod evade;
-pub mod fit;
-pub mod honest;
 pub mod host;
 pub mod https;
 pub mod metrics;
@@ -50,7 +43,6 @@ pub mod prometheus;
 pub mod spawn;
 pub mod terminal;
 pub mod webhook;
-pub mod workload;
 
 pub use daemon::Daemon;
 pub use metrics::Metrics;

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tests::{
     Daemon, Workload, daemon,
-    host::{output, take_turn, unjack},
+    host::{observe_turn, output, unjack},
 };
 
 /// From a miner's first hash to the verdict, at most.
@@ -53,7 +53,7 @@ fn array(value: &Value) -> &Vec<Value> {
 
 #[test]
 fn a_recording_is_judged_as_the_host_was() {
-    let _turn = take_turn();
+    let _turn = observe_turn();
     let home = tempfile::tempdir().expect("a temporary directory");
     let (live, other) = (home.path().join("live"), home.path().join("other"));
     let mut daemon = Daemon::start(&["--record", live.to_str().expect("UTF-8")]);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, setpriority_process};
 use serde_json::Value;
 use tests::evade::scope::Scope;
-use tests::host::{eventually, output, schedstat_seconds, take_turn, unjack};
+use tests::host::{crowd_turn, eventually, output, schedstat_seconds, take_turn, unjack};
 use tests::{Daemon, Workload};
 
 /// From a miner's first hash to the action, at most.
@@ -83,7 +83,7 @@ fn cgroups(pid: u32) -> String {
 }
 
 fn check_throttled(work: &[&str]) {
-    let _turn = take_turn();
+    let _turn = crowd_turn();
     let home = Home::new();
     let mut daemon = home.daemon(&["--action", "throttle", "--throttle-to", "5"]);
     let mut miner = home.miner(work);
@@ -125,7 +125,7 @@ fn a_sha256d_miner_of_two_threads_is_throttled_to_its_share() {
 
 #[test]
 fn a_frozen_miner_burns_nothing_until_it_is_released() {
-    let _turn = take_turn();
+    let _turn = crowd_turn();
     let home = Home::new();
     let daemon = home.daemon(&["--action", "freeze"]);
     let mut miner = home.miner(&["sha256d"]);
@@ -146,7 +146,7 @@ fn a_frozen_miner_burns_nothing_until_it_is_released() {
 /// Killed, the daemon undoes nothing; the next one does, or keeps.
 #[test]
 fn what_a_killed_daemon_held_is_kept_or_restored_by_the_next() {
-    let _turn = take_turn();
+    let _turn = crowd_turn();
     let home = Home::new();
     let mut daemon = home.daemon(&["--action", "freeze"]);
     let mut miner = home.miner(&["sha256d"]);
@@ -211,7 +211,7 @@ fn is_stopped(pid: u32) -> bool {
 /// ended; and one that has other things to do.
 #[test]
 fn with_scope_tree_the_shell_that_respawns_a_miner_ends_too() {
-    let _turn = take_turn();
+    let _turn = crowd_turn();
     let home = Home::new();
     let image = home.image("miner");
     let daemon = home.daemon(&["--action", "kill", "--scope", "tree"]);
@@ -253,7 +253,7 @@ fn running(image: &Path) -> Vec<u32> {
 /// Of the name that Podman gives a container's.
 #[test]
 fn with_scope_cgroup_everything_in_it_ends() {
-    let _turn = take_turn();
+    let _turn = crowd_turn();
     let home = Home::new();
     let scope = Scope::new(&format!("libpod-{}", "0123456789abcdef".repeat(4)));
     let daemon = home.daemon(&["--action", "kill", "--scope", "cgroup"]);
@@ -283,7 +283,7 @@ fn check_refused(daemon: &Daemon, miner: &mut Workload, reason: &str) {
 
 #[test]
 fn with_scope_cgroup_a_cgroup_that_others_share_is_refused() {
-    let _turn = take_turn();
+    let _turn = crowd_turn();
     let home = Home::new();
     let daemon = home.daemon(&["--action", "kill", "--scope", "cgroup"]);
     let shared = Scope::new("unjack-test.slice");
@@ -293,7 +293,7 @@ fn with_scope_cgroup_a_cgroup_that_others_share_is_refused() {
 
 #[test]
 fn with_scope_cgroup_the_daemons_own_is_refused() {
-    let _turn = take_turn();
+    let _turn = crowd_turn();
     let home = Home::new();
     let daemon = home.daemon(&["--action", "kill", "--scope", "cgroup"]);
     let scope = Scope::new("unjack-test.scope");
@@ -307,7 +307,7 @@ fn with_scope_cgroup_the_daemons_own_is_refused() {
 /// Of one image no more than the limit in a minute, and of another still.
 #[test]
 fn the_breaker_opens_for_an_image_and_is_told() {
-    let _turn = take_turn();
+    let _turn = crowd_turn();
     let home = Home::new();
     let daemon = home.daemon(&["--action", "kill", "--max-kills-per-image", "1"]);
     let image = home.image("common");
@@ -330,7 +330,7 @@ fn the_breaker_opens_for_an_image_and_is_told() {
 
 #[test]
 fn one_allowed_by_its_digest_is_measured_as_allowed() {
-    let _turn = take_turn();
+    let _turn = crowd_turn();
     let home = Home::new();
     let image = home.image("own");
     let sum = output(Command::new("sha256sum").arg(&image));

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 use tests::daemon::command;
-use tests::host::{assert_clean, eventually, loaded, output, take_turn, unjack};
+use tests::host::{
+    assert_clean, eventually, loaded, observe_turn, output, share_turn, take_turn, unjack,
+};
 use tests::terminal::Terminal;
 use tests::{Daemon, Workload};
 
@@ -31,7 +33,7 @@ fn top(args: &[&str]) -> Command {
 
 #[test]
 fn once_lists_a_miner_and_leaves_a_daemon_alone() {
-    let _turn = take_turn();
+    let _turn = observe_turn();
     let daemon = Daemon::start::<&str>(&[]);
     let miner = Workload::start(&["sha256d"]);
     let _ = miner.first_hash();
@@ -68,7 +70,7 @@ fn once_lists_a_miner_and_leaves_a_daemon_alone() {
 
 #[test]
 fn what_is_no_terminal_gets_one_table_and_json_is_whole() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let answer = output(&mut top(&["--for", "2s", "--sort", "pid"]));
     assert!(answer.status.success(), "{}", answer.stderr.escape_ascii());
     assert!(answer.stdout.trim_ascii_start().starts_with(b"PID"));
@@ -84,7 +86,7 @@ fn what_is_no_terminal_gets_one_table_and_json_is_whole() {
 
 /// As a person uses it; and then one of several ways to leave.
 fn visit(leave: impl FnOnce(&mut Terminal)) {
-    let _turn = take_turn();
+    let _turn = observe_turn();
     let home = tempfile::tempdir().expect("a temporary directory");
     let path = home.path().join(OsStr::from_bytes(FILE));
     let title = OsString::from(OsStr::from_bytes(COMM));
@@ -162,7 +164,7 @@ fn written(command: &mut Command) -> String {
 
 #[test]
 fn it_ends_by_itself_and_without_colours() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     // How a colour of the palette is asked for.
     let colour = "38;5;";
     let coloured = written(&mut top(&[]));
@@ -173,7 +175,7 @@ fn it_ends_by_itself_and_without_colours() {
 
 #[test]
 fn a_terminal_that_is_gone_ends_it() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     // Also within what may become a key, and while nothing new is drawn.
     for keys in ["", "\x1b[", " "] {
         let mut terminal = Terminal::start(&mut top(&[]), 80, 24);
@@ -187,7 +189,7 @@ fn a_terminal_that_is_gone_ends_it() {
 
 #[test]
 fn sigterm_ends_it_also_within_a_key() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let mut terminal = Terminal::start(&mut top(&[]), 80, 24);
     let before = terminal.settings();
     let _ = terminal.wait_for("observing", KEY);
@@ -219,7 +221,7 @@ fn sigkill_leaves_no_probe_behind() {
 
 #[test]
 fn what_the_host_lacks_is_told_before_the_terminal_is_taken() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let mut unprivileged = Command::new("setpriv");
     unprivileged
         .args(["--bounding-set=-all", "--inh-caps=-all", "--"])

@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use tests::Workload;
 use tests::daemon::{command, without_settings};
-use tests::host::{assert_clean, output, take_turn, unjack};
+use tests::host::{assert_clean, output, share_turn, take_turn, unjack};
 
 /// Runs unjack to its end, at most 60 s: a daemon that accepts what it should
 /// refuse would run for ever.
@@ -38,7 +38,7 @@ fn check(answer: &Output, code: i32, words: &[&str]) {
 
 #[test]
 fn bad_flag_values_name_the_flag() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     for (flag, value) in [
         ("--action", "shout"),
         ("--min-score", "2"),
@@ -66,7 +66,7 @@ fn bad_flag_values_name_the_flag() {
 
 #[test]
 fn a_bad_value_from_the_environment_is_refused_too() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let mut timeout = Command::new("timeout");
     timeout.arg("60").arg(unjack()).arg("run");
     without_settings(&mut timeout);
@@ -76,7 +76,7 @@ fn a_bad_value_from_the_environment_is_refused_too() {
 
 #[test]
 fn unknown_flags_and_commands_are_refused() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     check(&run(&["run", "--fast"]), 2, &["--fast"]);
     check(&run(&["mine"]), 2, &["mine"]);
     check(&run(&["explain"]), 2, &["PID"]);
@@ -86,7 +86,7 @@ fn unknown_flags_and_commands_are_refused() {
 
 #[test]
 fn release_says_what_it_takes_and_what_is_not_held() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let home = tempfile::tempdir().expect("a temporary directory");
     let state = home.path().display().to_string();
     let release = |what: &[&str]| run(&[&["release", "--state-dir", &state], what].concat());
@@ -99,7 +99,7 @@ fn release_says_what_it_takes_and_what_is_not_held() {
 
 #[test]
 fn a_port_in_use_names_the_address() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("it is bound").to_string();
     check(
@@ -111,7 +111,7 @@ fn a_port_in_use_names_the_address() {
 
 #[test]
 fn explaining_a_process_that_does_not_exist() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let mut child = Command::new("true").spawn().expect("true runs");
     child.wait().expect("the child is ours");
     let pid = child.id().to_string();
@@ -131,7 +131,7 @@ fn explaining_a_process_that_does_not_exist() {
 
 #[test]
 fn explaining_a_process_that_vanishes() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let burner = Workload::start(&["--seconds", "8", "burn"]);
     let _ = burner.first_hash();
     let pid = burner.pid().to_string();
@@ -155,7 +155,7 @@ fn public_copy(home: &Path) -> std::path::PathBuf {
 
 #[test]
 fn missing_capabilities_are_named() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let home = tempfile::tempdir().expect("a temporary directory");
     let copy = public_copy(home.path());
     for args in [&["run"][..], &["explain", "1", "--for", "1s"]] {
@@ -178,7 +178,7 @@ fn missing_capabilities_are_named() {
 
 #[test]
 fn a_kernel_without_btf_is_told_apart() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let empty = tempfile::tempdir().expect("a temporary directory");
     let hide = r#"mount --bind "$1" /sys/kernel/btf && shift && exec "$@""#;
     for (args, code) in [(&["run"][..], 3), (&["explain", "1", "--for", "1s"], 3)] {

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what the probes cost, by the kernel's own account, and
 //! how soon a miner is judged.
 //!
-//! The measuring is a program of the tests crate; this builds it, with the
+//! The measuring is a program of the crate `lab`; this builds it, with the
 //! compiler's optimisations, and runs it as root.
 
 use std::ffi::OsString;
@@ -15,8 +15,7 @@ use crate::workspace::Workspace;
 /// Builds the daemon and the benchmark, and runs the benchmark as root.
 pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     setup::run(workspace, Route::Auto, Extras::Tests)?;
-    let daemon = workspace.build_daemon()?;
-    shell::run(&mut workspace.cargo(&["build", "--release", "--package", "tests", "--bins"]))?;
+    let daemon = workspace.build(&["unjack", "workload", "bench"])?;
     let mut variables = shell::inherited_variables();
     variables.push(("UNJACK_BIN".to_owned(), daemon.display().to_string()));
     variables.push((

@@ -1,6 +1,6 @@
 //! `cargo xtask corpus`: the programs that the model is trained from.
 //!
-//! The work is a program of the tests crate; this builds it, the daemon and
+//! The work is a program of the crate `lab`; this builds it, the daemon and
 //! the workloads, and runs it. Only recording is done as root: what the other
 //! steps make, such as the file in the checkout, is to belong to the caller.
 
@@ -16,8 +16,7 @@ use crate::workspace::Workspace;
 /// Builds and becomes `corpus ARGUMENTS`.
 pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     setup::run(workspace, Route::Auto, Extras::Tests)?;
-    let daemon = workspace.build_daemon()?;
-    shell::run(&mut workspace.cargo(&["build", "--release", "--package", "tests", "--bins"]))?;
+    let daemon = workspace.build(&["unjack", "workload", "corpus"])?;
     let release = workspace.target.join("release");
     let mut variables = shell::inherited_variables();
     // The caller's own choice of another binary is among them, and stays.

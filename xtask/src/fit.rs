@@ -1,7 +1,7 @@
 //! `cargo xtask train` and `cargo xtask evaluate`: the model, fitted to the
 //! packed recordings of the corpus, and judged by programs it never saw.
 //!
-//! Both are steps of a program of the tests crate, which knows the profiles and
+//! Both are steps of a program of the crate `lab`, which knows the profiles and
 //! the model; this builds it and runs it as the caller.
 
 use anyhow::Result;
@@ -17,7 +17,7 @@ pub(crate) fn run(workspace: &Workspace, step: &str) -> Result<()> {
         "run",
         "--release",
         "--package",
-        "tests",
+        "lab",
         "--bin",
         "fit",
         "--",

@@ -1,6 +1,6 @@
 //! `cargo xtask honest`: hours of honest work beside a daemon that kills.
 //!
-//! The work is a program of the tests crate; this builds it, the daemon and the
+//! The work is a program of the crate `lab`; this builds it, the daemon and the
 //! workloads, and runs it as root.
 
 use std::ffi::OsString;
@@ -18,8 +18,7 @@ const TOOLS: [&str; 3] = ["CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN"];
 /// Builds and becomes `honest ARGUMENTS`.
 pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     setup::run(workspace, Route::Auto, Extras::Tests)?;
-    let daemon = workspace.build_daemon()?;
-    shell::run(&mut workspace.cargo(&["build", "--release", "--package", "tests", "--bins"]))?;
+    let daemon = workspace.build(&["unjack", "workload", "honest"])?;
     let mut variables = shell::inherited_variables();
     let tools = TOOLS.into_iter().filter_map(|name| {
         let value = std::env::var(name).ok()?;

@@ -5,59 +5,61 @@
 mod words;
 
 use std::process::Command;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 
 use crate::setup::{self, Extras, Route, Toolchain};
 use crate::shell;
+use crate::test::PROFILE;
+use crate::timing::Timing;
 use crate::workspace::Workspace;
 
-/// Runs every check.
+/// Runs every check, and prints how long each took.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    setup::run(workspace, Route::Auto, Extras::None)?;
-    let toolchain = setup::ensure(workspace, Route::Auto, Extras::None)?;
-    ensure_components()?;
+    let begun = Instant::now();
+    let mut timing = Timing::default();
+    steps(workspace, &mut timing);
+    timing.finish("lint", begun.elapsed())
+}
 
-    let cargo = |arguments: &[&str]| workspace.cargo(arguments);
-    let mut docs = cargo(&["doc", "--workspace", "--no-deps"]);
-    docs.env("RUSTDOCFLAGS", "-Dwarnings");
-    let checks = [
+/// Every check is a step. Clippy and the documentation share what they check of
+/// libraries, and both share build scripts and macros with the tests.
+pub(crate) fn steps(workspace: &Workspace, timing: &mut Timing) {
+    let toolchain = timing.step("set-up of lint", || {
+        setup::run(workspace, Route::Auto, Extras::None)?;
+        ensure_components()?;
+        setup::ensure(workspace, Route::Auto, Extras::None)
+    });
+    let Some(toolchain) = toolchain else { return };
+    let mut clippy = workspace.cargo(&["clippy", "--workspace", "--all-targets"]);
+    clippy.args(PROFILE).args(["--", "-Dwarnings"]);
+    let mut docs = workspace.cargo(&["doc", "--workspace", "--no-deps"]);
+    docs.args(PROFILE).env("RUSTDOCFLAGS", "-Dwarnings");
+    for (name, mut command) in [
         (
             "formatting (cargo fmt --all mends it)",
-            cargo(&["fmt", "--all", "--check"]),
+            workspace.cargo(&["fmt", "--all", "--check"]),
         ),
+        ("clippy", clippy),
         (
-            "clippy",
-            cargo(&["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"]),
-        ),
-        (
-            "the probes, for the BPF target",
+            "clippy of the probes, for the BPF target",
             probes(workspace, &toolchain),
         ),
         ("documentation", docs),
-    ];
-    let mut failed = Vec::new();
-    for (name, mut command) in checks {
-        eprintln!("lint: {name}");
-        if let Err(error) = shell::run(&mut command) {
-            eprintln!("  {error:#}");
-            failed.push(name);
-        }
+    ] {
+        timing.step(name, || shell::run(&mut command));
     }
-    eprintln!("lint: words in text for users");
-    let found = words::found(workspace)?;
-    if !found.is_empty() {
+    timing.step("words in text for users", || {
+        let found = words::found(workspace)?;
+        if found.is_empty() {
+            return Ok(());
+        }
         for hit in found {
             eprintln!("  {hit}");
         }
-        eprintln!("  say what acts, or \"it\"; xtask/src/lint/words.rs has the list");
-        failed.push("words");
-    }
-    if failed.is_empty() {
-        eprintln!("lint: clean");
-        return Ok(());
-    }
-    bail!("lint: not clean: {}", failed.join("; "))
+        bail!("say what acts, or \"it\"; xtask/src/lint/words.rs has the list")
+    });
 }
 
 /// rustup's smallest profile lacks the formatter and the linter.

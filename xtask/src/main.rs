@@ -4,6 +4,7 @@
 //! build as the caller and elevate only the programs that need root.
 
 mod bench;
+mod ci;
 mod corpus;
 mod deb;
 mod dist;
@@ -15,6 +16,7 @@ mod run;
 mod setup;
 mod shell;
 mod test;
+mod timing;
 mod vm;
 mod workspace;
 
@@ -52,17 +54,22 @@ enum Task {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
-    /// Set up and run every test; the integration tests run as root.
+    /// Set up and run every test; the suites run as root.
     Test {
         /// Only the tests that need no root: seconds instead of minutes.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "suite")]
         fast: bool,
+        /// Only this suite of tests/tests, such as `bans`; may be repeated.
+        #[arg(long, value_name = "NAME")]
+        suite: Vec<String>,
         /// Arguments of the test programs, such as part of a test's name.
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
     /// Check formatting, lints and documentation; a warning fails.
     Lint,
+    /// What a change must pass: lint, test and routes, and how long each step took.
+    Ci,
     /// Build the probes with each compiler route and report on each.
     Routes,
     /// Run the daemon on another kernel, in a virtual machine.
@@ -130,8 +137,20 @@ fn dispatch(task: Task) -> Result<()> {
             setup::run(&workspace, route, extras)
         }
         Task::Run { arguments } => run::run(&workspace, &arguments),
-        Task::Test { fast, arguments } => test::run(&workspace, fast, &arguments),
+        Task::Test {
+            fast,
+            suite,
+            arguments,
+        } => test::run(
+            &workspace,
+            &test::Wanted {
+                fast,
+                suites: &suite,
+                arguments: &arguments,
+            },
+        ),
         Task::Lint => lint::run(&workspace),
+        Task::Ci => ci::run(&workspace),
         Task::Routes => routes::run(&workspace),
         Task::Vm { version, keep } => vm::run(&workspace, &version, keep),
         Task::Bench { arguments } => bench::run(&workspace, &arguments),

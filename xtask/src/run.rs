@@ -12,7 +12,7 @@ use crate::workspace::Workspace;
 /// Sets up, builds as the caller, and becomes `unjack run` as root.
 pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     setup::run(workspace, Route::Auto, Extras::None)?;
-    let daemon = workspace.build_daemon()?;
+    let daemon = workspace.build(&["unjack"])?;
     let mut command = Privilege::detect()
         .elevate(&daemon, &shell::inherited_variables())
         .with_context(|| {

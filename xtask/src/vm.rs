@@ -45,15 +45,7 @@ pub(crate) fn run(workspace: &Workspace, version: &str, keep: bool) -> Result<()
     setup::run(workspace, Route::Auto, Extras::Vm)?;
     let home = workspace.target.join("vm").join(version);
     let kernel = kernel::fetch(version, &home)?;
-    let daemon = workspace.build_daemon()?;
-    shell::run(&mut workspace.cargo(&[
-        "build",
-        "--release",
-        "--package",
-        "tests",
-        "--bin",
-        "workload",
-    ]))?;
+    let daemon = workspace.build(&["unjack", "workload"])?;
     let workload = workspace.target.join("release/workload");
     let busybox = workspace.tools().join("bin/busybox");
 

@@ -62,21 +62,18 @@ impl Workspace {
         command
     }
 
-    /// Builds the daemon for the tests; gives its path. With their package selected,
-    /// too, cargo builds what both depend on once, with the features of both, which
-    /// are a few of libraries' libraries more than what is shipped.
-    pub(crate) fn build_daemon(&self) -> Result<PathBuf> {
-        shell::run(&mut self.cargo(&[
-            "build",
-            "--release",
-            "--package",
-            "monitor",
-            "--package",
-            "tests",
-            "--bin",
-            "unjack",
-        ]))?;
-        Ok(self.target.join("release/unjack"))
+    /// Builds programs as they are shipped, and gives the path of the first. With the whole
+    /// workspace selected cargo compiles what several depend on once, with the features
+    /// that any of them asks for, which are a few of libraries' libraries more than what
+    /// is shipped.
+    pub(crate) fn build(&self, programs: &[&str]) -> Result<PathBuf> {
+        let mut cargo = self.cargo(&["build", "--release", "--workspace"]);
+        for program in programs {
+            cargo.args(["--bin", program]);
+        }
+        shell::run(&mut cargo)?;
+        let first = programs.first().context("nothing to build")?;
+        Ok(self.target.join("release").join(first))
     }
 
     /// `PATH` with set-up's tools first and the system's own tools last: on

@@ -11,7 +11,7 @@ use tests::host::{output, take_turn, workload};
 use tests::{Daemon, Workload};
 
 use super::{
-    ADOPTION, DEATH, NOTICE, Place, check_refused, check_runs, workload_with_another_content,
+    ADOPTION, DEATH, MINES, NOTICE, Place, check_refused, check_runs, workload_with_another_content,
 };
 
 /// A miner is found and killed, and its image not banned: what is said of it.
@@ -78,7 +78,7 @@ fn a_copy_of_a_system_image_is_killed_and_not_banned() {
     let daemon = place.daemon(&[]);
     let installed = Installed::new(&place);
     let copy = place.file("copy");
-    let event = spared(&place, &daemon, Workload::start_as(&copy, &["sha256d"]));
+    let event = spared(&place, &daemon, Workload::start_as(&copy, &MINES));
     assert_eq!(event["spared"], "system", "{event}");
     check_runs(&installed.0);
     check_runs(&copy);
@@ -108,7 +108,7 @@ fn where_a_user_may_mine_no_image_is_banned() {
     let place = Place::new();
     let daemon = place.daemon(&["--allow", "user=nobody"]);
     let file = place.file("miner");
-    let event = spared(&place, &daemon, Workload::start_as(&file, &["sha256d"]));
+    let event = spared(&place, &daemon, Workload::start_as(&file, &MINES));
     assert_eq!(event["spared"], "allowed-runners", "{event}");
     check_runs(&file);
 }
@@ -140,7 +140,7 @@ fn no_ban_applies_to_what_is_allowed() {
         check_runs(&file);
         assert!(place.list().is_empty(), "{flag} {value}");
         if !value.starts_with("exe=") {
-            let mut miner = Workload::start_as(&copy, &["sha256d"]);
+            let mut miner = Workload::start_as(&copy, &MINES);
             let _ = miner.first_hash();
             let action = daemon.event_about("action", miner.pid(), DEATH);
             assert_eq!(action["reason"], "allowed", "{flag}: {action}");
@@ -163,7 +163,7 @@ fn what_is_not_killed_is_not_banned() {
             "--state-dir",
             state.to_str().expect("UTF-8"),
         ]);
-        let miner = Workload::start_as(&place.file("miner"), &["sha256d"]);
+        let miner = Workload::start_as(&place.file("miner"), &MINES);
         let _ = miner.first_hash();
         let _ = daemon.event_about("action", miner.pid(), DEATH);
         // A ban would be there with the next tick.

@@ -8,7 +8,6 @@ mod crowd;
 mod identity;
 mod pools;
 mod rebirth;
-mod shows;
 mod starved;
 
 use std::fs;

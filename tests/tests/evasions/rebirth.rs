@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tests::evade::relay::{Run, Runner};
-use tests::host::take_turn;
+use tests::host::{reborn, take_turn};
 use tests::{Daemon, Workload};
 
 use super::{DEATH, Innocent, assert_unjudged, image, miner_verdict};
@@ -74,18 +74,19 @@ fn a_miner_that_becomes_another_when_it_is_told_to_end_is_killed() {
     let daemon = Daemon::start(&["--action", "kill"]);
     let innocent = Innocent::start(home.path());
     let second = image(home.path(), "second");
+    let first_image = reborn();
     let mut miner = Workload::spawn(
-        Command::new(env!("CARGO_BIN_EXE_reborn"))
+        Command::new(&first_image)
             .arg("sha256d")
             .env("REBORN_AS", &second),
     );
     let first = miner.first_hash();
-    for exe in [Path::new(env!("CARGO_BIN_EXE_reborn")), &second] {
+    for exe in [&first_image, &second] {
         let what = format!("verdict against {}", exe.display());
         daemon.wait_event(&what, DEATH, |event| {
             event["pid"] == miner.pid()
                 && event["verdict"] == "miner"
-                && event["exe"].as_str().map(Path::new) == Some(exe)
+                && event["exe"].as_str().map(Path::new) == Some(exe.as_path())
         });
     }
     // The order was about the first image: it is not carried out on the second.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tests::host::take_turn;
+use tests::host::share_turn;
 use tests::{Daemon, Workload};
 
 use super::{NOTICE, home};
@@ -11,7 +11,7 @@ const CPU: &str = "unjack_cpu_seconds_total";
 
 #[test]
 fn a_program_is_known_by_its_path_and_not_by_its_name() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let home = home();
     let path = home.path().join("burner");
     let daemon = Daemon::start(&["--metrics.max-groups", "1000"]);
@@ -34,7 +34,7 @@ fn a_program_is_known_by_its_path_and_not_by_its_name() {
 
 #[test]
 fn units_and_containers_are_few_and_others_are_one() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     for (by, rest) in [("unit", "none"), ("container", "host")] {
         let daemon = Daemon::start(&["--metrics.group-by", by, "--metrics.max-groups", "5"]);
         let burner = Workload::start(&["burn"]);
@@ -60,7 +60,7 @@ fn units_and_containers_are_few_and_others_are_one() {
 
 #[test]
 fn beyond_the_bound_there_is_only_other() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let home = home();
     let daemon = Daemon::start(&["--metrics.max-groups", "1"]);
     let burners =

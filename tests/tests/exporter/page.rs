@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tests::devtools::Tab;
 use tests::evade::browser::Browser;
-use tests::host::take_turn;
+use tests::host::observe_turn;
 use tests::https::Authority;
 use tests::{Daemon, Workload};
 
@@ -42,7 +42,7 @@ fn part_of(pid: u32, part: &str) -> String {
 
 #[test]
 fn a_browser_shows_a_miner_as_it_is_found() {
-    let _turn = take_turn();
+    let _turn = observe_turn();
     let home = home();
     let evidence = home.path().join("evidence");
     let evidence = evidence.to_str().expect("is UTF-8");
@@ -129,7 +129,7 @@ fn a_browser_shows_a_miner_as_it_is_found() {
 
 #[test]
 fn without_scripts_the_tables_are_there() {
-    let _turn = take_turn();
+    let _turn = observe_turn();
     let daemon = Daemon::start(&["--action", "observe"]);
     let burner = Workload::start(&["burn"]);
     let _first = burner.first_hash();
@@ -159,7 +159,7 @@ fn without_scripts_the_tables_are_there() {
 
 #[test]
 fn passwords_and_tls_are_before_the_page_too() {
-    let _turn = take_turn();
+    let _turn = observe_turn();
     let home = home();
     let authority = Authority::new();
     let daemon = start(&secured(home.path(), &authority.sign(), ""), &[]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use tests::host::{eventually, take_turn};
+use tests::host::{eventually, share_turn};
 use tests::https::Authority;
 use tests::prometheus::Prometheus;
 
@@ -14,7 +14,7 @@ const SCRAPED: Duration = Duration::from_mins(1);
 
 #[test]
 fn prometheus_scrapes_by_tls_with_a_password_and_a_certificate() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let home = home();
     let (authority, clients) = (Authority::new(), Authority::new());
     let place = |name: &str, text: &str| {

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use rustix::process::Signal;
 use tests::daemon::{command, free_address, without_settings};
-use tests::host::{eventually, output, take_turn, unjack};
+use tests::host::{eventually, output, share_turn, unjack};
 use tests::{Daemon, Workload};
 
 use super::{NOTICE, home};
@@ -29,7 +29,7 @@ fn get_by_file(path: &Path) -> Result<String, String> {
 
 #[test]
 fn several_addresses_and_a_file_are_served_alike() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let home = home();
     let path = home.path().join("u.sock");
     // A daemon that was killed left it.
@@ -75,7 +75,7 @@ fn several_addresses_and_a_file_are_served_alike() {
 
 #[test]
 fn systemds_sockets_are_taken_over() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let home = home();
     let path = home.path().join("u.sock");
     let holder = TcpListener::bind("127.0.0.1:0").expect("a free port");

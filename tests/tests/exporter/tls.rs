@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use tests::daemon::command;
-use tests::host::{assert_clean, eventually, output, take_turn, unjack};
+use tests::host::{assert_clean, eventually, output, share_turn, unjack};
 use tests::https::{Authority, Client};
 use tests::{Daemon, Metrics};
 
@@ -21,7 +21,7 @@ fn scrape(client: &Client, daemon: &Daemon) -> Metrics {
 
 #[test]
 fn only_who_has_the_password_gets_an_answer_and_only_by_tls() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let home = home();
     let authority = Authority::new();
     let daemon = start(&secured(home.path(), &authority.sign(), ""), &[]);
@@ -79,7 +79,7 @@ fn only_who_has_the_password_gets_an_answer_and_only_by_tls() {
 
 #[test]
 fn a_client_without_a_certificate_is_no_client() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let home = home();
     let authority = Authority::new();
     let clients = Authority::new();
@@ -97,7 +97,7 @@ fn a_client_without_a_certificate_is_no_client() {
 
 #[test]
 fn certificates_and_passwords_change_on_sighup_and_a_bad_file_changes_nothing() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let home = home();
     let (before, after) = (Authority::new(), Authority::new());
     let file = secured(home.path(), &before.sign(), "");
@@ -144,7 +144,7 @@ fn certificates_and_passwords_change_on_sighup_and_a_bad_file_changes_nothing() 
 
 #[test]
 fn a_bad_file_at_the_start_is_a_bad_flag() {
-    let _turn = take_turn();
+    let _turn = share_turn();
     let home = home();
     for (text, part) in [
         ("tls_server_confg: {}\n", "tls_server_confg"),

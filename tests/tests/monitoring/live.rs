@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tests::daemon::free_address;
-use tests::host::{eventually, schedstat_seconds, take_turn};
+use tests::host::{eventually, observe_turn, schedstat_seconds};
 use tests::https::{Authority, secured};
 use tests::prometheus::Prometheus;
 use tests::webhook::Webhook;
@@ -129,7 +129,7 @@ fn alertmanager(content: &Content) -> (Workload, String) {
 
 #[test]
 fn a_real_miner_becomes_an_alert_and_every_query_says_what_it_should() {
-    let _turn = take_turn();
+    let _turn = observe_turn();
     let scene = Scene::set();
     scene.wait_value("up{job=\"unjack\"}", 1.0);
 

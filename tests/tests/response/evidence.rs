@@ -12,7 +12,7 @@ use tests::evade::memory::Image;
 use tests::host::{output, take_turn, workload};
 use tests::{Daemon, Workload};
 
-use super::{DEATH, NOTICE, home, incident, sha256, wait_count};
+use super::{DEATH, MINES, NOTICE, home, incident, sha256, wait_count};
 
 /// A daemon that keeps evidence there.
 fn daemon(directory: &Path, more: &[&str]) -> Daemon {
@@ -48,7 +48,7 @@ fn check_complete(daemon: &Daemon, kept: &Path, miner: &mut Workload, program: &
     assert_eq!(incident["lost"], serde_json::json!([]), "{incident}");
     assert_eq!(incident["unreadable"], serde_json::json!([]), "{incident}");
     let arguments = &incident["arguments"]["kept"];
-    assert_eq!(arguments[1], "sha256d", "{arguments}");
+    assert_eq!(arguments[1], MINES[0], "{arguments}");
     assert!(
         !incident["cgroups"]["kept"]
             .as_array()
@@ -106,9 +106,10 @@ fn a_miners_folder_is_complete() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("is bound");
     let script = format!(
-        "exec 7<>/dev/tcp/127.0.0.1/{}; exec {} sha256d",
+        "exec 7<>/dev/tcp/127.0.0.1/{}; exec {} {}",
         address.port(),
-        path.display()
+        path.display(),
+        MINES.join(" ")
     );
     command = {
         drop(command);
@@ -155,7 +156,7 @@ fn a_deleted_program_is_recovered() {
     let kept = home.path().join("kept");
     let daemon = daemon(&kept, &["--action", "kill"]);
     let path = home.path().join("gone");
-    let mut miner = Workload::start_as(&path, &["sha256d"]);
+    let mut miner = Workload::start_as(&path, &MINES);
     let program = sha256(&path);
     fs::remove_file(&path).expect("the file is ours");
     check_complete(&daemon, &kept, &mut miner, &program);
@@ -169,7 +170,7 @@ fn a_program_that_was_never_a_file_is_recovered() {
     let kept = home.path().join("kept");
     let daemon = daemon(&kept, &["--action", "kill"]);
     let memory = Image::of(&workload());
-    let mut miner = Workload::spawn(Command::new(memory.path()).arg("sha256d"));
+    let mut miner = Workload::spawn(Command::new(memory.path()).args(MINES));
     drop(memory);
     check_complete(&daemon, &kept, &mut miner, &sha256(&workload()));
 }
@@ -181,7 +182,7 @@ fn observing_takes_evidence_and_touches_nothing() {
     let home = home();
     let kept = home.path().join("kept");
     let daemon = daemon(&kept, &[]);
-    let mut miner = Workload::start(&["sha256d"]);
+    let mut miner = Workload::start(&MINES);
     let _ = miner.first_hash();
     let (folder, _) = incident(&kept, miner.pid());
     assert_eq!(sha256(&folder.join("image")), sha256(&workload()));
@@ -225,7 +226,7 @@ fn a_full_disk_loses_evidence_and_never_the_action() {
     let full = fs::write(kept.join("filler"), vec![1; 1 << 20]).expect_err("it is small");
     assert_eq!(full.raw_os_error(), Some(28), "{full}");
     let mut daemon = daemon(&kept, &["--action", "kill"]);
-    let mut miner = Workload::start(&["sha256d"]);
+    let mut miner = Workload::start(&MINES);
     let first = miner.first_hash();
     miner.wait_killed("the miner is dead", first + DEATH);
     wait_count(
@@ -256,7 +257,7 @@ fn a_huge_program_is_not_copied_and_the_rest_is_kept() {
         .expect("the file is ours");
     file.set_len(4 << 30).expect("files may have holes");
     drop(file);
-    let mut miner = Workload::spawn(Command::new(&path).arg("sha256d"));
+    let mut miner = Workload::spawn(Command::new(&path).args(MINES));
     let first = miner.first_hash();
     miner.wait_killed("the miner is dead", first + DEATH);
     let (folder, incident) = incident(&kept, miner.pid());
@@ -276,7 +277,7 @@ fn the_oldest_folder_goes_first() {
     let daemon = daemon(&kept, &["--action", "kill", "--evidence-max-count", "1"]);
     let mut miners: Vec<_> = (0..2)
         .map(|_| {
-            let mut miner = Workload::start(&["sha256d"]);
+            let mut miner = Workload::start(&MINES);
             let first = miner.first_hash();
             miner.wait_killed("the miner is dead", first + DEATH);
             let _ = daemon.event_about("evidence", miner.pid(), NOTICE);

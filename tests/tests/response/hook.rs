@@ -7,7 +7,7 @@ use serde_json::Value;
 use tests::host::{eventually, take_turn};
 use tests::{Daemon, Workload};
 
-use super::{NOTICE, home, script, wait_count};
+use super::{MINES, NOTICE, home, script, wait_count};
 
 #[test]
 fn the_hook_gets_facts_and_the_event() {
@@ -25,7 +25,7 @@ fn the_hook_gets_facts_and_the_event() {
         answer.to_str().expect("is UTF-8"),
     ]);
     // What only mines is a miner from the first verdict on.
-    let miner = Workload::start(&["mine", "cryptonight"]);
+    let miner = Workload::start(&MINES);
     let _ = miner.first_hash();
     let told = daemon.event_about("verdict", miner.pid(), NOTICE);
     let text = eventually("the hook has run", NOTICE, || {
@@ -76,7 +76,7 @@ fn a_hook_that_hangs_is_killed_with_its_children() {
         "--on-verdict-timeout",
         "1s",
     ]);
-    let miner = Workload::start(&["sha256d"]);
+    let miner = Workload::start(&MINES);
     let _ = miner.first_hash();
     let _ = daemon.event_about("verdict", miner.pid(), NOTICE);
     wait_count(&daemon, "unjack_hooks_total", &[("outcome", "killed")], 1.0);

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use tests::host::{assert_clean, eventually, take_turn, workload};
 use tests::{Daemon, Workload};
 
-use super::{DEATH, NOTICE, home, incident, script};
+use super::{DEATH, MINES, NOTICE, home, incident, script};
 
 /// A new line, escape sequences, quotes, bytes that are no UTF-8, a C1 control,
 /// a shell's own characters.
@@ -89,7 +89,7 @@ fn hostile_names_reach_nothing_unescaped() {
     command
         .arg("--title")
         .arg(title)
-        .arg("sha256d")
+        .args(MINES)
         .env(OsStr::from_bytes(HOSTILE), "value")
         .current_dir(path.parent().expect("has one"));
     // SAFETY: between fork and exec only system calls are made: open, write,

@@ -10,7 +10,7 @@ use tests::daemon::command;
 use tests::host::{assert_clean, output, take_turn, unjack, workload};
 use tests::{Daemon, Workload};
 
-use super::{DEATH, NOTICE, home, sha256, wait_count};
+use super::{DEATH, MINES, NOTICE, home, sha256, wait_count};
 
 /// A list with one program.
 fn list(path: &Path, program: &Path, name: &str) {
@@ -85,8 +85,8 @@ fn an_allowed_program_is_spared_and_another_is_not() {
     let daemon = daemon("--allow-file", &allow);
     let path = home.path().join("other");
     another(&workload(), &path);
-    let mut spared = Workload::start(&["sha256d"]);
-    let mut other = Workload::spawn(Command::new(&path).arg("sha256d"));
+    let mut spared = Workload::start(&MINES);
+    let mut other = Workload::spawn(Command::new(&path).args(MINES));
     let first = spared.first_hash().max(other.first_hash());
     other.wait_killed("the program not on the list is dead", first + DEATH);
     let action = daemon.event_about("action", spared.pid(), NOTICE);
@@ -118,7 +118,7 @@ fn a_list_is_read_again_and_a_bad_one_is_not_taken() {
     assert!(told.is_some(), "the bad line is not told");
     assert_clean("stderr", &daemon.stderr.bytes());
     // The old list is in force.
-    let mut spared = Workload::start(&["sha256d"]);
+    let mut spared = Workload::start(&MINES);
     let _ = spared.first_hash();
     let action = daemon.event_about("action", spared.pid(), NOTICE);
     assert_eq!(action["reason"], "allowed", "{action}");
@@ -133,7 +133,7 @@ fn a_list_is_read_again_and_a_bad_one_is_not_taken() {
         &[("outcome", "loaded")],
         1.0,
     );
-    let mut miner = Workload::start(&["sha256d"]);
+    let mut miner = Workload::start(&MINES);
     let first = miner.first_hash();
     miner.wait_killed("the miner that is no longer allowed", first + DEATH);
 }

@@ -5,7 +5,6 @@ mod hook;
 mod hostile;
 mod lists;
 mod pools;
-mod shape;
 mod stratum;
 
 use std::fs;
@@ -18,6 +17,10 @@ use tempfile::TempDir;
 use tests::Daemon;
 use tests::host::eventually;
 
+/// Work that is judged in a few seconds, because it serves nothing else. How soon and as
+/// what a miner is judged is not the question where this is used: what goes with the
+/// verdict is. A hash of general use would wait for the pool's jobs each time.
+const MINES: [&str; 2] = ["mine", "cryptonight"];
 /// From a miner's first hash to its end, at most.
 const DEATH: Duration = Duration::from_secs(30);
 /// For what belongs to something that has already happened.

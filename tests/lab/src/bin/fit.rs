@@ -1,0 +1,5 @@
+//! See [`lab::fit`].
+
+fn main() -> anyhow::Result<()> {
+    lab::fit::main()
+}

@@ -1,5 +1,0 @@
-//! See [`tests::fit`].
-
-fn main() -> anyhow::Result<()> {
-    tests::fit::main()
-}

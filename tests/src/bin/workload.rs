@@ -1,5 +1,0 @@
-//! Real work for the daemon to judge: see the library's `workload` module.
-
-fn main() -> anyhow::Result<()> {
-    tests::workload::main()
-}

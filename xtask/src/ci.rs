@@ -1,0 +1,25 @@
+//! `cargo xtask ci`: what a change must pass, and how long each step of it took.
+
+use std::time::Instant;
+
+use anyhow::Result;
+
+use crate::test::Wanted;
+use crate::timing::Timing;
+use crate::workspace::Workspace;
+use crate::{lint, routes, test};
+
+/// Lints, tests and builds the probes with each compiler. All of it runs, whatever fails.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let begun = Instant::now();
+    let mut timing = Timing::default();
+    lint::steps(workspace, &mut timing);
+    let all = Wanted {
+        fast: false,
+        suites: &[],
+        arguments: &[],
+    };
+    test::steps(workspace, &all, &mut timing);
+    timing.step("routes", || routes::run(workspace));
+    timing.finish("ci", begun.elapsed())
+}
