@@ -25,9 +25,9 @@ impl Apt {
         Self { settings: None }
     }
 
-    /// One of another Debian release, kept in `dir`; fetches its lists. The
+    /// One of another Debian release and processor, kept in `dir`; fetches its lists. The
     /// machine's own configuration is neither used nor changed.
-    pub(crate) fn of_suite(suite: &str, dir: &Path) -> Result<Self> {
+    pub(crate) fn of_suite(suite: &str, processor: &str, dir: &Path) -> Result<Self> {
         if !Path::new(KEYRING).is_file() {
             bail!("{KEYRING} is missing: install the package debian-archive-keyring");
         }
@@ -35,7 +35,7 @@ impl Apt {
             fs::create_dir_all(dir.join(needed))?;
         }
         let line = format!(
-            "deb [arch=amd64 signed-by={KEYRING}] http://deb.debian.org/debian {suite} main\n"
+            "deb [arch={processor} signed-by={KEYRING}] http://deb.debian.org/debian {suite} main\n"
         );
         fs::write(dir.join("sources.list"), line)?;
         // An empty status file: what this machine has installed does not
@@ -49,7 +49,8 @@ impl Apt {
              Dir::State::Lists \"{dir}/lists\";\n\
              Dir::State::Status \"{dir}/status\";\n\
              Dir::Cache \"{dir}/cache\";\n\
-             APT::Architecture \"amd64\";\n\
+             APT::Architecture \"{processor}\";\n\
+             APT::Architectures \"{processor}\";\n\
              Acquire::Languages \"none\";\n"
         );
         fs::write(&settings, text)?;

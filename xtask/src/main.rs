@@ -76,6 +76,9 @@ enum Task {
     Vm {
         /// A kernel version that a Debian release carries: 5.10, 6.1, 6.12, 7.2.
         version: String,
+        /// The processor of the virtual machine.
+        #[arg(long, value_enum, default_value_t)]
+        arch: vm::Guest,
         /// Keep what the machine was started from, and print its command.
         #[arg(long)]
         keep: bool,
@@ -152,7 +155,11 @@ fn dispatch(task: Task) -> Result<()> {
         Task::Lint => lint::run(&workspace),
         Task::Ci => ci::run(&workspace),
         Task::Routes => routes::run(&workspace),
-        Task::Vm { version, keep } => vm::run(&workspace, &version, keep),
+        Task::Vm {
+            version,
+            arch,
+            keep,
+        } => vm::run(&workspace, arch, &version, keep),
         Task::Bench { arguments } => bench::run(&workspace, &arguments),
         Task::Honest { arguments } => honest::run(&workspace, &arguments),
         Task::Dist { image, check } => dist::run(&workspace, image, check),

@@ -5,6 +5,7 @@
 //! emulation (no KVM, no root, no disk, no network), and believes the checks
 //! that `vm/init.sh` prints on the console. Everything stays in `target/vm`.
 
+mod guest;
 mod kernel;
 
 use std::fs;
@@ -16,13 +17,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::setup::{self, Extras, Route};
+pub(crate) use self::guest::Guest;
+use crate::setup::{self, Route};
 use crate::shell;
 use crate::workspace::Workspace;
 
 /// For the whole life of the machine. A boot takes under ten seconds and the
 /// checks about thirty; emulation on a busy machine may be some times slower.
 const TIME_LIMIT: Duration = Duration::from_mins(5);
+/// What the guest runs.
+const PROGRAMS: [&str; 2] = ["unjack", "workload"];
 /// What the guest must report, in the words of `vm/init.sh`.
 const CHECKS: [&str; 8] = [
     "doctor",
@@ -37,28 +41,30 @@ const CHECKS: [&str; 8] = [
 const INIT: &str = include_str!("vm/init.sh");
 
 /// Boots the kernel and fails unless every check in the guest held.
-pub(crate) fn run(workspace: &Workspace, version: &str, keep: bool) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace, guest: Guest, version: &str, keep: bool) -> Result<()> {
     ensure!(
         std::env::consts::ARCH == "x86_64",
-        "the virtual machine is x86_64 and runs this machine's own build: use an x86_64 machine"
+        "the virtual machine is emulated on x86_64 alone: use an x86_64 machine"
     );
-    setup::run(workspace, Route::Auto, Extras::Vm)?;
-    let home = workspace.target.join("vm").join(version);
-    let kernel = kernel::fetch(version, &home)?;
-    let daemon = workspace.build(&["unjack", "workload"])?;
-    let workload = workspace.target.join("release/workload");
-    let busybox = workspace.tools().join("bin/busybox");
+    setup::run(workspace, Route::Auto, guest.extras())?;
+    let home = workspace
+        .target
+        .join("vm")
+        .join(format!("{version}-{}", guest.debian()));
+    let kernel = kernel::fetch(version, guest, &home)?;
+    let built = guest.build(workspace, &PROGRAMS)?;
+    let packer = workspace.tools().join("bin/busybox");
+    let busybox = match guest {
+        Guest::X86 => packer.clone(),
+        Guest::Arm => kernel::busybox(version, guest, &home)?,
+    };
 
     let initramfs = home.join("initramfs.cpio");
     let tree = home.join("initramfs");
-    fill(
-        &tree,
-        &busybox,
-        &[("unjack", &daemon), ("workload", &workload)],
-    )?;
-    pack(&tree, &busybox, &initramfs)?;
+    fill(&tree, &busybox, &PROGRAMS.map(|name| built.join(name)))?;
+    pack(&tree, &packer, &initramfs)?;
 
-    let mut machine = machine(&kernel, &initramfs);
+    let mut machine = guest.machine(&kernel, &initramfs);
     eprintln!(
         "vm: booting Linux {version}; at most {} s",
         TIME_LIMIT.as_secs()
@@ -84,7 +90,7 @@ pub(crate) fn run(workspace: &Workspace, version: &str, keep: bool) -> Result<()
 
 /// Puts the programs, and the libraries they load, where they are on this
 /// machine, into the directory `tree`, which is made anew.
-fn fill(tree: &Path, busybox: &Path, programs: &[(&str, &Path)]) -> Result<()> {
+fn fill(tree: &Path, busybox: &Path, programs: &[PathBuf]) -> Result<()> {
     if tree.exists() {
         fs::remove_dir_all(tree)?;
     }
@@ -92,7 +98,8 @@ fn fill(tree: &Path, busybox: &Path, programs: &[(&str, &Path)]) -> Result<()> {
         fs::create_dir_all(tree.join(dir))?;
     }
     fs::copy(busybox, tree.join("bin/busybox"))?;
-    for (name, program) in programs {
+    for program in programs {
+        let name = program.file_name().context("a program without a name")?;
         fs::copy(program, tree.join("bin").join(name))
             .with_context(|| format!("cannot copy {}", program.display()))?;
         for library in libraries(program)? {
@@ -109,9 +116,16 @@ fn fill(tree: &Path, busybox: &Path, programs: &[(&str, &Path)]) -> Result<()> {
 
 /// The shared libraries that a program loads, its loader among them.
 fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
-    let listed = shell::output(shell::command("ldd").arg(program))
-        .with_context(|| format!("ldd cannot read {}", program.display()))?;
-    Ok(listed_libraries(&listed))
+    let listed = shell::command("ldd").arg(program).output()?;
+    let said = String::from_utf8_lossy(&listed.stderr);
+    // A static program has none; ldd fails at that.
+    ensure!(
+        listed.status.success() || said.contains("not a dynamic executable"),
+        "ldd cannot read {}: {}",
+        program.display(),
+        said.trim()
+    );
+    Ok(listed_libraries(&String::from_utf8_lossy(&listed.stdout)))
 }
 
 /// The paths in what ldd prints; `linux-vdso.so.1` has none.
@@ -136,45 +150,13 @@ fn pack(tree: &Path, busybox: &Path, into: &Path) -> Result<()> {
     Ok(())
 }
 
-fn machine(kernel: &Path, initramfs: &Path) -> Command {
-    let mut qemu = shell::command("qemu-system-x86_64");
-    qemu.args([
-        "-accel",
-        "tcg",
-        "-cpu",
-        "max",
-        "-m",
-        "2G",
-        "-smp",
-        "2",
-        "-no-reboot",
-    ]);
-    qemu.args([
-        "-nodefaults",
-        "-display",
-        "none",
-        "-serial",
-        "stdio",
-        "-kernel",
-    ])
-    .arg(kernel);
-    qemu.arg("-initrd").arg(initramfs);
-    // On a busy machine the guest sees too few interrupts of its timer, and old kernels
-    // panic for that.
-    qemu.args([
-        "-append",
-        "console=ttyS0 quiet no_timer_check panic=-1 lsm=capability,bpf",
-    ]);
-    qemu
-}
-
 /// Runs the machine to its end, printing its console; gives the console.
 fn boot(machine: &mut Command) -> Result<String> {
     let mut child = machine
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
-        .context("cannot start qemu-system-x86_64")?;
+        .context("cannot start the emulator")?;
     let output = child.stdout.take().context("no console")?;
     let (lines, console) = mpsc::channel();
     let reader = std::thread::spawn(move || {

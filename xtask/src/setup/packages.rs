@@ -15,6 +15,8 @@ pub(crate) enum Extras {
     Tests,
     /// What boots another kernel.
     Vm,
+    /// What boots another kernel on an emulated Arm processor.
+    VmArm,
     /// What makes an image of a container.
     Image,
     /// That, and what a package is tried with.
@@ -28,6 +30,7 @@ impl Extras {
             Self::None => &[],
             Self::Tests => TESTS,
             Self::Vm => VM,
+            Self::VmArm => VM_ARM,
             Self::Image => IMAGE,
             Self::Dist => DIST,
         }
@@ -171,6 +174,29 @@ const VM: &[Package] = &[
     package(
         "busybox-static",
         "the guest's user land",
+        Proof::Taken("busybox", &["bin/busybox", "usr/bin/busybox"]),
+    ),
+];
+
+const VM_ARM: &[Package] = &[
+    package(
+        "qemu-system-arm",
+        "the virtual machine",
+        Proof::Program("qemu-system-aarch64"),
+    ),
+    package(
+        "gcc-aarch64-linux-gnu",
+        "links programs for it",
+        Proof::Program("aarch64-linux-gnu-gcc"),
+    ),
+    package(
+        "libc6-dev-arm64-cross",
+        "the C library that they are linked with",
+        Proof::File("/usr/aarch64-linux-gnu/lib/libc.a"),
+    ),
+    package(
+        "busybox-static",
+        "packs what it boots from",
         Proof::Taken("busybox", &["bin/busybox", "usr/bin/busybox"]),
     ),
 ];

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::Guest;
 use crate::deb::Apt;
 
 /// The Debian release that carries each kernel.
@@ -23,7 +24,7 @@ const PREFIXES: [&str; 2] = ["linux-binary-", "linux-image-"];
 /// The kernel image of the newest package for `version`, which is kept in
 /// `home`: from this machine's package index, or else from the index of the
 /// Debian release that carries that version.
-pub(super) fn fetch(version: &str, home: &Path) -> Result<PathBuf> {
+pub(super) fn fetch(version: &str, guest: Guest, home: &Path) -> Result<PathBuf> {
     let image = home.join("vmlinuz");
     if image.is_file() {
         eprintln!(
@@ -33,34 +34,29 @@ pub(super) fn fetch(version: &str, home: &Path) -> Result<PathBuf> {
         return Ok(image);
     }
     let candidates = |apt: &Apt| {
-        let of = |prefix| newest_first(apt.names(&format!("{prefix}{version}")), prefix, version);
+        let of = |prefix| {
+            let names = apt.names(&format!("{prefix}{version}"));
+            newest_first(names, prefix, version, guest)
+        };
         PREFIXES.into_iter().flat_map(of).collect::<Vec<_>>()
     };
     let mut apt = Apt::host();
-    let mut packages = candidates(&apt);
+    let mut packages = match guest {
+        Guest::X86 => candidates(&apt),
+        // This machine's apt has packages for this machine.
+        Guest::Arm => Vec::new(),
+    };
     if packages.is_empty() {
-        let suite = SUITES
-            .iter()
-            .find(|(carried, _)| *carried == version)
-            .map(|(_, suite)| suite);
-        let Some(suite) = suite else {
-            let known = SUITES
-                .map(|(version, suite)| format!("{version} ({suite})"))
-                .join(", ");
-            bail!(
-                "this machine's apt has no linux-image-{version}, and it is none of the versions \
-                 known here: {known}. Add the Debian release that carries it to apt's sources, \
-                 run apt-get update as root, and try again"
-            );
-        };
-        eprintln!(
-            "vm: this machine's apt has no linux-image-{version}; going to ask Debian {suite}"
-        );
-        apt = Apt::of_suite(suite, &home.join("apt"))?;
+        let suite = suite(version)?;
+        eprintln!("vm: going to ask Debian {suite} for linux-image-{version}");
+        apt = Apt::of_suite(suite, guest.debian(), &home.join("apt"))?;
         packages = candidates(&apt);
     }
     let Some(package) = packages.first() else {
-        bail!("Debian's archive has no linux-image-{version}-amd64 any more: try a newer version");
+        bail!(
+            "Debian's archive has no linux-image-{version}-{} any more: try a newer version",
+            guest.debian()
+        );
     };
     eprintln!(
         "vm: going to download {package} (up to 110 MB) and unpack its kernel into {}",
@@ -73,6 +69,37 @@ pub(super) fn fetch(version: &str, home: &Path) -> Result<PathBuf> {
     fs::rename(found, &image)?;
     fs::remove_dir_all(unpacked)?;
     Ok(image)
+}
+
+/// The Debian release that carries `version`.
+fn suite(version: &str) -> Result<&'static str> {
+    let suite = SUITES.iter().find(|(carried, _)| *carried == version);
+    let Some((_, suite)) = suite else {
+        let known = SUITES
+            .map(|(version, suite)| format!("{version} ({suite})"))
+            .join(", ");
+        bail!(
+            "this machine's apt has no linux-image-{version}, and it is none of the versions \
+             known here: {known}. Add the Debian release that carries it to apt's sources, run \
+             apt-get update as root, and try again"
+        );
+    };
+    Ok(suite)
+}
+
+/// A busybox that runs in the guest, of the release that carries its kernel.
+pub(super) fn busybox(version: &str, guest: Guest, home: &Path) -> Result<PathBuf> {
+    let busybox = home.join("busybox");
+    if !busybox.is_file() {
+        let apt = Apt::of_suite(suite(version)?, guest.debian(), &home.join("apt"))?;
+        let unpacked = home.join("unpacked");
+        apt.unpack("busybox-static", &unpacked)?;
+        let found = ["bin/busybox", "usr/bin/busybox"].map(|file| unpacked.join(file));
+        let found = found.iter().find(|file| file.is_file());
+        fs::rename(found.context("busybox-static has no busybox")?, &busybox)?;
+        fs::remove_dir_all(unpacked)?;
+    }
+    Ok(busybox)
 }
 
 /// Older packages have `/boot/vmlinuz-RELEASE`, newer ones
@@ -92,14 +119,15 @@ fn find_image(unpacked: &Path) -> Option<PathBuf> {
 
 /// The packages of plain kernels of `version`, newest first: no cloud,
 /// real-time or debugging variants.
-fn newest_first(names: Vec<String>, prefix: &str, version: &str) -> Vec<String> {
+fn newest_first(names: Vec<String>, prefix: &str, version: &str, guest: Guest) -> Vec<String> {
     let prefix = format!("{prefix}{version}");
     let release = |name: &str| {
         let rest = name.strip_prefix(&prefix)?;
         let release = rest
             .strip_suffix("-unsigned")
             .unwrap_or(rest)
-            .strip_suffix("-amd64")?;
+            .strip_suffix(guest.debian())?
+            .strip_suffix('-')?;
         // `6.1` is not `6.12`; and a name without a number after it is a
         // package of packages.
         let plain = release.starts_with(['.', '-'])
@@ -129,7 +157,8 @@ mod tests {
     #[track_caller]
     fn check(version: &str, names: &[&str], expected: &[&str]) {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
-        assert_eq!(newest_first(names, "linux-image-", version), expected);
+        let found = newest_first(names, "linux-image-", version, Guest::X86);
+        assert_eq!(found, expected);
     }
 
     #[test]
