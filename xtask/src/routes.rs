@@ -17,7 +17,12 @@ use crate::test::PROFILE;
 use crate::workspace::Workspace;
 
 /// The objects that the probes' crate makes: each of its binaries.
-const OBJECTS: [&str; 3] = ["unjack-probes", "unjack-empty", "unjack-ban"];
+const OBJECTS: [&str; 4] = [
+    "unjack-probes",
+    "unjack-probes-plain",
+    "unjack-empty",
+    "unjack-ban",
+];
 /// What tells the monitor's build script another compiler than the recorded one.
 const TOOLCHAIN_VAR: &str = "UNJACK_PROBE_TOOLCHAIN";
 /// `e_machine` of an ELF file for BPF, and where it is.
