@@ -23,20 +23,23 @@ use crate::shell;
 use crate::workspace::Workspace;
 
 /// For the whole life of the machine. A boot takes under ten seconds and the
-/// checks about thirty; emulation on a busy machine may be some times slower.
-const TIME_LIMIT: Duration = Duration::from_mins(5);
+/// checks about a minute; emulation on a busy machine may be some times slower.
+const TIME_LIMIT: Duration = Duration::from_mins(10);
 /// What the guest runs.
 const PROGRAMS: [&str; 2] = ["unjack", "workload"];
 /// What the guest must report, in the words of `vm/init.sh`.
-const CHECKS: [&str; 8] = [
+const CHECKS: [&str; 11] = [
     "doctor",
+    "selftest",
     "ready",
     "stratum",
     "killed",
     "cpu-seconds",
     "samples",
     "banned",
+    "many-processes",
     "shutdown",
+    "dmesg",
 ];
 const INIT: &str = include_str!("vm/init.sh");
 

@@ -90,7 +90,7 @@ pub fn whole() -> Vec<Check> {
         let settings = Settings::new(None, limits::SAMPLE_HZ, TRIAL_WINDOW);
         trial::run(settings)
             .map(|trial| kernel::Tried::new(&trial))
-            .map_err(|error| error.to_string())
+            .map_err(|error| error.refusal())
     });
     checks.extend(kernel::judge(tried.as_ref()));
     checks

@@ -139,6 +139,18 @@ pub enum ProbeError {
     },
 }
 
+impl ProbeError {
+    /// What was refused and why, without what to do about it.
+    #[must_use]
+    pub fn refusal(&self) -> String {
+        match self {
+            Self::Program { name, source } => format!("{name}: {}", chain(source)),
+            Self::Load(source) => chain(source),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// An error with its sources, on one line each, without the verifier's log
 /// beyond its last lines: the whole can be megabytes.
 fn chain(error: &dyn std::error::Error) -> String {

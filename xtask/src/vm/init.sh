@@ -59,9 +59,32 @@ refused() {
     [ ! -s /tmp/again ] && grep -q "^[0-9a-f]* *[1-9]" /tmp/bans
 }
 
+# Processes that are gone at once, several side by side; every record decodes.
+many_processes() {
+    round=0
+    while [ $round -lt 100 ]; do
+        started=
+        for each in 1 2 3 4 5 6 7 8; do
+            /bin/busybox true &
+            started="$started $!"
+        done
+        wait $started
+        round=$((round + 1))
+    done
+    wget -q -O /tmp/metrics http://127.0.0.1:10066/metrics &&
+        grep -q '^unjack_events_malformed_total' /tmp/metrics &&
+        ! above_zero unjack_events_malformed_total && ! above_zero unjack_tasks_untracked_total
+}
+
+# The kernel found nothing wrong. What it says of time that went missing is emulation's.
+no_complaints() {
+    ! dmesg | grep -E 'WARNING:|BUG:|Oops|general protection|invalid opcode' | grep -v 'soft lockup'
+}
+
 stopped() { kill -TERM "$daemon" && wait "$daemon"; }
 
 check doctor unjack doctor
+check selftest unjack selftest
 unjack run --log.format json --action kill --min-cpu 10 >/tmp/events 2>/tmp/log &
 daemon=$!
 check ready within 60 event ready
@@ -80,7 +103,9 @@ wget -q -O /tmp/metrics http://127.0.0.1:10066/metrics
 check cpu-seconds above_zero unjack_cpu_seconds_total
 check samples above_zero unjack_samples_total
 check banned refused
+check many-processes many_processes
 check shutdown stopped
+check dmesg no_complaints
 
 echo "--- events"
 cat /tmp/events

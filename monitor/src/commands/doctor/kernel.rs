@@ -25,7 +25,7 @@ impl Tried {
         Self {
             lost: trial.features.lost(),
             refused: refused
-                .map(|refused| (refused.lost, refused.why.to_string()))
+                .map(|refused| (refused.lost, refused.why.refusal()))
                 .collect(),
         }
     }
@@ -37,8 +37,7 @@ pub(super) fn judge(tried: Option<&Result<Tried, String>>) -> [Check; 2] {
     const FEATURES: &str = "BPF features";
     const PROGRAMS: &str = "BPF programs";
     const NEWER: &str = "boot a newer kernel: Linux 5.15 has all of them";
-    const REPORT: &str =
-        "boot a newer kernel, or report this with the kernel's words and its version";
+    const REPORT: &str = "mend what a check above says; if that is not why, report the kernel's words and its version";
     let tried = match tried {
         Some(Ok(tried)) => tried,
         Some(Err(why)) => {

@@ -44,13 +44,18 @@ impl Features {
     /// Tries each: four small programs are loaded, and gone at once.
     #[must_use]
     pub fn detect() -> Self {
-        let has = |helper| is_helper_supported(ProgramType::PerfEvent, helper).unwrap_or(true);
+        let has = |kind, helper| is_helper_supported(kind, helper).unwrap_or(true);
+        let sampler_has = |helper| has(ProgramType::PerfEvent, helper);
         Self {
             atomics: has_atomics(),
-            task_btf: has(BpfHelper::BPF_FUNC_get_current_task_btf),
-            task_pt_regs: has(BpfHelper::BPF_FUNC_task_pt_regs),
-            // Of the same release, and the way libbpf tells it, too.
-            charges_cgroup: has(BpfHelper::BPF_FUNC_ktime_get_coarse_ns),
+            task_btf: sampler_has(BpfHelper::BPF_FUNC_get_current_task_btf),
+            task_pt_regs: sampler_has(BpfHelper::BPF_FUNC_task_pt_regs),
+            // A helper of the same release, in programs that have it on every kernel since;
+            // libbpf tells it in the same way.
+            charges_cgroup: has(
+                ProgramType::SocketFilter,
+                BpfHelper::BPF_FUNC_ktime_get_coarse_ns,
+            ),
         }
     }
 
