@@ -26,7 +26,7 @@ use unjack_core::{
     event::{self, Event, Process},
     isa::{Arch, Mix},
     profile::{Summary, seconds},
-    score::{Assessment, Evidence, Model, ModelError},
+    score::{Assessment, Evidence, Family, Model, ModelError},
     shape::Observer,
     verdict::{Thresholds, Verdict},
 };
@@ -310,7 +310,7 @@ fn report(
         hot_lines: summary.hot_lines,
         hashing: assessment.hashing,
         score: assessment.score,
-        family: assessment.family,
+        family: Family::name_or_empty(assessment.family),
         verdict: verdict.name(),
         evidence,
         hot_code: None,

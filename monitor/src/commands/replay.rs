@@ -39,7 +39,7 @@ use crate::{
 use unjack_core::{
     event::{Event, ImageKey, Process},
     profile::DecodedSample,
-    score::{Model, ModelError},
+    score::{Family, Model, ModelError},
     text::clean,
     verdict::Detection,
 };
@@ -302,7 +302,8 @@ impl PolicyContext for Policy<'_> {
         Some(crate::detect::reputation::listed_text(name, &digest))
     }
 
-    fn denies(&mut self, subject: &mut Subject, family: &str) -> bool {
+    fn denies(&mut self, subject: &mut Subject, family: Option<Family>) -> bool {
+        let family = Family::name_or_empty(family);
         let digest = subject.told_ref().and_then(|recorded| recorded.sha256);
         matches(&self.config.policy.deny, subject, family, digest)
     }

@@ -13,7 +13,7 @@ use crate::detect::collector::{Collector, Subject};
 use unjack_core::{
     event::Process,
     profile::Summary,
-    score::{LISTEN_FROM, Model},
+    score::{Family, LISTEN_FROM, Model},
     shape::Shape,
     verdict::{Detection, Judgement, MIN_SAMPLES, Thresholds, Verdict},
 };
@@ -51,7 +51,7 @@ pub(crate) trait PolicyContext {
     /// Why it is a miner by decree, in a sentence: its image is listed.
     fn listed(&mut self, subject: &mut Subject) -> Option<String>;
     /// Whether a rule of `--deny` is about it, which hashes as this family.
-    fn denies(&mut self, subject: &mut Subject, family: &str) -> bool;
+    fn denies(&mut self, subject: &mut Subject, family: Option<Family>) -> bool;
     /// Whether it may mine: by a rule of `--allow`, or a list.
     fn allows(&mut self, subject: &mut Subject) -> bool;
     /// One is suspected, or nearly so if it does not hash, and burns this many cores.
@@ -187,7 +187,7 @@ impl Detector {
         }
         for (process, detection) in &detections {
             if let Some(subject) = collector.subject(*process) {
-                subject.case.family = detection.assessment.family;
+                subject.case.family = Family::name_or_empty(detection.assessment.family);
                 subject.case.allowed = context.allows(subject);
             }
         }
@@ -198,7 +198,7 @@ impl Detector {
 /// A denied process may have no family; as a label it must have one.
 pub(crate) fn family_label(family: &'static str) -> &'static str {
     if family.is_empty() {
-        "unknown-pow"
+        Family::UnknownPow.name()
     } else {
         family
     }

@@ -16,7 +16,7 @@ use crate::{
     },
     telemetry::metrics::Metrics,
 };
-use unjack_core::{event::Process, profile::seconds, verdict::Verdict};
+use unjack_core::{event::Process, profile::seconds, score::Family, verdict::Verdict};
 
 /// What the daemon knows, for the detector.
 struct Files<'a> {
@@ -46,7 +46,8 @@ impl PolicyContext for Files<'_> {
         self.reputation.denied(subject.profile.process, image)
     }
 
-    fn denies(&mut self, subject: &mut Subject, family: &str) -> bool {
+    fn denies(&mut self, subject: &mut Subject, family: Option<Family>) -> bool {
+        let family = Family::name_or_empty(family);
         let image = subject.image();
         let digest = self.reputation.digest(subject.profile.process, image);
         matches(&self.config.policy.deny, subject, family, digest)

@@ -26,6 +26,7 @@ use crate::{
 use unjack_core::{
     event::Process,
     profile::seconds,
+    score::Family,
     text::cleaned_again,
     verdict::{Detection, Verdict},
 };
@@ -329,7 +330,7 @@ fn event(subject: &mut Subject, detection: &Detection) -> VerdictEvent {
         comm: facts.map_or_else(String::new, |facts| cleaned_again(&facts.comm, NAME_CHARS)),
         verdict: verdict.name(),
         unexplained: *unexplained,
-        family: assessment.family,
+        family: Family::name_or_empty(assessment.family),
         score: assessment.score,
         cpu_percent: 100.0 * summary.cores,
         burn_seconds: seconds(burn_ns),

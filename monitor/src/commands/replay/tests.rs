@@ -18,6 +18,7 @@ use crate::{
 use unjack_core::{
     event::Sample,
     profile::{Place, Row},
+    score::Family,
     shape::Shape,
     verdict::Thresholds,
 };
@@ -388,7 +389,7 @@ impl PolicyContext for Host<'_> {
     fn listed(&mut self, subject: &mut Subject) -> Option<String> {
         self.0.listed(subject)
     }
-    fn denies(&mut self, subject: &mut Subject, family: &str) -> bool {
+    fn denies(&mut self, subject: &mut Subject, family: Option<Family>) -> bool {
         self.0.denies(subject, family)
     }
     fn allows(&mut self, subject: &mut Subject) -> bool {

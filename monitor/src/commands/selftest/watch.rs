@@ -13,7 +13,7 @@ use unjack_core::{
     event::{self, Event, Process},
     isa::Arch,
     profile::{DecodedSample, Summary, seconds},
-    score::{Assessment, Model, ModelError},
+    score::{Assessment, Family, Model, ModelError},
     shape::Observer,
     verdict::{Judgement, MIN_SAMPLES, Thresholds, Verdict},
 };
@@ -207,6 +207,7 @@ impl Watched {
         } = self.assessment;
         let time = self.since_first(self.verdict_ns);
         if self.condemned() {
+            let family = Family::name_or_empty(family);
             let found = format!("miner: {family}, score {score:.2}, hashing {hashing:.2}");
             report.pass("verdict", time, found);
         } else {

@@ -200,8 +200,10 @@ fn judge(
     if burns && summary.samples >= MIN_SAMPLES && assessment.hashing >= LISTEN_FROM {
         stratum.suspect(process, summary.cores, case.suspected, now_ns);
     }
-    if case.judgement.verdict() != Verdict::None && !assessment.family.is_empty() {
-        case.family = assessment.family;
+    if case.judgement.verdict() != Verdict::None
+        && let Some(family) = assessment.family
+    {
+        case.family = family.name();
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
 use unjack_core::{
     event::Process,
     profile::{Summary, seconds},
-    score::{Evidence, Model},
+    score::{Evidence, Family, Model},
     text::clean,
     verdict::{MIN_SAMPLES, Thresholds, Verdict},
 };
@@ -201,7 +201,7 @@ fn row(subject: &mut Subject, summary: &Summary, model: &Model, cores: f64) -> R
         score: assessment.score,
         // What was found stands, whatever it does this second.
         family: match verdict {
-            Verdict::None => assessment.family.to_owned(),
+            Verdict::None => Family::name_or_empty(assessment.family).to_owned(),
             _ => case.family.to_owned(),
         },
         verdict: verdict.name().to_owned(),
