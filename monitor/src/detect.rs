@@ -3,6 +3,7 @@
 //! Records of the probes and facts of the host flow in, detections flow out. It
 //! acts on nothing.
 
+pub mod cadence;
 pub mod collector;
 pub(crate) mod contacts;
 pub mod counts;

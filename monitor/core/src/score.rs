@@ -59,9 +59,6 @@ pub struct Assessment {
 
 /// Hashing below this is not worth a family.
 const NAMED_FROM: f64 = 0.5;
-/// Hashing from which it is worth knowing how its connections behave. What is known of
-/// others counts as little as what is not known.
-pub const LISTEN_FROM: f64 = 0.1;
 /// How well a signature must fit to name the algorithm.
 const SIGNED_FROM: f64 = 0.3;
 /// Share of the processor's own instructions for SHA-2 in the code that mixes that names

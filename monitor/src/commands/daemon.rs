@@ -1,8 +1,6 @@
 //! `unjack run`: one loop that drains the probes, judges, acts and tells.
 //!
-//! The kernel is drained four times a second rather than for every record: a
-//! wake-up per exec would cost a busy host more than the answer is worth.
-//! Everything is judged once a second. Blocking work (waiting for a process to
+//! [`Cadence`] says how often. Blocking work (waiting for a process to
 //! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
 mod bans;
@@ -37,7 +35,11 @@ use self::{
 use crate::{
     commands::record::{self, writer::Writer},
     detect::{
-        collector::Collector, contacts::Contacts, detector::Detector, reputation::Lists,
+        cadence::{Cadence, DRAIN, DRAIN_LIMIT},
+        collector::Collector,
+        contacts::Contacts,
+        detector::Detector,
+        reputation::Lists,
         stratum::Stratum,
     },
     host::{clock::monotonic_ns, container::Containers},
@@ -67,12 +69,6 @@ use unjack_core::{
 
 /// Processes that are being ended at the same time; others wait a second.
 pub const MAX_ORDERS: usize = 16;
-/// Time between two drains of the ring.
-const DRAIN: Duration = Duration::from_millis(250);
-/// Drains to a tick.
-const DRAINS_A_TICK: u32 = 4;
-/// Records taken in one drain: twice what the ring holds of the smallest.
-const DRAIN_LIMIT: usize = 200_000;
 
 /// The daemon could not start.
 #[derive(Debug, thiserror::Error)]
@@ -331,7 +327,7 @@ impl Daemon {
         let mut timer = interval(DRAIN);
         // After a stall one drain makes up for all: no burst of ticks.
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut drains = 0;
+        let mut cadence = Cadence::default();
         loop {
             tokio::select! {
                 () = &mut shutdown => return,
@@ -340,8 +336,7 @@ impl Daemon {
                 report = self.bans.next() => self.take_ban_report(report),
                 _ = timer.tick() => {
                     self.drain();
-                    drains = (drains + 1) % DRAINS_A_TICK;
-                    if drains == 0 {
+                    if cadence.drained() {
                         self.tick();
                         notify::tell(notify::State::Alive);
                     }

@@ -12,7 +12,10 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    detect::collector::{Collector, HotCode, Subject},
+    detect::{
+        cadence::{Cadence, DRAIN, DRAIN_LIMIT},
+        collector::{Collector, HotCode, Subject},
+    },
     host::{
         LookError, ProcHandle,
         clock::monotonic_ns,
@@ -25,20 +28,16 @@ use unjack_core::text::Quoted;
 use unjack_core::{
     event::{self, Event, Process},
     isa::{Arch, Mix},
-    profile::{Summary, seconds},
+    profile::{SAMPLE_HZ, Summary, seconds},
     score::{Assessment, Evidence, Family, Model, ModelError},
     shape::Observer,
     verdict::{Thresholds, Verdict},
 };
 
-/// Time between two looks.
-const STEP: Duration = Duration::from_millis(250);
 /// Least time between two looks at its connections, as the daemon has them.
 const LOOK_EVERY_NS: u64 = 900_000_000;
 /// Readings of the counters: fewer than a profile keeps.
-const READINGS: u64 = 60;
-/// Records taken in one look.
-const DRAIN_LIMIT: usize = 100_000;
+const READINGS: u32 = 60;
 /// Threads that are reported one by one, those with the most samples.
 const MAX_THREADS: usize = 16;
 /// Width of the longest bar of the mix, in characters.
@@ -174,11 +173,13 @@ pub fn explain(
         return Err(ExplainError::NoProcess(pid));
     }
     // Beyond eight minutes the oldest samples fall out of the profile.
-    let settings = Settings::new(Some(pid), 99, duration);
+    let settings = Settings::new(Some(pid), SAMPLE_HZ, duration);
     let mut probes = Probes::attach(settings)?;
     let mut collector = Collector::new(arch, u64::MAX);
     let begun = Instant::now();
-    let (mut first, mut last, mut samples, mut next_ns) = (None, None, 0, 0);
+    let (mut first, mut last, mut samples) = (None, None, 0);
+    // As many readings as a profile keeps, over all of the time.
+    let mut cadence = Cadence::spread(READINGS, duration);
     let mut observer = Observer::default();
     loop {
         probes.drain(DRAIN_LIMIT, |record| {
@@ -195,12 +196,10 @@ pub fn explain(
         {
             observer.look(found.time_ns, cpu_ns, &found.kept, found.listens);
         }
-        // As many readings as a profile keeps, over all of the time.
-        if now_ns < next_ns && !over {
-            thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
+        if !cadence.drained() && !over {
+            thread::sleep(DRAIN.min(duration.saturating_sub(begun.elapsed())));
             continue;
         }
-        next_ns = now_ns + u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX) / READINGS;
         collector.tick(now_ns, |visit| {
             probes.tasks(|_, slot| {
                 if slot.tgid == pid {

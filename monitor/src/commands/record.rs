@@ -51,8 +51,9 @@ use self::{
 };
 use crate::{
     detect::{
+        cadence::{Cadence, DRAIN, DRAIN_LIMIT},
         collector::{Collector, Subject},
-        detector::{Heard, SUSPECT_FROM},
+        detector::Heard,
         stratum::Stratum,
     },
     host::clock::monotonic_ns,
@@ -61,16 +62,10 @@ use crate::{
 use unjack_core::{
     event::{self, Event, ImageKey, Process},
     isa::Arch,
-    profile::{DecodedSample, Place, Reading, Summary, seconds},
-    score::{LISTEN_FROM, Model, ModelError},
-    verdict::{MIN_SAMPLES, Thresholds},
+    profile::{DecodedSample, Place, Reading, SAMPLE_HZ, Summary, seconds},
+    score::{Model, ModelError},
+    verdict::{Suspicion, Thresholds},
 };
-
-/// Time between two looks, and between two windows.
-const STEP: Duration = Duration::from_millis(250);
-const STEPS_A_WINDOW: u32 = 4;
-/// Records taken in one look.
-const DRAIN_LIMIT: usize = 200_000;
 
 /// The recording could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -165,7 +160,7 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
     let arch = Arch::HOST.ok_or(RecordError::Arch)?;
     let out = begin::open(path)?;
     let samples = samples.map(Samples::open).transpose()?;
-    let settings = Settings::new(None, 99, Duration::from_nanos(thresholds.window_ns));
+    let settings = Settings::new(None, SAMPLE_HZ, Duration::from_nanos(thresholds.window_ns));
     let probes = Probes::attach(settings)?;
     let begun_ns = monotonic_ns();
     let mut recorder = Recorder {
@@ -197,14 +192,13 @@ pub fn record(wish: Wish<'_>, thresholds: Thresholds) -> Result<Recorded, Record
     recorder.begin()?;
     let begun = Instant::now();
     let mut progress = Progress::new();
-    let mut steps = 0;
+    let mut cadence = Cadence::default();
     let goes_on = || begun.elapsed() < duration && !stop.load(Ordering::Relaxed);
     while goes_on() && !recorder.encoder.has_ended() {
-        thread::sleep(STEP.min(duration.saturating_sub(begun.elapsed())));
+        thread::sleep(DRAIN.min(duration.saturating_sub(begun.elapsed())));
         let ended = command.as_ref().is_some_and(Started::has_ended);
         recorder.drain()?;
-        steps += 1;
-        if steps % STEPS_A_WINDOW == 0 || ended {
+        if cadence.drained() || ended {
             recorder.tick()?;
             progress.show(|| {
                 let (over, whole) = (begun.elapsed().as_secs(), duration.as_secs());
@@ -373,14 +367,7 @@ impl Recorder {
             return;
         }
         let now_ns = monotonic_ns();
-        let Thresholds {
-            window_ns,
-            patience_ns,
-            ..
-        } = self.thresholds;
-        let since_ns = subject
-            .profile
-            .since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
+        let since_ns = self.thresholds.since_ns(&subject.profile, now_ns);
         let ImageKey { device, inode } = subject.image_key();
         let window = Window {
             t: seconds(now_ns.saturating_sub(self.begun_ns)),
@@ -399,14 +386,10 @@ impl Recorder {
         if window.summary.samples == 0 {
             return;
         }
-        let Summary { cores, samples, .. } = window.summary;
-        let hashing = self.model.assess(&window.summary).hashing;
-        let hashes = hashing >= SUSPECT_FROM;
-        if cores >= self.thresholds.min_cpu
-            && (hashes || samples >= MIN_SAMPLES && hashing >= LISTEN_FROM)
-        {
-            self.stratum.suspect(process, cores, hashes, now_ns);
-        }
+        let assessment = self.model.assess(&window.summary);
+        let suspicion = Suspicion::of(&window.summary, &assessment, &self.thresholds);
+        self.stratum
+            .suspect(process, window.summary.cores, suspicion, now_ns);
         self.windows += 1;
         self.encoder.window(window);
     }

@@ -41,7 +41,7 @@ use unjack_core::{
     profile::DecodedSample,
     score::{Family, Model, ModelError},
     text::clean,
-    verdict::Detection,
+    verdict::{Detection, Suspicion},
 };
 
 /// The recording could not be replayed.
@@ -315,7 +315,7 @@ impl PolicyContext for Policy<'_> {
             || digest.is_some_and(|digest| self.lists.allow.get(&digest).is_some())
     }
 
-    fn suspects(&mut self, _: Process, _: f64, _: bool, _: u64) {}
+    fn suspects(&mut self, _: Process, _: f64, _: Suspicion, _: u64) {}
 }
 
 /// Whether a policy asks for digests, which not every recording has.

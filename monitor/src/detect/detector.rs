@@ -13,9 +13,9 @@ use crate::detect::collector::{Collector, Subject};
 use unjack_core::{
     event::Process,
     profile::Summary,
-    score::{Family, LISTEN_FROM, Model},
+    score::{Family, Model},
     shape::Shape,
-    verdict::{Detection, Judgement, MIN_SAMPLES, Thresholds, Verdict},
+    verdict::{Detection, Judgement, MIN_SAMPLES, Suspicion, Thresholds, Verdict},
 };
 
 /// Ticks from one look at a process's single threads to the next, as long as
@@ -25,8 +25,6 @@ const THREADS_EVERY: u32 = 5;
 const THREADS_REACH_NS: u64 = 60_000_000_000;
 /// Threads of one process that are being judged by themselves.
 const MAX_THREADS: usize = 16;
-/// From this on hashing is worth a second look.
-pub(crate) const SUSPECT_FROM: f64 = 0.5;
 /// Time until a process that could not be acted on, for a reason that may pass, is
 /// acted on again: by the daemon, and in a replay.
 pub(crate) const RETRY_NS: u64 = 30_000_000_000;
@@ -54,8 +52,8 @@ pub(crate) trait PolicyContext {
     fn denies(&mut self, subject: &mut Subject, family: Option<Family>) -> bool;
     /// Whether it may mine: by a rule of `--allow`, or a list.
     fn allows(&mut self, subject: &mut Subject) -> bool;
-    /// One is suspected, or nearly so if it does not hash, and burns this many cores.
-    fn suspects(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64);
+    /// How much one is suspected that burns this many cores.
+    fn suspects(&mut self, process: Process, cores: f64, suspicion: Suspicion, now_ns: u64);
 }
 
 /// Everything that judging takes, and what it remembers.
@@ -108,12 +106,7 @@ impl Detector {
         let (mut detections, mut members) = (Vec::new(), Vec::new());
         for subject in collector.subjects() {
             let process = subject.profile.process;
-            let since_ns = subject.profile.since(
-                now_ns,
-                thresholds.window_ns,
-                thresholds.patience_ns,
-                MIN_SAMPLES,
-            );
+            let since_ns = thresholds.since_ns(&subject.profile, now_ns);
             let Heard {
                 pool,
                 stratum,
@@ -150,8 +143,10 @@ impl Detector {
             if let Some(why) = listed {
                 detection = detection.map(|detection| detection.because(why));
             }
-            let mut suspected = judgement.verdict() != Verdict::None;
-            let mut nearly = false;
+            let mut suspicion = match judgement.verdict() {
+                Verdict::None => Suspicion::None,
+                Verdict::Hashing | Verdict::Miner => Suspicion::Hashes,
+            };
             if judgement.verdict() != Verdict::Miner {
                 if summary.threads > 1
                     && summary.cores >= thresholds.min_cpu
@@ -162,20 +157,25 @@ impl Detector {
                     detection = judgement.adopt(now_ns, found);
                 } else {
                     let assessment = model.assess(&summary);
-                    let burns = summary.cores >= thresholds.min_cpu;
-                    suspected |= burns && assessment.hashing >= SUSPECT_FROM
-                        || !subject.case.threads.is_empty();
-                    nearly = burns
-                        && summary.samples >= MIN_SAMPLES
-                        && assessment.hashing >= LISTEN_FROM;
+                    let threads = if subject.case.threads.is_empty() {
+                        Suspicion::None
+                    } else {
+                        Suspicion::Hashes
+                    };
+                    suspicion = suspicion.max(threads).max(Suspicion::of(
+                        &summary,
+                        &assessment,
+                        thresholds,
+                    ));
                     members.extend(Member::of(subject, &summary, assessment, since_ns));
                 }
             }
-            if (suspected || nearly) && !subject.case.allowed {
-                context.suspects(process, summary.cores, suspected, now_ns);
+            if !subject.case.allowed {
+                context.suspects(process, summary.cores, suspicion, now_ns);
             }
             subject.case.judgement = judgement;
-            subject.case.suspected = suspected && summary.samples >= MIN_SAMPLES;
+            subject.case.suspected =
+                suspicion == Suspicion::Hashes && summary.samples >= MIN_SAMPLES;
             detections.extend(detection.map(|detection| (process, detection)));
         }
         let alike = groups.judge(now_ns, members, collector, model, thresholds);
@@ -218,7 +218,7 @@ fn judge_threads(
         .profile
         .threads(since_ns, MIN_SAMPLES)
         .into_iter()
-        .filter(|(_, summary)| model.assess(summary).hashing >= SUSPECT_FROM)
+        .filter(|(_, summary)| model.assess(summary).hashes())
         .take(MAX_THREADS)
         .collect();
     subject

@@ -44,7 +44,7 @@ use unjack_core::{
     score::{Evidence, EvidenceKind},
     shape::{Observation, Shape},
     stratum::recognise,
-    verdict::Detection,
+    verdict::{Detection, Suspicion},
 };
 
 /// Suspects asked for their connections in one tick, each with two relatives at the
@@ -192,11 +192,18 @@ impl Stratum {
         self.shapes.of(process)
     }
 
-    /// A process is suspected at this moment; or nearly so, if it does not hash.
-    pub(crate) fn suspect(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64) {
-        if !self.enabled {
+    /// A process is suspected so much at this moment.
+    pub(crate) fn suspect(
+        &mut self,
+        process: Process,
+        cores: f64,
+        suspicion: Suspicion,
+        now_ns: u64,
+    ) {
+        if !self.enabled || suspicion == Suspicion::None {
             return;
         }
+        let hashes = suspicion == Suspicion::Hashes;
         let suspect = self.suspects.entry(process).or_default();
         suspect.suspected_ns = now_ns;
         suspect.cores = cores;

@@ -16,7 +16,12 @@ use crate::{
     },
     telemetry::metrics::Metrics,
 };
-use unjack_core::{event::Process, profile::seconds, score::Family, verdict::Verdict};
+use unjack_core::{
+    event::Process,
+    profile::seconds,
+    score::Family,
+    verdict::{Suspicion, Verdict},
+};
 
 /// What the daemon knows, for the detector.
 struct Files<'a> {
@@ -64,8 +69,8 @@ impl PolicyContext for Files<'_> {
         ) || self.reputation.allowed(process, image)
     }
 
-    fn suspects(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64) {
-        self.stratum.suspect(process, cores, hashes, now_ns);
+    fn suspects(&mut self, process: Process, cores: f64, suspicion: Suspicion, now_ns: u64) {
+        self.stratum.suspect(process, cores, suspicion, now_ns);
     }
 }
 

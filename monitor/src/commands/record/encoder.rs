@@ -308,11 +308,11 @@ fn write(text: &mut Vec<u8>, line: &impl serde::Serialize) {
 mod tests {
     use super::*;
     use crate::commands::record::header;
-    use unjack_core::verdict::Thresholds;
+    use unjack_core::{profile::SAMPLE_HZ, verdict::Thresholds};
 
     #[test]
     fn one_that_its_size_ends_says_what_was_lost() {
-        let mut encoder = RecordingEncoder::new(&header(99, &Thresholds::DEFAULT, 0), 1);
+        let mut encoder = RecordingEncoder::new(&header(SAMPLE_HZ, &Thresholds::DEFAULT, 0), 1);
         encoder.loses(7);
         // A number that lags behind takes nothing back.
         encoder.loses(3);

@@ -17,7 +17,7 @@ use crate::{
 };
 use unjack_core::{
     event::Sample,
-    profile::{Place, Row},
+    profile::{Place, Row, SAMPLE_HZ},
     score::Family,
     shape::Shape,
     verdict::Thresholds,
@@ -69,7 +69,7 @@ fn life(number: u32, seconds: std::ops::Range<u64>, hashing: u32, honest: u32) -
         seconds,
         hashing,
         honest,
-        hz: 99,
+        hz: SAMPLE_HZ.into(),
         image: u64::from(number) + 10,
         restless: false,
     }
@@ -110,7 +110,7 @@ impl Life {
 
     fn cpu_ns(&self, second: u64) -> u64 {
         (second + 1 - self.seconds.start) * SECOND * u64::from(self.hashing + self.honest) * self.hz
-            / 99
+            / u64::from(SAMPLE_HZ)
     }
 }
 
@@ -119,7 +119,7 @@ fn header() -> crate::commands::record::line::Header {
     crate::commands::record::line::Header {
         begun: 1_700_000_000,
         lineage: vec![3, 2, 1],
-        ..crate::commands::record::header(99, &Thresholds::DEFAULT, BEGUN)
+        ..crate::commands::record::header(SAMPLE_HZ, &Thresholds::DEFAULT, BEGUN)
     }
 }
 
@@ -395,7 +395,7 @@ impl PolicyContext for Host<'_> {
     fn allows(&mut self, subject: &mut Subject) -> bool {
         self.0.allows(subject)
     }
-    fn suspects(&mut self, _: Process, _: f64, _: bool, _: u64) {}
+    fn suspects(&mut self, _: Process, _: f64, _: Suspicion, _: u64) {}
 }
 
 /// What a live detector says of these lives and what a replay of the recording that
@@ -416,7 +416,7 @@ fn live_and_replayed_of(
     let lists = Lists::default();
     let mut collector =
         Collector::new(unjack_core::isa::Arch::X86_64, thresholds.patience_ns).with_remains();
-    let mut detector = Detector::new(Model::shipped().unwrap(), thresholds, 99);
+    let mut detector = Detector::new(Model::shipped().unwrap(), thresholds, SAMPLE_HZ);
     let policy = || Policy {
         config: &config,
         lists: &lists,

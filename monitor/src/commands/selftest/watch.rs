@@ -8,7 +8,14 @@ use std::{
 };
 
 use super::{child::Child, report::StepReporter};
-use crate::{detect::collector::Collector, host::clock::monotonic_ns, kernel::probe::Probes};
+use crate::{
+    detect::{
+        cadence::{Cadence, DRAIN, DRAIN_LIMIT},
+        collector::Collector,
+    },
+    host::clock::monotonic_ns,
+    kernel::probe::Probes,
+};
 use unjack_core::{
     event::{self, Event, Process},
     isa::Arch,
@@ -18,11 +25,6 @@ use unjack_core::{
     verdict::{Judgement, MIN_SAMPLES, Thresholds, Verdict},
 };
 
-/// Time between two looks, and looks from one judgement to the next.
-const STEP: Duration = Duration::from_millis(250);
-const STEPS_A_TICK: u32 = 4;
-/// Records taken in one look.
-const DRAIN_LIMIT: usize = 100_000;
 /// How long a verdict may take: on a host whose processors are all busy a loop
 /// gets little of them.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -72,8 +74,9 @@ pub(super) fn watch(
     let mut observer = Observer::default();
     child.begin();
     let begun = Instant::now();
-    for step in 1_u32.. {
-        thread::sleep(STEP);
+    let mut cadence = Cadence::default();
+    loop {
+        thread::sleep(DRAIN);
         if seen.first_hash_ns.is_none() {
             seen.first_hash_ns = child.first_hash_ns();
         }
@@ -83,7 +86,7 @@ pub(super) fn watch(
             }
         });
         let now_ns = monotonic_ns();
-        if step % STEPS_A_TICK == 0 {
+        if cadence.drained() {
             let mut accounted = None;
             collector.tick(now_ns, |visit| {
                 probes.tasks(|_, slot| {
@@ -102,18 +105,13 @@ pub(super) fn watch(
                 .subjects()
                 .find(|it| it.profile.process.tgid == pid);
             if let Some(subject) = subject {
-                let Thresholds {
-                    window_ns,
-                    patience_ns,
-                    ..
-                } = thresholds;
                 let profile = &subject.profile;
                 seen.process = Some(profile.process);
                 let mut looks = profile.looks(0).map(DecodedSample::time_ns);
                 seen.sampled_ns = looks.next();
                 seen.enough_ns = looks.nth(MIN_SAMPLES as usize - 2);
                 drop(looks);
-                let since_ns = profile.since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
+                let since_ns = thresholds.since_ns(profile, now_ns);
                 let cpu_ns = profile.latest().map_or(0, |reading| reading.cpu_ns);
                 if let Some(found) = child.connections() {
                     observer.look(found.time_ns, cpu_ns, &found.kept, found.listens);

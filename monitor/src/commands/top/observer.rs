@@ -10,6 +10,7 @@ use super::TopError;
 use crate::{
     commands::explain::ThreadMix,
     detect::{
+        cadence::DRAIN_LIMIT,
         collector::{Collector, HotCode, Subject},
         stratum::Stratum,
     },
@@ -20,19 +21,13 @@ use crate::{
 use unjack_core::{
     event::{self, Event, Process},
     isa::Arch,
-    profile::{Summary, seconds},
-    score::{LISTEN_FROM, Model},
-    verdict::{MIN_SAMPLES, Thresholds, Verdict},
+    profile::{SAMPLE_HZ, Summary, seconds},
+    score::Model,
+    verdict::{Suspicion, Thresholds, Verdict},
 };
 
-/// Records taken in one look.
-const DRAIN_LIMIT: usize = 200_000;
-/// As `unjack run` has it by default.
-const SAMPLE_HZ: u32 = 99;
 /// Threads that are shown of one process, those with the most samples.
 const MAX_THREADS: usize = 16;
-/// From this on hashing makes a process suspected.
-const SUSPECT_FROM: f64 = 0.5;
 
 /// What is shown of one process only.
 #[derive(Clone, Debug)]
@@ -178,15 +173,7 @@ fn judge(
     thresholds: &Thresholds,
     stratum: &mut Stratum,
 ) {
-    let Thresholds {
-        window_ns,
-        patience_ns,
-        min_cpu,
-        ..
-    } = *thresholds;
-    let since_ns = subject
-        .profile
-        .since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
+    let since_ns = thresholds.since_ns(&subject.profile, now_ns);
     let process = subject.profile.process;
     let mut summary = subject.summary(since_ns);
     complete(&mut summary, process, stratum);
@@ -195,11 +182,9 @@ fn judge(
     case.judgement
         .judge(now_ns, &summary, model, thresholds, |_| false);
     let assessment = model.assess(&summary);
-    let burns = summary.cores >= min_cpu;
-    case.suspected = burns && assessment.hashing >= SUSPECT_FROM;
-    if burns && summary.samples >= MIN_SAMPLES && assessment.hashing >= LISTEN_FROM {
-        stratum.suspect(process, summary.cores, case.suspected, now_ns);
-    }
+    let suspicion = Suspicion::of(&summary, &assessment, thresholds);
+    case.suspected = suspicion == Suspicion::Hashes;
+    stratum.suspect(process, summary.cores, suspicion, now_ns);
     if case.judgement.verdict() != Verdict::None
         && let Some(family) = assessment.family
     {
@@ -216,8 +201,8 @@ fn complete(summary: &mut Summary, process: Process, stratum: &Stratum) {
 /// Counts what a miner burned since this was last asked.
 fn count(stolen_ns: &mut BTreeMap<&'static str, u64>, subject: &mut Subject, cpu_ns: u64) {
     let case = &mut subject.case;
-    if case.judgement.verdict() == Verdict::Miner {
-        *stolen_ns.entry(case.family).or_default() += cpu_ns.saturating_sub(case.stolen_ns);
-        case.stolen_ns = case.stolen_ns.max(cpu_ns);
+    let burned_ns = case.burned(cpu_ns);
+    if burned_ns > 0 {
+        *stolen_ns.entry(case.family).or_default() += burned_ns;
     }
 }

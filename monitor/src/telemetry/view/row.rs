@@ -143,13 +143,7 @@ pub fn rows(
     let mut rows = Vec::with_capacity(ranks.len() - left_out);
     for rank in ranks.into_iter().take(MAX_ROWS) {
         if let Some(subject) = collector.subject(rank.process) {
-            let Thresholds {
-                window_ns,
-                patience_ns,
-                ..
-            } = *thresholds;
-            let profile = &subject.profile;
-            let since_ns = profile.since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
+            let since_ns = thresholds.since_ns(&subject.profile, now_ns);
             let mut summary = subject.summary(since_ns);
             complete(rank.process, &mut summary);
             rows.push(row(subject, &summary, model, rank.cores));
