@@ -32,11 +32,7 @@ use self::{
     screen::{Input, Screen},
     state::State,
 };
-use crate::{
-    commands::cli::TopArgs,
-    detect::cadence::{Cadence, DRAIN},
-    kernel::probe::ProbeError,
-};
+use crate::{commands::cli::TopArgs, detect::cadence::DRAIN, kernel::probe::ProbeError};
 use unjack_core::score::ModelError;
 
 /// How long is looked before one table is printed: a verdict takes five seconds.
@@ -76,11 +72,10 @@ fn once(args: &TopArgs) -> Result<(), TopError> {
     let mut observer = Observer::new()?;
     let begun = Instant::now();
     let duration = args.duration.unwrap_or(ONCE);
-    let mut cadence = Cadence::default();
     while begun.elapsed() < duration {
         thread::sleep(DRAIN.min(duration.saturating_sub(begun.elapsed())));
-        observer.drain();
-        if cadence.drained() || begun.elapsed() >= duration {
+        let due = observer.drain();
+        if due || begun.elapsed() >= duration {
             observer.tick();
         }
     }
@@ -106,7 +101,6 @@ fn watch(args: &TopArgs) -> Result<(), TopError> {
     let mut state = State::new(args.sort, args.reverse);
     let begun = Instant::now();
     let (mut drained, mut shown) = (begun, None::<Instant>);
-    let mut cadence = Cadence::default();
     let mut redraw = true;
     while !state.quit && !screen.is_ended() {
         if args
@@ -117,8 +111,7 @@ fn watch(args: &TopArgs) -> Result<(), TopError> {
         }
         if drained.elapsed() >= DRAIN {
             drained = Instant::now();
-            observer.drain();
-            if cadence.drained() {
+            if observer.drain() {
                 observer.tick();
             }
         }

@@ -2,16 +2,16 @@
 //! itself, and processes that are alike together.
 //!
 //! Once a second subjects flow in, with the moment, and what is known of them
-//! from elsewhere by way of a [`PolicyContext`]; what is new flows out, as a [`Detection`]
-//! each. No I/O of its own and no clock: `unjack run` and `unjack replay` judge
-//! by this one function, so that a recording is judged as the host was.
+//! from elsewhere by way of [`Witnesses`] and a [`PolicyContext`]; what is new flows out,
+//! as a [`Detection`] each. No I/O of its own and no clock: all commands judge by this
+//! one function, so that a recording is judged as the host was.
 
 pub(crate) mod groups;
 
 use self::groups::{Groups, Member};
 use crate::detect::collector::{Collector, Subject};
 use unjack_core::{
-    event::Process,
+    event::{Contact, Payload, Process},
     profile::Summary,
     score::{Family, Model},
     shape::Shape,
@@ -40,20 +40,60 @@ pub(crate) struct Heard {
     pub(crate) shape: Shape,
 }
 
-/// What knows the policy, and what no sample tells.
-pub(crate) trait PolicyContext {
-    /// What was learned of a process by other ways.
-    fn heard(&mut self, subject: &Subject) -> Heard;
-    /// One burns enough to be judged.
-    fn burns(&mut self, subject: &mut Subject, now_ns: u64);
-    /// Why it is a miner by decree, in a sentence: its image is listed.
-    fn listed(&mut self, subject: &mut Subject) -> Option<String>;
-    /// Whether a rule of `--deny` is about it, which hashes as this family.
-    fn denies(&mut self, subject: &mut Subject, family: Option<Family>) -> bool;
-    /// Whether it may mine: by a rule of `--allow`, or a list.
-    fn allows(&mut self, subject: &mut Subject) -> bool;
+/// What knows of processes what no sample tells.
+pub(crate) trait Witnesses {
+    /// What was learned of a process.
+    fn heard(&self, subject: &Subject) -> Heard;
     /// How much one is suspected that burns this many cores.
-    fn suspects(&mut self, process: Process, cores: f64, suspicion: Suspicion, now_ns: u64);
+    fn suspects(&mut self, _: Process, _cores: f64, _: Suspicion, _now_ns: u64) {}
+    /// One executes another image.
+    fn executes(&mut self, _: Process) {}
+    /// A suspect sent this.
+    fn hears(&mut self, _: &Payload) {}
+    /// One connected to a listed pool. Whether another contact was forgotten for that.
+    fn connects(&mut self, _: Process, _: Contact) -> bool {
+        false
+    }
+}
+
+/// What knows the policy.
+pub(crate) trait PolicyContext {
+    /// Whether the connections of one are to be looked at if it is suspected.
+    fn watches(&self, _: Process) -> bool {
+        true
+    }
+    /// One burns enough to be judged.
+    fn burns(&mut self, _: &mut Subject, _now_ns: u64) {}
+    /// Why it is a miner by decree, in a sentence: its image is listed.
+    fn listed(&mut self, _: &mut Subject) -> Option<String> {
+        None
+    }
+    /// Whether a rule of `--deny` is about it, which hashes as this family.
+    fn denies(&mut self, _: &mut Subject, _: Option<Family>) -> bool {
+        false
+    }
+    /// Whether it may mine: by a rule of `--allow`, or a list.
+    fn allows(&mut self, _: &mut Subject) -> bool {
+        false
+    }
+}
+
+/// There is no policy.
+impl PolicyContext for () {}
+
+/// What a process was seen to do since `since_ns`, with what else is known of it.
+pub(crate) fn summary(subject: &mut Subject, since_ns: u64, witnesses: &impl Witnesses) -> Summary {
+    let Heard {
+        pool,
+        stratum,
+        shape,
+    } = witnesses.heard(subject);
+    Summary {
+        pool,
+        stratum,
+        shape,
+        ..subject.summary(since_ns)
+    }
 }
 
 /// Everything that judging takes, and what it remembers.
@@ -91,6 +131,7 @@ impl Detector {
         &mut self,
         now_ns: u64,
         collector: &mut Collector,
+        witnesses: &mut impl Witnesses,
         context: &mut impl PolicyContext,
     ) -> Vec<(Process, Detection)> {
         let Self {
@@ -107,17 +148,9 @@ impl Detector {
         for subject in collector.subjects() {
             let process = subject.profile.process;
             let since_ns = thresholds.since_ns(&subject.profile, now_ns);
-            let Heard {
-                pool,
-                stratum,
-                shape,
-            } = context.heard(subject);
             let summary = Summary {
-                pool,
-                stratum,
-                shape,
                 burning_seconds: subject.case.judgement.burning_seconds(now_ns),
-                ..subject.summary(since_ns)
+                ..summary(subject, since_ns, witnesses)
             };
             if summary.cores >= thresholds.min_cpu {
                 context.burns(subject, now_ns);
@@ -170,8 +203,8 @@ impl Detector {
                     members.extend(Member::of(subject, &summary, assessment, since_ns));
                 }
             }
-            if !subject.case.allowed {
-                context.suspects(process, summary.cores, suspicion, now_ns);
+            if !subject.case.allowed && context.watches(process) {
+                witnesses.suspects(process, summary.cores, suspicion, now_ns);
             }
             subject.case.judgement = judgement;
             subject.case.suspected =

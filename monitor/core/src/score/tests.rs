@@ -348,15 +348,15 @@ fn a_checksum_in_a_tiny_loop_is_no_hash() {
 }
 
 /// The evidence of a kind; its log-odds, and its words.
-fn said(summary: &Summary, kind: &EvidenceKind) -> Option<(f64, String)> {
+fn said(summary: &Summary, kind: EvidenceKind) -> Option<(f64, String)> {
     let evidence = Model::shipped().unwrap().evidence(summary);
-    let line = evidence.into_iter().find(|line| line.kind == *kind);
+    let line = evidence.into_iter().find(|line| line.kind == kind);
     line.map(|line| (line.log_odds, line.text))
 }
 
 #[track_caller]
 fn log_odds(summary: &Summary, witness: Witness) -> f64 {
-    said(summary, &EvidenceKind::Witness(witness)).map_or(0.0, |(log_odds, _)| log_odds)
+    said(summary, EvidenceKind::Witness(witness)).map_or(0.0, |(log_odds, _)| log_odds)
 }
 
 /// What lies in a home directory or a container is judged as what the host has.
@@ -388,7 +388,7 @@ fn what_a_connection_says_depends_on_how_it_behaves() {
     let with = |change: fn(&mut Shape)| {
         let mut summary = connected(&mixing(&SHA256_SCALAR));
         change(&mut summary.shape);
-        said(&summary, &EvidenceKind::Connections).map_or(0.0, |(log_odds, _)| log_odds)
+        said(&summary, EvidenceKind::Connections).map_or(0.0, |(log_odds, _)| log_odds)
     };
     let full = with(|_| ());
     assert!(full >= 5.0, "{full}");
@@ -640,8 +640,8 @@ fn stratum_and_a_listed_pool_each_make_a_miner_of_a_hash() {
     };
     assert!(assess(&stratum).score >= 0.8);
     assert!(assess(&pool).score >= 0.8);
-    assert!(said(&stratum, &EvidenceKind::Stratum).is_some());
-    assert!(said(&pool, &EvidenceKind::Pool).is_some());
+    assert!(said(&stratum, EvidenceKind::Stratum).is_some());
+    assert!(said(&pool, EvidenceKind::Pool).is_some());
 }
 
 /// VP9 by libvpx, for a moment, as it was recorded: it moves and adds in wide

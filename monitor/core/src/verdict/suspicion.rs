@@ -54,8 +54,8 @@ mod tests {
     #[track_caller]
     fn check(cores: f64, samples: u32, hashing: f64, expected: Suspicion) {
         let summary = Summary {
-            cores,
             samples,
+            cores,
             ..Summary::default()
         };
         let assessment = Assessment {

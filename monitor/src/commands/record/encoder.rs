@@ -85,13 +85,14 @@ impl RecordingEncoder {
         encoder
     }
 
-    /// Has the collector take in an event, and keeps what came of it.
-    pub(crate) fn take_in(
+    /// The collector has taken in an event; keeps what came of it. `exited` is the
+    /// process, if this was its exit, and its total burn in nanoseconds.
+    pub(crate) fn taken(
         &mut self,
         collector: &mut Collector,
         event: &Event,
-    ) -> Option<(Subject, u64)> {
-        let left = collector.take(event);
+        exited: Option<&(Subject, u64)>,
+    ) {
         match event {
             Event::Sample(sample) => {
                 if let Some(subject) = collector.subject(sample.process) {
@@ -104,13 +105,12 @@ impl RecordingEncoder {
                 }
             }
             Event::Exit { .. } => {
-                if let Some((subject, cpu_ns)) = &left {
+                if let Some((subject, cpu_ns)) = exited {
                     self.exit(subject.profile.process, *cpu_ns);
                 }
             }
             Event::Connect(..) | Event::Payload(_) => {}
         }
-        left
     }
 
     /// A sample was taken in: the subject's newest.

@@ -186,7 +186,7 @@ impl<'a> Acts<'a> {
         self.total.unexplained += u64::from(detection.unexplained);
         if wants_digests(self.config)
             && subject
-                .told_ref()
+                .recorded_facts()
                 .is_none_or(|recorded| recorded.sha256.is_none())
         {
             self.undigested.insert(process);

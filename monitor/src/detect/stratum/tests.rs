@@ -1,7 +1,7 @@
 //! Who is watched when; no socket is needed for that.
 
 use super::*;
-use crate::telemetry::metrics::Metrics;
+use crate::{host::connections::Connections, telemetry::metrics::Metrics};
 use unjack_core::profile::Summary;
 
 const SECOND: u64 = 1_000_000_000;

@@ -15,7 +15,7 @@ pub enum Algorithm {
     Md5,
     /// RIPEMD-160.
     Ripemd160,
-    /// BLAKE2b.
+    /// `BLAKE2b`.
     Blake2b,
     /// BLAKE-512.
     Blake512,

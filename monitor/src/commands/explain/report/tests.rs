@@ -1,5 +1,5 @@
 use super::*;
-use unjack_core::score::{EvidenceKind, Family, Witness};
+use unjack_core::score::{EvidenceKind, Witness};
 
 /// Of a process with so many samples that burned `cpu` seconds of ten.
 fn explained(samples: u32, cpu: f64, evidence: Vec<Evidence>) -> Explanation {
