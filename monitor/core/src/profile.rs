@@ -27,6 +27,9 @@ use crate::{
     isa::Arch,
 };
 
+/// Samples a second on each processor, unless a flag says otherwise. No round number,
+/// so as not to run in step with periodic timers.
+pub const SAMPLE_HZ: u32 = 99;
 /// Decoded samples kept: what the sampler takes of one process in 40 s.
 pub const MAX_LOOKS: usize = 4000;
 /// Samples of one process in a window at the most: the probes' settings see to it.

@@ -12,19 +12,24 @@
 //!    from outside and results that leave.
 
 mod evidence;
+mod family;
 pub mod features;
 mod mining;
 mod model;
 pub mod signature;
+mod witness;
 
 pub use self::{
     evidence::{Evidence, EvidenceKind},
-    model::{FAMILIES, Linear, Model, ModelData, ModelError, PrototypeData},
+    family::{FAMILIES, Family, NoFamily},
+    model::{Linear, Model, ModelData, ModelError, PrototypeData},
+    witness::Witness,
 };
 use self::{
     features::View,
     mining::{CODE_LEAST, CODE_MOST, Line},
     model::Prototype,
+    signature::Algorithm,
 };
 use crate::{
     isa::Class,
@@ -47,16 +52,13 @@ pub struct Assessment {
     pub explained: bool,
     /// Looks at its connections that a verdict by the algorithm alone waits for.
     pub looks: u32,
-    /// The family of hash algorithm; `unknown-pow` if it is hashing and none that is
-    /// known, empty if it is not hashing.
-    pub family: &'static str,
+    /// The family of hash algorithm; [`Family::UnknownPow`] if it is hashing and none
+    /// that is known, `None` if it is not hashing.
+    pub family: Option<Family>,
 }
 
 /// Hashing below this is not worth a family.
 const NAMED_FROM: f64 = 0.5;
-/// Hashing from which it is worth knowing how its connections behave. What is known of
-/// others counts as little as what is not known.
-pub const LISTEN_FROM: f64 = 0.1;
 /// How well a signature must fit to name the algorithm.
 const SIGNED_FROM: f64 = 0.3;
 /// Share of the processor's own instructions for SHA-2 in the code that mixes that names
@@ -122,40 +124,44 @@ impl Model {
             }
             code += value;
             match closest {
-                Some(prototype) if feature.name == "known" => {
+                Some(prototype) if feature.witness == Witness::Known => {
                     line(value, EvidenceKind::Family, &|| {
                         format!("{}: {}", (feature.text)(view), prototype.title())
                     });
                 }
-                _ => line(value, EvidenceKind::witness(feature.name), &|| {
+                _ => line(value, EvidenceKind::Witness(feature.witness), &|| {
                     (feature.text)(view)
                 }),
             }
         }
         let bounded = code.clamp(CODE_LEAST, CODE_MOST);
         if (bounded - code).abs() > 0.0 {
-            line(bounded - code, EvidenceKind::witness("bound"), &|| {
-                let is = if code > 0.0 { "a hash" } else { "no hash" };
-                format!("its code can say no more than that it is {is}")
-            });
+            line(
+                bounded - code,
+                EvidenceKind::Witness(Witness::Bound),
+                &|| {
+                    let is = if code > 0.0 { "a hash" } else { "no hash" };
+                    format!("its code can say no more than that it is {is}")
+                },
+            );
         }
         mining::lines(view, line);
     }
 
-    /// The family's name, if it hashes.
-    fn family(&self, view: &View<'_>, closest: Option<&Prototype>, hashing: f64) -> &'static str {
+    /// The family, if it hashes.
+    fn family(&self, view: &View<'_>, closest: Option<&Prototype>, hashing: f64) -> Option<Family> {
         let summary = view.summary;
         if hashing < NAMED_FROM {
-            return "";
+            return None;
         }
         if features::rounding(summary) > 0.5 {
-            return "randomx";
+            return Some(Family::RandomX);
         }
         if features::is_cryptonight(summary) {
-            return "cryptonight";
+            return Some(Family::CryptoNight);
         }
         if let Some(prototype) = closest.filter(|_| view.mining_only) {
-            return prototype.family;
+            return Some(prototype.family);
         }
         let essence = summary.essence();
         let multiplies = essence.share(Class::Multiply) >= MULTIPLIES_FROM;
@@ -167,17 +173,17 @@ impl Model {
         let sha_instructions = f64::from(summary.mixing.count(Class::Sha));
         let by_instructions = summary.mixing.share(Class::Sha) >= SHA_FROM
             && signed.is_none_or(|found| found.rotations < sha_instructions);
-        let plain = match signed.map(|found| found.signature.name) {
-            _ if view.numbers.candidates() >= CHAIN => "x11-like",
-            _ if by_instructions => "sha256d",
-            Some("SHA-256") => "sha256d",
-            Some("SHA-512") => "sha512",
-            Some("BLAKE2b") if multiplies => "argon2",
-            Some("BLAKE2b" | "BLAKE-512" | "BLAKE2s, BLAKE3 or BLAKE-256") => "blake",
-            Some("Salsa20") if multiplies => "yescrypt",
-            Some("Salsa20") => "scrypt",
-            Some("Keccak") => "keccak",
-            Some(_) => "unknown-pow",
+        let plain = match signed.map(|found| found.signature.algorithm) {
+            _ if view.numbers.candidates() >= CHAIN => Family::X11Like,
+            _ if by_instructions => Family::Sha256d,
+            Some(Algorithm::Sha256) => Family::Sha256d,
+            Some(Algorithm::Sha512) => Family::Sha512,
+            Some(Algorithm::Blake2b) if multiplies => Family::Argon2,
+            Some(Algorithm::Blake2b | Algorithm::Blake512 | Algorithm::Blake32) => Family::Blake,
+            Some(Algorithm::Salsa20) if multiplies => Family::Yescrypt,
+            Some(Algorithm::Salsa20) => Family::Scrypt,
+            Some(Algorithm::Keccak) => Family::Keccak,
+            Some(_) => Family::UnknownPow,
             None => match closest {
                 // What only mines has a name by more than its mix, above.
                 Some(prototype)
@@ -185,29 +191,12 @@ impl Model {
                 {
                     prototype.family
                 }
-                _ => "unknown-pow",
+                _ => Family::UnknownPow,
             },
         };
         let known = 1.0 - summary.essence_place(Place::Unread);
-        if summary.essence_place(Place::Anonymous) > GENERATED_FROM * known {
-            in_webassembly(plain)
-        } else {
-            plain
-        }
-    }
-}
-
-/// The family of what an engine generated from `WebAssembly`.
-fn in_webassembly(family: &'static str) -> &'static str {
-    match family {
-        _ if family.starts_with("wasm-") => family,
-        "sha256d" => "wasm-sha256d",
-        "sha512" => "wasm-sha512",
-        "keccak" => "wasm-keccak",
-        "blake" => "wasm-blake",
-        "argon2" => "wasm-argon2",
-        "scrypt" => "wasm-scrypt",
-        _ => "wasm-pow",
+        let generated = summary.essence_place(Place::Anonymous) > GENERATED_FROM * known;
+        Some(if generated { plain.in_wasm() } else { plain })
     }
 }
 

@@ -7,8 +7,11 @@
 //! `hashing`, which is only reported, waits for most of a window. If it then stands for
 //! long and nothing explains it, it is reported once more, as unexplained.
 
+mod suspicion;
+
+pub use self::suspicion::Suspicion;
 use crate::{
-    profile::{Summary, seconds},
+    profile::{Profile, Summary, seconds},
     score::{Assessment, Evidence, Model},
 };
 
@@ -89,6 +92,12 @@ impl Thresholds {
     #[must_use]
     pub fn log_odds(&self) -> f64 {
         (self.min_score / (1.0 - self.min_score)).ln()
+    }
+
+    /// Where the window begins by which a process is judged at `now_ns`.
+    #[must_use]
+    pub fn since_ns(&self, profile: &Profile, now_ns: u64) -> u64 {
+        profile.since(now_ns, self.window_ns, self.patience_ns, MIN_SAMPLES)
     }
 
     /// What an assessment comes to. `denied` processes are miners by decree.

@@ -1,12 +1,11 @@
 //! `unjack run`: one loop that drains the probes, judges, acts and tells.
 //!
-//! The kernel is drained four times a second rather than for every record: a
-//! wake-up per exec would cost a busy host more than the answer is worth.
-//! Everything is judged once a second. Blocking work (waiting for a process to
-//! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
+//! [`Cadence`](crate::detect::cadence::Cadence) says how often. Blocking work (waiting for
+//! a process to go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
 mod bans;
 mod energy;
+mod error;
 mod event_writer;
 mod incidents;
 mod judge;
@@ -15,109 +14,49 @@ mod recording;
 mod reputation;
 mod respond;
 mod show;
+mod start;
 mod tell;
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::Signal,
     time::{MissedTickBehavior, interval},
 };
 
+pub use self::error::DaemonError;
 use self::{
     energy::Energy, event_writer::EventWriter, incidents::Incidents, judge::count_stolen,
     orders::Orders, reputation::Reputation, show::Show,
 };
 use crate::{
-    commands::record::{self, writer::Writer},
+    commands::record::{lost, writer::Writer},
     detect::{
-        collector::Collector, contacts::Contacts, detector::Detector, reputation::Lists,
-        stratum::Stratum,
+        cadence::DRAIN,
+        collector::Collector,
+        network::Network,
+        pipeline::{Pipeline, Taken, Tap},
+        reputation::Lists,
     },
     host::{clock::monotonic_ns, container::Containers},
-    kernel::probe::{ProbeError, Probes, Settings},
+    kernel::probe::Probes,
     policy::config::{Config, Rule},
     respond::{
-        action::{Recorded, ban::Bans, breaker::Breaker, hold_manager::HoldManager, store::Store},
+        action::{ban::Bans, breaker::Breaker},
         hook::Hooks,
     },
     telemetry::{
-        journal::{self, Format},
+        journal::Format,
         metrics::Metrics,
         notify,
-        view::{Recent, SnapshotCell},
-        web::{
-            Health, Server, Web,
-            file::{FileError, Secured},
-            listen::{self, BindError},
-        },
+        view::Recent,
+        web::{Health, Server},
     },
 };
-use unjack_core::{
-    event::{self, Event},
-    isa::Arch,
-    score::{Model, ModelError},
-};
+use unjack_core::event::{Event, Malformed};
 
 /// Processes that are being ended at the same time; others wait a second.
 pub const MAX_ORDERS: usize = 16;
-/// Time between two drains of the ring.
-const DRAIN: Duration = Duration::from_millis(250);
-/// Drains to a tick.
-const DRAINS_A_TICK: u32 = 4;
-/// Records taken in one drain: twice what the ring holds of the smallest.
-const DRAIN_LIMIT: usize = 200_000;
-
-/// The daemon could not start.
-#[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
-    /// The probes.
-    #[error(transparent)]
-    Probe(#[from] ProbeError),
-    /// The listening socket.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// The file of `--web.config.file`.
-    #[error(transparent)]
-    WebFile(#[from] FileError),
-    /// The shipped model.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// The metrics' own registry.
-    #[error("cannot set up metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
-    /// No decoder for this processor.
-    #[error("unjack cannot read this processor's instructions; it knows x86_64 and aarch64")]
-    Arch,
-    /// The directory of evidence.
-    #[error(
-        "evidence cannot be kept in {}: {source}; name another --evidence-dir, or none",
-        directory.display()
-    )]
-    Evidence {
-        /// Which.
-        directory: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The file of `--record`.
-    #[error("cannot record in {}: {source}; name another --record, or none", path.display())]
-    Record {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The runtime.
-    #[error("cannot start: {0}")]
-    Io(#[from] io::Error),
-}
 
 /// Runs until `shutdown` resolves, then detaches everything. Reads the lists
 /// again whenever `hangup` says so.
@@ -132,145 +71,43 @@ pub async fn run(
     mut hangup: Signal,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), DaemonError> {
-    let arch = Arch::HOST.ok_or(DaemonError::Arch)?;
-    let model = Model::shipped()?;
-    // A port in use is told before the kernel is touched.
-    let web = config.web.clone();
-    let secured = Secured::read(web.file.as_deref())?;
-    let sockets = match &web.listen {
-        Some(addresses) => listen::bind(addresses)?,
-        None => listen::inherited()?,
-    };
-    for socket in &sockets {
-        let (scheme, address, path) = (secured.scheme(), socket.address(), &web.telemetry_path);
-        if address.starts_with("unix:") {
-            tracing::info!("metrics are served on {address} by {scheme} under {path}");
-        } else {
-            tracing::info!("metrics are served on {scheme}://{address}{path}");
-        }
-    }
-    let mut metrics = Metrics::new(env!("CARGO_PKG_VERSION"))?.with_groups(config.web.groups);
-    if let Some(rate) = config.policy.core_hour_cost {
-        metrics = metrics.with_cost(rate)?;
-    }
-    let energy = Energy::find();
-    if energy.is_known() {
-        metrics = metrics.with_energy()?;
-    }
-    let metrics = Arc::new(metrics);
-    let response = &metrics.response;
-    let incidents = Incidents::new(&config.extras, response.clone())?;
-    let reputation = Reputation::new(
-        config.extras.lists.clone(),
-        lists,
-        (&config.policy.allow, &config.policy.deny),
-        response.clone(),
-    );
-    let hook = config.extras.hook.clone();
-    let hooks = hook.map(|policy| Hooks::new(policy, response.clone(), journal::verdict_json));
-    let health = Arc::new(Health::default());
-    let mut probes = Probes::attach(Settings {
-        pools: config.extras.lists.pools.is_some(),
-        block_pools: config.extras.block_pools,
-        ..Settings::new(None, config.sample_hz, config.policy.window)
-    })?;
-    probes.list_pools(reputation.pools().compiled())?;
-    let bans = Bans::start(config.ban.clone(), metrics.clone(), reputation.allow_list())?;
-
-    let snapshot = Arc::new(SnapshotCell::default());
-    let state = Web {
-        metrics: Arc::clone(&metrics),
-        health: Arc::clone(&health),
-        snapshot: Arc::clone(&snapshot),
-        telemetry_path: web.telemetry_path,
-    };
-    let server = Server::start(sockets, state, secured, web.file)?;
-
-    let event_writer = EventWriter::new(io::stdout(), format, metrics.journal_errors.clone())?;
-    let recording = match &config.record {
-        Some((path, max_size)) => Some(recording(path, *max_size, &config)?),
-        None => None,
-    };
-    let extras = (incidents, reputation, hooks, bans, recording, energy);
-    let shown = (
-        metrics,
-        Arc::clone(&health),
-        Show::new(snapshot, &config),
-        server,
-    );
-    let mut daemon = Daemon::new(config, arch, model, event_writer, shown, probes, extras);
+    let mut daemon = Daemon::start(config, lists, format)?;
     daemon.orders.hold_manager.begin(&daemon.orders.host());
     daemon.bans.wait_ready();
     // Every metric series exists before the service manager is told that the daemon
     // is ready.
     daemon.tick();
     daemon.announce();
-    health.attach(true);
+    daemon.health.attach(true);
     notify::tell(notify::State::Ready);
     daemon.watch(&mut hangup, shutdown).await;
     notify::tell(notify::State::Stopping);
-    daemon.orders.cancel();
-    daemon.orders.hold_manager.end(&daemon.orders.host());
-    daemon.incidents.finish();
-    daemon.tell_evidence();
-    health.attach(false);
-    let Daemon {
-        server,
-        probes,
-        collector,
-        recording,
-        ..
-    } = daemon;
-    if let Some(recording) = recording {
-        recording.finish(crate::commands::record::lost(&probes, &collector));
-    }
-    drop(probes);
-    server.stop();
+    daemon.stop();
     Ok(())
-}
-
-/// What goes with verdicts.
-type Extras = (
-    Incidents,
-    Reputation,
-    Option<Hooks>,
-    Bans,
-    Option<Writer>,
-    Energy,
-);
-
-/// Begins the recording of `--record`.
-fn recording(path: &Path, max_size: u64, config: &Config) -> Result<Writer, DaemonError> {
-    let thresholds = config.policy.thresholds();
-    let header = record::header(config.sample_hz, &thresholds, monotonic_ns());
-    Writer::create(path, &header, max_size).map_err(|source| DaemonError::Record {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 struct Daemon {
     config: Config,
-    detector: Detector,
-    event_writer: EventWriter,
-    metrics: Arc<Metrics>,
     probes: Probes,
     collector: Collector,
-    orders: Orders,
-    incidents: Incidents,
+    pipeline: Pipeline<Network>,
     reputation: Reputation,
-    contacts: Contacts,
-    stratum: Stratum,
-    hooks: Option<Hooks>,
     containers: Containers,
+    // What acts on processes.
+    orders: Orders,
     breaker: Breaker,
+    bans: Bans,
+    /// The rules of `--allow`, for the code that carries out an order.
+    allow: Arc<[Rule]>,
+    // What tells of them.
+    event_writer: EventWriter,
+    metrics: Arc<Metrics>,
+    incidents: Incidents,
+    hooks: Option<Hooks>,
     health: Arc<Health>,
     recent: Recent,
     show: Show,
     server: Server,
-    /// The rules of `--allow`, for the code that carries out an order.
-    allow: Arc<[Rule]>,
-    bans: Bans,
     /// What is judged, for `unjack replay`.
     recording: Option<Writer>,
     energy: Energy,
@@ -278,60 +115,42 @@ struct Daemon {
     small_exit_ns: u64,
 }
 
-impl Daemon {
-    fn new(
-        config: Config,
-        arch: Arch,
-        model: Model,
-        event_writer: EventWriter,
-        (metrics, health, show, server): (Arc<Metrics>, Arc<Health>, Show, Server),
-        probes: Probes,
-        (incidents, reputation, hooks, bans, recording, energy): Extras,
-    ) -> Self {
-        Self {
-            collector: Collector::new(arch, nanoseconds(config.policy.patience))
-                .with_groups(config.web.group_by)
-                .with_remains(),
-            detector: Detector::new(model, config.policy.thresholds(), config.sample_hz),
-            orders: Orders::new(
-                HoldManager::new(
-                    Store::new(config.response.state_dir.clone()),
-                    config.response.keep,
-                ),
-                Arc::new(Recorded::new(probes.forks())),
-            ),
-            breaker: Breaker::new(
-                config.response.max_kills,
-                config.response.max_kills_per_image,
-            ),
-            allow: config.policy.allow.clone().into(),
-            incidents,
-            reputation,
-            contacts: Contacts::default(),
-            stratum: Stratum::new(config.extras.network, metrics.traffic.clone()),
-            health,
-            recent: Recent::default(),
-            show,
-            server,
-            hooks,
-            bans,
-            recording,
-            energy,
-            containers: Containers::of_host(config.extras.container_dirs.clone()),
-            config,
-            event_writer,
-            metrics,
-            probes,
-            small_exit_ns: 0,
+/// What else sees the events.
+struct Taps<'a> {
+    reputation: &'a mut Reputation,
+    recording: &'a mut Option<Writer>,
+    metrics: &'a Metrics,
+}
+
+impl Tap for Taps<'_> {
+    fn taken(&mut self, taken: Taken<'_>, collector: &mut Collector) {
+        let Taken { event, exited, .. } = taken;
+        if let Event::Exec { process, .. } = event {
+            self.reputation.executes(*process);
+        }
+        if let Some(recording) = self.recording {
+            recording.encoder.taken(collector, event, exited.as_ref());
+        }
+        if let Some((mut subject, cpu_ns)) = exited {
+            count_stolen(self.metrics, &mut subject, cpu_ns);
         }
     }
 
+    fn contact_forgotten(&mut self) {
+        self.metrics.response.contacts_forgotten.inc();
+    }
+
+    fn malformed(&mut self, error: &Malformed) {
+        tracing::error!("probes and collector do not match: {error}");
+    }
+}
+
+impl Daemon {
     async fn watch(&mut self, hangup: &mut Signal, shutdown: impl Future<Output = ()>) {
         let mut shutdown = pin!(shutdown);
         let mut timer = interval(DRAIN);
         // After a stall one drain makes up for all: no burst of ticks.
         timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut drains = 0;
         loop {
             tokio::select! {
                 () = &mut shutdown => return,
@@ -340,8 +159,7 @@ impl Daemon {
                 report = self.bans.next() => self.take_ban_report(report),
                 _ = timer.tick() => {
                     self.drain();
-                    drains = (drains + 1) % DRAINS_A_TICK;
-                    if drains == 0 {
+                    if self.pipeline.drained() {
                         self.tick();
                         notify::tell(notify::State::Alive);
                     }
@@ -352,56 +170,33 @@ impl Daemon {
     }
 
     fn drain(&mut self) {
-        let (collector, metrics) = (&mut self.collector, &self.metrics);
-        let (contacts, stratum) = (&mut self.contacts, &mut self.stratum);
-        let (reputation, recording) = (&mut self.reputation, &mut self.recording);
-        self.probes
-            .drain(DRAIN_LIMIT, |record| match event::decode(record) {
-                Ok(Event::Connect(process, contact)) => {
-                    let forgotten = contacts.add(process, contact);
-                    metrics.response.contacts_forgotten.inc_by(forgotten.into());
-                }
-                Ok(Event::Payload(payload)) => stratum.hear(&payload),
-                Ok(event) => {
-                    if let Event::Exec { process, .. } = event {
-                        reputation.executes(process);
-                        stratum.executes(process);
-                    }
-                    let left = match recording {
-                        Some(recording) => recording.encoder.take_in(collector, &event),
-                        None => collector.take(&event),
-                    };
-                    if let Some((mut subject, cpu_ns)) = left {
-                        count_stolen(metrics, &mut subject, cpu_ns);
-                    }
-                }
-                Err(error) => {
-                    collector.malformed += 1;
-                    tracing::error!("probes and collector do not match: {error}");
-                }
-            });
+        let mut taps = Taps {
+            reputation: &mut self.reputation,
+            recording: &mut self.recording,
+            metrics: &self.metrics,
+        };
+        let Ok(()) = self
+            .pipeline
+            .drain(&mut self.probes, &mut self.collector, &mut taps);
     }
 
     fn tick(&mut self) {
         let now_ns = monotonic_ns();
         let (mut direct, mut spilled) = (0_u64, 0_u64);
-        let probes = &self.probes;
-        self.collector.tick(now_ns, |visit| {
-            probes.tasks(|spill, slot| {
+        self.pipeline
+            .tick(now_ns, &mut self.probes, &mut self.collector, |spill, _| {
                 *(if spill { &mut spilled } else { &mut direct }) += 1;
-                visit(slot);
             });
-        });
         let collector = &mut self.collector;
         self.incidents
             .retain(|process| collector.subject(process).is_some());
         self.reputation
             .collect(|process| collector.subject(process).is_some());
-        self.stratum
-            .listen(now_ns, &mut self.probes, &self.collector);
+        let network = &mut self.pipeline.witnesses;
+        network.listen(now_ns, &mut self.probes, &self.collector);
         self.judge(now_ns);
-        self.stratum
-            .listen(now_ns, &mut self.probes, &self.collector);
+        let network = &mut self.pipeline.witnesses;
+        network.listen(now_ns, &mut self.probes, &self.collector);
         self.keep_up(now_ns);
         self.tell_evidence();
         let accounted = self.mirror(direct, spilled);
@@ -421,6 +216,27 @@ impl Daemon {
         if let Err(error) = self.probes.list_pools(self.reputation.pools().compiled()) {
             tracing::error!("the list of pools is not whole in the kernel: {error}");
         }
+    }
+
+    /// Undoes what is to be undone, and detaches everything.
+    fn stop(mut self) {
+        self.orders.cancel();
+        self.orders.hold_manager.end(&self.orders.host());
+        self.incidents.finish();
+        self.tell_evidence();
+        self.health.attach(false);
+        let Self {
+            server,
+            probes,
+            collector,
+            recording,
+            ..
+        } = self;
+        if let Some(recording) = recording {
+            recording.finish(lost(&probes, &collector));
+        }
+        drop(probes);
+        server.stop();
     }
 }
 

@@ -87,7 +87,7 @@ impl Check {
 pub fn whole() -> Vec<Check> {
     let mut checks = checks();
     let tried = (!fatal(&checks)).then(|| {
-        let settings = Settings::new(None, limits::SAMPLE_HZ, TRIAL_WINDOW);
+        let settings = Settings::new(None, unjack_core::profile::SAMPLE_HZ, TRIAL_WINDOW);
         trial::run(settings)
             .map(|trial| kernel::Tried::new(&trial))
             .map_err(|error| error.refusal())

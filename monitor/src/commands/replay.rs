@@ -7,28 +7,29 @@
 //! [`read`](crate::commands::record::read), and by the number of verdicts that are recorded.
 
 mod acts;
+mod recording;
 mod report;
 
 use std::{
-    collections::BTreeMap,
     fs::File,
     io::{self, Read},
     path::Path,
 };
 
-use monitor_ebpf::{COMM_BYTES, TaskSlot};
-
-use self::acts::Acts;
 pub use self::report::{Entry, Report};
+use self::{acts::Acts, recording::Recording};
 use crate::{
     commands::record::{
-        line::{Counted, Exec, Exit, Line, Samples, Who},
+        line::Header,
         progress::Progress,
         read::{ReadError, Reader},
     },
     detect::{
-        collector::{Collector, MAX_SUBJECTS, Subject},
-        detector::{Detector, Heard, PolicyContext},
+        cadence::Cadence,
+        collector::{Collector, Subject},
+        detector::{Detector, PolicyContext},
+        network::RecordedNetwork,
+        pipeline::{Pipeline, Taken, Tap},
         reputation::Lists,
     },
     policy::{
@@ -37,9 +38,8 @@ use crate::{
     },
 };
 use unjack_core::{
-    event::{Event, ImageKey, Process},
-    profile::DecodedSample,
-    score::{Model, ModelError},
+    event::{Event, Process},
+    score::{Family, Model, ModelError},
     text::clean,
     verdict::Detection,
 };
@@ -112,168 +112,78 @@ pub fn replay(
     lists: &Lists,
     mut progress: impl FnMut(f64),
 ) -> Result<Report, ReplayError> {
-    let (header, mut reader) = Reader::new(from)?;
-    let thresholds = config.policy.thresholds();
-    let mut replay = Replay {
-        collector: Collector::recorded(thresholds.patience_ns),
-        detector: Detector::new(Model::shipped()?, thresholds, header.sample_hz),
-        context: Policy { config, lists },
-        acts: Acts::new(config, &header),
-        who: BTreeMap::new(),
-        counted: BTreeMap::new(),
-    };
-    while let Some(line) = reader.next_line()? {
-        if matches!(line, Line::Tick(_)) {
-            progress(replay.acts.seconds());
-        }
-        let last = matches!(line, Line::End(_));
-        replay.take(line).map_err(|problem| reader.bad(problem))?;
-        if last {
-            break;
+    let (header, reader) = Reader::new(from)?;
+    let mut replay = Replay::new(&header, reader, config, lists)?;
+    loop {
+        progress(replay.acts.seconds());
+        if replay.second()?.is_none() {
+            return Ok(replay.acts.report_all());
         }
     }
-    Ok(replay.acts.report_all())
 }
 
-struct Replay<'a> {
+struct Replay<'a, R> {
+    recording: Recording<R>,
     collector: Collector,
-    detector: Detector,
-    context: Policy<'a>,
+    pipeline: Pipeline<RecordedNetwork>,
+    policy: Policy<'a>,
     acts: Acts<'a>,
-    /// Of the tick that follows.
-    who: BTreeMap<Process, Who>,
-    counted: BTreeMap<Process, Counted>,
 }
 
-impl Replay<'_> {
-    /// Takes in a line. Returns what was judged, if it is a second's end.
-    fn take(&mut self, line: Line) -> Result<Vec<(Process, Detection)>, String> {
-        match line {
-            Line::Samples(samples) => self.samples(samples)?,
-            Line::Exec(exec) => self.exec(&exec),
-            Line::Exit(exit) => self.exit(&exit),
-            Line::Who(who) => {
-                self.who.insert(who.process, *who);
+impl<'a, R: Read> Replay<'a, R> {
+    fn new(
+        header: &Header,
+        reader: Reader<R>,
+        config: &'a config::Replay,
+        lists: &'a Lists,
+    ) -> Result<Self, ModelError> {
+        let thresholds = config.policy.thresholds();
+        let detector = Detector::new(Model::shipped()?, thresholds, header.sample_hz);
+        Ok(Self {
+            recording: Recording::new(reader),
+            collector: Collector::recorded(thresholds.patience_ns),
+            pipeline: Pipeline::new(detector, RecordedNetwork, Cadence::default()),
+            policy: Policy { config, lists },
+            acts: Acts::new(config, header),
+        })
+    }
+
+    /// Judges the next second of the recording. Returns what was judged; `None` at the
+    /// end.
+    fn second(&mut self) -> Result<Option<Vec<(Process, Detection)>>, ReadError> {
+        let Self {
+            recording,
+            collector,
+            pipeline,
+            policy,
+            acts,
+        } = self;
+        pipeline.drain(recording, collector, acts)?;
+        let Some(now_ns) = recording.ticked_ns() else {
+            if let Some(end) = recording.end() {
+                acts.end(end);
             }
-            Line::Reading(counted) => {
-                self.counted.insert(counted.process, counted);
-            }
-            Line::Tick(tick) => return Ok(self.tick(tick.time_ns)),
-            Line::End(end) => self.acts.end(end),
-            Line::Process(_) => {}
-        }
-        if self.who.len().max(self.counted.len()) > MAX_SUBJECTS {
-            return Err(format!("more than {MAX_SUBJECTS} processes in a second"));
-        }
-        Ok(Vec::new())
-    }
-
-    fn samples(&mut self, samples: Samples) -> Result<(), String> {
-        let Samples {
-            process,
-            image: (device, inode),
-            file,
-            cgroup,
-            rows,
-        } = samples;
-        let looks: Result<Vec<DecodedSample>, _> =
-            rows.into_iter().map(DecodedSample::try_from).collect();
-        let looks = looks.map_err(|error| error.to_string())?;
-        if let Some(recorded) = self.collector.get_or_insert(process).told_mut() {
-            recorded.image = file;
-        }
-        let image = ImageKey { device, inode };
-        self.collector.recall(process, image, cgroup, looks);
-        Ok(())
-    }
-
-    fn exec(&mut self, exec: &Exec) {
-        let Exec {
-            process,
-            image: (device, inode),
-            file,
-        } = *exec;
-        if let Some(subject) = self.collector.subject(process)
-            && let Some(recorded) = subject.told_mut()
-        {
-            recorded.image = file;
-        }
-        self.collector.take(&Event::Exec {
-            process,
-            time_ns: 0,
-            image: ImageKey { device, inode },
-        });
-    }
-
-    fn exit(&mut self, exit: &Exit) {
-        let Exit { process, cpu_ns } = *exit;
-        let event = Event::Exit {
-            process,
-            cpu_ns,
-            parent: 0,
-            comm: [0; COMM_BYTES],
+            return Ok(None);
         };
-        if let Some((mut subject, cpu_ns)) = self.collector.take(&event) {
-            self.acts.burned(&mut subject, cpu_ns);
-        }
-        self.acts.exits(process);
-    }
-
-    /// A second is over: as in the daemon, counters first, then the detector.
-    fn tick(&mut self, now_ns: u64) -> Vec<(Process, Detection)> {
-        let counted = std::mem::take(&mut self.counted);
-        for counted in counted.values() {
-            if let Some(subject) = self.collector.subject(counted.process)
-                && let Some(recorded) = subject.told_mut()
-            {
-                recorded.image = counted.file;
-                recorded.io_bytes = counted.io_bytes;
-                recorded.pool = counted.pool;
-                recorded.stratum = counted.stratum;
-                recorded.shape = counted.shape;
-            }
-        }
-        self.collector.tick(now_ns, |visit| {
-            for counted in counted.values() {
-                visit(&slot(counted));
-            }
-        });
-        for (process, who) in std::mem::take(&mut self.who) {
-            let Who {
-                process: _,
-                facts,
-                host_exe,
-                system,
-                sha256,
-            } = who;
-            // One of a listed image is judged before there is any sample of it.
-            if let Some(recorded) = self.collector.get_or_insert(process).told_mut() {
-                recorded.facts = Some(facts);
-                recorded.host_exe = host_exe;
-                recorded.system = system;
-                recorded.sha256 = sha256;
-            }
-        }
-        self.acts.begin(now_ns);
-        let detections = self
-            .detector
-            .judge(now_ns, &mut self.collector, &mut self.context);
-        self.acts.tick(&detections, &mut self.collector);
-        detections
+        // As in the daemon, counters first, then the detector.
+        recording.tell_counters(collector);
+        pipeline.tick(now_ns, recording, collector, |_, _| {});
+        recording.tell_facts(collector);
+        acts.begin(now_ns);
+        let detections = pipeline.judge(collector, policy);
+        acts.tick(&detections, collector);
+        Ok(Some(detections))
     }
 }
 
-/// The counters of a process, as a task table has them.
-fn slot(counted: &Counted) -> TaskSlot {
-    let Process { tgid, start_ns } = counted.process;
-    TaskSlot {
-        tid: tgid,
-        tgid,
-        start_ns,
-        group_ns: counted.cpu_ns,
-        voluntary: counted.voluntary,
-        execs: counted.execs,
-        ..TaskSlot::default()
+impl Tap for Acts<'_> {
+    fn taken(&mut self, taken: Taken<'_>, _: &mut Collector) {
+        if let Some((mut subject, cpu_ns)) = taken.exited {
+            self.burned(&mut subject, cpu_ns);
+        }
+        if let Event::Exit { process, .. } = taken.event {
+            self.exits(*process);
+        }
     }
 }
 
@@ -284,37 +194,28 @@ struct Policy<'a> {
 }
 
 impl PolicyContext for Policy<'_> {
-    fn heard(&mut self, subject: &Subject) -> Heard {
-        subject
-            .told_ref()
-            .map_or(Heard::default(), |recorded| Heard {
-                pool: recorded.pool,
-                stratum: recorded.stratum,
-                shape: recorded.shape,
-            })
-    }
-
-    fn burns(&mut self, _: &mut Subject, _: u64) {}
-
     fn listed(&mut self, subject: &mut Subject) -> Option<String> {
-        let digest = subject.told_ref()?.sha256?;
+        let digest = subject.recorded_facts()?.sha256?;
         let name = self.lists.deny.get(&digest)?;
         Some(crate::detect::reputation::listed_text(name, &digest))
     }
 
-    fn denies(&mut self, subject: &mut Subject, family: &str) -> bool {
-        let digest = subject.told_ref().and_then(|recorded| recorded.sha256);
+    fn denies(&mut self, subject: &mut Subject, family: Option<Family>) -> bool {
+        let family = Family::name_or_empty(family);
+        let digest = subject
+            .recorded_facts()
+            .and_then(|recorded| recorded.sha256);
         matches(&self.config.policy.deny, subject, family, digest)
     }
 
     fn allows(&mut self, subject: &mut Subject) -> bool {
-        let digest = subject.told_ref().and_then(|recorded| recorded.sha256);
+        let digest = subject
+            .recorded_facts()
+            .and_then(|recorded| recorded.sha256);
         let family = subject.case.family;
         matches(&self.config.policy.allow, subject, family, digest)
             || digest.is_some_and(|digest| self.lists.allow.get(&digest).is_some())
     }
-
-    fn suspects(&mut self, _: Process, _: f64, _: bool, _: u64) {}
 }
 
 /// Whether a policy asks for digests, which not every recording has.

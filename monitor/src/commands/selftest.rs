@@ -50,7 +50,7 @@ use crate::{
     policy::config::Scope,
     respond::action::{ActionKind, ActionRequest, Outcome, System, kill},
 };
-use unjack_core::{isa::Arch, verdict::Thresholds};
+use unjack_core::{isa::Arch, profile::SAMPLE_HZ, verdict::Thresholds};
 
 /// Grace of the kill: the loop has no reason to resist SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
@@ -58,8 +58,6 @@ const GRACE: Duration = Duration::from_secs(2);
 const FREED: Duration = Duration::from_secs(10);
 /// Time between two looks at what is still loaded.
 const LOOK: Duration = Duration::from_millis(100);
-/// As `unjack run` has it by default.
-const SAMPLE_HZ: u32 = 99;
 
 /// Runs all steps, or up to the one without which the others make no sense, and
 /// hands each to `tell` when it is done.

@@ -32,13 +32,9 @@ use self::{
     screen::{Input, Screen},
     state::State,
 };
-use crate::{commands::cli::TopArgs, kernel::probe::ProbeError};
+use crate::{commands::cli::TopArgs, detect::cadence::DRAIN, kernel::probe::ProbeError};
 use unjack_core::score::ModelError;
 
-/// Time between two looks at what the probes told.
-const DRAIN: Duration = Duration::from_millis(250);
-/// Time between two judgements.
-const TICK: Duration = Duration::from_secs(1);
 /// How long is looked before one table is printed: a verdict takes five seconds.
 const ONCE: Duration = Duration::from_secs(8);
 
@@ -76,12 +72,10 @@ fn once(args: &TopArgs) -> Result<(), TopError> {
     let mut observer = Observer::new()?;
     let begun = Instant::now();
     let duration = args.duration.unwrap_or(ONCE);
-    let mut ticked = begun;
     while begun.elapsed() < duration {
         thread::sleep(DRAIN.min(duration.saturating_sub(begun.elapsed())));
-        observer.drain();
-        if ticked.elapsed() >= TICK || begun.elapsed() >= duration {
-            ticked = Instant::now();
+        let due = observer.drain();
+        if due || begun.elapsed() >= duration {
             observer.tick();
         }
     }
@@ -106,7 +100,7 @@ fn watch(args: &TopArgs) -> Result<(), TopError> {
     let mut screen = Screen::take()?;
     let mut state = State::new(args.sort, args.reverse);
     let begun = Instant::now();
-    let (mut drained, mut ticked, mut shown) = (begun, begun, None::<Instant>);
+    let (mut drained, mut shown) = (begun, None::<Instant>);
     let mut redraw = true;
     while !state.quit && !screen.is_ended() {
         if args
@@ -117,11 +111,9 @@ fn watch(args: &TopArgs) -> Result<(), TopError> {
         }
         if drained.elapsed() >= DRAIN {
             drained = Instant::now();
-            observer.drain();
-        }
-        if ticked.elapsed() >= TICK {
-            ticked = Instant::now();
-            observer.tick();
+            if observer.drain() {
+                observer.tick();
+            }
         }
         let due = shown.is_none_or(|at| at.elapsed() >= args.delay);
         if due && !state.paused {

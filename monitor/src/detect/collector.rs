@@ -21,16 +21,13 @@ use monitor_ebpf::TaskSlot;
 
 pub use self::{
     ledger::{Charge, GroupBy, Ledger, MAX_GROUP_CHARS},
-    subject::{
-        ActionState, CodeOrigins, ExitedSamples, HotCode, Piece, ProcessState, RecordedFacts,
-        Subject,
-    },
+    subject::{CodeOrigins, ExitedSamples, HotCode, Piece, RecordedFacts, Subject},
 };
+pub use super::state::{ActionState, ProcessState};
 use unjack_core::{
     event::{Event, ImageKey, Process},
     isa::Arch,
     profile::{DecodedSample, Reading},
-    verdict::Verdict,
 };
 
 /// Profiles kept at once.
@@ -357,10 +354,10 @@ impl Collector {
         }
         // A process with a verdict stays as long as there are others without: what
         // it stole is known.
-        let oldest = self.subjects.values().min_by_key(|subject| {
-            let judged = subject.case.judgement.verdict() != Verdict::None;
-            (judged, subject.profile.last_sample_ns())
-        });
+        let oldest = self
+            .subjects
+            .values()
+            .min_by_key(|subject| (subject.case.is_judged(), subject.profile.last_sample_ns()));
         if let Some(subject) = oldest
             .map(|subject| subject.profile.process)
             .and_then(|process| self.subjects.remove(&process))

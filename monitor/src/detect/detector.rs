@@ -2,20 +2,20 @@
 //! itself, and processes that are alike together.
 //!
 //! Once a second subjects flow in, with the moment, and what is known of them
-//! from elsewhere by way of a [`PolicyContext`]; what is new flows out, as a [`Detection`]
-//! each. No I/O of its own and no clock: `unjack run` and `unjack replay` judge
-//! by this one function, so that a recording is judged as the host was.
+//! from elsewhere by way of [`Witnesses`] and a [`PolicyContext`]; what is new flows out,
+//! as a [`Detection`] each. No I/O of its own and no clock: all commands judge by this
+//! one function, so that a recording is judged as the host was.
 
 pub(crate) mod groups;
 
 use self::groups::{Groups, Member};
 use crate::detect::collector::{Collector, Subject};
 use unjack_core::{
-    event::Process,
+    event::{Contact, Payload, Process},
     profile::Summary,
-    score::{LISTEN_FROM, Model},
+    score::{Family, Model},
     shape::Shape,
-    verdict::{Detection, Judgement, MIN_SAMPLES, Thresholds, Verdict},
+    verdict::{Detection, Judgement, MIN_SAMPLES, Suspicion, Thresholds, Verdict},
 };
 
 /// Ticks from one look at a process's single threads to the next, as long as
@@ -25,8 +25,6 @@ const THREADS_EVERY: u32 = 5;
 const THREADS_REACH_NS: u64 = 60_000_000_000;
 /// Threads of one process that are being judged by themselves.
 const MAX_THREADS: usize = 16;
-/// From this on hashing is worth a second look.
-pub(crate) const SUSPECT_FROM: f64 = 0.5;
 /// Time until a process that could not be acted on, for a reason that may pass, is
 /// acted on again: by the daemon, and in a replay.
 pub(crate) const RETRY_NS: u64 = 30_000_000_000;
@@ -42,20 +40,60 @@ pub(crate) struct Heard {
     pub(crate) shape: Shape,
 }
 
-/// What knows the policy, and what no sample tells.
+/// What knows of processes what no sample tells.
+pub(crate) trait Witnesses {
+    /// What was learned of a process.
+    fn heard(&self, subject: &Subject) -> Heard;
+    /// How much one is suspected that burns this many cores.
+    fn suspects(&mut self, _: Process, _cores: f64, _: Suspicion, _now_ns: u64) {}
+    /// One executes another image.
+    fn executes(&mut self, _: Process) {}
+    /// A suspect sent this.
+    fn hears(&mut self, _: &Payload) {}
+    /// One connected to a listed pool. Whether another contact was forgotten for that.
+    fn connects(&mut self, _: Process, _: Contact) -> bool {
+        false
+    }
+}
+
+/// What knows the policy.
 pub(crate) trait PolicyContext {
-    /// What was learned of a process by other ways.
-    fn heard(&mut self, subject: &Subject) -> Heard;
+    /// Whether the connections of one are to be looked at if it is suspected.
+    fn watches(&self, _: Process) -> bool {
+        true
+    }
     /// One burns enough to be judged.
-    fn burns(&mut self, subject: &mut Subject, now_ns: u64);
+    fn burns(&mut self, _: &mut Subject, _now_ns: u64) {}
     /// Why it is a miner by decree, in a sentence: its image is listed.
-    fn listed(&mut self, subject: &mut Subject) -> Option<String>;
+    fn listed(&mut self, _: &mut Subject) -> Option<String> {
+        None
+    }
     /// Whether a rule of `--deny` is about it, which hashes as this family.
-    fn denies(&mut self, subject: &mut Subject, family: &str) -> bool;
+    fn denies(&mut self, _: &mut Subject, _: Option<Family>) -> bool {
+        false
+    }
     /// Whether it may mine: by a rule of `--allow`, or a list.
-    fn allows(&mut self, subject: &mut Subject) -> bool;
-    /// One is suspected, or nearly so if it does not hash, and burns this many cores.
-    fn suspects(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64);
+    fn allows(&mut self, _: &mut Subject) -> bool {
+        false
+    }
+}
+
+/// There is no policy.
+impl PolicyContext for () {}
+
+/// What a process was seen to do since `since_ns`, with what else is known of it.
+pub(crate) fn summary(subject: &mut Subject, since_ns: u64, witnesses: &impl Witnesses) -> Summary {
+    let Heard {
+        pool,
+        stratum,
+        shape,
+    } = witnesses.heard(subject);
+    Summary {
+        pool,
+        stratum,
+        shape,
+        ..subject.summary(since_ns)
+    }
 }
 
 /// Everything that judging takes, and what it remembers.
@@ -93,6 +131,7 @@ impl Detector {
         &mut self,
         now_ns: u64,
         collector: &mut Collector,
+        witnesses: &mut impl Witnesses,
         context: &mut impl PolicyContext,
     ) -> Vec<(Process, Detection)> {
         let Self {
@@ -108,23 +147,10 @@ impl Detector {
         let (mut detections, mut members) = (Vec::new(), Vec::new());
         for subject in collector.subjects() {
             let process = subject.profile.process;
-            let since_ns = subject.profile.since(
-                now_ns,
-                thresholds.window_ns,
-                thresholds.patience_ns,
-                MIN_SAMPLES,
-            );
-            let Heard {
-                pool,
-                stratum,
-                shape,
-            } = context.heard(subject);
+            let since_ns = thresholds.since_ns(&subject.profile, now_ns);
             let summary = Summary {
-                pool,
-                stratum,
-                shape,
                 burning_seconds: subject.case.judgement.burning_seconds(now_ns),
-                ..subject.summary(since_ns)
+                ..summary(subject, since_ns, witnesses)
             };
             if summary.cores >= thresholds.min_cpu {
                 context.burns(subject, now_ns);
@@ -150,8 +176,10 @@ impl Detector {
             if let Some(why) = listed {
                 detection = detection.map(|detection| detection.because(why));
             }
-            let mut suspected = judgement.verdict() != Verdict::None;
-            let mut nearly = false;
+            let mut suspicion = match judgement.verdict() {
+                Verdict::None => Suspicion::None,
+                Verdict::Hashing | Verdict::Miner => Suspicion::Hashes,
+            };
             if judgement.verdict() != Verdict::Miner {
                 if summary.threads > 1
                     && summary.cores >= thresholds.min_cpu
@@ -162,20 +190,25 @@ impl Detector {
                     detection = judgement.adopt(now_ns, found);
                 } else {
                     let assessment = model.assess(&summary);
-                    let burns = summary.cores >= thresholds.min_cpu;
-                    suspected |= burns && assessment.hashing >= SUSPECT_FROM
-                        || !subject.case.threads.is_empty();
-                    nearly = burns
-                        && summary.samples >= MIN_SAMPLES
-                        && assessment.hashing >= LISTEN_FROM;
+                    let threads = if subject.case.threads.is_empty() {
+                        Suspicion::None
+                    } else {
+                        Suspicion::Hashes
+                    };
+                    suspicion = suspicion.max(threads).max(Suspicion::of(
+                        &summary,
+                        &assessment,
+                        thresholds,
+                    ));
                     members.extend(Member::of(subject, &summary, assessment, since_ns));
                 }
             }
-            if (suspected || nearly) && !subject.case.allowed {
-                context.suspects(process, summary.cores, suspected, now_ns);
+            if !subject.case.allowed && context.watches(process) {
+                witnesses.suspects(process, summary.cores, suspicion, now_ns);
             }
             subject.case.judgement = judgement;
-            subject.case.suspected = suspected && summary.samples >= MIN_SAMPLES;
+            subject.case.suspected =
+                suspicion == Suspicion::Hashes && summary.samples >= MIN_SAMPLES;
             detections.extend(detection.map(|detection| (process, detection)));
         }
         let alike = groups.judge(now_ns, members, collector, model, thresholds);
@@ -187,7 +220,7 @@ impl Detector {
         }
         for (process, detection) in &detections {
             if let Some(subject) = collector.subject(*process) {
-                subject.case.family = detection.assessment.family;
+                subject.case.family = Family::name_or_empty(detection.assessment.family);
                 subject.case.allowed = context.allows(subject);
             }
         }
@@ -198,7 +231,7 @@ impl Detector {
 /// A denied process may have no family; as a label it must have one.
 pub(crate) fn family_label(family: &'static str) -> &'static str {
     if family.is_empty() {
-        "unknown-pow"
+        Family::UnknownPow.name()
     } else {
         family
     }
@@ -218,7 +251,7 @@ fn judge_threads(
         .profile
         .threads(since_ns, MIN_SAMPLES)
         .into_iter()
-        .filter(|(_, summary)| model.assess(summary).hashing >= SUSPECT_FROM)
+        .filter(|(_, summary)| model.assess(summary).hashes())
         .take(MAX_THREADS)
         .collect();
     subject

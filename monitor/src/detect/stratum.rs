@@ -14,37 +14,28 @@
 //! that is sent, or a line of a log. What was heard is remembered while the process
 //! lives and executes the same image.
 
+mod sight;
+
 use std::{
     collections::{HashMap, HashSet},
-    fs,
     net::SocketAddr,
-    os::unix::fs::MetadataExt,
-    path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use monitor_ebpf::WATCHED_SOCKETS;
 
+use self::sight::{Sight, TICK_PATIENCE};
 use super::{
     counts::Counts,
     shapes::{Next, Shapes},
-};
-use crate::{
-    detect::collector::Collector,
-    host::{
-        LookError, ProcHandle,
-        cgroup::Layout,
-        connections::{Connections, PATIENCE},
-    },
-    kernel::probe::Probes,
 };
 use unjack_core::{
     event::{Payload, Process},
     score::{Evidence, EvidenceKind},
     shape::{Observation, Shape},
     stratum::recognise,
-    verdict::Detection,
+    verdict::{Detection, Suspicion},
 };
 
 /// Suspects asked for their connections before processes are judged, and after: each
@@ -52,8 +43,6 @@ use unjack_core::{
 /// twenty) at a process with 17 sockets, 11 ms at one with 1,000, and a search for
 /// relatives, once a minute, 6 to 14 ms. [`TICK_PATIENCE`] bounds what all take.
 const LOOKS_AT_ONCE: usize = 16;
-/// How long all looks of a tick are waited for: a process can make one last.
-const TICK_PATIENCE: Duration = Duration::from_millis(400);
 /// Least time between two looks at one that hashes, a little less than a tick, while
 /// it is new: the verdict depends on it.
 const NEW_EVERY_NS: u64 = 900_000_000;
@@ -74,10 +63,6 @@ const TURN_NS: u64 = 90_000_000_000;
 const APART_NS: u64 = 1_000_000_000;
 /// Time until it is tried again after the kernel refused.
 const RETRY_NS: u64 = 600_000_000_000;
-/// `ino` of the root of the unified tree: no other cgroup has it
-/// (`kernfs_create_root`, fs/kernfs/dir.c).
-const ROOT_INODE: u64 = 1;
-
 /// A message that was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Heard {
@@ -119,18 +104,6 @@ impl Suspect {
     }
 }
 
-/// What is asked of processes.
-trait Sight {
-    /// Which of its images it executes, counted; `None` if it is gone.
-    fn images(&self, process: Process) -> Option<u32>;
-    /// CPU time it has used, nanoseconds.
-    fn cpu_ns(&self, process: Process) -> u64;
-    /// Its connections; `None` if it is gone or they could not be looked at.
-    fn connections(&mut self, process: Process) -> Option<Connections>;
-    /// Processes that may connect for it, the likeliest first.
-    fn relatives(&mut self, process: Process) -> Vec<Process>;
-}
-
 /// A message after which nothing else has been sent so far.
 #[derive(Clone, Copy, Debug)]
 struct First {
@@ -160,8 +133,7 @@ pub(crate) struct Stratum {
     suspects: HashMap<Process, Suspect>,
     sockets: HashMap<u64, Socket>,
     heard: HashMap<Process, Heard>,
-    /// The tick that looks are made in, nanoseconds, and what is left of
-    /// [`TICK_PATIENCE`] in it.
+    /// The tick that looks are made in, nanoseconds, and the time left for them.
     tick_ns: u64,
     left: Duration,
     /// Nothing is watched before this, nanoseconds: it was refused.
@@ -198,11 +170,18 @@ impl Stratum {
         self.shapes.of(process)
     }
 
-    /// A process is suspected at this moment; or nearly so, if it does not hash.
-    pub(crate) fn suspect(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64) {
-        if !self.enabled {
+    /// A process is suspected so much at this moment.
+    pub(crate) fn suspect(
+        &mut self,
+        process: Process,
+        cores: f64,
+        suspicion: Suspicion,
+        now_ns: u64,
+    ) {
+        if !self.enabled || suspicion == Suspicion::None {
             return;
         }
+        let hashes = suspicion == Suspicion::Hashes;
         let suspect = self.suspects.entry(process).or_default();
         suspect.suspected_ns = now_ns;
         suspect.cores = cores;
@@ -402,112 +381,6 @@ impl Stratum {
         if !std::mem::replace(&mut self.told, true) {
             tracing::warn!("what suspects say on their connections is not looked at: {why}");
         }
-    }
-}
-
-/// The processes of this host.
-struct Live<'a> {
-    collector: &'a Collector,
-    counts: Arc<dyn Counts>,
-    /// What is left of [`TICK_PATIENCE`].
-    left: Duration,
-}
-
-impl Live<'_> {
-    /// Has a look at a process, if there is time left; counts it.
-    fn look<T>(
-        &mut self,
-        process: Process,
-        look: impl FnOnce(&ProcHandle, Duration) -> Result<T, LookError>,
-    ) -> Option<T> {
-        if self.left.is_zero() {
-            self.counts.look_given_up();
-            return None;
-        }
-        let seen = ProcHandle::open(process).ok()?;
-        self.counts.look();
-        let begun = Instant::now();
-        let found = look(&seen, self.left.min(PATIENCE));
-        self.left = self.left.saturating_sub(begun.elapsed());
-        if matches!(found, Err(LookError::Late | LookError::Other(_))) {
-            self.counts.look_given_up();
-        }
-        found.ok()
-    }
-}
-
-impl Sight for Live<'_> {
-    fn images(&self, process: Process) -> Option<u32> {
-        self.collector.images(process)
-    }
-
-    fn cpu_ns(&self, process: Process) -> u64 {
-        self.collector.cpu_ns(process)
-    }
-
-    fn connections(&mut self, process: Process) -> Option<Connections> {
-        self.look(process, ProcHandle::connections_within)
-    }
-
-    fn relatives(&mut self, process: Process) -> Vec<Process> {
-        self.look(process, ProcHandle::relatives_within)
-            .unwrap_or_default()
-    }
-}
-
-impl Stratum {
-    /// Looks at the connections of all that are suspected now, and of no others but
-    /// their relatives'; watches what the suspects send on them.
-    ///
-    /// Called twice a tick with the same time: before processes are judged, so that they
-    /// are judged by what is known now, and after, when some are suspected for the first
-    /// time. The second call looks at those alone, and in what is left of
-    /// [`TICK_PATIENCE`].
-    pub(crate) fn listen(&mut self, now_ns: u64, probes: &mut Probes, collector: &Collector) {
-        let allowed = now_ns >= self.again_ns;
-        if std::mem::replace(&mut self.tick_ns, now_ns) != now_ns {
-            self.left = TICK_PATIENCE;
-        }
-        let mut sight = Live {
-            collector,
-            counts: Arc::clone(&self.counts),
-            left: self.left,
-        };
-        self.turn(now_ns, allowed, &mut sight);
-        self.left = sight.left;
-        let cookies = self.cookies();
-        let root = if cookies.is_empty() {
-            Ok(PathBuf::new())
-        } else {
-            root()
-        };
-        let watched = root.and_then(|root| {
-            let watched = probes.watch_sockets(&root, &cookies);
-            watched.map_err(|error| error.to_string())
-        });
-        if let Err(why) = watched {
-            self.give_up(now_ns, &why);
-        }
-    }
-}
-
-/// The root of the unified cgroup tree, below which all sockets are.
-fn root() -> Result<PathBuf, String> {
-    let mounts = fs::read("/proc/self/mountinfo").map_err(|error| error.to_string())?;
-    let point = Layout::parse(&mounts).unified_point().ok_or(
-        "no unified cgroup tree is mounted: mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified",
-    )?;
-    let inode = fs::metadata(&point)
-        .map_err(|error| error.to_string())?
-        .ino();
-    if inode == ROOT_INODE {
-        Ok(point)
-    } else {
-        Err(format!(
-            "{} is not the root of the unified cgroup tree: in a container, run with the host's \
-             cgroup namespace (--cgroupns=host) and mount the host's /sys/fs/cgroup",
-            point.display()
-        ))
     }
 }
 

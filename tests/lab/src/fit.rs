@@ -16,7 +16,7 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use unjack_core::score::{Model, ModelData};
+use unjack_core::score::{Family, Model, ModelData};
 
 pub use self::{
     connect::Connection,
@@ -78,7 +78,9 @@ pub fn main() -> Result<()> {
                 let found = model.assess(summary);
                 println!(
                     "hashing {:.2}, score {:.2}, family {:?}",
-                    found.hashing, found.score, found.family
+                    found.hashing,
+                    found.score,
+                    Family::name_or_empty(found.family)
                 );
                 for line in model.evidence(summary) {
                     println!("  {line}");

@@ -11,20 +11,22 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::witness::Witness;
+
 /// Log-odds are written with so many parts of one: two decimals.
 const PARTS: f64 = 100.0;
 /// What stands in the place of the number of a line that is not weighed.
 const TOLD: &str = "·";
 
 /// What a line of evidence is about. Written as a short text: `mix`, `witness:io`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EvidenceKind {
     /// The mix of instructions.
     Mix,
     /// The family of hash algorithm.
     Family,
-    /// A feature of the model, by its name there.
-    Witness(Cow<'static, str>),
+    /// A feature of the model, or a fact that is weighed.
+    Witness(Witness),
     /// A connection to a listed pool.
     Pool,
     /// Stratum that was heard.
@@ -42,12 +44,6 @@ pub enum EvidenceKind {
 impl EvidenceKind {
     /// What a witness's text begins with.
     const WITNESS: &str = "witness:";
-
-    /// The feature of the model that has this name.
-    #[must_use]
-    pub const fn witness(name: &'static str) -> Self {
-        Self::Witness(Cow::Borrowed(name))
-    }
 }
 
 impl fmt::Display for EvidenceKind {
@@ -55,7 +51,7 @@ impl fmt::Display for EvidenceKind {
         f.write_str(match self {
             Self::Mix => "mix",
             Self::Family => "family",
-            Self::Witness(name) => return write!(f, "{}{name}", Self::WITNESS),
+            Self::Witness(witness) => return write!(f, "{}{witness}", Self::WITNESS),
             Self::Pool => "pool",
             Self::Stratum => "stratum",
             Self::Connections => "connections",
@@ -86,7 +82,7 @@ impl FromStr for EvidenceKind {
             "others" => Self::Others,
             _ => {
                 let name = text.strip_prefix(Self::WITNESS).ok_or(NoKind)?;
-                Self::Witness(Cow::Owned(name.to_owned()))
+                Self::Witness(name.parse().map_err(|_| NoKind)?)
             }
         })
     }

@@ -3,7 +3,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::signature::{Match, Numbers, Use};
+use super::{
+    signature::{Match, Numbers, Use},
+    witness::Witness,
+};
 use crate::{isa::Class, profile::Summary};
 
 /// Cache lines from which hot code is no tiny loop: a loop that does one thing to
@@ -94,8 +97,8 @@ impl<'a> View<'a> {
 /// One number, and what it means.
 #[derive(Clone, Copy, Debug)]
 pub struct Feature {
-    /// Its name in the model's data.
-    pub name: &'static str,
+    /// Which it is; its name is that in the model's data.
+    pub witness: Witness,
     /// Its value: of the order of 1 where it says anything.
     pub value: fn(&View<'_>) -> f64,
     /// Which way it may speak: a fit that says otherwise found a coincidence.
@@ -118,7 +121,7 @@ pub enum Sign {
 /// Is it hashing? Besides the shares of all classes, in tenths.
 pub const HASHING: [Feature; 8] = [
     Feature {
-        name: "mixing",
+        witness: Witness::Mixing,
         value: mixing,
         sign: Sign::For,
         text: |view| {
@@ -129,7 +132,7 @@ pub const HASHING: [Feature; 8] = [
         },
     },
     Feature {
-        name: "known",
+        witness: Witness::Known,
         value: |view| mixing(view) * (1.0 - view.distance / UNLIKE).max(0.0),
         sign: Sign::For,
         text: |view| {
@@ -141,7 +144,7 @@ pub const HASHING: [Feature; 8] = [
     },
     Feature {
         // What is signed as a generator as well as a hash is no hash.
-        name: "signature",
+        witness: Witness::Signature,
         value: |view| {
             let [hash, other] = view.strengths();
             (hash - other).max(0.0)
@@ -151,14 +154,14 @@ pub const HASHING: [Feature; 8] = [
             view.signature.map_or_else(String::new, |found| {
                 format!(
                     "its code has the rotations and constants of {} ({} of all rotations)",
-                    found.signature.name,
+                    found.signature.algorithm,
                     percent(found.own)
                 )
             })
         },
     },
     Feature {
-        name: "other-signature",
+        witness: Witness::OtherSignature,
         value: |view| {
             let [hash, other] = view.strengths();
             (other - hash).max(0.0)
@@ -168,13 +171,13 @@ pub const HASHING: [Feature; 8] = [
             view.other.map_or_else(String::new, |found| {
                 format!(
                     "its code has the rotations and constants of {}, which nothing mines with",
-                    found.signature.name
+                    found.signature.algorithm
                 )
             })
         },
     },
     Feature {
-        name: "tiny-loop",
+        witness: Witness::TinyLoop,
         value: |view| {
             if is_cryptonight(view.summary) {
                 0.0
@@ -192,7 +195,7 @@ pub const HASHING: [Feature; 8] = [
     },
     Feature {
         // Encoders move and add in wide registers as memory-hard hashes do.
-        name: "plain",
+        witness: Witness::Plain,
         value: plain,
         sign: Sign::Against,
         text: |view| {
@@ -204,7 +207,7 @@ pub const HASHING: [Feature; 8] = [
         },
     },
     Feature {
-        name: "undecodable",
+        witness: Witness::Undecodable,
         value: |view| view.summary.undecodable_share,
         sign: Sign::Against,
         text: |view| {
@@ -217,7 +220,7 @@ pub const HASHING: [Feature; 8] = [
     Feature {
         // `RandomX` changes the rounding mode all the time (its specification, 5.4.1,
         // `CFROUND`), to each mode alike; next to nothing else does.
-        name: "rounding-mode",
+        witness: Witness::RoundingMode,
         value: |view| rounding(view.summary),
         sign: Sign::For,
         text: |view| {

@@ -12,6 +12,7 @@
 use super::{
     evidence::EvidenceKind,
     features::{View, percent},
+    witness::Witness,
 };
 use crate::isa::Class;
 
@@ -101,20 +102,20 @@ pub(super) type Line<'a> = &'a mut dyn FnMut(f64, EvidenceKind, &dyn Fn() -> Str
 /// Calls `line` with each reason.
 pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
     let summary = view.summary;
-    let mut say = |log_odds: f64, name: &'static str, text: &dyn Fn() -> String| {
+    let mut say = |log_odds: f64, witness: Witness, text: &dyn Fn() -> String| {
         if log_odds != 0.0 {
-            line(log_odds, EvidenceKind::witness(name), text);
+            line(log_odds, EvidenceKind::Witness(witness), text);
         }
     };
-    say(PRIOR, "prior", &|| {
+    say(PRIOR, Witness::Prior, &|| {
         "most programs that hash do not mine".to_owned()
     });
     if view.mining_only {
-        say(MINING_ONLY, "mining-only", &|| {
+        say(MINING_ONLY, Witness::MiningOnly, &|| {
             "the algorithm serves nothing but mining".to_owned()
         });
         if verifies(view) {
-            say(VERIFIES, "verifies", &|| {
+            say(VERIFIES, Witness::Verifies, &|| {
                 format!(
                     "it verifies what it receives, as a node does: {:.1} KB come in per CPU second, \
                      and the algorithm runs in the mode for verifying",
@@ -126,18 +127,18 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
         if summary.essence_place(crate::profile::Place::Anonymous) > 0.5 {
             say(
                 GENERATED * f64::from(u8::from(long(view) > 0.0)),
-                "generated",
+                Witness::Generated,
                 &|| "a script or page generated the code, which hashes on and on".to_owned(),
             );
         }
-        say(long(view), "long", &|| {
+        say(long(view), Witness::Long, &|| {
             format!(
                 "it has been hashing without a pause for {:.0} s",
                 summary.burning_seconds
             )
         });
         if flows(view) {
-            say(FLOWS, "flows", &|| {
+            say(FLOWS, Witness::Flows, &|| {
                 format!(
                     "it hashes data that flows past: {:.1} MB read, written, sent and received per \
                      CPU second",
@@ -146,7 +147,7 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
             });
         }
         if serves(view) {
-            say(SERVES, "serves", &|| {
+            say(SERVES, Witness::Serves, &|| {
                 format!(
                     "others send it data on {} connections that they began",
                     summary.shape.accepted
@@ -180,7 +181,7 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
     if network > NETWORK_MOST {
         line(
             NETWORK_MOST - network,
-            EvidenceKind::witness("network-bound"),
+            EvidenceKind::Witness(Witness::NetworkBound),
             &|| "its connections can say no more than that it mines".to_owned(),
         );
     }
@@ -189,7 +190,9 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
         (summary.poses, "it shows as a kernel thread and is none"),
     ];
     if let Some((_, text)) = hides.into_iter().find(|(hides, _)| *hides) {
-        line(HIDING, EvidenceKind::witness("hiding"), &|| text.to_owned());
+        line(HIDING, EvidenceKind::Witness(Witness::Hiding), &|| {
+            text.to_owned()
+        });
     }
 }
 

@@ -4,34 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::features::{self, Feature, View};
+use super::{
+    family::Family,
+    features::{self, Feature, View},
+};
 use crate::{
     isa::{CLASSES, Class, Mix},
     profile::{Place, Summary},
 };
-
-/// The families of hash algorithm that are told apart.
-pub const FAMILIES: [&str; 19] = [
-    "randomx",
-    "cryptonight",
-    "argon2",
-    "scrypt",
-    "yescrypt",
-    "sha256d",
-    "sha512",
-    "keccak",
-    "blake",
-    "x11-like",
-    "wasm-sha256d",
-    "wasm-sha512",
-    "wasm-keccak",
-    "wasm-blake",
-    "wasm-argon2",
-    "wasm-scrypt",
-    "wasm-cryptonight",
-    "wasm-pow",
-    "unknown-pow",
-];
 
 /// The model this program was built with.
 static SHIPPED: &str = include_str!("../../model/model.json");
@@ -70,15 +50,12 @@ const GENERATED: f64 = 0.3;
 /// The model's data does not make a model.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
-    /// It does not parse.
+    /// It does not parse, or speaks of a family that does not exist.
     #[error("the model does not parse: {0}")]
     Syntax(#[from] serde_json::Error),
     /// A class or feature that does not exist.
     #[error("the model speaks of {0:?}, which is no instruction class and no feature")]
     Feature(String),
-    /// A family the metrics do not know.
-    #[error("the model speaks of family {0:?}, which does not exist")]
-    Family(String),
 }
 
 /// The model as data: what is trained, stored and read.
@@ -94,9 +71,9 @@ pub struct ModelData {
     /// Distance up to which a family is named, 0 to 1.
     pub family_distance: f64,
     /// Families whose algorithm works on a scratchpad larger than a cache.
-    pub memory_hard: Vec<String>,
+    pub memory_hard: Vec<Family>,
     /// Families whose algorithm serves nothing but mining.
-    pub mining_only: Vec<String>,
+    pub mining_only: Vec<Family>,
     /// Mixes of known miners.
     pub prototypes: Vec<PrototypeData>,
 }
@@ -115,8 +92,8 @@ pub struct Linear {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PrototypeData {
-    /// One of [`FAMILIES`].
-    pub family: String,
+    /// Of which family.
+    pub family: Family,
     /// Which implementation.
     pub variant: String,
     /// Shares by class, 0 to 1, of the code that mixes.
@@ -126,14 +103,12 @@ pub struct PrototypeData {
 /// The mix of a known miner.
 #[derive(Clone, Debug)]
 pub(super) struct Prototype {
-    /// One of [`FAMILIES`].
-    pub(super) family: &'static str,
+    /// Of which family.
+    pub(super) family: Family,
     /// Which implementation.
     pub(super) variant: String,
     pub(super) memory_hard: bool,
     pub(super) mining_only: bool,
-    /// What a browser's or a script's engine made of it.
-    wasm: bool,
     shares: [f64; CLASSES],
 }
 
@@ -226,7 +201,10 @@ impl Model {
         let shares = shares(mix);
         let distance = |prototype: &Prototype| prototype.distance(&shares);
         let closest = |wasm: bool| {
-            let prototypes = self.prototypes.iter().filter(|p| p.wasm == wasm);
+            let prototypes = self
+                .prototypes
+                .iter()
+                .filter(|p| p.family.is_wasm() == wasm);
             prototypes
                 .map(|prototype| (prototype, distance(prototype)))
                 .min_by(|a, b| a.1.total_cmp(&b.1))
@@ -268,10 +246,11 @@ impl Model {
         let view = View {
             distance: closest.map_or(1.0, |(_, distance)| distance),
             memory_hard: closest.is_some_and(|(_, distance)| self.memory_hard(summary, distance)),
-            wasm: closest.is_some_and(|(prototype, _)| prototype.wasm),
+            wasm: closest.is_some_and(|(prototype, _)| prototype.family.is_wasm()),
             mining_only: only || rounds || features::is_cryptonight(summary),
             randomx: rounds
-                || only && closest.is_some_and(|(prototype, _)| prototype.family == "randomx"),
+                || only
+                    && closest.is_some_and(|(prototype, _)| prototype.family == Family::RandomX),
             ..View::alone(summary)
         };
         (view, closest.map(|(prototype, _)| prototype))
@@ -281,7 +260,7 @@ impl Model {
 /// Takes the features' weights. Those that are 0 are left out.
 fn features(known: &[Feature], linear: &mut Linear) -> Result<Vec<(Feature, f64)>, ModelError> {
     let weighed = known.iter().filter_map(|feature| {
-        let weight = linear.weights.remove(feature.name)?;
+        let weight = linear.weights.remove(feature.witness.name())?;
         Some((*feature, weight))
     });
     let weighed = weighed.collect();
@@ -301,7 +280,7 @@ impl Prototype {
     fn is_mining_only(&self, distance: f64, summary: &Summary) -> bool {
         self.mining_only
             && distance <= MINING_ONLY_DISTANCE
-            && (self.family == "randomx" || summary.hot_lines <= CRYPTONIGHT_LINES)
+            && (self.family.generates_code() || summary.hot_lines <= CRYPTONIGHT_LINES)
     }
 
     /// Which miner it is, for a person.
@@ -317,15 +296,14 @@ impl Prototype {
 
     fn new(
         data: PrototypeData,
-        memory_hard: &[String],
-        mining_only: &[String],
+        memory_hard: &[Family],
+        mining_only: &[Family],
     ) -> Result<Self, ModelError> {
         let PrototypeData {
             family,
             variant,
             mix,
         } = data;
-        let known = FAMILIES.into_iter().find(|known| *known == family);
         let mut shares = [0.0; CLASSES];
         for (name, share) in mix {
             let class = Class::ALL.into_iter().find(|class| class.name() == name);
@@ -334,8 +312,7 @@ impl Prototype {
         Ok(Self {
             memory_hard: memory_hard.contains(&family),
             mining_only: mining_only.contains(&family),
-            wasm: family.starts_with("wasm-"),
-            family: known.ok_or(ModelError::Family(family))?,
+            family,
             variant,
             shares,
         })
@@ -368,7 +345,7 @@ mod tests {
     #[test]
     fn every_family_has_a_prototype() {
         let model = Model::shipped().unwrap();
-        for family in FAMILIES {
+        for family in Family::ALL {
             assert!(
                 model.prototypes.iter().any(|p| p.family == family),
                 "{family}"
@@ -380,7 +357,9 @@ mod tests {
     #[test]
     fn no_feature_is_called_like_a_class() {
         for feature in &features::HASHING {
-            let class = Class::ALL.iter().find(|class| class.name() == feature.name);
+            let class = Class::ALL
+                .iter()
+                .find(|class| class.name() == feature.witness.name());
             assert_eq!(class, None);
         }
     }
@@ -395,7 +374,7 @@ mod tests {
                 features::Sign::Against => *weight <= 0.0,
                 features::Sign::Any => true,
             };
-            assert!(fits, "{} weighs {weight}", feature.name);
+            assert!(fits, "{} weighs {weight}", feature.witness);
         }
     }
 
@@ -404,8 +383,13 @@ mod tests {
         let mut data = shipped();
         data.hashing.weights.insert("twist".to_owned(), 1.0);
         assert!(matches!(Model::new(data), Err(ModelError::Feature(name)) if name == "twist"));
-        let mut data = shipped();
-        data.prototypes[0].family = "script".to_owned();
-        assert!(matches!(Model::new(data), Err(ModelError::Family(name)) if name == "script"));
+        let script = SHIPPED.replacen("\"x11-like\"", "\"script\"", 1);
+        let error = serde_json::from_str::<ModelData>(&script).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("family \"script\" does not exist"),
+            "{error}"
+        );
     }
 }

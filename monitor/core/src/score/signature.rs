@@ -8,10 +8,10 @@
 
 use std::collections::BTreeMap;
 
+mod algorithm;
 mod table;
 
-use self::table::CANDIDATES;
-pub use self::table::SIGNATURES;
+pub use self::{algorithm::Algorithm, table::SIGNATURES};
 use crate::isa::{
     constants::Group,
     marks::{Kind, Mark},
@@ -29,8 +29,8 @@ pub enum Use {
 /// An algorithm, by its numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Signature {
-    /// Its name, for a person.
-    pub name: &'static str,
+    /// Which it is.
+    pub algorithm: Algorithm,
     /// What it is there for.
     pub purpose: Use,
     /// Bits of its words.
@@ -173,7 +173,7 @@ impl Numbers {
             if found.own < PART {
                 break;
             }
-            let candidate = CANDIDATES.contains(&found.signature.name);
+            let candidate = found.signature.algorithm.is_candidate();
             count += usize::from(candidate && found.seen >= AMOUNTS);
             left.remove(found.signature);
         }
@@ -250,29 +250,32 @@ mod tests {
             let all = marks.iter().flat_map(|marks| marks.iter());
             Numbers::of(&all.map(|(mark, count)| (*mark, *count)).collect()).candidates()
         };
-        let amounts = |name: &str| {
-            let signature = SIGNATURES.iter().find(|found| found.name == name);
+        let amounts = |algorithm: Algorithm| {
+            let signature = SIGNATURES.iter().find(|found| found.algorithm == algorithm);
             let signature = signature.expect("it is known");
             rotating(signature.width, signature.rotations)
         };
         for signature in &SIGNATURES {
-            let alone = candidates(&[&amounts(signature.name)]);
-            assert!(alone <= 1, "{}: {alone}", signature.name);
+            let alone = candidates(&[&amounts(signature.algorithm)]);
+            assert!(alone <= 1, "{}: {alone}", signature.algorithm);
         }
-        let (luffa, cube) = (amounts("Luffa"), amounts("CubeHash"));
-        let (keccak, skein) = (amounts("Keccak"), amounts("Skein-512"));
+        let (luffa, cube) = (amounts(Algorithm::Luffa), amounts(Algorithm::CubeHash));
+        let (keccak, skein) = (amounts(Algorithm::Keccak), amounts(Algorithm::Skein512));
         assert_eq!(candidates(&[&luffa, &cube]), 2);
         assert_eq!(candidates(&[&keccak, &cube, &luffa]), 3);
         // Skein has most of Keccak's amounts, and more of its own.
         assert!(candidates(&[&skein, &luffa]) >= 2);
         // Two hashes that are used everywhere are no chain of candidates.
-        assert_eq!(candidates(&[&amounts("SHA-256"), &amounts("SHA-512")]), 0);
+        assert_eq!(
+            candidates(&[&amounts(Algorithm::Sha256), &amounts(Algorithm::Sha512)]),
+            0
+        );
     }
 
     #[track_caller]
-    fn check(marks: &BTreeMap<Mark, u32>, expected: &str) {
+    fn check(marks: &BTreeMap<Mark, u32>, expected: Algorithm) {
         let found = Numbers::of(marks).best(Use::Hash).expect("it is known");
-        assert_eq!(found.signature.name, expected, "{found:?}");
+        assert_eq!(found.signature.algorithm, expected, "{found:?}");
         assert!(found.strength > 0.7, "{found:?}");
     }
 
@@ -280,15 +283,12 @@ mod tests {
     fn algorithms_are_known_by_their_rotations() {
         check(
             &rotating(32, &[2, 13, 22, 6, 11, 25, 7, 18, 17, 19]),
-            "SHA-256",
+            Algorithm::Sha256,
         );
-        check(&rotating(64, &[32, 24, 16, 63]), "BLAKE2b");
-        check(
-            &rotating(32, &[16, 12, 8, 7]),
-            "BLAKE2s, BLAKE3 or BLAKE-256",
-        );
-        check(&rotating(32, &[16, 20, 24, 25]), "ChaCha");
-        check(&rotating(32, &[25, 23, 19, 14]), "Salsa20");
+        check(&rotating(64, &[32, 24, 16, 63]), Algorithm::Blake2b);
+        check(&rotating(32, &[16, 12, 8, 7]), Algorithm::Blake32);
+        check(&rotating(32, &[16, 20, 24, 25]), Algorithm::ChaCha);
+        check(&rotating(32, &[25, 23, 19, 14]), Algorithm::Salsa20);
     }
 
     /// A vector unit has no rotation: two shifts, and shuffles for whole bytes.
@@ -305,13 +305,13 @@ mod tests {
             half(Kind::Left, 18),
             half(Kind::Right, 14),
         ];
-        check(&marks(&salsa), "Salsa20");
+        check(&marks(&salsa), Algorithm::Salsa20);
         // BLAKE2b by AVX2: 24 and 16 are shuffles, 63 is half an addition.
         let blake = [
             (Mark::rotate_right(64, 32), 40),
             (Mark::shift(Kind::Right, 64, 63), 40),
         ];
-        check(&marks(&blake), "BLAKE2b");
+        check(&marks(&blake), Algorithm::Blake2b);
     }
 
     #[test]
@@ -331,7 +331,7 @@ mod tests {
     fn constants_tell_where_rotations_are_hidden() {
         check(
             &marks(&[(Some(Mark::constant(Group::Sha256 as u8)), 60)]),
-            "SHA-256",
+            Algorithm::Sha256,
         );
     }
 

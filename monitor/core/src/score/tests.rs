@@ -78,7 +78,7 @@ fn miner(family: &str, mix: &[(Class, u32)]) {
     assert!(alone.hashing >= 0.8 && alone.score < 0.5, "{alone:?}");
     let found = assess(&connected(&mixing(mix)));
     assert!(found.score >= 0.8, "{found:?}");
-    assert_eq!(found.family, family);
+    assert_eq!(Family::name_or_empty(found.family), family);
 }
 
 /// A hash that serves nothing but mining.
@@ -86,7 +86,7 @@ fn miner(family: &str, mix: &[(Class, u32)]) {
 fn only_mines(family: &str, mix: &[(Class, u32)]) {
     let found = assess(&unconnected(&mixing(mix)));
     assert!(found.score >= 0.8 && found.mining_only, "{found:?}");
-    assert_eq!(found.family, family);
+    assert_eq!(Family::name_or_empty(found.family), family);
 }
 
 /// A cipher may mix as a hash does; without a connection like a miner's it is none, nor
@@ -314,7 +314,7 @@ fn matrix_product() {
 #[test]
 fn nothing_sampled_is_nothing() {
     let found = assess(&summary(&[]));
-    assert_eq!((found.hashing, found.score, found.family), (0.0, 0.0, ""));
+    assert_eq!((found.hashing, found.score, found.family), (0.0, 0.0, None));
 }
 
 #[test]
@@ -348,15 +348,15 @@ fn a_checksum_in_a_tiny_loop_is_no_hash() {
 }
 
 /// The evidence of a kind; its log-odds, and its words.
-fn said(summary: &Summary, kind: &EvidenceKind) -> Option<(f64, String)> {
+fn said(summary: &Summary, kind: EvidenceKind) -> Option<(f64, String)> {
     let evidence = Model::shipped().unwrap().evidence(summary);
-    let line = evidence.into_iter().find(|line| line.kind == *kind);
+    let line = evidence.into_iter().find(|line| line.kind == kind);
     line.map(|line| (line.log_odds, line.text))
 }
 
 #[track_caller]
-fn log_odds(summary: &Summary, witness: &'static str) -> f64 {
-    said(summary, &EvidenceKind::witness(witness)).map_or(0.0, |(log_odds, _)| log_odds)
+fn log_odds(summary: &Summary, witness: Witness) -> f64 {
+    said(summary, EvidenceKind::Witness(witness)).map_or(0.0, |(log_odds, _)| log_odds)
 }
 
 /// What lies in a home directory or a container is judged as what the host has.
@@ -388,7 +388,7 @@ fn what_a_connection_says_depends_on_how_it_behaves() {
     let with = |change: fn(&mut Shape)| {
         let mut summary = connected(&mixing(&SHA256_SCALAR));
         change(&mut summary.shape);
-        said(&summary, &EvidenceKind::Connections).map_or(0.0, |(log_odds, _)| log_odds)
+        said(&summary, EvidenceKind::Connections).map_or(0.0, |(log_odds, _)| log_odds)
     };
     let full = with(|_| ());
     assert!(full >= 5.0, "{full}");
@@ -424,7 +424,7 @@ fn data_that_flows_excuses_only_where_it_is_hashed() {
         ..connected(&mixing(&SHA256_SCALAR))
     };
     assert!(assess(&flow(1000.0)).score < 0.8);
-    assert!(log_odds(&flow(1000.0), "flows") < 0.0);
+    assert!(log_odds(&flow(1000.0), Witness::Flows) < 0.0);
     // Read for show: the code goes on hashing the same lines.
     assert!(assess(&flow(3.0)).score >= 0.8);
     // However it comes in.
@@ -436,7 +436,7 @@ fn data_that_flows_excuses_only_where_it_is_hashed() {
         },
         ..mixing(&SHA256_SCALAR)
     };
-    assert!(log_odds(&received, "flows") < 0.0);
+    assert!(log_odds(&received, Witness::Flows) < 0.0);
 }
 
 #[test]
@@ -456,12 +456,12 @@ fn long_hashing_alone_is_no_mining() {
         ..unconnected(&mixing(&SHA256_SCALAR))
     };
     assert!(assess(&hours).score < 0.8, "{:?}", assess(&hours));
-    assert!(log_odds(&hours, "long") > 0.0);
+    assert!(log_odds(&hours, Witness::Long) > 0.0);
     let minute = Summary {
         burning_seconds: 60.0,
         ..hours
     };
-    assert!(log_odds(&minute, "long").abs() < f64::EPSILON);
+    assert!(log_odds(&minute, Witness::Long).abs() < f64::EPSILON);
 }
 
 /// `RandomX` as a node has it, which verifies blocks.
@@ -512,7 +512,7 @@ fn cryptonight_is_known_by_single_rounds_of_aes_and_products() {
     };
     let found = assess(&of(4, 4, 0, 1.6));
     assert!(
-        found.score >= 0.8 && found.family == "cryptonight",
+        found.score >= 0.8 && found.family == Some(Family::CryptoNight),
         "{found:?}"
     );
     // AES-CBC, AES-GCM, AES-CTR, and a cipher with a product somewhere else.
@@ -607,7 +607,10 @@ fn rounding_is_randomx_only_in_all_modes() {
     assert!(rounds([0, 90, 0]).hashing < 0.5);
     assert!(rounds([45, 45, 0]).hashing < 0.5);
     let all = rounds([20, 25, 22]);
-    assert!(all.score >= 0.8 && all.family == "randomx", "{all:?}");
+    assert!(
+        all.score >= 0.8 && all.family == Some(Family::RandomX),
+        "{all:?}"
+    );
 }
 
 #[test]
@@ -640,8 +643,8 @@ fn stratum_and_a_listed_pool_each_make_a_miner_of_a_hash() {
     };
     assert!(assess(&stratum).score >= 0.8);
     assert!(assess(&pool).score >= 0.8);
-    assert!(said(&stratum, &EvidenceKind::Stratum).is_some());
-    assert!(said(&pool, &EvidenceKind::Pool).is_some());
+    assert!(said(&stratum, EvidenceKind::Stratum).is_some());
+    assert!(said(&pool, EvidenceKind::Pool).is_some());
 }
 
 /// VP9 by libvpx, for a moment, as it was recorded: it moves and adds in wide
@@ -658,7 +661,7 @@ fn an_encoder_is_no_hash() {
     };
     let judged = assess(&encoder);
     assert!(judged.hashing < 0.5, "{judged:?}");
-    assert!(log_odds(&encoder, "plain") < 0.0);
+    assert!(log_odds(&encoder, Witness::Plain) < 0.0);
 }
 
 fn any_summary() -> impl Strategy<Value = Summary> {

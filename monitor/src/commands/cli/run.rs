@@ -16,6 +16,7 @@ use crate::{
     },
     telemetry::journal::Format,
 };
+use unjack_core::profile::SAMPLE_HZ;
 
 /// What it does, at length.
 pub(super) const ABOUT: &str = "\
@@ -141,7 +142,7 @@ pub struct RunArgs {
         long,
         env = "UNJACK_SAMPLE_HZ",
         value_name = "N",
-        default_value_t = 99,
+        default_value_t = SAMPLE_HZ,
         allow_negative_numbers = true
     )]
     pub sample_hz: u32,

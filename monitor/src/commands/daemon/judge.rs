@@ -5,9 +5,7 @@ use super::{Daemon, reputation::Reputation};
 use crate::{
     detect::{
         collector::Subject,
-        contacts::Contacts,
-        detector::{Heard, PolicyContext, family_label},
-        stratum::Stratum,
+        detector::{PolicyContext, family_label},
     },
     host,
     policy::{
@@ -16,26 +14,15 @@ use crate::{
     },
     telemetry::metrics::Metrics,
 };
-use unjack_core::{event::Process, profile::seconds, verdict::Verdict};
+use unjack_core::{profile::seconds, score::Family, verdict::Verdict};
 
 /// What the daemon knows, for the detector.
 struct Files<'a> {
     config: &'a Config,
     reputation: &'a mut Reputation,
-    contacts: &'a Contacts,
-    stratum: &'a mut Stratum,
 }
 
 impl PolicyContext for Files<'_> {
-    fn heard(&mut self, subject: &Subject) -> Heard {
-        let process = subject.profile.process;
-        Heard {
-            pool: self.contacts.get(process).is_some(),
-            stratum: self.stratum.was_heard(process),
-            shape: self.stratum.shape(process),
-        }
-    }
-
     fn burns(&mut self, subject: &mut Subject, now_ns: u64) {
         let image = subject.image();
         self.reputation.ask(subject.profile.process, image, now_ns);
@@ -46,7 +33,8 @@ impl PolicyContext for Files<'_> {
         self.reputation.denied(subject.profile.process, image)
     }
 
-    fn denies(&mut self, subject: &mut Subject, family: &str) -> bool {
+    fn denies(&mut self, subject: &mut Subject, family: Option<Family>) -> bool {
+        let family = Family::name_or_empty(family);
         let image = subject.image();
         let digest = self.reputation.digest(subject.profile.process, image);
         matches(&self.config.policy.deny, subject, family, digest)
@@ -62,10 +50,6 @@ impl PolicyContext for Files<'_> {
             digest,
         ) || self.reputation.allowed(process, image)
     }
-
-    fn suspects(&mut self, process: Process, cores: f64, hashes: bool, now_ns: u64) {
-        self.stratum.suspect(process, cores, hashes, now_ns);
-    }
 }
 
 impl Daemon {
@@ -73,30 +57,22 @@ impl Daemon {
     pub(super) fn judge(&mut self, now_ns: u64) {
         let Self {
             config,
-            detector,
+            pipeline,
             collector,
             reputation,
-            contacts,
-            stratum,
             ..
         } = self;
         for process in reputation.caught(now_ns, host::executes) {
             // It is judged below, though nothing of it was sampled yet.
             let _subject = collector.get_or_insert(process);
         }
-        let mut files = Files {
-            config,
-            reputation,
-            contacts,
-            stratum,
-        };
-        let detections = detector.judge(now_ns, collector, &mut files);
+        let mut files = Files { config, reputation };
+        let detections = pipeline.judge(collector, &mut files);
         self.record(now_ns);
         for (process, mut detection) in detections {
-            let to = self.contacts.get(process).map(|contact| contact.to);
-            let name = to.and_then(|to| self.reputation.pools().find(to));
-            self.contacts.explain(process, name, &mut detection);
-            self.stratum.explain(process, &mut detection);
+            let pools = self.reputation.pools();
+            let network = &self.pipeline.witnesses;
+            network.explain(process, &mut detection, |to| pools.find(to));
             self.report(process, detection);
         }
         self.act_on_targets(now_ns);

@@ -2,7 +2,7 @@
 //! were judged.
 
 use super::Daemon;
-use crate::{commands::record::encoder::Known, detect::detector::Heard, policy::config::RuleKey};
+use crate::{commands::record::encoder::Known, policy::config::RuleKey};
 use unjack_core::{event::Process, verdict::Verdict};
 
 impl Daemon {
@@ -12,8 +12,7 @@ impl Daemon {
             config,
             collector,
             reputation,
-            contacts,
-            stratum,
+            pipeline,
             recording,
             metrics,
             probes,
@@ -32,11 +31,7 @@ impl Daemon {
             .tick(now_ns, collector.subjects(), everybody, |subject| {
                 let (process, image) = (subject.profile.process, subject.image());
                 Known {
-                    heard: Heard {
-                        pool: contacts.get(process).is_some(),
-                        stratum: stratum.was_heard(process),
-                        shape: stratum.shape(process),
-                    },
+                    heard: pipeline.witnesses.of(process),
                     sha256: reputation.digest(process, image),
                     // Of others that was not looked at for the verdict, either.
                     look: by_path || subject.case.judgement.verdict() != Verdict::None,

@@ -36,15 +36,15 @@ impl Daemon {
         if !self.show.snapshot.is_wanted(now_ns) {
             return;
         }
-        let (contacts, stratum) = (&self.contacts, &self.stratum);
+        let network = &self.pipeline.witnesses;
         let (mut processes, processes_left_out) = rows(
             &mut self.collector,
-            self.detector.model(),
-            self.detector.thresholds(),
+            self.pipeline.detector().model(),
+            self.pipeline.detector().thresholds(),
             now_ns,
             |process, summary| {
-                summary.pool = contacts.get(process).is_some();
-                summary.stratum = stratum.was_heard(process);
+                let heard = network.of(process);
+                (summary.pool, summary.stratum) = (heard.pool, heard.stratum);
             },
         );
         let findings: Vec<_> = self.recent.findings().cloned().collect();

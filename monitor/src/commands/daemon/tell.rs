@@ -16,6 +16,7 @@ use crate::{
 use unjack_core::{
     event::Process,
     profile::seconds,
+    score::Family,
     verdict::{Detection, Verdict},
 };
 
@@ -51,13 +52,13 @@ impl Daemon {
             first,
             unexplained,
         } = detection;
+        let family = Family::name_or_empty(assessment.family);
         if first {
             self.metrics
-                .count_verdict(verdict, family_label(assessment.family), seconds(delay_ns));
+                .count_verdict(verdict, family_label(family), seconds(delay_ns));
         }
         if unexplained {
-            self.metrics
-                .count_unexplained(family_label(assessment.family));
+            self.metrics.count_unexplained(family_label(family));
         }
         let acted_on = verdict == Verdict::Miner || self.config.policy.act_on == ActOn::Hashing;
         let wanted = first && acted_on && self.incidents.wanted();
@@ -95,7 +96,7 @@ impl Daemon {
             home,
             verdict: verdict.name(),
             unexplained,
-            family: assessment.family,
+            family,
             score: assessment.score,
             cpu_percent: 100.0 * summary.cores,
             burn_seconds: seconds(burn_ns),

@@ -1,9 +1,7 @@
 //! What sampling, throttling and bans take beyond the probes. Pure, as `judge` is.
 
 use super::{Check, judge::mounts};
-
-/// Samples a second that `unjack run` takes by default.
-pub(super) const SAMPLE_HZ: u32 = 99;
+use unjack_core::profile::SAMPLE_HZ;
 
 /// `content` is that of `kernel.perf_event_max_sample_rate`. The kernel lowers it
 /// by itself where sampling takes too long (`kernel.perf_cpu_time_max_percent`),

@@ -85,13 +85,14 @@ impl RecordingEncoder {
         encoder
     }
 
-    /// Has the collector take in an event, and keeps what came of it.
-    pub(crate) fn take_in(
+    /// The collector has taken in an event; keeps what came of it. `exited` is the
+    /// process, if this was its exit, and its total burn in nanoseconds.
+    pub(crate) fn taken(
         &mut self,
         collector: &mut Collector,
         event: &Event,
-    ) -> Option<(Subject, u64)> {
-        let left = collector.take(event);
+        exited: Option<&(Subject, u64)>,
+    ) {
         match event {
             Event::Sample(sample) => {
                 if let Some(subject) = collector.subject(sample.process) {
@@ -104,13 +105,12 @@ impl RecordingEncoder {
                 }
             }
             Event::Exit { .. } => {
-                if let Some((subject, cpu_ns)) = &left {
+                if let Some((subject, cpu_ns)) = exited {
                     self.exit(subject.profile.process, *cpu_ns);
                 }
             }
             Event::Connect(..) | Event::Payload(_) => {}
         }
-        left
     }
 
     /// A sample was taken in: the subject's newest.
@@ -308,11 +308,11 @@ fn write(text: &mut Vec<u8>, line: &impl serde::Serialize) {
 mod tests {
     use super::*;
     use crate::commands::record::header;
-    use unjack_core::verdict::Thresholds;
+    use unjack_core::{profile::SAMPLE_HZ, verdict::Thresholds};
 
     #[test]
     fn one_that_its_size_ends_says_what_was_lost() {
-        let mut encoder = RecordingEncoder::new(&header(99, &Thresholds::DEFAULT, 0), 1);
+        let mut encoder = RecordingEncoder::new(&header(SAMPLE_HZ, &Thresholds::DEFAULT, 0), 1);
         encoder.loses(7);
         // A number that lags behind takes nothing back.
         encoder.loses(3);

@@ -136,10 +136,10 @@ mod tests {
         header,
         line::{End, Line},
     };
-    use unjack_core::verdict::Thresholds;
+    use unjack_core::{profile::SAMPLE_HZ, verdict::Thresholds};
 
     fn begin(out: impl Write + Send + 'static, max_size: u64) -> Writer {
-        Writer::new(out, &header(99, &Thresholds::DEFAULT, 0), max_size).unwrap()
+        Writer::new(out, &header(SAMPLE_HZ, &Thresholds::DEFAULT, 0), max_size).unwrap()
     }
 
     fn tick(writer: &mut Writer, n: u64) -> Option<Ended> {

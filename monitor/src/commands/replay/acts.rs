@@ -26,6 +26,7 @@ use crate::{
 use unjack_core::{
     event::Process,
     profile::seconds,
+    score::Family,
     text::cleaned_again,
     verdict::{Detection, Verdict},
 };
@@ -185,7 +186,7 @@ impl<'a> Acts<'a> {
         self.total.unexplained += u64::from(detection.unexplained);
         if wants_digests(self.config)
             && subject
-                .told_ref()
+                .recorded_facts()
                 .is_none_or(|recorded| recorded.sha256.is_none())
         {
             self.undigested.insert(process);
@@ -329,7 +330,7 @@ fn event(subject: &mut Subject, detection: &Detection) -> VerdictEvent {
         comm: facts.map_or_else(String::new, |facts| cleaned_again(&facts.comm, NAME_CHARS)),
         verdict: verdict.name(),
         unexplained: *unexplained,
-        family: assessment.family,
+        family: Family::name_or_empty(assessment.family),
         score: assessment.score,
         cpu_percent: 100.0 * summary.cores,
         burn_seconds: seconds(burn_ns),

@@ -8,21 +8,25 @@ use std::{
 };
 
 use super::{child::Child, report::StepReporter};
-use crate::{detect::collector::Collector, host::clock::monotonic_ns, kernel::probe::Probes};
+use crate::{
+    detect::{
+        cadence::{Cadence, DRAIN},
+        collector::Collector,
+        detector::Detector,
+        network::OwnConnections,
+        pipeline::{OneProcess, Pipeline},
+    },
+    host::clock::monotonic_ns,
+    kernel::probe::Probes,
+};
 use unjack_core::{
-    event::{self, Event, Process},
+    event::Process,
     isa::Arch,
-    profile::{DecodedSample, Summary, seconds},
-    score::{Assessment, Model, ModelError},
-    shape::Observer,
-    verdict::{Judgement, MIN_SAMPLES, Thresholds, Verdict},
+    profile::{DecodedSample, SAMPLE_HZ, Summary, seconds},
+    score::{Assessment, Family, Model, ModelError},
+    verdict::{MIN_SAMPLES, Thresholds, Verdict},
 };
 
-/// Time between two looks, and looks from one judgement to the next.
-const STEP: Duration = Duration::from_millis(250);
-const STEPS_A_TICK: u32 = 4;
-/// Records taken in one look.
-const DRAIN_LIMIT: usize = 100_000;
 /// How long a verdict may take: on a host whose processors are all busy a loop
 /// gets little of them.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -63,75 +67,27 @@ pub(super) fn watch(
     child: &mut Child,
     arch: Arch,
 ) -> Result<Watched, ModelError> {
-    let model = Model::shipped()?;
     let thresholds = Thresholds::DEFAULT;
     let mut collector = Collector::new(arch, thresholds.patience_ns);
-    let mut judgement = Judgement::default();
+    let detector = Detector::new(Model::shipped()?, thresholds, SAMPLE_HZ);
+    let mut pipeline = Pipeline::new(detector, OwnConnections::default(), Cadence::default());
     let mut seen = Watched::default();
-    let pid = child.pid();
-    let mut observer = Observer::default();
+    let mut source = OneProcess::new(probes, child.pid());
     child.begin();
     let begun = Instant::now();
-    for step in 1_u32.. {
-        thread::sleep(STEP);
+    loop {
+        thread::sleep(DRAIN);
         if seen.first_hash_ns.is_none() {
             seen.first_hash_ns = child.first_hash_ns();
         }
-        probes.drain(DRAIN_LIMIT, |record| {
-            if let Ok(event @ Event::Sample(_)) = event::decode(record) {
-                collector.take(&event);
-            }
-        });
-        let now_ns = monotonic_ns();
-        if step % STEPS_A_TICK == 0 {
-            let mut accounted = None;
-            collector.tick(now_ns, |visit| {
-                probes.tasks(|_, slot| {
-                    if slot.tgid == pid {
-                        visit(slot);
-                    }
-                    if slot.tid == pid {
-                        accounted = Some(slot.group_ns);
-                    }
-                });
-            });
-            if let Some(clocks) = accounted.zip(child.clock_ns()) {
+        let Ok(due) = pipeline.step(&mut source, &mut collector, &mut ());
+        if due {
+            let now_ns = monotonic_ns();
+            pipeline.tick(now_ns, &mut source, &mut collector, |_, _| {});
+            if let Some(clocks) = source.cpu_ns().zip(child.clock_ns()) {
                 seen.clocks = Some([seen.clocks.map_or(clocks, |[first, _]| first), clocks]);
             }
-            let subject = collector
-                .subjects()
-                .find(|it| it.profile.process.tgid == pid);
-            if let Some(subject) = subject {
-                let Thresholds {
-                    window_ns,
-                    patience_ns,
-                    ..
-                } = thresholds;
-                let profile = &subject.profile;
-                seen.process = Some(profile.process);
-                let mut looks = profile.looks(0).map(DecodedSample::time_ns);
-                seen.sampled_ns = looks.next();
-                seen.enough_ns = looks.nth(MIN_SAMPLES as usize - 2);
-                drop(looks);
-                let since_ns = profile.since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
-                let cpu_ns = profile.latest().map_or(0, |reading| reading.cpu_ns);
-                if let Some(found) = child.connections() {
-                    observer.look(found.time_ns, cpu_ns, &found.kept, found.listens);
-                }
-                let summary = Summary {
-                    shape: observer.shape(),
-                    burning_seconds: judgement.burning_seconds(now_ns),
-                    ..subject.summary(since_ns)
-                };
-                judgement.judge(now_ns, &summary, &model, &thresholds, |_| false);
-                if seen.verdict_ns.is_none() {
-                    seen.assessment = model.assess(&summary);
-                    seen.summary = summary;
-                }
-                if judgement.verdict() == Verdict::Miner {
-                    seen.verdict_ns.get_or_insert(now_ns);
-                }
-            }
+            seen.judge(now_ns, child, &mut pipeline, &mut collector);
         }
         let compared = seen
             .compared()
@@ -146,6 +102,47 @@ pub(super) fn watch(
 }
 
 impl Watched {
+    /// Has the child judged, if there is a sample of it.
+    fn judge(
+        &mut self,
+        now_ns: u64,
+        child: &mut Child,
+        pipeline: &mut Pipeline<OwnConnections>,
+        collector: &mut Collector,
+    ) {
+        let pid = child.pid();
+        let found = collector
+            .subjects()
+            .find(|subject| subject.profile.process.tgid == pid);
+        let Some(subject) = found else {
+            return;
+        };
+        let (profile, process) = (&subject.profile, subject.profile.process);
+        self.process = Some(process);
+        let mut looks = profile.looks(0).map(DecodedSample::time_ns);
+        self.sampled_ns = looks.next();
+        self.enough_ns = looks.nth(MIN_SAMPLES as usize - 2);
+        drop(looks);
+        let since_ns = pipeline.detector().thresholds().since_ns(profile, now_ns);
+        let cpu_ns = profile.latest().map_or(0, |reading| reading.cpu_ns);
+        if let Some(found) = child.connections() {
+            pipeline.witnesses.look(cpu_ns, &found);
+        }
+        let summary = Summary {
+            burning_seconds: subject.case.judgement.burning_seconds(now_ns),
+            ..pipeline.summary(subject, since_ns)
+        };
+        let _detections = pipeline.judge(collector, &mut ());
+        if self.verdict_ns.is_none() {
+            self.assessment = pipeline.detector().model().assess(&summary);
+            self.summary = summary;
+        }
+        let verdict = (collector.subject(process)).map(|it| it.case.judgement.verdict());
+        if verdict == Some(Verdict::Miner) {
+            self.verdict_ns.get_or_insert(now_ns);
+        }
+    }
+
     /// CPU time while it was looked at: by the probes, and by the child's clock.
     fn compared(&self) -> Option<(u64, u64)> {
         let [(from, own_from), (to, own_to)] = self.clocks?;
@@ -207,6 +204,7 @@ impl Watched {
         } = self.assessment;
         let time = self.since_first(self.verdict_ns);
         if self.condemned() {
+            let family = Family::name_or_empty(family);
             let found = format!("miner: {family}, score {score:.2}, hashing {hashing:.2}");
             report.pass("verdict", time, found);
         } else {

@@ -10,29 +10,27 @@ use super::TopError;
 use crate::{
     commands::explain::ThreadMix,
     detect::{
+        cadence::Cadence,
         collector::{Collector, HotCode, Subject},
+        detector::{Detector, family_label},
+        network::Network,
+        pipeline::{Pipeline, Taken, Tap},
         stratum::Stratum,
     },
-    host::{Member, clock::monotonic_ns},
+    host::{self, Member, clock::monotonic_ns},
     kernel::probe::{Probes, Settings},
     telemetry::view::{Host, Probed, Stolen, View, rows},
 };
 use unjack_core::{
-    event::{self, Event, Process},
+    event::Process,
     isa::Arch,
-    profile::{Summary, seconds},
-    score::{LISTEN_FROM, Model},
-    verdict::{MIN_SAMPLES, Thresholds, Verdict},
+    profile::{SAMPLE_HZ, seconds},
+    score::Model,
+    verdict::Thresholds,
 };
 
-/// Records taken in one look.
-const DRAIN_LIMIT: usize = 200_000;
-/// As `unjack run` has it by default.
-const SAMPLE_HZ: u32 = 99;
 /// Threads that are shown of one process, those with the most samples.
 const MAX_THREADS: usize = 16;
-/// From this on hashing makes a process suspected.
-const SUSPECT_FROM: f64 = 0.5;
 
 /// What is shown of one process only.
 #[derive(Clone, Debug)]
@@ -45,15 +43,37 @@ pub(super) struct Detail {
 
 /// The probes, and everything they told.
 pub(super) struct Observer {
-    model: Model,
-    thresholds: Thresholds,
     probes: Probes,
     collector: Collector,
-    /// How the connections of suspects behave.
-    stratum: Stratum,
+    pipeline: Pipeline<Network>,
     begun: Instant,
-    /// On-CPU nanoseconds of miners, by family.
-    stolen_ns: BTreeMap<&'static str, u64>,
+    stolen: StolenTime,
+    /// The score of each miner when it was found: by a thread, or with others like it,
+    /// which the process as a whole does not show.
+    found: BTreeMap<Process, f64>,
+}
+
+/// On-CPU nanoseconds of miners, by family.
+#[derive(Default)]
+struct StolenTime(BTreeMap<&'static str, u64>);
+
+impl StolenTime {
+    /// Counts what a miner burned since this was last asked.
+    fn count(&mut self, subject: &mut Subject, cpu_ns: u64) {
+        let case = &mut subject.case;
+        let burned_ns = case.burned(cpu_ns);
+        if burned_ns > 0 {
+            *self.0.entry(family_label(case.family)).or_default() += burned_ns;
+        }
+    }
+}
+
+impl Tap for StolenTime {
+    fn taken(&mut self, taken: Taken<'_>, _: &mut Collector) {
+        if let Some((mut subject, cpu_ns)) = taken.exited {
+            self.count(&mut subject, cpu_ns);
+        }
+    }
 }
 
 impl Observer {
@@ -62,78 +82,68 @@ impl Observer {
         let arch = Arch::HOST.ok_or(TopError::Arch)?;
         let thresholds = Thresholds::DEFAULT;
         let window = Duration::from_nanos(thresholds.window_ns);
+        let detector = Detector::new(Model::shipped()?, thresholds, SAMPLE_HZ);
+        let network = Network::new(Stratum::new(true, ()));
         Ok(Self {
-            model: Model::shipped()?,
-            thresholds,
             probes: Probes::attach(Settings::new(None, SAMPLE_HZ, window))?,
-            collector: Collector::new(arch, thresholds.patience_ns),
-            stratum: Stratum::new(true, ()),
+            collector: Collector::new(arch, thresholds.patience_ns).with_remains(),
+            pipeline: Pipeline::new(detector, network, Cadence::default()),
             begun: Instant::now(),
-            stolen_ns: BTreeMap::new(),
+            stolen: StolenTime::default(),
+            found: BTreeMap::new(),
         })
     }
 
-    /// Takes in what the probes told since the last time.
-    pub(super) fn drain(&mut self) {
-        let (collector, stolen_ns) = (&mut self.collector, &mut self.stolen_ns);
-        let stratum = &mut self.stratum;
-        self.probes.drain(DRAIN_LIMIT, |record| {
-            match event::decode(record) {
-                Ok(event @ (Event::Sample(_) | Event::Exec { .. } | Event::Exit { .. })) => {
-                    if let Event::Exec { process, .. } = event {
-                        stratum.executes(process);
-                    }
-                    if let Some((mut subject, cpu_ns)) = collector.take(&event) {
-                        count(stolen_ns, &mut subject, cpu_ns);
-                    }
-                }
-                Ok(Event::Payload(payload)) => stratum.hear(&payload),
-                // Nothing else was asked for.
-                Ok(_) => {}
-                Err(_) => collector.malformed += 1,
-            }
-        });
+    /// Takes in what the probes told since the last time. Whether a tick is due.
+    pub(super) fn drain(&mut self) -> bool {
+        let Ok(due) = self
+            .pipeline
+            .step(&mut self.probes, &mut self.collector, &mut self.stolen);
+        due
     }
 
     /// Reads the counters and judges all processes: once a second.
     pub(super) fn tick(&mut self) {
         let now_ns = monotonic_ns();
-        let probes = &self.probes;
-        self.collector.tick(now_ns, |visit| {
-            probes.tasks(|_, slot| visit(slot));
-        });
-        self.stratum
-            .listen(now_ns, &mut self.probes, &self.collector);
-        for subject in self.collector.subjects() {
-            judge(
-                now_ns,
-                subject,
-                &self.model,
-                &self.thresholds,
-                &mut self.stratum,
-            );
-            let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
-            count(&mut self.stolen_ns, subject, cpu_ns);
+        let (probes, collector) = (&mut self.probes, &mut self.collector);
+        self.pipeline.tick(now_ns, probes, collector, |_, _| {});
+        self.pipeline.witnesses.listen(now_ns, probes, collector);
+        let detections = self.pipeline.judge(collector, &mut ());
+        self.found.retain(|process, _| collector.knows(*process));
+        for (process, detection) in detections {
+            self.found.insert(process, detection.assessment.score);
         }
-        self.stratum
-            .listen(now_ns, &mut self.probes, &self.collector);
+        for subject in collector.subjects() {
+            let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
+            self.stolen.count(subject, cpu_ns);
+        }
+        self.pipeline.witnesses.listen(now_ns, probes, collector);
         // One that cannot be sampled shows as lacking samples.
-        let _unsampled = self.probes.follow_processors();
+        let _unsampled = probes.follow_processors();
     }
 
     /// This moment, as the page shows it, too. There is no policy and there are no
     /// findings.
     pub(super) fn view(&mut self) -> View {
         let now_ns = monotonic_ns();
-        let stratum = &self.stratum;
-        let (processes, processes_left_out) = rows(
+        let (detector, network) = (self.pipeline.detector(), &self.pipeline.witnesses);
+        let (mut processes, processes_left_out) = rows(
             &mut self.collector,
-            &self.model,
-            &self.thresholds,
+            detector.model(),
+            detector.thresholds(),
             now_ns,
-            |process, summary| complete(summary, process, stratum),
+            |process, summary| {
+                let heard = network.of(process);
+                (summary.stratum, summary.shape) = (heard.stratum, heard.shape);
+            },
         );
-        let stolen = self.stolen_ns.iter().map(|(family, ns)| Stolen {
+        for row in processes.iter_mut().filter(|row| row.verdict != "none") {
+            let found = self.found.iter().find(|(process, _)| {
+                (process.tgid, host::ticks(process.start_ns)) == (row.pid, row.start_time)
+            });
+            row.score = found.map_or(row.score, |(_, score)| score.max(row.score));
+        }
+        let stolen = self.stolen.0.iter().map(|(family, ns)| Stolen {
             family: (*family).to_owned(),
             stolen_seconds: seconds(*ns),
             allowed_seconds: 0.0,
@@ -154,7 +164,7 @@ impl Observer {
 
     /// More of one process, unless it is gone.
     pub(super) fn detail(&mut self, chosen: Member) -> Option<Detail> {
-        let (model, arch) = (&self.model, self.collector.arch());
+        let (model, arch) = (self.pipeline.detector().model(), self.collector.arch());
         let subject = self
             .collector
             .subjects()
@@ -169,55 +179,5 @@ impl Observer {
                 .map(|(tid, summary)| ThreadMix::of(*tid, summary, model))
                 .collect(),
         })
-    }
-}
-
-/// Judges one process as a whole.
-fn judge(
-    now_ns: u64,
-    subject: &mut Subject,
-    model: &Model,
-    thresholds: &Thresholds,
-    stratum: &mut Stratum,
-) {
-    let Thresholds {
-        window_ns,
-        patience_ns,
-        min_cpu,
-        ..
-    } = *thresholds;
-    let since_ns = subject
-        .profile
-        .since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
-    let process = subject.profile.process;
-    let mut summary = subject.summary(since_ns);
-    complete(&mut summary, process, stratum);
-    let case = &mut subject.case;
-    summary.burning_seconds = case.judgement.burning_seconds(now_ns);
-    case.judgement
-        .judge(now_ns, &summary, model, thresholds, |_| false);
-    let assessment = model.assess(&summary);
-    let burns = summary.cores >= min_cpu;
-    case.suspected = burns && assessment.hashing >= SUSPECT_FROM;
-    if burns && summary.samples >= MIN_SAMPLES && assessment.hashing >= LISTEN_FROM {
-        stratum.suspect(process, summary.cores, case.suspected, now_ns);
-    }
-    if case.judgement.verdict() != Verdict::None && !assessment.family.is_empty() {
-        case.family = assessment.family;
-    }
-}
-
-/// Adds to a summary what no sample tells.
-fn complete(summary: &mut Summary, process: Process, stratum: &Stratum) {
-    summary.shape = stratum.shape(process);
-    summary.stratum = stratum.was_heard(process);
-}
-
-/// Counts what a miner burned since this was last asked.
-fn count(stolen_ns: &mut BTreeMap<&'static str, u64>, subject: &mut Subject, cpu_ns: u64) {
-    let case = &mut subject.case;
-    if case.judgement.verdict() == Verdict::Miner {
-        *stolen_ns.entry(case.family).or_default() += cpu_ns.saturating_sub(case.stolen_ns);
-        case.stolen_ns = case.stolen_ns.max(cpu_ns);
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     telemetry::view::{Counts, Host, Part, Probed, Program, Row, Stolen, View},
 };
 use unjack_core::{
-    score::{Evidence, EvidenceKind},
+    score::{Evidence, EvidenceKind, Witness},
     text::clean,
 };
 
@@ -64,7 +64,7 @@ fn row(pid: u32, exe: &str, cpu: f32, score: f64) -> Row {
                 7.04,
             ),
             Evidence::new(
-                EvidenceKind::witness("io"),
+                EvidenceKind::Witness(Witness::Flows),
                 "387.0 MB read and written per CPU second, which is more than fits one line of a \
                  narrow screen"
                     .to_owned(),

@@ -1,154 +1,28 @@
-//! One process that is sampled: what it executes, what was decided about it, and
-//! what `/proc` says of it.
+//! One process that is sampled: what it executes, and what else is known of it. What is
+//! decided about it is carried along, and not looked at.
 
-use std::{collections::BTreeMap, fmt};
+mod hot_code;
+mod origin;
 
-use serde::Serialize;
-
+use self::origin::{Live, Origin};
+pub use self::{
+    hot_code::{CodeOrigins, HotCode, Piece},
+    origin::RecordedFacts,
+};
 use super::{Budget, code::Code};
-use crate::host::{Facts, Image, LookError, ProcHandle, digest::Digest};
-use unjack_core::text::Quoted;
+use crate::{
+    detect::state::ProcessState,
+    host::{Facts, Image, LookError},
+};
 use unjack_core::{
     event::{ImageKey, Process, Sample},
-    isa::{self, Arch},
+    isa::Arch,
     profile::{DecodedSample, Place, Profile, Summary},
-    shape::Shape,
-    verdict::{Judgement, MIN_SAMPLES, Verdict},
+    verdict::MIN_SAMPLES,
 };
 
 /// Samples that are kept of a process that left.
 const EXITED_SAMPLES: usize = 200;
-
-/// Whether something is to be done about a process that mines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ActionState {
-    /// Nothing was done yet.
-    #[default]
-    Open,
-    /// It is being acted on.
-    UnderWay,
-    /// Nothing more is to be done.
-    Settled,
-    /// It failed and is to be tried again, not before this (nanoseconds of
-    /// `CLOCK_MONOTONIC`).
-    Again(u64),
-}
-
-/// What was decided and done about one image of one process.
-#[derive(Clone, Debug, Default)]
-pub struct ProcessState {
-    /// The verdict, and what leads to it.
-    pub judgement: Judgement,
-    /// The same for threads that hash by themselves.
-    pub threads: BTreeMap<u32, Judgement>,
-    /// The family of the last detection.
-    pub family: &'static str,
-    /// It hashes now, or has a verdict: worth a closer look.
-    pub suspected: bool,
-    /// Whether a rule allows it.
-    pub allowed: bool,
-    /// Its image is banned: known by its hash, not judged.
-    pub banned: bool,
-    /// What is to be done.
-    pub action_state: ActionState,
-    /// On-CPU nanoseconds already counted, as stolen or as allowed.
-    pub stolen_ns: u64,
-}
-
-impl ProcessState {
-    /// What a miner has burned since this was last asked, nanoseconds, with its
-    /// total now; nothing of who is none.
-    pub(crate) fn burned(&mut self, cpu_ns: u64) -> u64 {
-        if self.judgement.verdict() != Verdict::Miner {
-            return 0;
-        }
-        let new_ns = cpu_ns.saturating_sub(self.stolen_ns);
-        self.stolen_ns = self.stolen_ns.max(cpu_ns);
-        new_ns
-    }
-}
-
-/// A piece of code, for a person to check.
-#[derive(Clone, Debug, Serialize)]
-pub struct HotCode {
-    /// Share of the samples in its cache line, 0 to 1.
-    pub share: f64,
-    /// Where it is.
-    pub ip: u64,
-    /// The file mapped there, cleaned; `None` for memory without one.
-    pub file: Option<String>,
-    /// Its instructions.
-    pub instructions: Vec<String>,
-}
-
-impl fmt::Display for HotCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            share,
-            ip,
-            file,
-            instructions: _,
-        } = self;
-        let file = file.as_deref().map_or_else(
-            || "memory without a file".to_owned(),
-            |file| Quoted(file).to_string(),
-        );
-        write!(
-            f,
-            "{:.0} % of the samples are in the cache line of {ip:#x}, in {file}",
-            100.0 * share
-        )
-    }
-}
-
-/// A piece of code that was sampled.
-#[derive(Clone, Debug, Serialize)]
-pub struct Piece {
-    /// How many of the kept samples are in its cache line.
-    pub samples: usize,
-    /// Where it is.
-    pub ip: u64,
-    /// The file mapped there, cleaned; `None` for memory without one.
-    pub file: Option<String>,
-    /// Its bytes, in hexadecimal.
-    pub bytes: String,
-    /// Its instructions.
-    pub instructions: Vec<String>,
-}
-
-/// Samples of a process by where their code lies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CodeOrigins {
-    /// In the file it executes.
-    pub image: u32,
-    /// In another file.
-    pub elsewhere: u32,
-    /// In memory without a file.
-    pub generated: u32,
-}
-
-/// What a recording says of a process, in place of `/proc`.
-#[derive(Clone, Debug, Default)]
-pub struct RecordedFacts {
-    /// What it executes.
-    pub image: Option<Image>,
-    /// What was known of it.
-    pub facts: Option<Facts>,
-    /// Path of its image on the host, if that was looked up and leads there.
-    pub host_exe: Option<String>,
-    /// Its image was the host's own program.
-    pub system: bool,
-    /// Bytes its read and write calls had moved.
-    pub io_bytes: Option<u64>,
-    /// SHA-256 of its image, if it was computed.
-    pub sha256: Option<Digest>,
-    /// It had connected to a pool on the list.
-    pub pool: bool,
-    /// It had been heard to speak Stratum.
-    pub stratum: bool,
-    /// How its connections had behaved.
-    pub shape: Shape,
-}
 
 /// A process that is sampled.
 #[derive(Debug)]
@@ -169,10 +43,7 @@ pub struct Subject {
     pub cgroup: u64,
     /// Images it executed since it was tracked, as of the last tick.
     pub(super) execs: u32,
-    seen: Option<ProcHandle>,
-    /// Of a recording: nothing else is looked at.
-    recorded: Option<Box<RecordedFacts>>,
-    facts: Option<Facts>,
+    origin: Origin,
     code: Code,
 }
 
@@ -180,18 +51,21 @@ impl Subject {
     /// One of which nothing is known yet.
     #[must_use]
     pub fn new(process: Process) -> Self {
-        let seen = ProcHandle::open(process).ok();
+        let origin = Origin::Live(Live::open(process));
+        let image = origin.opened().and_then(|handle| handle.image().ok());
         Self {
-            image: seen.as_ref().and_then(|seen| seen.image().ok()),
-            seen,
-            recorded: None,
-            ..Self::recorded(process)
+            image,
+            ..Self::of(process, origin)
         }
     }
 
     /// One of a recording, of which nothing was recorded yet.
     #[must_use]
     pub fn recorded(process: Process) -> Self {
+        Self::of(process, Origin::Recorded(Box::default()))
+    }
+
+    fn of(process: Process, origin: Origin) -> Self {
         Self {
             profile: Profile::new(process),
             case: ProcessState::default(),
@@ -201,9 +75,7 @@ impl Subject {
             images: 0,
             cgroup: 0,
             execs: 0,
-            seen: None,
-            recorded: Some(Box::default()),
-            facts: None,
+            origin,
             code: Code::default(),
         }
     }
@@ -211,21 +83,12 @@ impl Subject {
     /// What `/proc` says of it, looked up once per image; `None` if it is gone
     /// or may not be looked at.
     pub fn facts(&mut self) -> Option<&Facts> {
-        if self.recorded.is_some() {
-            return self
-                .recorded
-                .as_ref()
-                .and_then(|recorded| recorded.facts.as_ref());
-        }
-        if self.facts.is_none() {
-            self.facts = self.look().and_then(|seen| seen.facts().ok());
-        }
-        self.facts.as_ref()
+        self.origin.facts()
     }
 
     /// The same, looked up anew: who it belongs to may have changed since.
     pub fn renew_facts(&mut self) -> Option<&Facts> {
-        self.facts = None;
+        self.origin.forget();
         self.facts()
     }
 
@@ -254,32 +117,32 @@ impl Subject {
     /// when it executed another, not when it is acted on.
     pub fn image(&mut self) -> Option<Image> {
         if self.image.is_none() {
-            self.image = match &self.recorded {
-                Some(recorded) => recorded.image,
-                None => self.look().and_then(|seen| seen.image().ok()),
-            };
+            self.image = self.origin.image();
         }
         self.image
     }
 
     /// What a recording says of it, to be changed as that goes on; `None` of a
     /// process of this host.
-    pub fn told_mut(&mut self) -> Option<&mut RecordedFacts> {
-        self.recorded.as_deref_mut()
+    pub fn recorded_mut(&mut self) -> Option<&mut RecordedFacts> {
+        match &mut self.origin {
+            Origin::Recorded(recorded) => Some(recorded),
+            Origin::Live(_) => None,
+        }
     }
 
     /// The same.
     #[must_use]
-    pub fn told_ref(&self) -> Option<&RecordedFacts> {
-        self.recorded.as_deref()
+    pub fn recorded_facts(&self) -> Option<&RecordedFacts> {
+        match &self.origin {
+            Origin::Recorded(recorded) => Some(recorded),
+            Origin::Live(_) => None,
+        }
     }
 
     /// Bytes its read and write calls moved so far, if that can be had.
     pub(super) fn io_bytes(&self) -> Option<u64> {
-        match &self.recorded {
-            Some(recorded) => recorded.io_bytes,
-            None => self.seen.as_ref().and_then(ProcHandle::io_bytes),
-        }
+        self.origin.io_bytes()
     }
 
     /// Images it executed since it was tracked, as of the last tick.
@@ -290,20 +153,14 @@ impl Subject {
 
     /// The path its link reads, as it is: hostile.
     pub fn link(&mut self) -> Option<String> {
-        if let Some(recorded) = &self.recorded {
-            return recorded.host_exe.clone();
-        }
-        let link = self.look()?.link().ok()?;
-        Some(link.to_string_lossy().into_owned())
+        self.origin.link()
     }
 
-    /// Path of its image on the host; see [`ProcHandle::host_exe`].
+    /// Path of its image on the host; see
+    /// [`ProcHandle::host_exe`](crate::host::ProcHandle::host_exe).
     pub fn host_exe(&mut self) -> Option<String> {
         let image = self.image()?;
-        match &self.recorded {
-            Some(recorded) => recorded.host_exe.clone(),
-            None => self.look()?.host_exe(image),
-        }
+        self.origin.host_exe(image)
     }
 
     /// Whether its image is the host's own, and its path if so.
@@ -311,99 +168,14 @@ impl Subject {
         let Some(image) = self.image() else {
             return (false, None);
         };
-        let system = match &self.recorded {
-            Some(recorded) => recorded.system,
-            None => self.look().is_some_and(|seen| seen.is_system(image)),
-        };
+        let system = self.origin.is_system(image);
         let exe = if system { self.host_exe() } else { None };
         (system, exe)
     }
 
-    /// Where the code of its samples lies, seen from its image.
-    pub fn code_origins(&mut self) -> CodeOrigins {
-        let image = self.image();
-        let mut code_origins = CodeOrigins::default();
-        for look in self.profile.looks(0) {
-            let Some(line) = look.code_line() else {
-                continue;
-            };
-            match (look.place(), self.code.image(line)) {
-                (Place::Anonymous, _) => code_origins.generated += 1,
-                (Place::Unknown | Place::Unread, _) => {}
-                // By its name it may be any file, mounted over the image.
-                (_, file @ Some(_)) if file == image => code_origins.image += 1,
-                _ => code_origins.elsewhere += 1,
-            }
-        }
-        code_origins
-    }
-
-    /// Its folder, tried again if it could not be opened before.
-    fn look(&mut self) -> Option<&ProcHandle> {
-        if self.seen.is_none() && self.recorded.is_none() {
-            self.seen = ProcHandle::open(self.profile.process).ok();
-        }
-        self.seen.as_ref()
-    }
-
-    /// The code it executes most, of those parts whose bytes are still kept.
-    #[must_use]
-    pub fn hot_code(&self, arch: Arch, summary: &Summary) -> Option<HotCode> {
-        let (line, share) = summary.hottest?;
-        let sample = self.profile.code(line)?;
-        let arch = if sample.compat { arch.compat()? } else { arch };
-        Some(HotCode {
-            share,
-            ip: sample.ip,
-            file: self.code.name(sample.ip).map(str::to_owned),
-            instructions: isa::disassemble(arch, sample.ip, sample.code()),
-        })
-    }
-
-    /// The code it executes most, of what is still kept: of code that is spread
-    /// out, as `RandomX`'s is, the hottest part may not be.
-    #[must_use]
-    pub fn kept_code(&self, arch: Arch) -> Option<HotCode> {
-        let piece = self.pieces(arch, 1).pop()?;
-        let lines = || self.profile.looks(0).filter_map(DecodedSample::code_line);
-        let here = lines().filter(|line| line / 64 == piece.ip / 64).count();
-        Some(HotCode {
-            share: here as f64 / lines().count().max(1) as f64,
-            ip: piece.ip,
-            file: piece.file,
-            instructions: piece.instructions,
-        })
-    }
-
-    /// The code it executes, as far as its bytes are still kept: a piece a cache
-    /// line, the hottest first, at most `most`.
-    #[must_use]
-    pub fn pieces(&self, arch: Arch, most: usize) -> Vec<Piece> {
-        let mut lines: BTreeMap<u64, (usize, &Sample)> = BTreeMap::new();
-        for sample in self.profile.codes() {
-            let (samples, newest) = lines.entry(sample.ip / 64).or_insert((0, sample));
-            *samples += 1;
-            *newest = sample;
-        }
-        let mut lines: Vec<_> = lines.into_values().collect();
-        lines.sort_by_key(|(samples, sample)| (std::cmp::Reverse(*samples), sample.ip));
-        let piece = |(samples, sample): (usize, &Sample)| {
-            let arch = if sample.compat { arch.compat()? } else { arch };
-            let bytes = sample.code().iter().map(|byte| format!("{byte:02x}"));
-            Some(Piece {
-                samples,
-                ip: sample.ip,
-                file: self.code.name(sample.ip).map(str::to_owned),
-                bytes: bytes.collect(),
-                instructions: isa::disassemble(arch, sample.ip, sample.code()),
-            })
-        };
-        lines.into_iter().filter_map(piece).take(most).collect()
-    }
-
     /// The kind of memory at an address; see [`Code::place`].
     fn place(&mut self, ip: u64, now_ns: u64, budget: &mut Budget) -> Place {
-        let (seen, image) = (self.seen.as_ref(), &mut self.image);
+        let (seen, image) = (self.origin.opened(), &mut self.image);
         self.code.place(ip, now_ns, budget, || {
             let seen = seen.ok_or(LookError::Gone)?;
             *image = image.or_else(|| seen.image().ok());
@@ -444,7 +216,7 @@ impl Subject {
     }
 
     fn forget_image(&mut self) -> Option<Image> {
-        self.facts = None;
+        self.origin.forget();
         self.code = Code::default();
         self.image.take()
     }
@@ -452,17 +224,11 @@ impl Subject {
     /// Returns what is left of the image before.
     fn begins_anew(&mut self) -> Option<ExitedSamples> {
         let exited = self.exited();
-        // Two in one second: nothing was read since the first.
-        let before_ns = self.case.stolen_ns;
-        let latest = self.profile.latest();
-        let burned_ns = latest.map_or(before_ns, |reading| reading.cpu_ns);
+        let latest_ns = self.profile.latest().map(|reading| reading.cpu_ns);
         self.profile.reset();
         self.images = self.images.wrapping_add(1);
         // What the image before it burned was not stolen by this one.
-        self.case = ProcessState {
-            stolen_ns: burned_ns,
-            ..ProcessState::default()
-        };
+        self.case = self.case.of_next_image(latest_ns);
         exited
     }
 

@@ -11,7 +11,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::SUSPECT_FROM;
 use crate::detect::collector::{Collector, ExitedSamples, Subject};
 use unjack_core::{
     event::{ImageKey, Process},
@@ -62,7 +61,7 @@ impl Member {
         assessment: Assessment,
         since_ns: u64,
     ) -> Option<Self> {
-        let hashes = summary.samples >= OWN_SAMPLES && assessment.hashing >= SUSPECT_FROM;
+        let hashes = summary.samples >= OWN_SAMPLES && assessment.hashes();
         hashes.then(|| Self {
             process: subject.profile.process,
             image: subject.image_key(),
@@ -149,7 +148,7 @@ impl Groups {
         let Some(last) = looks.last() else { return };
         let summary = Summary::of(looks.iter(), 0, &Burn::default());
         let known = summary.samples >= OWN_SAMPLES;
-        if known && model.assess(&summary).hashing < SUSPECT_FROM {
+        if known && !model.assess(&summary).hashes() {
             return;
         }
         for key in keys(*image, *cgroup) {

@@ -1,7 +1,7 @@
 //! Who is watched when; no socket is needed for that.
 
 use super::*;
-use crate::telemetry::metrics::Metrics;
+use crate::{host::connections::Connections, telemetry::metrics::Metrics};
 use unjack_core::profile::Summary;
 
 const SECOND: u64 = 1_000_000_000;
@@ -94,8 +94,14 @@ impl World {
         self.second += 1;
         let now_ns = self.second * SECOND;
         for (n, tgid) in suspects.iter().enumerate() {
+            let suspicion = if *tgid < NEARLY {
+                Suspicion::Hashes
+            } else {
+                Suspicion::Nearly
+            };
+            let cores = 1.0 / (n + 1) as f64;
             self.stratum
-                .suspect(process(*tgid), 1.0 / (n + 1) as f64, *tgid < NEARLY, now_ns);
+                .suspect(process(*tgid), cores, suspicion, now_ns);
         }
         let mut eyes = Eyes {
             now_ns,

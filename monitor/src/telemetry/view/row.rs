@@ -12,7 +12,7 @@ use crate::{
 use unjack_core::{
     event::Process,
     profile::{Summary, seconds},
-    score::{Evidence, Model},
+    score::{Evidence, Family, Model},
     text::clean,
     verdict::{MIN_SAMPLES, Thresholds, Verdict},
 };
@@ -143,13 +143,7 @@ pub fn rows(
     let mut rows = Vec::with_capacity(ranks.len() - left_out);
     for rank in ranks.into_iter().take(MAX_ROWS) {
         if let Some(subject) = collector.subject(rank.process) {
-            let Thresholds {
-                window_ns,
-                patience_ns,
-                ..
-            } = *thresholds;
-            let profile = &subject.profile;
-            let since_ns = profile.since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
+            let since_ns = thresholds.since_ns(&subject.profile, now_ns);
             let mut summary = subject.summary(since_ns);
             complete(rank.process, &mut summary);
             rows.push(row(subject, &summary, model, rank.cores));
@@ -201,7 +195,7 @@ fn row(subject: &mut Subject, summary: &Summary, model: &Model, cores: f64) -> R
         score: assessment.score,
         // What was found stands, whatever it does this second.
         family: match verdict {
-            Verdict::None => assessment.family.to_owned(),
+            Verdict::None => Family::name_or_empty(assessment.family).to_owned(),
             _ => case.family.to_owned(),
         },
         verdict: verdict.name().to_owned(),

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Result, anyhow};
 use unjack_core::{
     profile::Summary,
-    score::{FAMILIES, Model},
+    score::{Family, Model},
     verdict::{Judgement, Thresholds, Verdict},
 };
 
@@ -40,7 +40,7 @@ pub struct Judged {
     /// The same verdicts by the shipped model.
     pub shipped: [Verdict; Connection::ALL.len()],
     /// The family that the model which never saw it names most often.
-    pub named: &'static str,
+    pub named: Option<Family>,
     /// Verdict with a pool behind TLS of a model that saw no miner of its family; of
     /// miners.
     pub strange: Option<Verdict>,
@@ -74,25 +74,20 @@ impl Judged {
 
     /// The name that it should have.
     #[must_use]
-    pub fn expected(&self) -> &str {
-        let known = FAMILIES.contains(&self.family.as_str());
-        match (known, self.family.starts_with("wasm-")) {
-            (true, _) => &self.family,
-            (false, true) => "wasm-pow",
-            (false, false) => "unknown-pow",
-        }
+    pub fn expected(&self) -> Family {
+        Family::of_algorithm(&self.family)
     }
 
     /// Whether it has that name.
     #[must_use]
     pub fn is_named_rightly(&self) -> bool {
-        self.named == self.expected()
+        self.named == Some(self.expected())
     }
 
     /// Whether it has another, which says more than that it is not known.
     #[must_use]
     pub fn is_named_wrongly(&self) -> bool {
-        !self.is_named_rightly() && !["", "unknown-pow", "wasm-pow"].contains(&self.named)
+        !self.is_named_rightly() && self.named.is_some_and(Family::is_known)
     }
 
     /// Judges a program by a model fitted to all others.
@@ -243,12 +238,12 @@ fn middle(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-fn most_common(mut families: Vec<&'static str>) -> &'static str {
-    families.sort_unstable();
+fn most_common(mut families: Vec<Option<Family>>) -> Option<Family> {
+    families.sort_unstable_by_key(|family| Family::name_or_empty(*family));
     families
         .chunk_by(|a, b| a == b)
         .max_by_key(|run| run.len())
-        .map_or("", |run| run[0])
+        .and_then(|run| run[0])
 }
 
 /// The share of pairs of one of each in which the first scores higher.

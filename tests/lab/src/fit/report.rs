@@ -4,7 +4,10 @@
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use unjack_core::{score::ModelData, verdict::Verdict};
+use unjack_core::{
+    score::{Family, ModelData},
+    verdict::Verdict,
+};
 
 use super::{Connection, Corpus, Evaluation, Judged, Label};
 
@@ -193,6 +196,7 @@ pub(super) fn document(
                 let _ = write!(text, " {} |", verdict.name());
             }
             let strange = strange.map_or("", Verdict::name);
+            let named = Family::name_or_empty(*named);
             let _ = writeln!(text, " {found}/{runs} | {strange} | {named} |");
         }
         text.push('\n');

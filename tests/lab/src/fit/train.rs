@@ -15,7 +15,7 @@ use unjack_core::{
     isa::{Class, Mix},
     profile::Summary,
     score::{
-        FAMILIES, Linear, Model, ModelData, PrototypeData,
+        Family, Linear, Model, ModelData, PrototypeData, Witness,
         features::{self, Feature, Sign, View},
     },
 };
@@ -35,19 +35,23 @@ const SAME: f64 = 0.06;
 /// Distance up to which a family is named.
 const NAMED: f64 = 0.1;
 /// Algorithms that are meant to need a large scratchpad, by their authors.
-const MEMORY_HARD: [&str; 8] = [
-    "randomx",
-    "cryptonight",
-    "argon2",
-    "scrypt",
-    "yescrypt",
-    "wasm-argon2",
-    "wasm-scrypt",
-    "wasm-cryptonight",
+const MEMORY_HARD: [Family; 8] = [
+    Family::RandomX,
+    Family::CryptoNight,
+    Family::Argon2,
+    Family::Scrypt,
+    Family::Yescrypt,
+    Family::WasmArgon2,
+    Family::WasmScrypt,
+    Family::WasmCryptoNight,
 ];
 
 /// Algorithms that were made for mining, and that no other software has.
-const MINING_ONLY: [&str; 3] = ["randomx", "cryptonight", "wasm-cryptonight"];
+const MINING_ONLY: [Family; 3] = [
+    Family::RandomX,
+    Family::CryptoNight,
+    Family::WasmCryptoNight,
+];
 /// What the rounding mode weighs. Set, not fitted: the corpus has one algorithm that
 /// changes it, so that judging a program of that without it would leave the witness
 /// without weight. It outweighs all that can be said against it: an interpreter of
@@ -63,11 +67,11 @@ const PLAIN: f64 = -4.0;
 /// few programs that do nothing else.
 const OTHER_SIGNATURE: f64 = -4.0;
 /// The features whose weights are set.
-const SET: [(&str, f64); 4] = [
-    ("rounding-mode", ROUNDING),
-    ("tiny-loop", TINY_LOOP),
-    ("plain", PLAIN),
-    ("other-signature", OTHER_SIGNATURE),
+const SET: [(Witness, f64); 4] = [
+    (Witness::RoundingMode, ROUNDING),
+    (Witness::TinyLoop, TINY_LOOP),
+    (Witness::Plain, PLAIN),
+    (Witness::OtherSignature, OTHER_SIGNATURE),
 ];
 /// What is added to the odds that it hashes: the fit asks which is likelier, and
 /// whether it mines stands behind that.
@@ -89,8 +93,8 @@ pub fn train(programs: &[Program]) -> Result<ModelData> {
         ),
         hashing: Linear::default(),
         family_distance: NAMED,
-        memory_hard: MEMORY_HARD.map(str::to_owned).into(),
-        mining_only: MINING_ONLY.map(str::to_owned).into(),
+        memory_hard: MEMORY_HARD.into(),
+        mining_only: MINING_ONLY.into(),
         prototypes: prototypes(programs),
     };
     data.hashing = hashing(programs, &data)?;
@@ -100,7 +104,9 @@ pub fn train(programs: &[Program]) -> Result<ModelData> {
 
 /// What a feature weighs, if that is set.
 fn set(feature: &str) -> Option<f64> {
-    let known = SET.into_iter().find(|(name, _)| *name == feature);
+    let known = SET
+        .into_iter()
+        .find(|(witness, _)| witness.name() == feature);
     known.map(|(_, weight)| weight)
 }
 
@@ -111,7 +117,7 @@ fn hashing(programs: &[Program], data: &ModelData) -> Result<Linear> {
     let names: Vec<(&str, Sign)> = Class::ALL
         .map(|class| (class.name(), Sign::Any))
         .into_iter()
-        .chain(features::HASHING.map(|feature| (feature.name, feature.sign)))
+        .chain(features::HASHING.map(|feature| (feature.witness.name(), feature.sign)))
         .collect();
     let mut rows = Vec::new();
     for program in programs.iter().filter(|p| p.label != Label::Hashing) {
@@ -231,14 +237,7 @@ fn prototypes(programs: &[Program]) -> Vec<PrototypeData> {
         if mixing < INTERPRETED {
             continue;
         }
-        let family = FAMILIES
-            .into_iter()
-            .find(|family| *family == program.family)
-            .unwrap_or(if program.family.starts_with("wasm-") {
-                "wasm-pow"
-            } else {
-                "unknown-pow"
-            });
+        let family = Family::of_algorithm(&program.family);
         let same =
             |(known, of): &(PrototypeData, Mix)| known.family == family && of.distance(&mix) < SAME;
         if mix.total() == 0 || found.iter().any(same) {
@@ -250,7 +249,7 @@ fn prototypes(programs: &[Program]) -> Vec<PrototypeData> {
             .map(|(class, share)| (class.name().to_owned(), rounded(share)))
             .collect();
         let data = PrototypeData {
-            family: family.to_owned(),
+            family,
             variant: program.name.clone(),
             mix: shares,
         };

@@ -17,8 +17,8 @@ fn a_line_is_an_object_with_two_decimals() {
         r#"{"text":"xor 45 %","log_odds":4.0,"kind":"mix"}"#,
     );
     check(
-        line(EvidenceKind::witness("io"), "a", -1.23456),
-        r#"{"text":"a","log_odds":-1.23,"kind":"witness:io"}"#,
+        line(EvidenceKind::Witness(Witness::Flows), "a", -1.23456),
+        r#"{"text":"a","log_odds":-1.23,"kind":"witness:flows"}"#,
     );
     check(
         line(EvidenceKind::Note, "a", -0.001),
@@ -28,20 +28,25 @@ fn a_line_is_an_object_with_two_decimals() {
 
 #[test]
 fn every_kind_is_read_as_it_is_written() {
-    for kind in [
+    let others = [
         EvidenceKind::Mix,
         EvidenceKind::Family,
-        EvidenceKind::witness("io"),
         EvidenceKind::Pool,
         EvidenceKind::Stratum,
         EvidenceKind::Connections,
         EvidenceKind::Place,
         EvidenceKind::Note,
         EvidenceKind::Others,
-    ] {
+    ];
+    for kind in others
+        .into_iter()
+        .chain(Witness::ALL.map(EvidenceKind::Witness))
+    {
         assert_eq!(kind.to_string().parse(), Ok(kind));
     }
-    assert_eq!("io".parse::<EvidenceKind>(), Err(NoKind));
+    for none in ["flows", "witness:", "witness:io"] {
+        assert_eq!(none.parse::<EvidenceKind>(), Err(NoKind), "{none}");
+    }
 }
 
 #[test]

@@ -1,16 +1,16 @@
 //! Algorithms by the numbers that sign their code: published facts, nothing fitted.
 
-use super::{Signature, Use};
+use super::{Algorithm, Signature, Use};
 use crate::isa::constants::Group;
 
 const fn hash(
-    name: &'static str,
+    algorithm: Algorithm,
     width: u32,
     rotations: &'static [u32],
     constants: &'static [Group],
 ) -> Signature {
     Signature {
-        name,
+        algorithm,
         purpose: Use::Hash,
         width,
         rotations,
@@ -19,13 +19,13 @@ const fn hash(
 }
 
 const fn other(
-    name: &'static str,
+    algorithm: Algorithm,
     width: u32,
     rotations: &'static [u32],
     constants: &'static [Group],
 ) -> Signature {
     Signature {
-        name,
+        algorithm,
         purpose: Use::Other,
         width,
         rotations,
@@ -44,32 +44,32 @@ const fn other(
 /// Intel Architecture Processors", 2012).
 pub static SIGNATURES: [Signature; 26] = [
     hash(
-        "SHA-256",
+        Algorithm::Sha256,
         32,
         &[2, 13, 22, 6, 11, 25, 7, 18, 17, 19],
         &[Group::Sha256],
     ),
     hash(
-        "SHA-512",
+        Algorithm::Sha512,
         64,
         &[28, 34, 39, 14, 18, 41, 1, 8, 19, 61],
         &[Group::Sha512],
     ),
     hash(
-        "SHA-256",
+        Algorithm::Sha256,
         32,
         &[14, 5, 6, 9, 11, 2, 7, 18, 17, 19],
         &[Group::Sha256],
     ),
     hash(
-        "SHA-512",
+        Algorithm::Sha512,
         64,
         &[23, 4, 14, 5, 6, 28, 1, 8, 19, 61],
         &[Group::Sha512],
     ),
-    hash("SHA-1", 32, &[27, 2, 31], &[]),
+    hash(Algorithm::Sha1, 32, &[27, 2, 31], &[]),
     hash(
-        "MD5",
+        Algorithm::Md5,
         32,
         &[
             25, 20, 15, 10, 27, 23, 18, 12, 28, 21, 16, 9, 26, 22, 17, 11,
@@ -77,23 +77,18 @@ pub static SIGNATURES: [Signature; 26] = [
         &[Group::Md5],
     ),
     hash(
-        "RIPEMD-160",
+        Algorithm::Ripemd160,
         32,
         &[27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17],
         &[],
     ),
-    hash("BLAKE2b", 64, &[32, 24, 16, 63], &[Group::Start64]),
-    hash("BLAKE-512", 64, &[32, 25, 16, 11], &[]),
+    hash(Algorithm::Blake2b, 64, &[32, 24, 16, 63], &[Group::Start64]),
+    hash(Algorithm::Blake512, 64, &[32, 25, 16, 11], &[]),
+    hash(Algorithm::Blake32, 32, &[16, 12, 8, 7], &[Group::Start32]),
+    hash(Algorithm::ChaCha, 32, &[16, 20, 24, 25], &[Group::Sigma]),
+    hash(Algorithm::Salsa20, 32, &[25, 23, 19, 14], &[]),
     hash(
-        "BLAKE2s, BLAKE3 or BLAKE-256",
-        32,
-        &[16, 12, 8, 7],
-        &[Group::Start32],
-    ),
-    hash("ChaCha", 32, &[16, 20, 24, 25], &[Group::Sigma]),
-    hash("Salsa20", 32, &[25, 23, 19, 14], &[]),
-    hash(
-        "Keccak",
+        Algorithm::Keccak,
         64,
         &[
             63, 61, 58, 54, 49, 43, 36, 28, 19, 9, 62, 50, 37, 23, 8, 56, 39, 21, 2, 46, 25, 3, 44,
@@ -102,7 +97,7 @@ pub static SIGNATURES: [Signature; 26] = [
         &[Group::Keccak],
     ),
     hash(
-        "Skein-512",
+        Algorithm::Skein512,
         64,
         &[
             18, 28, 45, 27, 31, 37, 50, 22, 47, 15, 25, 20, 55, 10, 8, 34, 30, 40, 51, 14, 54, 39,
@@ -110,48 +105,46 @@ pub static SIGNATURES: [Signature; 26] = [
         ],
         &[Group::Skein],
     ),
-    hash("CubeHash", 32, &[25, 21], &[]),
-    hash("Luffa", 32, &[30, 18, 22, 31], &[]),
-    hash("SIMD", 32, &[29, 9, 15, 5, 4, 13, 10, 25, 28, 23, 3], &[]),
+    hash(Algorithm::CubeHash, 32, &[25, 21], &[]),
+    hash(Algorithm::Luffa, 32, &[30, 18, 22, 31], &[]),
     hash(
-        "BMW",
+        Algorithm::Simd,
+        32,
+        &[29, 9, 15, 5, 4, 13, 10, 25, 28, 23, 3],
+        &[],
+    ),
+    hash(
+        Algorithm::Bmw,
         64,
         &[59, 53, 37, 32, 27, 21, 11, 60, 51, 45, 31, 7],
         &[],
     ),
-    hash("Shabal", 32, &[17, 31, 15], &[]),
-    hash("SM3", 32, &[25, 20, 23, 13, 17, 9], &[Group::Sm3]),
-    hash("SipHash", 64, &[51, 48, 47, 43, 32], &[]),
-    hash("Eaglesong", 32, &[24, 8, 19, 28, 30, 10, 13, 22, 27], &[]),
+    hash(Algorithm::Shabal, 32, &[17, 31, 15], &[]),
+    hash(Algorithm::Sm3, 32, &[25, 20, 23, 13, 17, 9], &[Group::Sm3]),
+    hash(Algorithm::SipHash, 64, &[51, 48, 47, 43, 32], &[]),
+    hash(
+        Algorithm::Eaglesong,
+        32,
+        &[24, 8, 19, 28, 30, 10, 13, 22, 27],
+        &[],
+    ),
     other(
-        "xoshiro or xoroshiro",
+        Algorithm::Xoshiro,
         64,
         &[19, 57, 40, 27, 41, 36, 47],
         &[Group::Random],
     ),
     other(
-        "xxHash",
+        Algorithm::XxHash,
         64,
         &[33, 37, 57, 63, 52, 46, 53, 41],
         &[Group::Table],
     ),
-    other("MurmurHash", 32, &[17, 19], &[Group::Table]),
+    other(Algorithm::MurmurHash, 32, &[17, 19], &[Group::Table]),
     other(
-        "Philox or Threefry",
+        Algorithm::Philox,
         64,
         &[48, 50, 12, 43, 52, 7, 27, 32, 42, 24, 33],
         &[Group::Random],
     ),
-];
-
-/// Candidates of the SHA-3 competition that rotate. Few programs use more than one.
-pub(super) const CANDIDATES: [&str; 8] = [
-    "BLAKE-512",
-    "BMW",
-    "CubeHash",
-    "Keccak",
-    "Luffa",
-    "SIMD",
-    "Shabal",
-    "Skein-512",
 ];

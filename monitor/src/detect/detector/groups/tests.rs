@@ -2,7 +2,7 @@ use super::*;
 use unjack_core::{
     event::{Event, Sample},
     isa::Arch,
-    profile::Place,
+    profile::{Place, SAMPLE_HZ},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -66,7 +66,7 @@ fn live(collector: &mut Collector, number: u32, now_ns: u64, code: &[u8]) -> Opt
 /// which the live one is condemned.
 fn relay(code: &[u8]) -> Vec<u64> {
     let model = Model::shipped().unwrap();
-    let mut groups = Groups::new(99);
+    let mut groups = Groups::new(SAMPLE_HZ);
     let mut condemned = Vec::new();
     for second in 11..30 {
         let number = u32::try_from(second).unwrap();
@@ -106,7 +106,7 @@ fn honest_processes_in_turn_are_not() {
 fn where_an_image_was_loaded_does_not_spread_its_code() {
     let model = Model::shipped().unwrap();
     let lines = |moved: u64| {
-        let mut group = Groups::new(99);
+        let mut group = Groups::new(SAMPLE_HZ);
         for number in 1..=9 {
             let mut exited = exited(number, 10, &MIXING);
             let by = u64::from(number) * moved;
@@ -121,7 +121,7 @@ fn where_an_image_was_loaded_does_not_spread_its_code() {
         let group = &group.groups[&Key::Image(IMAGE)];
         let (now_ns, limits) = (10 * SECOND, Thresholds::DEFAULT);
         group
-            .summary(now_ns, &[], &mut collector, &limits, 99)
+            .summary(now_ns, &[], &mut collector, &limits, SAMPLE_HZ)
             .hot_lines
     };
     assert!((20.0..=30.1).contains(&lines(0)), "{}", lines(0));
@@ -131,7 +131,7 @@ fn where_an_image_was_loaded_does_not_spread_its_code() {
 #[test]
 fn one_process_alone_is_no_group() {
     let model = Model::shipped().unwrap();
-    let mut groups = Groups::new(99);
+    let mut groups = Groups::new(SAMPLE_HZ);
     let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     for second in 11..30 {
         let member = live(&mut collector, 1, second * SECOND, &MIXING);
@@ -151,7 +151,7 @@ fn one_process_alone_is_no_group() {
 #[test]
 fn an_innocent_of_the_same_image_is_not_condemned_with_the_rest() {
     let model = Model::shipped().unwrap();
-    let mut groups = Groups::new(99);
+    let mut groups = Groups::new(SAMPLE_HZ);
     let mut accused = Vec::new();
     for second in 11..30 {
         let now_ns = second * SECOND;
@@ -175,7 +175,7 @@ fn an_innocent_of_the_same_image_is_not_condemned_with_the_rest() {
 #[test]
 fn groups_are_bounded_and_the_oldest_goes() {
     let model = Model::shipped().unwrap();
-    let mut groups = Groups::new(99);
+    let mut groups = Groups::new(SAMPLE_HZ);
     for inode in 1..=MAX_GROUPS as u64 + 1 {
         let mut exited = exited(1, 10 + inode, &MIXING);
         exited.image.inode = inode;

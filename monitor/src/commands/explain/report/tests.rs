@@ -1,5 +1,5 @@
 use super::*;
-use unjack_core::score::EvidenceKind;
+use unjack_core::score::{EvidenceKind, Witness};
 
 /// Of a process with so many samples that burned `cpu` seconds of ten.
 fn explained(samples: u32, cpu: f64, evidence: Vec<Evidence>) -> Explanation {
@@ -10,7 +10,7 @@ fn explained(samples: u32, cpu: f64, evidence: Vec<Evidence>) -> Explanation {
     let assessment = Assessment {
         hashing: 0.99,
         score: 0.82,
-        family: "sha256d",
+        family: Some(Family::Sha256d),
         ..Assessment::default()
     };
     report(
@@ -26,7 +26,11 @@ fn explained(samples: u32, cpu: f64, evidence: Vec<Evidence>) -> Explanation {
 fn weighed() -> Vec<Evidence> {
     vec![
         Evidence::new(EvidenceKind::Mix, "xor 45 %".to_owned(), 12.0),
-        Evidence::new(EvidenceKind::witness("io"), "it reads".to_owned(), -10.5),
+        Evidence::new(
+            EvidenceKind::Witness(Witness::Flows),
+            "it reads".to_owned(),
+            -10.5,
+        ),
         Evidence::told("its burn is flat".to_owned()),
     ]
 }
@@ -57,7 +61,7 @@ fn the_object_has_a_member_a_line() {
         json["evidence"],
         serde_json::json!([
             {"text": "xor 45 %", "log_odds": 12.0, "kind": "mix"},
-            {"text": "it reads", "log_odds": -10.5, "kind": "witness:io"},
+            {"text": "it reads", "log_odds": -10.5, "kind": "witness:flows"},
             {"text": "its burn is flat", "log_odds": 0.0, "kind": "note"},
             {"text": "1 samples are too few to judge by", "log_odds": 0.0, "kind": "note"},
         ])
