@@ -16,7 +16,12 @@ use crate::shell;
 use crate::workspace::Workspace;
 
 /// The objects that the probes' crate makes: each of its binaries.
-const OBJECTS: [&str; 3] = ["unjack-probes", "unjack-empty", "unjack-ban"];
+const OBJECTS: [&str; 4] = [
+    "unjack-probes",
+    "unjack-probes-plain",
+    "unjack-empty",
+    "unjack-ban",
+];
 /// `e_machine` of an ELF file for BPF, and where it is.
 const EM_BPF: [u8; 2] = 247_u16.to_le_bytes();
 const E_MACHINE: std::ops::Range<usize> = 18..20;
