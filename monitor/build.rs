@@ -2,7 +2,7 @@
 //!
 //! In: the compiler that `cargo xtask setup` recorded in
 //! `target/tools/probes.toolchain` (or `UNJACK_PROBE_TOOLCHAIN`, or a ready
-//! `nightly`) and a `bpf-linker`. Out: `OUT_DIR/unjack-probes` and
+//! `nightly`) and a `bpf-linker`. Out: `OUT_DIR/unjack-probes`, `OUT_DIR/unjack-probes-plain` and
 //! `OUT_DIR/unjack-ban`, which the library includes, and `OUT_DIR/unjack-empty`,
 //! of which the benchmark's build script is told where it is. It installs nothing:
 //! what is missing it names, with the remedy.

@@ -44,7 +44,7 @@ pub(crate) unsafe fn advance(at: *mut u64, now: u64) -> u64 {
     now.wrapping_sub(unsafe { swap(at, now) })
 }
 
-/// Takes a value and leaves 0; of those who take it at the same time, one gets it.
+/// Takes a value and leaves 0; of several that take it at the same time, one gets it.
 /// `_holder` tells values apart that are taken at the same time.
 ///
 /// # Safety

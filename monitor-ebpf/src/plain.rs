@@ -2,7 +2,7 @@
 //! before Linux 5.12: of all read-modify-write operations they have the addition.
 //!
 //! What takes more is done under a lock, an entry of a hash map: the kernel inserts one
-//! key only once. Who finds it locked does not wait. A hash map must not be written to in
+//! key only once. A program that finds it locked does not wait. A hash map must not be written to in
 //! an interrupt that came between any two instructions: before Linux 5.11 its own lock
 //! would hang the processor (20b6cc34ea74, "bpf: Avoid hashtab deadlock with map_locked").
 
@@ -62,10 +62,10 @@ pub(crate) unsafe fn advance(at: *mut u64, now: u64) -> u64 {
     }
 }
 
-/// Takes a value and leaves 0; of those who take it at the same time, one gets it.
+/// Takes a value and leaves 0; of several that take it at the same time, one gets it.
 ///
 /// # Safety
-/// `at` must be a valid, aligned map value, and `holder` the same for all who take it.
+/// `at` must be a valid, aligned map value, and `holder` the same for all that take it.
 #[inline(always)]
 pub(crate) unsafe fn take(at: *mut u64, holder: u32) -> u64 {
     let key = holder | TAKE;
@@ -98,7 +98,7 @@ pub(crate) unsafe fn renew(at: *mut u64, _before: u64, value: u64) -> bool {
 /// another processor claims the same slot now.
 ///
 /// # Safety
-/// `at` must be a valid, aligned map value, and `slot` the same for all who claim it.
+/// `at` must be a valid, aligned map value, and `slot` the same for all that claim it.
 #[inline(always)]
 pub(crate) unsafe fn claim(at: *mut u64, value: u64, slot: u32) -> Option<bool> {
     // SAFETY: the caller's contract.

@@ -13,7 +13,6 @@ use serde_json::Value;
 
 use crate::setup::{self, Extras, Route, Toolchain};
 use crate::shell;
-use crate::test::PROFILE;
 use crate::workspace::Workspace;
 
 /// The objects that the probes' crate makes: each of its binaries.
@@ -23,8 +22,6 @@ const OBJECTS: [&str; 4] = [
     "unjack-empty",
     "unjack-ban",
 ];
-/// What tells the monitor's build script another compiler than the recorded one.
-const TOOLCHAIN_VAR: &str = "UNJACK_PROBE_TOOLCHAIN";
 /// `e_machine` of an ELF file for BPF, and where it is.
 const EM_BPF: [u8; 2] = 247_u16.to_le_bytes();
 const E_MACHINE: std::ops::Range<usize> = 18..20;
@@ -75,19 +72,13 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 }
 
 /// Builds the probes the way every build does, through the monitor's build
-/// script. What the monitor depends on is as `cargo xtask lint` left it; so are the
-/// probes of the compiler that set-up has recorded, if they were built since they changed.
+/// script. What the monitor depends on is as `cargo xtask lint` left it.
 fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<String> {
     let mut cargo = workspace.cargo(&["check", "--workspace", "--lib"]);
     cargo
-        .args(PROFILE)
         .arg("--message-format=json-render-diagnostics")
+        .env("UNJACK_PROBE_TOOLCHAIN", toolchain.name())
         .stderr(Stdio::inherit());
-    if recorded(workspace).as_deref() == Some(toolchain.name()) {
-        cargo.env_remove(TOOLCHAIN_VAR);
-    } else {
-        cargo.env(TOOLCHAIN_VAR, toolchain.name());
-    }
     eprintln!("  $ {}", shell::render(&cargo));
     let told = cargo.output().context("cannot start cargo")?;
     ensure!(told.status.success(), "its own messages are above");
@@ -108,12 +99,6 @@ fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<String> {
         bail!("toolchain {} does not tell its version", toolchain.name());
     };
     Ok(format!("{} with {tool}", made.join(" and ")))
-}
-
-/// The compiler that set-up has recorded, which builds the probes unless told otherwise.
-fn recorded(workspace: &Workspace) -> Option<String> {
-    let name = fs::read_to_string(workspace.record()).ok()?;
-    Some(name.trim().to_owned())
 }
 
 /// The `OUT_DIR` of the monitor's build script, from what cargo tells in JSON:
