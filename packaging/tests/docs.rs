@@ -10,7 +10,7 @@ use monitor::commands::cli::{Cli, Command};
 use monitor::policy::config::Config;
 
 /// Flags of other programs that the pages mention, with whose they are.
-const OTHERS: [(&str, &str); 20] = [
+const OTHERS: [(&str, &str); 21] = [
     ("adjust-vma", "objdump"),
     ("bin", "cargo"),
     ("cap-add", "podman"),
@@ -29,6 +29,7 @@ const OTHERS: [(&str, &str); 20] = [
     ("release", "cargo"),
     ("rm", "podman"),
     ("strip-components", "tar"),
+    ("suite", "cargo xtask test"),
     ("title", "the workload of the tests"),
     ("verify", "dpkg"),
 ];
