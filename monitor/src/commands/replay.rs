@@ -244,6 +244,7 @@ impl Replay<'_> {
                 facts,
                 host_exe,
                 system,
+                provenance,
                 sha256,
             } = who;
             // One of a listed image is judged before there is any sample of it.
@@ -251,6 +252,7 @@ impl Replay<'_> {
                 recorded.facts = Some(facts);
                 recorded.host_exe = host_exe;
                 recorded.system = system;
+                recorded.provenance = provenance;
                 recorded.sha256 = sha256;
             }
         }

@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, fmt};
 use serde::Serialize;
 
 use super::{Budget, code::Code};
-use crate::host::{Facts, Image, LookError, ProcHandle, digest::Digest};
+use crate::host::{
+    Facts, HostFile, Image, LookError, ProcHandle, Provenance, Uids, digest::Digest,
+};
 use unjack_core::text::Quoted;
 use unjack_core::{
     event::{ImageKey, Process, Sample},
@@ -121,10 +123,43 @@ pub struct Piece {
 pub struct CodeOrigins {
     /// In the file it executes.
     pub image: u32,
-    /// In another file.
+    /// In another file that the host keeps programs and libraries in.
+    pub system: u32,
+    /// In any other file.
     pub elsewhere: u32,
     /// In memory without a file.
     pub generated: u32,
+    /// Somewhere that was not looked up yet, or was not found.
+    pub unknown: u32,
+}
+
+/// Folders outside of `/usr` and `/lib` that hold a system's libraries. That a file has
+/// such a path says something only of a process that root started on the host: any
+/// other may have mounted what it likes there.
+const LIBRARIES: [&str; 6] = [
+    "/nix/store/",
+    "/gnu/store/",
+    "/snap/",
+    "/var/lib/snapd/snap/",
+    "/x86_64-bottlerocket-linux-gnu/",
+    "/aarch64-bottlerocket-linux-gnu/",
+];
+
+/// Whether code lies in the kernel's own page, in a library of a layout without `/usr`,
+/// or in a library that was replaced by an upgrade.
+fn is_systems(place: Place, file: Option<Image>, name: Option<&str>) -> bool {
+    let Some(name) = name else {
+        return false;
+    };
+    // No file has a path that does not begin with a slash.
+    let vdso = name == "[vdso]" && file.is_some_and(|file| file.inode == 0);
+    let library = LIBRARIES.iter().any(|folder| name.starts_with(folder));
+    let replaced = ["/usr/", "/lib"].iter().any(|at| name.starts_with(at));
+    match place {
+        Place::File => vdso || library,
+        Place::Deleted => library || replaced,
+        _ => false,
+    }
 }
 
 /// What a recording says of a process, in place of `/proc`.
@@ -138,6 +173,8 @@ pub struct RecordedFacts {
     pub host_exe: Option<String>,
     /// Its image was the host's own program.
     pub system: bool,
+    /// Whose it was and where it came from, if that was looked up.
+    pub provenance: Option<Provenance>,
     /// Bytes its read and write calls had moved.
     pub io_bytes: Option<u64>,
     /// SHA-256 of its image, if it was computed.
@@ -148,6 +185,31 @@ pub struct RecordedFacts {
     pub stratum: bool,
     /// How its connections had behaved.
     pub shape: Shape,
+}
+
+impl RecordedFacts {
+    /// Whose it was and where it came from. Of a recording that does not say: as of a
+    /// process on the host, by its user and its cgroup.
+    fn provenance(&self) -> Option<Provenance> {
+        let facts = self.facts.as_ref()?;
+        let uids = |uid| Uids {
+            real: uid,
+            saved: uid,
+        };
+        self.provenance.clone().or_else(|| {
+            Some(Provenance {
+                file: if self.system {
+                    HostFile::Own
+                } else {
+                    HostFile::Other
+                },
+                uids: facts.uid.map(uids),
+                initial_user_namespace: Some(true),
+                host_root: Some(true),
+                identity: Some(facts.identity.clone()),
+            })
+        })
+    }
 }
 
 /// A process that is sampled.
@@ -174,6 +236,8 @@ pub struct Subject {
     recorded: Option<Box<RecordedFacts>>,
     facts: Option<Facts>,
     code: Code,
+    /// Since when it could not be read whether it is protected.
+    unread_ns: Option<u64>,
 }
 
 impl Subject {
@@ -205,6 +269,7 @@ impl Subject {
             recorded: Some(Box::default()),
             facts: None,
             code: Code::default(),
+            unread_ns: None,
         }
     }
 
@@ -319,6 +384,28 @@ impl Subject {
         (system, exe)
     }
 
+    /// Whose it is and where it came from. Looks at its image's path: only for one that
+    /// is on a list.
+    pub fn provenance(&mut self) -> Option<Provenance> {
+        let image = self.image()?;
+        match &self.recorded {
+            Some(recorded) => recorded.provenance(),
+            None => self.look().map(|seen| seen.provenance(image)),
+        }
+    }
+
+    /// For how long it could not be read whether it is protected, nanoseconds, as of
+    /// `now_ns`. An exec does not begin that anew: the process could do it for ever.
+    pub(crate) fn unread_for(&mut self, now_ns: u64) -> u64 {
+        let since = *self.unread_ns.get_or_insert(now_ns);
+        now_ns.saturating_sub(since)
+    }
+
+    /// It could be read.
+    pub(crate) fn was_read(&mut self) {
+        self.unread_ns = None;
+    }
+
     /// Where the code of its samples lies, seen from its image.
     pub fn code_origins(&mut self) -> CodeOrigins {
         let image = self.image();
@@ -327,13 +414,20 @@ impl Subject {
             let Some(line) = look.code_line() else {
                 continue;
             };
-            match (look.place(), self.code.image(line)) {
-                (Place::Anonymous, _) => code_origins.generated += 1,
-                (Place::Unknown | Place::Unread, _) => {}
+            let counted = match (look.place(), self.code.image(line)) {
+                (Place::Anonymous, _) => &mut code_origins.generated,
+                (Place::Unknown | Place::Unread, _) => &mut code_origins.unknown,
                 // By its name it may be any file, mounted over the image.
-                (_, file @ Some(_)) if file == image => code_origins.image += 1,
-                _ => code_origins.elsewhere += 1,
-            }
+                (_, file @ Some(_)) if file == image => &mut code_origins.image,
+                // Recordings have no mappings, and tell this apart no further.
+                (Place::File, None) if self.recorded.is_some() => &mut code_origins.image,
+                (Place::System, _) => &mut code_origins.system,
+                (place, file) if is_systems(place, file, self.code.name(line)) => {
+                    &mut code_origins.system
+                }
+                _ => &mut code_origins.elsewhere,
+            };
+            *counted += 1;
         }
         code_origins
     }
