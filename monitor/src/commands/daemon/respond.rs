@@ -99,12 +99,7 @@ impl Daemon {
                 let outcome = journal::Outcome::DryRun;
                 self.metrics
                     .count_action(Action::Observe, family_label(family), outcome);
-                let told = ActionTold {
-                    outcome,
-                    reason: "observe",
-                    others: 0,
-                    fallback: None,
-                };
+                let told = ActionTold::of(outcome, "observe");
                 return self.tell_action(process, told, Duration::ZERO);
             }
             (Ok(image), Action::Kill) => (image, ActionKind::Kill { grace }),
@@ -174,10 +169,9 @@ impl Daemon {
         self.metrics
             .count_action(self.config.action, family_label(family), outcome);
         let told = ActionTold {
-            outcome,
-            reason,
             others,
             fallback,
+            ..ActionTold::of(outcome, reason)
         };
         self.tell_action(process, told, time);
     }

@@ -23,6 +23,7 @@ use unjack_core::{
 };
 
 /// What came of an action, as it is told.
+#[derive(Clone, Copy)]
 pub(super) struct ActionTold<'a> {
     pub(super) outcome: journal::Outcome,
     /// Why it was done, or refused.
@@ -31,6 +32,18 @@ pub(super) struct ActionTold<'a> {
     pub(super) others: u32,
     /// It was done in a narrower scope than was asked for.
     pub(super) fallback: Option<Fallback>,
+}
+
+impl<'a> ActionTold<'a> {
+    /// Of the process that was judged, and no other.
+    pub(super) fn of(outcome: journal::Outcome, reason: &'a str) -> Self {
+        Self {
+            outcome,
+            reason,
+            others: 0,
+            fallback: None,
+        }
+    }
 }
 
 /// Instructions shown with a verdict.

@@ -221,10 +221,11 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
 /// is the process itself, or that unjack is about to end.
 pub(super) fn narrower(scope: Scope, refusal: Refusal) -> Option<Scope> {
     match (refusal, scope) {
-        (Refusal::Cancelled | Refusal::Replaced | Refusal::NoState, _) => None,
+        (Refusal::Cancelled | Refusal::Replaced | Refusal::NoState, _) | (_, Scope::Process) => {
+            None
+        }
         (_, Scope::Cgroup) => Some(Scope::Tree),
         (_, Scope::Tree) => Some(Scope::Process),
-        (_, Scope::Process) => None,
     }
 }
 
