@@ -5,7 +5,7 @@
 //! any of it to be taken for the host's own. A path counts only with the file that
 //! it leads to on the host, and a fact that cannot be read is `None`: never a yes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ impl ProcHandle {
         let Ok(path) = self.exe() else {
             return HostFile::Other;
         };
-        if roots_file(&path).is_some_and(|file| file.image == image) {
+        if roots_file(&on_host(&path)).is_some_and(|file| file.image == image) {
             return HostFile::Own;
         }
         let replaced = path.to_str().is_some_and(|path| without_deleted(path).1);
@@ -112,6 +112,17 @@ impl ProcHandle {
         self.start_ticks().ok()?;
         let hosts = known(&root::folder(1).join("root")).ok()?;
         Some(own == hosts)
+    }
+}
+
+/// A path as process 1 sees it: an agent in a container has a few of the host's folders,
+/// and files of its own under the paths of others. Without the right to look there
+/// (`CAP_SYS_PTRACE`), the path as it is.
+fn on_host(path: &Path) -> PathBuf {
+    let host = root::folder(1).join("root");
+    match (known(&host), path.strip_prefix("/")) {
+        (Ok(_), Ok(below)) => host.join(below),
+        _ => path.to_owned(),
     }
 }
 
