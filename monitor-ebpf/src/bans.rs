@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::COMM_BYTES;
 
 /// Changes with the layout or the meaning of anything in this module.
-pub const LAYOUT: u32 = 3;
+pub const LAYOUT: u32 = 4;
 /// Bans at a time. A miner and its copies are a handful; a hash map of 1,024 of
 /// them is 260 KiB.
 pub const MAX_BANS: u32 = 1 << 10;
@@ -21,6 +21,8 @@ pub const KNOWN_IMAGES: u32 = 1 << 14;
 pub const BAN_RING_BYTES: u32 = 1 << 18;
 /// Bytes of a banned image's path that are kept: its end, which tells more.
 pub const NAME_BYTES: usize = 128;
+/// Bytes of the name of a family of hash.
+pub const FAMILY_BYTES: usize = 16;
 /// Ancestors told with a refused exec: enough for cron, a shell or two, and what
 /// a supervisor has in between.
 pub const ANCESTORS: usize = 8;
@@ -48,6 +50,8 @@ pub const BAN_HASHED: u32 = 1;
 pub const BAN_COPY: u32 = 1 << 1;
 /// [`Ban::flags`]: a person asked for it.
 pub const BAN_BY_HAND: u32 = 1 << 2;
+/// [`Ban::flags`]: its content is on the list of `--deny-file`.
+pub const BAN_LISTED: u32 = 1 << 3;
 
 /// [`Ban::owner`]: whose the file is cannot be believed. No user has this id.
 pub const NO_OWNER: u32 = u32::MAX;
@@ -100,6 +104,9 @@ pub struct Ban {
     pub owner: u32,
     /// Always 0.
     pub reserved: u32,
+    /// The family of hash that it, or the image that it is a copy of, was found to mine
+    /// with; zeros behind it, and nothing else if it was not.
+    pub family: [u8; FAMILY_BYTES],
     /// Its path when it was banned, hostile.
     pub name: [u8; NAME_BYTES],
 }
@@ -191,7 +198,7 @@ pub struct BanRecord {
 
 const _: () = {
     assert!(size_of::<BanKey>() == 24 && align_of::<BanKey>() == 8);
-    assert!(size_of::<Ban>() == 64 + NAME_BYTES && align_of::<Ban>() == 8);
+    assert!(size_of::<Ban>() == 64 + FAMILY_BYTES + NAME_BYTES && align_of::<Ban>() == 8);
     assert!(size_of::<BanCount>() == 16 && align_of::<BanCount>() == 8);
     assert!(size_of::<KnownImage>() == 16);
     assert!(size_of::<BanState>() == 16);

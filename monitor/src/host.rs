@@ -15,6 +15,7 @@ mod image;
 pub mod maps;
 mod members;
 mod process;
+mod provenance;
 mod relatives;
 mod root;
 pub mod sockets;
@@ -28,4 +29,5 @@ pub use self::{
     image::Image,
     members::{Member, living, parents},
     process::{ProcHandle, executes, executing, lineage, ticks},
+    provenance::{HostFile, Provenance, Uids, without_deleted},
 };

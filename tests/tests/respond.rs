@@ -281,25 +281,45 @@ fn check_refused(daemon: &Daemon, miner: &mut Workload, reason: &str) {
     assert!(miner.ended().is_none(), "it lives");
 }
 
+/// The scope is refused, and the miner in it is not spared for that.
+fn check_narrower(daemon: &Daemon, miner: &mut Workload, refused: &str) {
+    let first = miner.first_hash();
+    miner.wait_killed("the miner", first + ACTED);
+    let event = acted(daemon, miner.pid(), "kill", "gone");
+    assert_eq!(event["scope"], "tree", "{event}");
+    assert_eq!(event["scope_requested"], "cgroup", "{event}");
+    assert_eq!(event["scope_refused"], refused, "{event}");
+    daemon.wait_metrics(
+        "the narrower scope is counted",
+        NOTICE,
+        |metrics| match metrics.sum("unjack_scope_fallbacks_total", &[("scope", "tree")]) {
+            0.0 => Err("not yet".to_owned()),
+            _ => Ok(()),
+        },
+    );
+}
+
 #[test]
-fn with_scope_cgroup_a_cgroup_that_others_share_is_refused() {
+fn with_scope_cgroup_a_cgroup_that_others_share_is_left_and_its_miner_is_not() {
     let _turn = crowd_turn();
     let home = Home::new();
     let daemon = home.daemon(&["--action", "kill", "--scope", "cgroup"]);
     let shared = Scope::new("unjack-test.slice");
+    let mut beside = Workload::spawn(shared.command(Path::new("/bin/sleep")).arg("600"));
     let mut miner = Workload::spawn(shared.command(&home.image("miner")).arg("sha256d"));
-    check_refused(&daemon, &mut miner, "shared-cgroup");
+    check_narrower(&daemon, &mut miner, "shared-cgroup");
+    assert!(beside.ended().is_none(), "what is beside it lives");
 }
 
 #[test]
-fn with_scope_cgroup_the_daemons_own_is_refused() {
+fn with_scope_cgroup_the_daemons_own_is_left_and_the_miner_in_it_is_not() {
     let _turn = crowd_turn();
     let home = Home::new();
     let daemon = home.daemon(&["--action", "kill", "--scope", "cgroup"]);
     let scope = Scope::new("unjack-test.scope");
     scope.take(daemon.pid());
     let mut miner = Workload::spawn(scope.command(&home.image("miner")).arg("sha256d"));
-    check_refused(&daemon, &mut miner, "own-cgroup");
+    check_narrower(&daemon, &mut miner, "own-cgroup");
     drop(miner);
     drop(daemon);
 }

@@ -128,7 +128,7 @@ pub fn checks() -> Vec<Check> {
         judge::cgroups(&mounts),
         limits::cpu_controller(&mounts, unified_controllers(&mounts).as_deref()),
         judge::hidepid(&mounts, caps),
-        judge::programs(is_hosts("/usr")),
+        judge::programs(is_hosts("/usr"), caps),
     ]
 }
 

@@ -140,6 +140,7 @@ impl Home {
             container,
             runtime,
             pod,
+            of_user: _,
         } = identity;
         let shown = |text: &String| clean(text.as_bytes(), TEXT_CHARS);
         let Told {

@@ -228,7 +228,7 @@ impl ProcHandle {
 
 /// The file a path leads to, as the kernel has it in memory: a file system that
 /// does not answer, such as one of a process's own making (FUSE), is not asked.
-fn known(path: &Path) -> io::Result<Image> {
+pub(super) fn known(path: &Path) -> io::Result<Image> {
     known_in(CWD, path)
 }
 

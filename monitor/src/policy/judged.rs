@@ -4,7 +4,7 @@
 
 use super::{
     config::{self, ActOn, Rule, Wanted},
-    guard::{Candidate, Guard},
+    guard::{BurningCode, Candidate, Guard, UNREAD_GRACE_NS, is_listed},
     refusal::Refusal,
 };
 use crate::{
@@ -52,31 +52,39 @@ pub(crate) fn is_condemned(case: &ProcessState, act_on: ActOn) -> bool {
         || (act_on == ActOn::Hashing && verdict == Verdict::Hashing)
 }
 
-/// The image a process was judged by, unless it is not to be acted on.
-pub(crate) fn spared(subject: &mut Subject, guard: &Guard) -> Result<Image, Refusal> {
+/// The image a process was judged by, unless it is not to be acted on at `now_ns`,
+/// nanoseconds of the clock of its samples.
+pub(crate) fn spared(subject: &mut Subject, guard: &Guard, now_ns: u64) -> Result<Image, Refusal> {
     if subject.case.allowed {
         return Err(Refusal::Allowed);
     }
     let image = subject.image();
-    let (system, exe) = subject.system_exe();
+    let program = subject.link().filter(|link| is_listed(link));
+    let provenance = program.as_ref().and_then(|_| subject.provenance());
+    let code = match program {
+        Some(_) => BurningCode::of(subject.code_origins()),
+        None => BurningCode::default(),
+    };
     let kernel_thread = subject.facts().is_some_and(|facts| facts.kernel_thread);
-    let unit = subject
-        .facts()
-        .and_then(|facts| facts.identity.unit.clone());
     // The rules of --allow were asked when it was judged.
     let candidate = Candidate {
         pid: subject.profile.process.tgid,
         kernel_thread,
-        system,
+        program: program.as_deref(),
+        provenance: provenance.as_ref(),
+        code,
         // The caller that wants a digest waited for it.
         undecided: false,
-        subject: config::Subject {
-            exe: exe.as_deref(),
-            unit: unit.as_deref(),
-            ..config::Subject::default()
-        },
+        subject: config::Subject::default(),
     };
-    guard.without_rules().check(&candidate)?;
+    match guard.without_rules().check(&candidate) {
+        Err(Refusal::ProtectionUnknown) if subject.unread_for(now_ns) >= UNREAD_GRACE_NS => {}
+        Err(Refusal::ProtectionUnknown) => return Err(Refusal::ProtectionUnknown),
+        checked => {
+            subject.was_read();
+            checked?;
+        }
+    }
     image.ok_or(Refusal::Unreadable)
 }
 
@@ -93,6 +101,104 @@ impl Facts {
             unit: self.identity.unit.as_deref(),
             container: self.identity.container.as_deref(),
             pod: self.identity.pod.as_deref(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{HostFile, Provenance, Uids};
+    use unjack_core::event::Process;
+
+    const SECOND: u64 = 1_000_000_000;
+    const IMAGE: Image = Image {
+        device: 1,
+        inode: 2,
+    };
+
+    fn guard() -> Guard {
+        Guard {
+            lineage: vec![900, 1],
+            allow: std::sync::Arc::default(),
+            listed: std::sync::Arc::default(),
+            builtin: true,
+        }
+    }
+
+    /// A listed program of which nothing but this is known.
+    fn subject(provenance: Provenance) -> Subject {
+        let mut subject = Subject::recorded(Process {
+            tgid: 50,
+            start_ns: SECOND,
+        });
+        let told = subject.recorded_mut().unwrap();
+        told.image = Some(IMAGE);
+        told.facts = Some(Facts::default());
+        told.host_exe = Some("/usr/bin/dockerd".to_owned());
+        told.provenance = Some(provenance);
+        subject
+    }
+
+    fn of(uid: u32, initial_user_namespace: Option<bool>) -> Provenance {
+        Provenance {
+            file: HostFile::Own,
+            uids: Some(Uids {
+                real: uid,
+                saved: uid,
+            }),
+            initial_user_namespace,
+            host_root: Some(true),
+            identity: Some(crate::host::cgroup::identity::Identity::default()),
+        }
+    }
+
+    #[test]
+    fn roots_own_is_spared_and_a_users_is_not() {
+        let spared = |provenance| spared(&mut subject(provenance), &guard(), SECOND);
+        assert_eq!(spared(of(0, Some(true))), Err(Refusal::Guarded));
+        assert_eq!(spared(of(1000, Some(true))), Ok(IMAGE));
+    }
+
+    /// The process may be what keeps it from being read.
+    #[test]
+    fn what_cannot_be_read_spares_a_process_for_so_long_and_no_longer() {
+        let (mut subject, guard) = (subject(of(0, None)), guard());
+        let begun = 100 * SECOND;
+        for (after, expected) in [
+            (0, Err(Refusal::ProtectionUnknown)),
+            (UNREAD_GRACE_NS - SECOND, Err(Refusal::ProtectionUnknown)),
+            (UNREAD_GRACE_NS, Ok(IMAGE)),
+            (UNREAD_GRACE_NS + SECOND, Ok(IMAGE)),
+        ] {
+            assert_eq!(spared(&mut subject, &guard, begun + after), expected);
+        }
+        // It counts from the start again only once it could be read.
+        let told = |subject: &mut Subject, known| {
+            subject.recorded_mut().unwrap().provenance = Some(of(0, known));
+        };
+        let later = begun + 2 * UNREAD_GRACE_NS;
+        told(&mut subject, Some(true));
+        assert_eq!(spared(&mut subject, &guard, later), Err(Refusal::Guarded));
+        told(&mut subject, None);
+        let refused = Err(Refusal::ProtectionUnknown);
+        assert_eq!(spared(&mut subject, &guard, later + SECOND), refused);
+    }
+
+    /// Recordings that do not say where a process came from are of processes whose user
+    /// and cgroup they say.
+    #[test]
+    fn an_older_recording_says_whose_a_process_is() {
+        for (uid, expected) in [(0, Err(Refusal::Guarded)), (1000, Ok(IMAGE))] {
+            let mut subject = subject(Provenance::default());
+            let told = subject.recorded_mut().unwrap();
+            told.provenance = None;
+            told.system = true;
+            told.facts = Some(Facts {
+                uid: Some(uid),
+                ..Facts::default()
+            });
+            assert_eq!(spared(&mut subject, &guard(), SECOND), expected);
         }
     }
 }

@@ -29,8 +29,10 @@ pub enum Refusal {
     NoPidfd,
     /// The daemon was told to stop.
     Cancelled,
-    /// Its image or unit is of the built-in list.
+    /// It is one of the host's own programs that the built-in list protects.
     Guarded,
+    /// Whether the built-in list protects it could not be read yet.
+    ProtectionUnknown,
     /// Its cgroup holds this daemon.
     OwnCgroup,
     /// It is in no cgroup of its own: the root, a slice, or one that others
@@ -48,7 +50,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// Every reason there is.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Allowed,
         Self::Init,
         Self::KernelThread,
@@ -61,6 +63,7 @@ impl Refusal {
         Self::NoPidfd,
         Self::Cancelled,
         Self::Guarded,
+        Self::ProtectionUnknown,
         Self::OwnCgroup,
         Self::SharedCgroup,
         Self::NoCgroup,
@@ -85,6 +88,7 @@ impl Refusal {
             Self::NoPidfd => "no-pidfd",
             Self::Cancelled => "cancelled",
             Self::Guarded => "guarded",
+            Self::ProtectionUnknown => "protection-unknown",
             Self::OwnCgroup => "own-cgroup",
             Self::SharedCgroup => "shared-cgroup",
             Self::NoCgroup => "no-cgroup",

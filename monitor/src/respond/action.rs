@@ -12,7 +12,7 @@
 //! | [`kill`] | signals that end |
 //! | [`hold`] | throttling and freezing, and the undoing of both |
 //! | [`hold_manager`] | what is held, be it for a moment: written down, watched, let go |
-//! | [`scope`] | whom an order takes in, and who forbids it |
+//! | [`scope`] | which processes an action reaches, and which forbid that |
 //! | [`breaker`] | how many a minute |
 
 pub mod ban;
@@ -108,14 +108,34 @@ pub struct ActionResult {
     pub outcome: Outcome,
     /// How many other processes it was done to.
     pub others: u32,
+    /// It was not done in the scope that was asked for.
+    pub fallback: Option<Fallback>,
+}
+
+/// An action in a narrower scope than was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// What was asked for.
+    pub requested: Scope,
+    /// Why that was refused.
+    pub refused: Refusal,
+    /// In which it was done.
+    pub scope: Scope,
+}
+
+impl From<Outcome> for ActionResult {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            others: 0,
+            fallback: None,
+        }
+    }
 }
 
 impl From<Refusal> for ActionResult {
     fn from(refusal: Refusal) -> Self {
-        Self {
-            outcome: Outcome::Refused(refusal),
-            others: 0,
-        }
+        Outcome::Refused(refusal).into()
     }
 }
 
@@ -187,7 +207,8 @@ pub trait Signals {
     fn wait(&self, held: &Self::Held, time: Duration) -> io::Result<bool>;
 }
 
-/// Carries an order out. Blocks for at most the grace and some seconds.
+/// Carries an order out: if its scope is refused, in a narrower one. Blocks for at most
+/// the grace and some seconds in each scope.
 pub fn carry_out<H>(
     order: &ActionRequest,
     guard: &Guard,
@@ -197,34 +218,61 @@ pub fn carry_out<H>(
 where
     H: Signals + Looks + Folders,
 {
-    try_carry_out(order, guard, host, hold_manager).unwrap_or_else(ActionResult::from)
+    if let Err(refusal) = never_act_on(order.process.tgid, false, &guard.lineage) {
+        return refusal.into();
+    }
+    let world = World { host, guard };
+    let (mut scope, mut first) = (order.scope, None);
+    loop {
+        let order = ActionRequest { scope, ..*order };
+        let refusal = match carry_out_in_scope(&order, &world, hold_manager) {
+            Ok(done) => return fell_back(done, order.scope, first),
+            Err(refusal) => refusal,
+        };
+        let first = first.get_or_insert((order.scope, refusal));
+        match scope::narrower(scope, refusal) {
+            Some(narrower) => scope = narrower,
+            // For the same reason in every scope: that has nothing to do with scopes.
+            None if first.1 == refusal => return refusal.into(),
+            None => return fell_back(refusal.into(), scope, Some(*first)),
+        }
+    }
 }
 
-fn try_carry_out<H>(
+/// A result in `scope`, after `first` was refused.
+fn fell_back(done: ActionResult, scope: Scope, first: Option<(Scope, Refusal)>) -> ActionResult {
+    let fallback = first.map(|(requested, refused)| Fallback {
+        requested,
+        refused,
+        scope,
+    });
+    ActionResult { fallback, ..done }
+}
+
+fn carry_out_in_scope<H>(
     order: &ActionRequest,
-    guard: &Guard,
-    host: &H,
+    world: &World<'_, H>,
     hold_manager: &HoldManager,
 ) -> Result<ActionResult, Refusal>
 where
     H: Signals + Looks + Folders,
 {
-    never_act_on(order.process.tgid, false, &guard.lineage)?;
-    let world = World { host, guard };
     match (order.deed, order.scope) {
         (ActionKind::Kill { grace }, Scope::Process) => {
-            let outcome = kill::one(order, grace, &guard.lineage, host);
-            Ok(ActionResult { outcome, others: 0 })
+            match kill::one(order, grace, &world.guard.lineage, world.host) {
+                Outcome::Refused(refusal) => Err(refusal),
+                outcome => Ok(outcome.into()),
+            }
         }
-        (ActionKind::Kill { grace }, Scope::Tree) => kill::tree(order, grace, &world),
+        (ActionKind::Kill { grace }, Scope::Tree) => kill::tree(order, grace, world),
         (ActionKind::Kill { grace }, Scope::Cgroup) => {
-            kill::cgroup(order, grace, &world, hold_manager)
+            kill::cgroup(order, grace, world, hold_manager)
         }
         (ActionKind::Throttle { .. } | ActionKind::Freeze, _) => {
-            let others = hold_manager.hold(order, &world)?;
+            let others = hold_manager.hold(order, world)?;
             Ok(ActionResult {
-                outcome: Outcome::Held,
                 others,
+                ..Outcome::Held.into()
             })
         }
     }

@@ -11,7 +11,7 @@
 
 mod bans;
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 use std::time::SystemTime;
 
@@ -20,7 +20,9 @@ use serde::Serialize;
 
 pub use self::bans::{BanEvent, RespawnEvent};
 use crate::{
-    detect::report::VerdictEvent, policy::config::Action, respond::evidence::EvidenceEvent,
+    detect::report::VerdictEvent,
+    policy::config::{Action, Scope},
+    respond::{action::Fallback, evidence::EvidenceEvent},
 };
 use unjack_core::text::{Plain, Quoted};
 
@@ -77,8 +79,53 @@ pub struct ActionEvent {
     /// To how many other processes it was done as well.
     #[serde(skip_serializing_if = "is_zero")]
     pub others: u32,
+    /// It was done in a narrower scope than `--scope` asks for.
+    #[serde(flatten)]
+    pub fallback: Option<ScopeFallback>,
     /// From the decision to the outcome, in seconds.
     pub seconds: f64,
+}
+
+/// An action in a narrower scope than `--scope` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ScopeFallback {
+    /// In which it was done.
+    pub scope: Scope,
+    /// What was asked for.
+    pub scope_requested: Scope,
+    /// Why that was refused.
+    pub scope_refused: &'static str,
+}
+
+impl From<Fallback> for ScopeFallback {
+    fn from(fallback: Fallback) -> Self {
+        let Fallback {
+            requested,
+            refused,
+            scope,
+        } = fallback;
+        Self {
+            scope,
+            scope_requested: requested,
+            scope_refused: refused.name(),
+        }
+    }
+}
+
+impl fmt::Display for ScopeFallback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            scope,
+            scope_requested,
+            scope_refused,
+        } = self;
+        write!(
+            f,
+            "scope {} instead of {}: {scope_refused}",
+            scope.name(),
+            scope_requested.name()
+        )
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -208,6 +255,7 @@ fn to_text(ts: &str, event: &Event) -> String {
             outcome,
             reason,
             others,
+            fallback,
             seconds,
         }) => {
             let outcome = outcome.name();
@@ -215,6 +263,10 @@ fn to_text(ts: &str, event: &Event) -> String {
             if *others > 0 {
                 // Writing to a String cannot fail.
                 let _ = write!(text, ", with {others} others");
+            }
+            if let Some(fallback) = fallback {
+                // Writing to a String cannot fail.
+                let _ = write!(text, ", {fallback}");
             }
             if !reason.is_empty() {
                 // Writing to a String cannot fail.

@@ -43,7 +43,7 @@ use self::{
 };
 use crate::{
     policy::{
-        config::{Action, GroupLimits},
+        config::{Action, GroupLimits, Scope},
         refusal::Refusal,
     },
     respond::action::hold_manager::Kept,
@@ -74,6 +74,7 @@ pub struct Metrics {
     verdicts: Verdicts,
     actions: IntCounterVec,
     actions_refused: IntCounterVec,
+    scope_fallbacks: IntCounterVec,
     /// What miners took.
     pub stolen: StolenMetrics,
     held: IntGaugeVec,
@@ -132,6 +133,11 @@ impl Metrics {
                 "unjack_actions_total",
                 "Actions on miners, by outcome; dry-run under --action observe.",
                 &["action", "family", "outcome"],
+            )?,
+            scope_fallbacks: new.int_counters(
+                "unjack_scope_fallbacks_total",
+                "Actions whose --scope was refused, by the narrower scope in which they were carried out.",
+                &["scope"],
             )?,
             actions_refused: new.int_counters(
                 "unjack_actions_refused_total",
@@ -244,6 +250,9 @@ impl Metrics {
             }
         }
         self.set_held(&Kept::default());
+        for scope in [Scope::Tree, Scope::Process] {
+            self.scope_fallbacks.with_label_values(&[scope.name()]);
+        }
         for ended in Ended::ALL {
             self.recordings_ended.with_label_values(&[ended.name()]);
         }
@@ -316,6 +325,13 @@ impl Metrics {
     pub fn count_refusal(&self, reason: Refusal) {
         self.actions_refused
             .with_label_values(&[reason.name()])
+            .inc();
+    }
+
+    /// Counts an action that was carried out in a narrower scope than was asked for.
+    pub fn count_scope_fallback(&self, scope: Scope) {
+        self.scope_fallbacks
+            .with_label_values(&[scope.name()])
             .inc();
     }
 

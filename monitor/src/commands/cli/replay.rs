@@ -64,8 +64,9 @@ pub struct ReplayArgs {
     )]
     pub max_kills_per_image: u32,
 
-    /// Act also on the images and units that are protected by default: init,
-    /// sshd, login, cron, container runtimes, kubelet, systemd's own
+    /// Act also on what is protected by default: the host's own init, sshd, login,
+    /// cron, bus, udev, container runtimes, kubelet, systemd's, disks' and network's
+    /// daemons, when they do the host's work
     #[arg(long, env = "UNJACK_NO_BUILTIN_PROTECTION", value_parser = FalseyValueParser::new())]
     pub no_builtin_protection: bool,
 

@@ -21,8 +21,9 @@ pub struct ResponseArgs {
     ///
     /// process is only the miner. tree adds all its descendants, and the shells
     /// and launchers above it that only start it. cgroup is everything in its
-    /// container, service or scope; it is refused if there is none, or if it
-    /// contains unjack or a protected process.
+    /// container, service or scope. If there is none, or if it contains unjack or
+    /// a protected process, the miner is acted on in the scope tree, or else
+    /// process, and the event says so.
     #[arg(long, env = "UNJACK_SCOPE", value_enum, default_value_t = Scope::Process)]
     pub scope: Scope,
 
@@ -69,8 +70,9 @@ pub struct ResponseArgs {
     )]
     pub max_kills_per_image: u32,
 
-    /// Act also on the images and units that are protected by default: init,
-    /// sshd, login, cron, container runtimes, kubelet, systemd's own
+    /// Act also on what is protected by default: the host's own init, sshd, login,
+    /// cron, bus, udev, container runtimes, kubelet, systemd's, disks' and network's
+    /// daemons, when they do the host's work
     #[arg(long, env = "UNJACK_NO_BUILTIN_PROTECTION", value_parser = FalseyValueParser::new())]
     pub no_builtin_protection: bool,
 }

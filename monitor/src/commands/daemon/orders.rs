@@ -22,7 +22,7 @@ use crate::{
 use unjack_core::event::Process;
 
 /// Time after which the digest of a process in the scope is known, or is no longer
-/// waited for.
+/// waited for, or what protects a process is read again.
 const UNDECIDED_NS: u64 = 5_000_000_000;
 
 /// What is to be done about a process after `outcome`, where `action_state` is what
@@ -36,7 +36,9 @@ pub(super) fn after(
 ) -> ActionState {
     match outcome {
         _ if given && action_state != ActionState::UnderWay => action_state,
-        Outcome::Refused(Refusal::Undecided) => ActionState::Again(now_ns + UNDECIDED_NS),
+        Outcome::Refused(Refusal::Undecided | Refusal::ProtectionUnknown) => {
+            ActionState::Again(now_ns + UNDECIDED_NS)
+        }
         Outcome::Survived
         | Outcome::Refused(
             Refusal::NoPidfd | Refusal::Unreadable | Refusal::NoState | Refusal::Replaced,
@@ -186,6 +188,7 @@ mod tests {
         refused(ActionState::Open, Refusal::Unreadable, AGAIN);
         let soon = ActionState::Again(5 + UNDECIDED_NS);
         check(under_way, Outcome::Refused(Refusal::Undecided), soon);
+        refused(ActionState::Open, Refusal::ProtectionUnknown, soon);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     Daemon, bans,
     orders::{self, Report},
+    tell::ActionTold,
 };
 use crate::{
     detect::{collector::ActionState, detector::family_label},
@@ -60,7 +61,7 @@ impl Daemon {
             listed: self.reputation.allow_list(),
             builtin: !self.config.response.no_builtin_protection,
         };
-        let image = judged::spared(subject, &guard);
+        let image = judged::spared(subject, &guard, now_ns);
         let image = image.and_then(|image| known.then_some(image).ok_or(Refusal::Unreadable));
         let observed = self.config.action == Action::Observe;
         let image = match image {
@@ -98,7 +99,8 @@ impl Daemon {
                 let outcome = journal::Outcome::DryRun;
                 self.metrics
                     .count_action(Action::Observe, family_label(family), outcome);
-                return self.tell_action(process, outcome, "observe", 0, Duration::ZERO);
+                let told = ActionTold::of(outcome, "observe");
+                return self.tell_action(process, told, Duration::ZERO);
             }
             (Ok(image), Action::Kill) => (image, ActionKind::Kill { grace }),
             (Ok(image), Action::Freeze) => (image, ActionKind::Freeze),
@@ -135,7 +137,12 @@ impl Daemon {
             process,
             family,
             image,
-            done: ActionResult { outcome, others },
+            done:
+                ActionResult {
+                    outcome,
+                    others,
+                    fallback,
+                },
             time,
         } = report;
         let now_ns = monotonic_ns();
@@ -161,7 +168,12 @@ impl Daemon {
         };
         self.metrics
             .count_action(self.config.action, family_label(family), outcome);
-        self.tell_action(process, outcome, reason, others, time);
+        let told = ActionTold {
+            others,
+            fallback,
+            ..ActionTold::of(outcome, reason)
+        };
+        self.tell_action(process, told, time);
     }
 
     /// Keeps held what is held, and tells how much that is.

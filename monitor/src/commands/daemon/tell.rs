@@ -7,7 +7,10 @@ use crate::{
     detect::{collector::Charge, detector::family_label, report::VerdictEvent},
     host,
     policy::config::ActOn,
-    respond::evidence::{Incident, MAX_PIECES},
+    respond::{
+        action::Fallback,
+        evidence::{Incident, MAX_PIECES},
+    },
     telemetry::{
         journal::{self, ActionEvent, Event},
         metrics::GROUP_OTHER,
@@ -19,6 +22,30 @@ use unjack_core::{
     score::Family,
     verdict::{Detection, Verdict},
 };
+
+/// What came of an action, as it is told.
+#[derive(Clone, Copy)]
+pub(super) struct ActionTold<'a> {
+    pub(super) outcome: journal::Outcome,
+    /// Why it was done, or refused.
+    pub(super) reason: &'a str,
+    /// To how many other processes it was done as well.
+    pub(super) others: u32,
+    /// It was done in a narrower scope than was asked for.
+    pub(super) fallback: Option<Fallback>,
+}
+
+impl<'a> ActionTold<'a> {
+    /// Of the process that was judged, and no other.
+    pub(super) fn of(outcome: journal::Outcome, reason: &'a str) -> Self {
+        Self {
+            outcome,
+            reason,
+            others: 0,
+            fallback: None,
+        }
+    }
+}
 
 /// Instructions shown with a verdict.
 const SHOWN: usize = 8;
@@ -126,14 +153,16 @@ impl Daemon {
         }
     }
 
-    pub(super) fn tell_action(
-        &mut self,
-        process: Process,
-        outcome: journal::Outcome,
-        reason: &str,
-        others: u32,
-        time: Duration,
-    ) {
+    pub(super) fn tell_action(&mut self, process: Process, told: ActionTold<'_>, time: Duration) {
+        let ActionTold {
+            outcome,
+            reason,
+            others,
+            fallback,
+        } = told;
+        if let Some(Fallback { scope, .. }) = fallback {
+            self.metrics.count_scope_fallback(scope);
+        }
         let action = self.config.action;
         self.tell(Event::Action(ActionEvent {
             pid: process.tgid,
@@ -141,6 +170,7 @@ impl Daemon {
             outcome,
             reason: reason.to_owned(),
             others,
+            fallback: fallback.map(Into::into),
             seconds: time.as_secs_f64(),
         }));
     }

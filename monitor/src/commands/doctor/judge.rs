@@ -335,10 +335,17 @@ pub(super) fn hidepid(mountinfo: &str, caps: Caps) -> Check {
 }
 
 /// Whether `/usr` is the one that process 1 sees; `None` if that cannot be told.
-pub(super) fn programs(same: Option<bool>) -> Check {
+pub(super) fn programs(same: Option<bool>, caps: Caps) -> Check {
     const NAME: &str = "host's programs";
     match same {
         Some(true) => Check::ok(NAME, "/usr is the host's"),
+        None if caps.has(Caps::SYS_PTRACE) => Check::warn(
+            NAME,
+            "whether /usr is the host's cannot be told: /usr or /proc/1/root/usr cannot be read, \
+             though unjack has CAP_SYS_PTRACE",
+            "mount the host's /usr at /usr if there is none; if there is, let AppArmor or SELinux \
+             permit unjack to read the root directory of process 1",
+        ),
         None => Check::warn(
             NAME,
             "whether /usr is the host's cannot be told",

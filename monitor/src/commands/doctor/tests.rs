@@ -251,8 +251,14 @@ fn programs_of_another_root_are_told() {
         (Some(false), Status::Warn),
         (None, Status::Warn),
     ] {
-        assert_eq!(judge::programs(same).status, expected, "{same:?}");
+        for caps in [Caps(0), Caps(u64::MAX)] {
+            assert_eq!(judge::programs(same, caps).status, expected, "{same:?}");
+        }
     }
+    // A capability that is there is no remedy.
+    let remedy = |caps| judge::programs(None, caps).remedy.unwrap();
+    assert_eq!(remedy(Caps(0)), "give unjack CAP_SYS_PTRACE");
+    assert!(!remedy(Caps(u64::MAX)).contains("CAP_"));
     // Without root it cannot be told.
     assert_ne!(is_hosts("/usr"), Some(false));
     assert_eq!(is_hosts("/no-such-folder"), None);

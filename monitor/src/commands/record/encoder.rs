@@ -256,15 +256,22 @@ fn told(subject: &mut Subject, before: Option<Told>, known: &Known) -> (Told, bo
     let facts = subject.facts().cloned();
     let same = before.filter(|told| told.image == image);
     // What was looked up of an image once is not looked up again.
-    let (looked, system, host_exe) = match &same {
+    let (looked, system, host_exe, provenance) = match &same {
         Some(told) if told.looked || !known.look => {
-            (told.looked, told.who.system, told.who.host_exe.clone())
+            let Who {
+                system,
+                host_exe,
+                provenance,
+                ..
+            } = &told.who;
+            (told.looked, *system, host_exe.clone(), provenance.clone())
         }
         _ if known.look => {
             let (system, exe) = subject.system_exe();
-            (true, system, exe.or_else(|| subject.host_exe()))
+            let exe = exe.or_else(|| subject.host_exe());
+            (true, system, exe, subject.provenance())
         }
-        _ => (false, false, None),
+        _ => (false, false, None, None),
     };
     let who = Who {
         process,
@@ -275,6 +282,7 @@ fn told(subject: &mut Subject, before: Option<Told>, known: &Known) -> (Told, bo
         }),
         host_exe,
         system,
+        provenance,
         sha256: known.sha256,
     };
     let new = same.is_none_or(|told| told.who != who);

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::host::{Facts, Image, digest::Digest};
+use crate::host::{Facts, Image, Provenance, digest::Digest};
 use unjack_core::{
     event::Process,
     profile::{Row, Summary},
@@ -130,6 +130,9 @@ pub struct Who {
     pub host_exe: Option<String>,
     /// The image is the host's own program.
     pub system: bool,
+    /// Whose it is and where it came from, if that was looked up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Provenance>,
     /// SHA-256 of its image, if it was computed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<Digest>,

@@ -221,7 +221,7 @@ impl<'a> Acts<'a> {
         let entry = self.recorded.get(&process).copied();
         let act = match self.may(subject) {
             Err(refusal) => {
-                if refusal == Refusal::Unreadable {
+                if matches!(refusal, Refusal::Unreadable | Refusal::ProtectionUnknown) {
                     subject.case.action_state = ActionState::Again(self.now_ns + RETRY_NS);
                 }
                 *self.total.refused.entry(refusal.name()).or_default() += 1;
@@ -261,7 +261,7 @@ impl<'a> Acts<'a> {
 
     /// Whether it may be acted on now: as the daemon asks, of what was recorded.
     fn may(&mut self, subject: &mut Subject) -> Result<Image, Refusal> {
-        let image = judged::spared(subject, &self.guard)?;
+        let image = judged::spared(subject, &self.guard, self.now_ns)?;
         let known = self.config.policy.allow.is_empty()
             || subject.facts().is_some_and(|facts| facts.uid.is_some());
         if !known {

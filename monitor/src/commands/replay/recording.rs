@@ -79,6 +79,7 @@ impl<R: Read> Recording<R> {
                 facts,
                 host_exe,
                 system,
+                provenance,
                 sha256,
             } = who;
             // One of a listed image is judged before there is any sample of it.
@@ -86,6 +87,7 @@ impl<R: Read> Recording<R> {
                 recorded.facts = Some(facts);
                 recorded.host_exe = host_exe;
                 recorded.system = system;
+                recorded.provenance = provenance;
                 recorded.sha256 = sha256;
             }
         }

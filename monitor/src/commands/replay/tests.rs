@@ -208,6 +208,7 @@ fn who(life: &Life) -> Who {
         },
         host_exe: Some(format!("/opt/{}", life.number)),
         system: false,
+        provenance: None,
         sha256: Some(crate::host::digest::Digest([0xab; 32])),
     }
 }

@@ -12,7 +12,7 @@ pub use self::{
 use super::{Budget, code::Code};
 use crate::{
     detect::state::ProcessState,
-    host::{Facts, Image, LookError},
+    host::{Facts, Image, LookError, Provenance},
 };
 use unjack_core::{
     event::{ImageKey, Process, Sample},
@@ -45,6 +45,8 @@ pub struct Subject {
     pub(super) execs: u32,
     origin: Origin,
     code: Code,
+    /// Since when it could not be read whether it is protected.
+    unread_ns: Option<u64>,
 }
 
 impl Subject {
@@ -77,6 +79,7 @@ impl Subject {
             execs: 0,
             origin,
             code: Code::default(),
+            unread_ns: None,
         }
     }
 
@@ -171,6 +174,25 @@ impl Subject {
         let system = self.origin.is_system(image);
         let exe = if system { self.host_exe() } else { None };
         (system, exe)
+    }
+
+    /// Whose it is and where it came from. Looks at its image's path: only for one that
+    /// is on a list.
+    pub fn provenance(&mut self) -> Option<Provenance> {
+        let image = self.image()?;
+        self.origin.provenance(image)
+    }
+
+    /// For how long it could not be read whether it is protected, nanoseconds, as of
+    /// `now_ns`. An exec does not begin that anew: the process could do it for ever.
+    pub(crate) fn unread_for(&mut self, now_ns: u64) -> u64 {
+        let since = *self.unread_ns.get_or_insert(now_ns);
+        now_ns.saturating_sub(since)
+    }
+
+    /// It could be read.
+    pub(crate) fn was_read(&mut self) {
+        self.unread_ns = None;
     }
 
     /// The kind of memory at an address; see [`Code::place`].

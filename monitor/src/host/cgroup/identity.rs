@@ -57,6 +57,10 @@ pub struct Identity {
     /// The uid of the Kubernetes pod, with dashes; of a static pod, which the
     /// node's kubelet has from a file, 32 digits without.
     pub pod: Option<String>,
+    /// It is in a user's session or below a user's own manager. Root's are not told
+    /// apart.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub of_user: bool,
 }
 
 impl Identity {
@@ -69,7 +73,9 @@ impl Identity {
                 container,
                 runtime,
                 pod,
+                of_user,
             } = Self::of_path(path);
+            all.of_user |= of_user;
             all.unit = all.unit.or(unit);
             if all.container.is_none() {
                 (all.container, all.runtime) = (container, runtime);
@@ -86,7 +92,9 @@ impl Identity {
         for part in path.split('/').filter(|part| !part.is_empty()) {
             // Outside of our namespace, or a user's own: what follows may be any
             // user's choice.
-            if part == ".." || is_users(before, part) {
+            let users = is_users(before, part);
+            if part == ".." || users {
+                found.of_user = users;
                 if slices_only && part != ".." && is_unit(part) {
                     found.unit = Some(part.to_owned());
                 }

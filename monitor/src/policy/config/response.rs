@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use serde::Serialize;
 
 /// How far an action reaches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Scope {
     /// The process.
     Process,
@@ -13,6 +15,18 @@ pub enum Scope {
     Tree,
     /// Everything in its container, service or scope.
     Cgroup,
+}
+
+impl Scope {
+    /// Its name in events and metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Tree => "tree",
+            Self::Cgroup => "cgroup",
+        }
+    }
 }
 
 /// How an action is carried out.
@@ -30,6 +44,6 @@ pub struct Response {
     pub max_kills: u32,
     /// The same of one image.
     pub max_kills_per_image: u32,
-    /// The built-in list of images and units is not protected.
+    /// The built-in list of the host's own programs is not protected.
     pub no_builtin_protection: bool,
 }

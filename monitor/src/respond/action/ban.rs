@@ -35,7 +35,9 @@ use std::{
     time::Duration,
 };
 
-use monitor_ebpf::bans::{BAN_BY_HAND, BAN_COPY, BAN_HASHED, Ban, BanCount, BanKey, NAME_BYTES};
+use monitor_ebpf::bans::{
+    BAN_BY_HAND, BAN_COPY, BAN_HASHED, BAN_LISTED, Ban, BanCount, BanKey, FAMILY_BYTES, NAME_BYTES,
+};
 use rustix::{
     event::{EventfdFlags, eventfd},
     time::{ClockId, clock_gettime},
@@ -52,7 +54,7 @@ use crate::{
 };
 use unjack_core::{
     event::{ImageKey, Process},
-    text::clean,
+    text::{Quoted, clean},
 };
 
 /// Unknown images that may wait to be hashed; for others the kernel asks again.
@@ -103,6 +105,8 @@ pub struct Listed {
     pub sha256: Option<String>,
     /// `verdict`, `copy` or `hand`.
     pub reason: &'static str,
+    /// The same for people: what found it, and what it is a copy of.
+    pub why: String,
     /// Execs refused so far.
     pub refused: u64,
     /// Seconds until it ends.
@@ -115,7 +119,18 @@ impl Listed {
     /// How a ban is shown at a time, nanoseconds of `CLOCK_BOOTTIME`.
     #[must_use]
     pub fn new(key: &BanKey, ban: &Ban, count: &BanCount, now_ns: u64) -> Self {
-        let len = (ban.name_len as usize).min(NAME_BYTES);
+        Self::of(key, ban, count, now_ns, None)
+    }
+
+    /// The same, with the ban of which this one's image is a copy, if that is known.
+    #[must_use]
+    pub fn of(
+        key: &BanKey,
+        ban: &Ban,
+        count: &BanCount,
+        now_ns: u64,
+        original: Option<&Ban>,
+    ) -> Self {
         let reason = if ban.flags & BAN_BY_HAND != 0 {
             "hand"
         } else if ban.flags & BAN_COPY != 0 {
@@ -125,7 +140,8 @@ impl Listed {
         };
         Self {
             id: id(key, ban),
-            exe: clean(&ban.name[..len], PATH_CHARS),
+            exe: name(ban),
+            why: why(ban, original),
             sha256: sha256(ban).map(|sha256| sha256.to_string()),
             reason,
             refused: count.refused,
@@ -133,6 +149,51 @@ impl Listed {
             file: format!("{:x}:{:x}", key.device, key.inode),
         }
     }
+}
+
+/// Path of the image when it was banned, cleaned.
+fn name(ban: &Ban) -> String {
+    let len = (ban.name_len as usize).min(NAME_BYTES);
+    clean(&ban.name[..len], PATH_CHARS)
+}
+
+/// Why an image is banned, for people. `original` is what it is a copy of.
+fn why(ban: &Ban, original: Option<&Ban>) -> String {
+    let has = |flag| ban.flags & flag != 0;
+    let end = ban.family.iter().position(|byte| *byte == 0);
+    let family = clean(&ban.family[..end.unwrap_or(FAMILY_BYTES)], FAMILY_BYTES);
+    let found = if has(BAN_LISTED) {
+        "on the list of --deny-file".to_owned()
+    } else if family.is_empty() {
+        String::new()
+    } else {
+        format!("verdict miner, {family}")
+    };
+    if !has(BAN_COPY) {
+        return match (found.is_empty(), has(BAN_BY_HAND)) {
+            (_, true) => "by hand".to_owned(),
+            (true, false) => "verdict miner".to_owned(),
+            (false, false) => found,
+        };
+    }
+    let of = original.map_or_else(
+        || "an image whose own ban is over".to_owned(),
+        |original| Quoted(&name(original)).to_string(),
+    );
+    let by_hand = original.is_some_and(|original| original.flags & BAN_BY_HAND != 0);
+    match (found.is_empty(), by_hand) {
+        (_, true) => format!("copy of {of}: by hand"),
+        (true, false) => format!("copy of {of}"),
+        (false, false) => format!("copy of {of}: {found}"),
+    }
+}
+
+/// The name of a family as a ban has it: its beginning, if it is longer.
+fn family_bytes(family: &str) -> [u8; FAMILY_BYTES] {
+    let mut bytes = [0; FAMILY_BYTES];
+    let kept = family.len().min(FAMILY_BYTES);
+    bytes[..kept].copy_from_slice(&family.as_bytes()[..kept]);
+    bytes
 }
 
 /// The hash of a banned image, if it is known.
@@ -166,6 +227,7 @@ fn new_ban(path: &Path, owner: u32, ttl: Duration, flags: u32) -> Ban {
         name_len: u32::try_from(kept.len()).unwrap_or(0),
         owner,
         reserved: 0,
+        family: [0; FAMILY_BYTES],
         name,
     }
 }
@@ -444,5 +506,37 @@ mod tests {
         let long = format!("/{}/end", "d".repeat(4000));
         let shown = format!("{}/end", "d".repeat(NAME_BYTES - 4));
         check(&long, BAN_COPY, ("800001-1f", &shown, "copy"));
+    }
+
+    #[test]
+    fn a_ban_says_what_found_it_and_what_it_is_a_copy_of() {
+        let ban = |name: &str, family: &str, flags| Ban {
+            family: family_bytes(family),
+            ..new_ban(Path::new(name), 0, Duration::from_mins(1), flags)
+        };
+        let original = ban("/tmp/a b", "randomx", BAN_HASHED);
+        assert_eq!(why(&original, None), "verdict miner, randomx");
+        assert_eq!(why(&ban("/x", "", BAN_BY_HAND), None), "by hand");
+        let listed = ban("/x", "sha256d", BAN_LISTED);
+        assert_eq!(why(&listed, None), "on the list of --deny-file");
+        let copy = ban("/tmp/b", "randomx", BAN_HASHED | BAN_COPY);
+        assert_eq!(
+            why(&copy, Some(&original)),
+            "copy of \"/tmp/a b\": verdict miner, randomx"
+        );
+        assert_eq!(
+            why(&copy, None),
+            "copy of an image whose own ban is over: verdict miner, randomx"
+        );
+        let by_hand = ban("/opt/tool", "", BAN_BY_HAND);
+        let copy = ban("/tmp/b", "", BAN_HASHED | BAN_COPY);
+        assert_eq!(why(&copy, Some(&by_hand)), "copy of \"/opt/tool\": by hand");
+    }
+
+    #[test]
+    fn every_familys_name_fits() {
+        for family in unjack_core::score::FAMILIES {
+            assert!(family.len() <= FAMILY_BYTES, "{family}");
+        }
     }
 }

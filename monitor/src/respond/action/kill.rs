@@ -128,10 +128,7 @@ fn strike<S: Signals>(
             Err(_) => {}
         }
     }
-    let mut done = ActionResult {
-        outcome: Outcome::Survived,
-        others: 0,
-    };
+    let mut done = ActionResult::from(Outcome::Survived);
     if !grace.is_zero() {
         signal_each(&held, Signal::Terminate, judged, signals)?;
         let deadline = Instant::now() + grace;
@@ -217,10 +214,7 @@ where
             held.push((*target, taken));
         }
     }
-    let mut done = ActionResult {
-        outcome: Outcome::Survived,
-        others: 0,
-    };
+    let mut done = ActionResult::from(Outcome::Survived);
     if !grace.is_zero() {
         signal_each(&held, Signal::Terminate, judged, world.host)?;
         let deadline = Instant::now() + grace;
@@ -241,7 +235,7 @@ where
         .then(|| hold_manager.note(TransientStop::Frozen(site.dir.clone())))
         .flatten();
     let frozen = intents.is_some() && freeze_folder(&site.dir, true, world.host).is_ok();
-    let ended = end_all(&site, world);
+    let ended = end_all(&site, judged, world);
     if let Some(intents) = intents {
         // Gone with the cgroup, if that was removed by the program that made it.
         intents.over(if frozen {
@@ -266,12 +260,12 @@ where
 
 /// SIGKILL to all in a cgroup, if still none of them is protected: by the
 /// kernel where it can (Linux 5.14), else one by one until no process is left.
-fn end_all<H>(site: &Site, world: &World<'_, H>) -> Result<(), Refusal>
+fn end_all<H>(site: &Site, judged: Target, world: &World<'_, H>) -> Result<(), Refusal>
 where
     H: Signals + Looks + Folders,
 {
     for _ in 0..ROUNDS {
-        let targets = world.within(site)?;
+        let targets = world.within(site, judged.member)?;
         if targets.is_empty() {
             return Ok(());
         }

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use crate::{
     host::{
-        Facts, Image, LookError, ProcHandle,
+        Facts, Image, LookError, ProcHandle, Provenance,
         digest::{self, Unknown},
         tick_ns,
     },
     policy::{
         ancestry::is_launcher,
         config::{Subject, Wanted},
-        guard::{Candidate, is_listed},
+        guard::{BurningCode, Candidate, is_listed},
     },
 };
 use unjack_core::event::Process;
@@ -31,8 +31,12 @@ pub struct ProcSnapshot {
     pub facts: Facts,
     /// Path of its image on the host, if it was wanted and leads there.
     pub exe: Option<String>,
-    /// Its image is the host's own program.
-    pub system: bool,
+    /// Its image is a shell or launcher of the host's own.
+    pub launcher: bool,
+    /// Path of its image as its link reads, if that is on the built-in list.
+    pub program: Option<String>,
+    /// Whose it is and where it came from, if its path is on the list.
+    pub provenance: Option<Provenance>,
     /// SHA-256 of its image, if it was wanted.
     pub sha256: Option<String>,
     /// Why that is not known although it was wanted.
@@ -55,10 +59,15 @@ impl ProcSnapshot {
         let image = seen.image().ok();
         let path = seen.exe().unwrap_or_default();
         let path = path.to_string_lossy();
-        // The system's own is asked for only where it makes a difference.
-        let listed = is_listed(&path) || is_launcher(&path) || facts.identity.unit.is_some();
-        let system = listed && image.is_some_and(|image| seen.is_system(image));
-        let exe = image.filter(|_| wanted.exe || system);
+        // The host's own is looked for only where it makes a difference: a look at any
+        // path could wake a network file system.
+        let launcher = is_launcher(&path) && image.is_some_and(|image| seen.is_system(image));
+        let exe = image.filter(|_| wanted.exe || launcher);
+        let program = is_listed(&path).then(|| path.into_owned());
+        let provenance = program
+            .as_ref()
+            .and(image)
+            .map(|image| seen.provenance(image));
         let digest = image.filter(|_| wanted.sha256).map(|image| {
             let start_ns = stat.starttime.saturating_mul(tick_ns());
             let process = Process {
@@ -71,7 +80,9 @@ impl ProcSnapshot {
             start_time: stat.starttime,
             image,
             exe: exe.and_then(|image| seen.host_exe(image)),
-            system,
+            launcher,
+            program,
+            provenance,
             sha256: digest.and_then(Result::ok).map(|sha256| sha256.to_string()),
             unknown: digest.and_then(Result::err),
             running: seen.is_running(),
@@ -86,7 +97,10 @@ impl ProcSnapshot {
         Candidate {
             pid,
             kernel_thread: self.facts.kernel_thread,
-            system: self.system,
+            program: self.program.as_deref(),
+            provenance: self.provenance.as_ref(),
+            // What is in the scope of another burns nothing that anyone has judged.
+            code: BurningCode::Unsampled,
             undecided: self.unknown == Some(Unknown::Late),
             subject: Subject {
                 exe: self.exe.as_deref(),

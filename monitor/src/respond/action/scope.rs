@@ -1,4 +1,8 @@
-//! Whom an order takes in, and who forbids it.
+//! Which processes an action reaches, and which forbid that.
+//!
+//! A protected process forbids to act on a cgroup as a whole, and is left out of a tree.
+//! It never spares the process that was judged: an action whose scope is refused is
+//! carried out in a narrower one ([`narrower`]).
 
 use std::io;
 
@@ -13,7 +17,7 @@ use crate::{
     },
     policy::{
         ancestry::{Forks, is_launcher},
-        config::Wanted,
+        config::{Scope, Wanted},
         guard::Guard,
     },
     respond::action::ProcSnapshot,
@@ -119,7 +123,7 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
         }
         let site = sites.iter().find_map(|site| self.whole(site));
         let site = site.ok_or(Refusal::SharedCgroup)?;
-        let targets = self.within(&site)?;
+        let targets = self.within(&site, judged.member)?;
         if targets.contains(&judged) {
             Ok((site, targets))
         } else {
@@ -142,8 +146,9 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
         }
     }
 
-    /// All in a cgroup, if none of them is protected.
-    pub(super) fn within(&self, site: &Site) -> Result<Vec<Target>, Refusal> {
+    /// All in a cgroup, if none of them is protected. Whether `judged` is was decided
+    /// by what it executes, of which nothing is known here.
+    pub(super) fn within(&self, site: &Site, judged: Member) -> Result<Vec<Target>, Refusal> {
         let pids = all_processes(self.host, &site.dir).map_err(|_| Refusal::Unreadable)?;
         if pids.iter().any(|pid| self.guard.lineage.contains(pid)) {
             return Err(Refusal::OwnCgroup);
@@ -157,11 +162,13 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
             if !looked.running {
                 continue;
             }
-            self.guard.check(&looked.candidate(pid))?;
             let member = Member {
                 pid,
                 start_time: looked.start_time,
             };
+            if member != judged {
+                self.guard.check(&looked.candidate(pid))?;
+            }
             let image = looked.image.ok_or(Refusal::Unreadable)?;
             targets.push(Target { member, image });
         }
@@ -170,7 +177,7 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
 
     /// Whether an ancestor does nothing but start what the judged process is.
     fn keeps_starting(&self, above: Member, looked: &ProcSnapshot, judged: &ProcSnapshot) -> bool {
-        let launches = looked.exe.as_deref().is_some_and(is_launcher) && looked.system;
+        let launches = looked.exe.as_deref().is_some_and(is_launcher) && looked.launcher;
         launches
             && !looked.has_terminal
             && looked.start_time == above.start_time
@@ -207,6 +214,18 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
             sha256: by_rules.sha256 || !self.guard.listed.is_empty(),
             ..by_rules
         }
+    }
+}
+
+/// The next narrower scope for an action that was refused in this one, unless the reason
+/// is the process itself, or that unjack is about to end.
+pub(super) fn narrower(scope: Scope, refusal: Refusal) -> Option<Scope> {
+    match (refusal, scope) {
+        (Refusal::Cancelled | Refusal::Replaced | Refusal::NoState, _) | (_, Scope::Process) => {
+            None
+        }
+        (_, Scope::Cgroup) => Some(Scope::Tree),
+        (_, Scope::Tree) => Some(Scope::Process),
     }
 }
 

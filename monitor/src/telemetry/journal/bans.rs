@@ -55,12 +55,19 @@ pub(super) fn ban_text(ts: &str, event: &BanEvent) -> String {
     if let Some(Listed {
         id,
         exe,
+        why,
         seconds_left,
         ..
     }) = ban
     {
         let left = humantime::format_duration(std::time::Duration::from_secs(*seconds_left));
-        let _ = write!(text, " {}: ban {} for {left}", Quoted(exe), Plain(id));
+        let _ = write!(
+            text,
+            " {}: ban {} for {left} ({})",
+            Quoted(exe),
+            Plain(id),
+            Plain(why)
+        );
     }
     text
 }
@@ -121,6 +128,7 @@ mod tests {
             exe: "/tmp/a\n\"b".to_owned(),
             sha256: None,
             reason: "verdict",
+            why: "verdict miner, randomx".to_owned(),
             refused: 3,
             seconds_left: 60,
             file: "1:2".to_owned(),
@@ -142,7 +150,7 @@ mod tests {
         };
         assert_eq!(
             ban_text("T", &banned),
-            "T banned \"/tmp/a\u{fffd}\\\"b\": ban abc for 1m"
+            "T banned \"/tmp/a\u{fffd}\\\"b\": ban abc for 1m (verdict miner, randomx)"
         );
         let respawn = RespawnEvent {
             pid: 7,

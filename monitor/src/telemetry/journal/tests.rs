@@ -44,6 +44,7 @@ fn action() -> Event {
         outcome: Outcome::DryRun,
         reason: "miner".to_owned(),
         others: 0,
+        fallback: None,
         seconds: 0.25,
     })
 }
@@ -202,4 +203,27 @@ fn a_full_output_is_an_error_and_not_the_end() {
     let mut journal = Journal::new(&mut room[..], Format::Json);
     assert!(journal.write(UNIX_EPOCH, &action()).is_err());
     assert!(journal.write(UNIX_EPOCH, &action()).is_err());
+}
+
+#[test]
+fn an_action_in_a_narrower_scope_says_which_and_why() {
+    let Event::Action(action) = action() else {
+        panic!("no action")
+    };
+    let event = Event::Action(ActionEvent {
+        fallback: Some(ScopeFallback {
+            scope: Scope::Tree,
+            scope_requested: Scope::Cgroup,
+            scope_refused: "guarded",
+        }),
+        ..action
+    });
+    let json = json(SystemTime::UNIX_EPOCH, &event).unwrap();
+    let fields = r#""scope":"tree","scope_requested":"cgroup","scope_refused":"guarded""#;
+    assert!(json.contains(fields), "{json}");
+    let text = to_text("ts", &event);
+    assert!(
+        text.contains(", scope tree instead of cgroup: guarded"),
+        "{text}"
+    );
 }

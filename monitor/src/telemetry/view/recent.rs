@@ -82,6 +82,9 @@ pub struct ActionTaken {
     pub reason: String,
     /// To how many other processes it was done as well.
     pub others: u32,
+    /// The scope, if it is not the one that was asked for, and why; else empty.
+    #[serde(default)]
+    pub scope: String,
     /// From the decision to the outcome, in seconds.
     pub seconds: f64,
 }
@@ -176,6 +179,7 @@ impl Recent {
             outcome,
             reason,
             others,
+            fallback,
             seconds,
         } = event;
         let deed = ActionTaken {
@@ -184,6 +188,7 @@ impl Recent {
             outcome: outcome.name().to_owned(),
             reason: reason.clone(),
             others: *others,
+            scope: fallback.map_or_else(String::new, |fallback| fallback.to_string()),
             seconds: *seconds,
         };
         // Who was acted on had a verdict, or a banned image; unless that is

@@ -142,10 +142,7 @@ fn check_deed(
         deed,
         scope: Scope::Process,
     };
-    let done = wanted.before(&order, &[1], &fake, &store, || ActionResult {
-        outcome: act(&order, &fake),
-        others: 0,
-    });
+    let done = wanted.before(&order, &[1], &fake, &store, || act(&order, &fake).into());
     assert_eq!(done.outcome, outcome);
     assert_eq!(*fake.sent.borrow(), sent);
     writer.finish();

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt};
 use serde::Serialize;
 
 use super::Subject;
+use crate::host::Image;
 use unjack_core::text::Quoted;
 use unjack_core::{
     event::Sample,
@@ -65,28 +66,69 @@ pub struct Piece {
 pub struct CodeOrigins {
     /// In the file it executes.
     pub image: u32,
-    /// In another file.
+    /// In another file that the host keeps programs and libraries in.
+    pub system: u32,
+    /// In any other file.
     pub elsewhere: u32,
     /// In memory without a file.
     pub generated: u32,
+    /// Somewhere that was not looked up yet, or was not found.
+    pub unknown: u32,
+}
+
+/// Folders outside of `/usr` and `/lib` that hold a system's libraries. That a file has
+/// such a path says something only of a process that root started on the host: any
+/// other may have mounted what it likes there.
+const LIBRARIES: [&str; 6] = [
+    "/nix/store/",
+    "/gnu/store/",
+    "/snap/",
+    "/var/lib/snapd/snap/",
+    "/x86_64-bottlerocket-linux-gnu/",
+    "/aarch64-bottlerocket-linux-gnu/",
+];
+
+/// Whether code lies in the kernel's own page, in a library of a layout without `/usr`,
+/// or in a library that was replaced by an upgrade.
+fn is_systems(place: Place, file: Option<Image>, name: Option<&str>) -> bool {
+    let Some(name) = name else {
+        return false;
+    };
+    // No file has a path that does not begin with a slash.
+    let vdso = name == "[vdso]" && file.is_some_and(|file| file.inode == 0);
+    let library = LIBRARIES.iter().any(|folder| name.starts_with(folder));
+    let replaced = ["/usr/", "/lib"].iter().any(|at| name.starts_with(at));
+    match place {
+        Place::File => vdso || library,
+        Place::Deleted => library || replaced,
+        _ => false,
+    }
 }
 
 impl Subject {
     /// Where the code of its samples lies, seen from its image.
     pub fn code_origins(&mut self) -> CodeOrigins {
         let image = self.image();
+        let recorded = self.recorded_facts().is_some();
         let mut code_origins = CodeOrigins::default();
         for look in self.profile.looks(0) {
             let Some(line) = look.code_line() else {
                 continue;
             };
-            match (look.place(), self.code.image(line)) {
-                (Place::Anonymous, _) => code_origins.generated += 1,
-                (Place::Unknown | Place::Unread, _) => {}
+            let counted = match (look.place(), self.code.image(line)) {
+                (Place::Anonymous, _) => &mut code_origins.generated,
+                (Place::Unknown | Place::Unread, _) => &mut code_origins.unknown,
                 // By its name it may be any file, mounted over the image.
-                (_, file @ Some(_)) if file == image => code_origins.image += 1,
-                _ => code_origins.elsewhere += 1,
-            }
+                (_, file @ Some(_)) if file == image => &mut code_origins.image,
+                // Recordings have no mappings, and tell this apart no further.
+                (Place::File, None) if recorded => &mut code_origins.image,
+                (Place::System, _) => &mut code_origins.system,
+                (place, file) if is_systems(place, file, self.code.name(line)) => {
+                    &mut code_origins.system
+                }
+                _ => &mut code_origins.elsewhere,
+            };
+            *counted += 1;
         }
         code_origins
     }

@@ -1,7 +1,7 @@
 //! Where what is known of a process besides its samples comes from: this host's `/proc`, or
 //! a recording.
 
-use crate::host::{Facts, Image, ProcHandle, digest::Digest};
+use crate::host::{Facts, HostFile, Image, ProcHandle, Provenance, Uids, digest::Digest};
 use unjack_core::{event::Process, shape::Shape};
 
 /// What a recording says of a process, in place of `/proc`.
@@ -15,6 +15,8 @@ pub struct RecordedFacts {
     pub host_exe: Option<String>,
     /// Its image was the host's own program.
     pub system: bool,
+    /// Whose it was and where it came from, if that was looked up.
+    pub provenance: Option<Provenance>,
     /// Bytes its read and write calls had moved.
     pub io_bytes: Option<u64>,
     /// SHA-256 of its image, if it was computed.
@@ -25,6 +27,31 @@ pub struct RecordedFacts {
     pub stratum: bool,
     /// How its connections had behaved.
     pub shape: Shape,
+}
+
+impl RecordedFacts {
+    /// Whose it was and where it came from. Of a recording that does not say: as of a
+    /// process on the host, by its user and its cgroup.
+    fn provenance(&self) -> Option<Provenance> {
+        let facts = self.facts.as_ref()?;
+        let uids = |uid| Uids {
+            real: uid,
+            saved: uid,
+        };
+        self.provenance.clone().or_else(|| {
+            Some(Provenance {
+                file: if self.system {
+                    HostFile::Own
+                } else {
+                    HostFile::Other
+                },
+                uids: facts.uid.map(uids),
+                initial_user_namespace: Some(true),
+                host_root: Some(true),
+                identity: Some(facts.identity.clone()),
+            })
+        })
+    }
 }
 
 /// A process of this host. What is looked up is looked up once per image.
@@ -124,6 +151,14 @@ impl Origin {
         match self {
             Self::Live(live) => live.handle().is_some_and(|handle| handle.is_system(image)),
             Self::Recorded(recorded) => recorded.system,
+        }
+    }
+
+    /// Whose it is and where it came from, with this image, which is its own.
+    pub(super) fn provenance(&mut self, image: Image) -> Option<Provenance> {
+        match self {
+            Self::Live(live) => live.handle().map(|handle| handle.provenance(image)),
+            Self::Recorded(recorded) => recorded.provenance(),
         }
     }
 

@@ -3,12 +3,21 @@
 //! Works on what is pinned in the kernel, with or without a daemon; a running one
 //! notices within a second.
 
-use std::{fmt::Write as _, fs::File, io, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{
+    collections::HashMap, fmt::Write as _, fs::File, io, os::unix::fs::MetadataExt, path::Path,
+    time::Duration,
+};
 
-use monitor_ebpf::bans::{BAN_BY_HAND, BAN_HASHED, Ban, BanCount, BanKey};
+use monitor_ebpf::bans::{BAN_BY_HAND, BAN_COPY, BAN_HASHED, Ban, BanCount, BanKey};
 
 use super::{
-    Listed, boottime_ns, content::owner, id, image::file_rule, key, new_ban, rule::Spared, sha256,
+    Listed, boottime_ns,
+    content::{Content, owner},
+    id,
+    image::file_rule,
+    key, new_ban,
+    rule::Spared,
+    sha256,
 };
 use crate::{
     host::digest::{self, Digest, Unknown},
@@ -97,9 +106,15 @@ pub fn list(dir: &Path, json: bool) -> Result<String, BansError> {
         Some((_, tables)) => live(&tables, now_ns)?,
         None => Vec::new(),
     };
+    let originals: HashMap<Content, &Ban> = all
+        .iter()
+        .filter(|(_, ban, _)| ban.flags & BAN_COPY == 0)
+        .filter_map(|(_, ban, _)| Some((Content::of(ban)?, ban)))
+        .collect();
+    let original = |ban| Content::of(ban).and_then(|content| originals.get(&content).copied());
     let rows: Vec<Listed> = all
         .iter()
-        .map(|(key, ban, count)| Listed::new(key, ban, count, now_ns))
+        .map(|(key, ban, count)| Listed::of(key, ban, count, now_ns, original(ban)))
         .collect();
     if json {
         let text = serde_json::to_string_pretty(&rows).map_err(io::Error::from);
@@ -113,14 +128,15 @@ fn render(rows: &[Listed]) -> String {
         return "nothing is banned\n".to_owned();
     }
     let mut text = format!(
-        "{:<14} {:>9} {:>12} {:<8} {}\n",
-        "ID", "REFUSED", "ENDS IN", "REASON", "IMAGE"
+        "{:<14} {:>9} {:>12} {:<30} {}\n",
+        "ID", "REFUSED", "ENDS IN", "IMAGE", "WHY"
     );
     for Listed {
         id,
         exe,
         sha256: _,
-        reason,
+        reason: _,
+        why,
         refused,
         seconds_left,
         file: _,
@@ -128,7 +144,7 @@ fn render(rows: &[Listed]) -> String {
     {
         let left = humantime::format_duration(Duration::from_secs(*seconds_left)).to_string();
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "{id:<14} {refused:>9} {left:>12} {reason:<8} {exe}");
+        let _ = writeln!(text, "{id:<14} {refused:>9} {left:>12} {exe:<30} {why}");
     }
     text
 }
@@ -283,14 +299,16 @@ mod tests {
             exe: "/tmp/x".to_owned(),
             sha256: None,
             reason: "verdict",
+            why: "verdict miner, randomx".to_owned(),
             refused: 12,
             seconds_left: 3600,
             file: "1:2".to_owned(),
         };
         assert_eq!(
             render(&[row]),
-            "ID               REFUSED      ENDS IN REASON   IMAGE\n\
-             0123456789ab          12           1h verdict  /tmp/x\n"
+            "ID               REFUSED      ENDS IN IMAGE                          WHY\n\
+             0123456789ab          12           1h /tmp/x                         verdict miner, \
+             randomx\n"
         );
         assert_eq!(render(&[]), "nothing is banned\n");
     }

@@ -105,9 +105,12 @@ impl Spared {
 pub fn by_code(family: &str, code_origins: CodeOrigins) -> Result<(), Spared> {
     let CodeOrigins {
         image,
+        system,
         elsewhere,
         generated,
+        unknown: _,
     } = code_origins;
+    let elsewhere = system.saturating_add(elsewhere);
     if family.starts_with("wasm") {
         return Err(Spared::Generated);
     }
@@ -207,6 +210,7 @@ mod tests {
             image,
             elsewhere,
             generated,
+            ..CodeOrigins::default()
         };
         assert_eq!(by_code(family, code_origins).err(), expected);
     }

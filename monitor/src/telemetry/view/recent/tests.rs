@@ -1,5 +1,9 @@
 use super::*;
-use crate::{host::container::Home, policy::config::Action, telemetry::journal::Outcome};
+use crate::{
+    host::container::Home,
+    policy::config::{Action, Scope},
+    telemetry::journal::{Outcome, ScopeFallback},
+};
 use unjack_core::score::EvidenceKind;
 
 fn verdict(pid: u32, start_time: u64, score: f64) -> Event {
@@ -30,6 +34,11 @@ fn action(pid: u32, seconds: f64) -> Event {
         outcome: Outcome::Gone,
         reason: String::new(),
         others: 2,
+        fallback: Some(ScopeFallback {
+            scope: Scope::Tree,
+            scope_requested: Scope::Cgroup,
+            scope_refused: "guarded",
+        }),
         seconds,
     })
 }
@@ -43,6 +52,7 @@ fn respawn(id: &str, pid: u32, refused: u64) -> Event {
             exe: "/tmp/a".to_owned(),
             sha256: None,
             reason: "verdict",
+            why: "verdict miner, randomx".to_owned(),
             refused,
             seconds_left: 60,
             file: "1:2".to_owned(),
@@ -88,6 +98,7 @@ fn what_followed_is_told_with_the_verdict_it_followed() {
     };
     assert_eq!((&*deed.action, &*deed.outcome), ("kill", "gone"));
     assert_eq!((deed.time, deed.others), (2.0, 2));
+    assert_eq!(deed.scope, "scope tree instead of cgroup: guarded");
     let kept = seven.kept.as_ref().unwrap();
     assert_eq!(
         (&*kept.folder, &*kept.lost),

@@ -11,7 +11,8 @@ use std::{
 };
 
 use monitor_ebpf::bans::{
-    ANCESTORS, Ancestor, BAN_COPY, BAN_HASHED, Ban, BanCount, BanKey, BanRecord, KNOWN_IMAGES,
+    ANCESTORS, Ancestor, BAN_COPY, BAN_HASHED, BAN_LISTED, Ban, BanCount, BanKey, BanRecord,
+    KNOWN_IMAGES,
 };
 
 use super::{
@@ -36,6 +37,11 @@ pub(in super::super) struct Hashed {
     process: Process,
     lineage: Box<[Ancestor; ANCESTORS]>,
     found: Result<Found, Spared>,
+}
+
+/// The flags of the ban of a copy.
+fn copied(ban: &Ban) -> u32 {
+    BAN_HASHED | BAN_COPY | ban.flags & BAN_LISTED
 }
 
 impl BanWorker {
@@ -66,7 +72,7 @@ impl BanWorker {
         for key in same {
             self.known.remove(&key);
             let copy = Ban {
-                flags: BAN_HASHED | BAN_COPY,
+                flags: copied(ban),
                 ..*ban
             };
             self.put(&key, copy);
@@ -188,11 +194,12 @@ impl BanWorker {
         let copy = Ban {
             expires_ns: ban.expires_ns,
             sha256: sha256.0,
-            flags: BAN_HASHED | BAN_COPY,
+            flags: copied(&ban),
+            family: ban.family,
             ..new_ban(&found.path, found.owner, Duration::ZERO, 0)
         };
         self.put(key, copy);
-        let listed = Listed::new(key, &copy, &BanCount::default(), boottime_ns());
+        let listed = Listed::of(key, &copy, &BanCount::default(), boottime_ns(), Some(&ban));
         let report = Report::Recognised {
             process,
             image: found.image,

@@ -3,12 +3,13 @@
 
 use std::{collections::BTreeSet, os::unix::fs::MetadataExt as _, sync::Arc};
 
-use monitor_ebpf::bans::{BAN_HASHED, Ban, BanCount, BanKey};
+use monitor_ebpf::bans::{BAN_HASHED, BAN_LISTED, Ban, BanCount, BanKey};
 
 use super::{
     super::{
         Condemned, Listed, Report, Request, boottime_ns,
         content::Content,
+        family_bytes,
         image::{self, Found, Held, examine, file_rule},
         key, new_ban,
         origin::Origin,
@@ -33,6 +34,10 @@ pub(super) struct IntentRecord {
     /// Who executed the image when the order was given.
     there: BTreeSet<u32>,
     examined: Option<Examined>,
+    /// The family of hash that it was judged to mine with.
+    family: &'static str,
+    /// Its content is on a list.
+    listed: bool,
     /// It was ended.
     gone: bool,
 }
@@ -58,6 +63,8 @@ impl BanWorker {
             key: None,
             there: BTreeSet::new(),
             examined: None,
+            family: condemned.family,
+            listed: condemned.listed,
             gone: false,
         };
         match self.hold(condemned, &mut intents.there) {
@@ -196,9 +203,15 @@ impl BanWorker {
                     warn("an image could not be banned", &error);
                     Spared::Failed
                 })?;
+            let flags = if intents.listed {
+                BAN_HASHED | BAN_LISTED
+            } else {
+                BAN_HASHED
+            };
             let ban = Ban {
                 sha256: found.digest.0,
-                ..new_ban(&found.path, found.owner, self.policy.ttl, BAN_HASHED)
+                family: family_bytes(intents.family),
+                ..new_ban(&found.path, found.owner, self.policy.ttl, flags)
             };
             if !self.put(&key, ban) {
                 return Err(Spared::Full);

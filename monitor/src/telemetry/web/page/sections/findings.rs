@@ -129,6 +129,7 @@ fn done(deed: &ActionTaken) -> Markup {
                 @if !deed.reason.is_empty() { " " (deed.reason) }
                 " " span.quiet { "after " (format!("{:.1} s", deed.seconds)) }
                 @if deed.others > 0 { " and " (deed.others) " others" }
+                @if !deed.scope.is_empty() { " " span.quiet { "(" (deed.scope) ")" } }
             }
         }
     }
