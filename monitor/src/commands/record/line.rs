@@ -4,6 +4,10 @@
 //! were seen. What `unjack run` judges by is in it (samples, cut down to numbers;
 //! counters; what a process is), and a [`Line::Tick`] wherever it judged. No code,
 //! no register, no word of a stack, no argument, no environment.
+//!
+//! Names of units, fields and values are the format: a change to one is a new
+//! [`VERSION`]. A field may be added if a recording without it means something; a test
+//! replays one that an older unjack made.
 
 use serde::{Deserialize, Serialize};
 
@@ -187,7 +191,7 @@ pub struct End {
 #[serde(rename_all = "lowercase")]
 pub enum Why {
     /// It was to end.
-    ActionResult,
+    Done,
     /// It had grown to the largest size allowed.
     Size,
     /// The disk did not keep up.

@@ -29,6 +29,7 @@ use unjack_core::{
 
 mod damaged;
 mod live;
+mod old;
 
 const SECOND: u64 = 1_000_000_000;
 /// When recordings begin.
@@ -183,7 +184,7 @@ fn recording_of(lives: &[Life], seconds: u64, shape: Shape) -> Vec<u8> {
         }));
     }
     recorded.push(Line::End(End {
-        why: Why::ActionResult,
+        why: Why::Done,
         lost: 0,
     }));
     text(&recorded)

@@ -130,7 +130,7 @@ fn live_and_replayed_of(
             .tick(now_ns, collector.subjects(), |_| true, known);
         host.second += 1;
     }
-    records.0.end(Why::ActionResult);
+    records.0.end(Why::Done);
     let recording = records.0.take();
     let (header, reader) = Reader::new(&recording[..]).unwrap();
     let mut again = Vec::new();
