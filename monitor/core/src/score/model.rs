@@ -23,6 +23,13 @@ const ROUNDED_FROM: f64 = 0.99;
 /// Distance up to which a mix is that of an algorithm that only mines: closer
 /// than for a name, as it makes a miner of what has no connection.
 const MINING_ONLY_DISTANCE: f64 = 0.08;
+/// Samples from which code alone says that an algorithm only mines: a few of any program
+/// may look like it.
+const MINING_ONLY_SAMPLES: u32 = 40;
+/// The known mixes are of this kind of processor. Elsewhere the same algorithm has another
+/// mix, and another algorithm may have that one: yescrypt, with which logins hash
+/// passwords, has `CryptoNight`'s on aarch64.
+const SAME_PROCESSOR: bool = cfg!(target_arch = "x86_64");
 /// Cache lines of hot code (2 KiB) up to which a mix is `CryptoNight`'s: it is one loop,
 /// also without the processor's own AES. Hashes that look up the same tables, such as
 /// Grøstl, unroll their rounds over much more. `RandomX` does, too: each of its programs
@@ -240,14 +247,16 @@ impl Model {
     /// The same, and that miner.
     pub(super) fn compare<'a>(&self, summary: &'a Summary) -> (View<'a>, Option<&Prototype>) {
         let closest = self.closest(summary);
-        let only = closest
-            .is_some_and(|(prototype, distance)| prototype.is_mining_only(distance, summary));
+        let enough = summary.samples >= MINING_ONLY_SAMPLES;
+        let only = enough
+            && closest
+                .is_some_and(|(prototype, distance)| prototype.is_mining_only(distance, summary));
         let rounds = features::rounding(summary) >= ROUNDED_FROM;
         let view = View {
             distance: closest.map_or(1.0, |(_, distance)| distance),
             memory_hard: closest.is_some_and(|(_, distance)| self.memory_hard(summary, distance)),
             wasm: closest.is_some_and(|(prototype, _)| prototype.family.is_wasm()),
-            mining_only: only || rounds || features::is_cryptonight(summary),
+            mining_only: only || rounds || enough && features::is_cryptonight(summary),
             randomx: rounds
                 || only
                     && closest.is_some_and(|(prototype, _)| prototype.family == Family::RandomX),
@@ -278,7 +287,8 @@ fn shares(mix: &Mix) -> [f64; CLASSES] {
 impl Prototype {
     /// Whether code with a mix at this distance is an algorithm that only mines.
     fn is_mining_only(&self, distance: f64, summary: &Summary) -> bool {
-        self.mining_only
+        SAME_PROCESSOR
+            && self.mining_only
             && distance <= MINING_ONLY_DISTANCE
             && (self.family.generates_code() || summary.hot_lines <= CRYPTONIGHT_LINES)
     }

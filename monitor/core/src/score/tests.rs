@@ -563,6 +563,16 @@ fn a_mix_is_cryptonights_in_a_small_loop_alone_and_randomx_anywhere() {
 }
 
 #[test]
+fn a_few_samples_are_no_algorithm_that_only_mines() {
+    let of = |samples| Summary {
+        samples,
+        ..like_a_recording("cryptonight 0 soft", 12.0)
+    };
+    assert!(assess(&of(40)).mining_only);
+    assert!(!assess(&of(39)).mining_only);
+}
+
+#[test]
 fn data_clients_and_blocks_explain_a_hash_and_nothing_else_does() {
     let explained = |summary: &Summary| assess(summary).explained;
     let hash = unconnected(&mixing(&SHA256_SCALAR));

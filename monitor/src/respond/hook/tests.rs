@@ -97,10 +97,7 @@ fn one_that_reads_nothing_is_not_waited_for() {
     let json = "x".repeat(1 << 20);
     let policy = policy("exit 0", LONG);
     let child = start(&policy, &[], &json).unwrap();
-    assert_eq!(
-        wait(child, LONG, &AtomicBool::new(false)),
-        Outcome::Done
-    );
+    assert_eq!(wait(child, LONG, &AtomicBool::new(false)), Outcome::Done);
 }
 
 #[test]
