@@ -86,9 +86,8 @@ fn send_jobs(mut client: TcpStream, every: Duration) {
     }
 }
 
-/// The program in each of its ways, recorded at the same time: its shares come by the
-/// clock, so that it need not have a core of its own, and each recording is of its own
-/// command and what that starts.
+/// The program in each of its ways, recorded one after another: they are of one session,
+/// and each would be taken for what connects for the other.
 struct Recorded {
     own: Value,
     helper: Value,
@@ -99,14 +98,10 @@ struct Recorded {
 fn recorded() -> &'static Recorded {
     static RECORDED: OnceLock<Recorded> = OnceLock::new();
     RECORDED.get_or_init(|| {
-        thread::scope(|scope| {
-            let job = Some(Duration::from_millis(5300));
-            let begin = |how, job| scope.spawn(move || record(how, server(job)));
-            let [own, helper, polls] = [("own", job), ("helper", job), ("polls", None)]
-                .map(|(how, job)| begin(how, job))
-                .map(|thread| thread.join().expect("it was recorded"));
-            Recorded { own, helper, polls }
-        })
+        let job = Some(Duration::from_millis(5300));
+        let [own, helper, polls] = [("own", job), ("helper", job), ("polls", None)]
+            .map(|(how, job)| record(how, server(job)));
+        Recorded { own, helper, polls }
     })
 }
 

@@ -19,12 +19,11 @@ use crate::timing::Timing;
 use crate::workspace::Workspace;
 
 /// The suites that run side by side.
-const SIDE_BY_SIDE: [&str; 8] = [
+const SIDE_BY_SIDE: [&str; 7] = [
     "exporter",
     "monitoring",
     "replay",
     "respond",
-    "shape",
     "shows",
     "top",
     "wrong_input",
