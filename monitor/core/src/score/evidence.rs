@@ -51,7 +51,7 @@ impl fmt::Display for EvidenceKind {
         f.write_str(match self {
             Self::Mix => "mix",
             Self::Family => "family",
-            Self::Witness(witness) => return write!(f, "{}{witness}", Self::WITNESS),
+            Self::Witness(kind) => return write!(f, "{}{kind}", Self::WITNESS),
             Self::Pool => "pool",
             Self::Stratum => "stratum",
             Self::Connections => "connections",

@@ -101,7 +101,7 @@ impl fmt::Display for Witness {
 
 /// The text is the name of no witness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a witness")]
+#[error("no kind of evidence has this name")]
 pub struct NoWitness;
 
 impl FromStr for Witness {

@@ -244,7 +244,7 @@ pub const PROGRAMS: &[Program] = &[
     ),
     roots(
         &["systemd-homed", "systemd-userdbd", "systemd-userwork"],
-        "says who is a user; nobody logs in without it",
+        "knows the users; no login works without it",
     ),
     service(
         &["systemd-networkd"],
