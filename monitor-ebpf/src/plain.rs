@@ -4,7 +4,7 @@
 //! What takes more is done under a lock, an entry of a hash map: the kernel inserts one
 //! key only once. A program that finds it locked does not wait. A hash map must not be written to in
 //! an interrupt that came between any two instructions: before Linux 5.11 its own lock
-//! would hang the processor (20b6cc34ea74, "bpf: Avoid hashtab deadlock with map_locked").
+//! would hang the processor (20b6cc34ea74, "bpf: Avoid hashtab deadlock with `map_locked`").
 
 use core::intrinsics::{self, AtomicOrdering::Relaxed};
 

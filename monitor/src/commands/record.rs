@@ -2,7 +2,7 @@
 //!
 //! [`mod@line`] says what is in a recording, `encoder` writes it, for `unjack run
 //! --record` too, and [`read`] reads it. Besides what is replayed this one has a
-//! [`Window`] for every process that was sampled, once a second and when it exits:
+//! window for every process that was sampled, once a second and when it exits:
 //! what a verdict is computed from, for people and the corpus.
 //!
 //! With a command, that is started and recorded with all its descendants, and

@@ -2,7 +2,7 @@
 //!
 //! A protected process forbids to act on a cgroup as a whole, and is left out of a tree.
 //! It never spares the process that was judged: an action whose scope is refused is
-//! carried out in a narrower one ([`narrower`]).
+//! carried out in a narrower one (`narrower`).
 
 use std::io;
 
