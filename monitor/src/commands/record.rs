@@ -358,7 +358,7 @@ impl Recorder {
     /// Writes the last line, and what of the samples still waits.
     fn end(&mut self) -> io::Result<()> {
         self.encoder.loses(lost(&self.probes, &self.collector));
-        self.encoder.end(Why::ActionResult);
+        self.encoder.end(Why::Done);
         self.out.write_all(&self.encoder.take())?;
         if let Some(samples) = &mut self.samples {
             samples.flush()?;

@@ -46,7 +46,7 @@ const SEARCH_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It ended with success.
-    ActionResult,
+    Done,
     /// It ended otherwise.
     Failed,
     /// It was killed: its time was over, or the daemon's.
@@ -60,7 +60,7 @@ pub enum Outcome {
 impl Outcome {
     /// Every one there is.
     pub const ALL: [Self; 5] = [
-        Self::ActionResult,
+        Self::Done,
         Self::Failed,
         Self::Killed,
         Self::NotStarted,
@@ -71,7 +71,7 @@ impl Outcome {
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
-            Self::ActionResult => "done",
+            Self::Done => "done",
             Self::Failed => "failed",
             Self::Killed => "killed",
             Self::NotStarted => "not-started",
@@ -137,7 +137,7 @@ impl Hooks {
                 let program = policy.program.display();
                 counts.count_hook(match outcome {
                     Ok(outcome) => {
-                        if outcome != Outcome::ActionResult {
+                        if outcome != Outcome::Done {
                             tracing::warn!("{program}, of --on-verdict: {}", outcome.name());
                         }
                         outcome
@@ -285,7 +285,7 @@ fn wait(mut child: Child, limit: Duration, stop: &AtomicBool) -> Outcome {
         }
     }
     match child.wait() {
-        Ok(status) if status.success() => Outcome::ActionResult,
+        Ok(status) if status.success() => Outcome::Done,
         _ => Outcome::Failed,
     }
 }

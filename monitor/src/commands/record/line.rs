@@ -184,7 +184,7 @@ pub struct End {
 #[serde(rename_all = "lowercase")]
 pub enum Why {
     /// It was to end.
-    ActionResult,
+    Done,
     /// It had grown to the largest size allowed.
     Size,
     /// The disk did not keep up.

@@ -117,7 +117,7 @@ impl Writer {
     /// written.
     pub(crate) fn finish(mut self, lost: u64) {
         self.encoder.loses(lost);
-        self.encoder.end(Why::ActionResult);
+        self.encoder.end(Why::Done);
         let _ended = self.write();
         self.sender = None;
         if self.done.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {

@@ -280,7 +280,7 @@ impl<'a> Acts<'a> {
     /// The recording says that it is over.
     pub(super) fn end(&mut self, end: End) {
         self.recording.ended = match end.why {
-            Why::ActionResult => "done",
+            Why::Done => "done",
             Why::Size => "size",
             Why::Slow => "slow",
         };

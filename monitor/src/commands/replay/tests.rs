@@ -175,7 +175,7 @@ fn recording_of(lives: &[Life], seconds: u64, shape: Shape) -> Vec<u8> {
         }));
     }
     recorded.push(Line::End(End {
-        why: Why::ActionResult,
+        why: Why::Done,
         lost: 0,
     }));
     text(&recorded)
@@ -475,7 +475,7 @@ fn live_and_replayed_of(
         };
         encoder.tick(now_ns, collector.subjects(), |_| true, known);
     }
-    encoder.end(Why::ActionResult);
+    encoder.end(Why::Done);
     let recording = encoder.take();
     let (header, mut reader) = Reader::new(&recording[..]).unwrap();
     let mut again = Vec::new();

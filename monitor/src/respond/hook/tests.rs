@@ -49,7 +49,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 #[test]
 fn success_and_failure_are_told_apart() {
-    assert_eq!(outcome("exit 0", LONG), Outcome::ActionResult);
+    assert_eq!(outcome("exit 0", LONG), Outcome::Done);
     assert_eq!(outcome("exit 3", LONG), Outcome::Failed);
 }
 
@@ -58,7 +58,7 @@ fn it_gets_facts_the_event_and_nothing_else() {
     let home = tempfile::tempdir().unwrap();
     let (env, input) = (home.path().join("env"), home.path().join("input"));
     let script = format!("env > {}; cat > {}", env.display(), input.display());
-    assert_eq!(outcome(&script, LONG), Outcome::ActionResult);
+    assert_eq!(outcome(&script, LONG), Outcome::Done);
     let text = fs::read_to_string(env).unwrap();
     let names: Vec<&str> = text
         .lines()
@@ -97,10 +97,7 @@ fn one_that_reads_nothing_is_not_waited_for() {
     let json = "x".repeat(1 << 20);
     let policy = policy("exit 0", LONG);
     let child = start(&policy, &[], &json).unwrap();
-    assert_eq!(
-        wait(child, LONG, &AtomicBool::new(false)),
-        Outcome::ActionResult
-    );
+    assert_eq!(wait(child, LONG, &AtomicBool::new(false)), Outcome::Done);
 }
 
 #[test]
