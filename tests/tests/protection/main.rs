@@ -65,7 +65,7 @@ impl Home {
             "--action",
             "kill",
         ];
-        all.extend(["--ban", "0", "--deny", &here, "--deny", &bus]);
+        all.extend(["--deny", &here, "--deny", &bus]);
         all.extend(flags);
         Daemon::start(&all)
     }
