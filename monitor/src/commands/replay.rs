@@ -4,7 +4,7 @@
 //! [`Report`]. The recording is taken in by the collector and judged by the detector
 //! that `unjack run` has; a subject's facts are what was recorded, and this host is
 //! not looked at. Memory is bounded by the collector's own bounds, by those of
-//! [`read`](crate::commands::record::read), and by the number of verdicts that are recorded.
+//! [`read`](crate::commands::record::read), and by the number of verdicts that are reported.
 
 mod acts;
 mod report;
@@ -179,7 +179,7 @@ impl Replay<'_> {
         let looks: Result<Vec<DecodedSample>, _> =
             rows.into_iter().map(DecodedSample::try_from).collect();
         let looks = looks.map_err(|error| error.to_string())?;
-        if let Some(recorded) = self.collector.get_or_insert(process).told_mut() {
+        if let Some(recorded) = self.collector.get_or_insert(process).recorded_mut() {
             recorded.image = file;
         }
         let image = ImageKey { device, inode };
@@ -194,7 +194,7 @@ impl Replay<'_> {
             file,
         } = *exec;
         if let Some(subject) = self.collector.subject(process)
-            && let Some(recorded) = subject.told_mut()
+            && let Some(recorded) = subject.recorded_mut()
         {
             recorded.image = file;
         }
@@ -224,7 +224,7 @@ impl Replay<'_> {
         let counted = std::mem::take(&mut self.counted);
         for counted in counted.values() {
             if let Some(subject) = self.collector.subject(counted.process)
-                && let Some(recorded) = subject.told_mut()
+                && let Some(recorded) = subject.recorded_mut()
             {
                 recorded.image = counted.file;
                 recorded.io_bytes = counted.io_bytes;
@@ -247,7 +247,7 @@ impl Replay<'_> {
                 sha256,
             } = who;
             // One of a listed image is judged before there is any sample of it.
-            if let Some(recorded) = self.collector.get_or_insert(process).told_mut() {
+            if let Some(recorded) = self.collector.get_or_insert(process).recorded_mut() {
                 recorded.facts = Some(facts);
                 recorded.host_exe = host_exe;
                 recorded.system = system;
@@ -286,7 +286,7 @@ struct Policy<'a> {
 impl PolicyContext for Policy<'_> {
     fn heard(&mut self, subject: &Subject) -> Heard {
         subject
-            .told_ref()
+            .recorded_facts()
             .map_or(Heard::default(), |recorded| Heard {
                 pool: recorded.pool,
                 stratum: recorded.stratum,
@@ -297,18 +297,22 @@ impl PolicyContext for Policy<'_> {
     fn burns(&mut self, _: &mut Subject, _: u64) {}
 
     fn listed(&mut self, subject: &mut Subject) -> Option<String> {
-        let digest = subject.told_ref()?.sha256?;
+        let digest = subject.recorded_facts()?.sha256?;
         let name = self.lists.deny.get(&digest)?;
         Some(crate::detect::reputation::listed_text(name, &digest))
     }
 
     fn denies(&mut self, subject: &mut Subject, family: &str) -> bool {
-        let digest = subject.told_ref().and_then(|recorded| recorded.sha256);
+        let digest = subject
+            .recorded_facts()
+            .and_then(|recorded| recorded.sha256);
         matches(&self.config.policy.deny, subject, family, digest)
     }
 
     fn allows(&mut self, subject: &mut Subject) -> bool {
-        let digest = subject.told_ref().and_then(|recorded| recorded.sha256);
+        let digest = subject
+            .recorded_facts()
+            .and_then(|recorded| recorded.sha256);
         let family = subject.case.family;
         matches(&self.config.policy.allow, subject, family, digest)
             || digest.is_some_and(|digest| self.lists.allow.get(&digest).is_some())

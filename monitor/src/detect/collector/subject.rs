@@ -264,13 +264,13 @@ impl Subject {
 
     /// What a recording says of it, to be changed as that goes on; `None` of a
     /// process of this host.
-    pub fn told_mut(&mut self) -> Option<&mut RecordedFacts> {
+    pub fn recorded_mut(&mut self) -> Option<&mut RecordedFacts> {
         self.recorded.as_deref_mut()
     }
 
     /// The same.
     #[must_use]
-    pub fn told_ref(&self) -> Option<&RecordedFacts> {
+    pub fn recorded_facts(&self) -> Option<&RecordedFacts> {
         self.recorded.as_deref()
     }
 
