@@ -4,7 +4,7 @@
 //! [`Report`]. The recording is taken in by the collector and judged by the detector
 //! that `unjack run` has; a subject's facts are what was recorded, and this host is
 //! not looked at. Memory is bounded by the collector's own bounds, by those of
-//! [`read`](crate::commands::record::read), and by the number of verdicts that are recorded.
+//! [`read`](crate::commands::record::read), and by the number of verdicts that are reported.
 
 mod acts;
 mod recording;

@@ -290,19 +290,19 @@ mod tests {
     use super::*;
 
     /// No process has such an id: looks at it are in the way of no other test.
-    const NOBODY: (i32, What) = (-1, What::Sockets);
+    const NO_PROCESS: (i32, What) = (-1, What::Sockets);
     /// Longer than any test takes.
     const LONG: Duration = Duration::from_mins(1);
 
     #[test]
     fn what_is_opened_aside_is_not_ours() {
-        const NAME: &str = "unjack-timed_read";
+        const NAME: &str = "unjack-timed-read";
         let held = |pid: &str| {
             let links = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
             let mut links = links.filter_map(|link| fs::read_link(link.path()).ok());
             links.any(|link| link.to_string_lossy().contains(NAME))
         };
-        let there = alone(NOBODY, LONG, move || {
+        let there = alone(NO_PROCESS, LONG, move || {
             leave_descriptors()?;
             let file = memfd_create(NAME, MemfdFlags::CLOEXEC).map_err(io::Error::from)?;
             let _ = file.into_raw_fd();
@@ -312,7 +312,7 @@ mod tests {
         assert!(!held("self"));
         let _ours = memfd_create(NAME, MemfdFlags::CLOEXEC).unwrap();
         assert!(held("self"));
-        let there = alone(NOBODY, LONG, move || {
+        let there = alone(NO_PROCESS, LONG, move || {
             leave_descriptors()?;
             Ok(held("thread-self"))
         });

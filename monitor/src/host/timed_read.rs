@@ -204,24 +204,30 @@ mod tests {
     use super::*;
 
     /// No process has such an id: looks at it are in the way of no other test.
-    const NOBODY: i32 = -3;
+    const NO_PROCESS: i32 = -3;
 
     #[test]
     fn a_look_that_lasts_is_in_no_other_looks_way() {
         let (go_on, wait) = mpsc::sync_channel::<()>(1);
         let before = late();
         let slow = move || wait.recv().map_err(|_| LookError::Gone);
-        let given_up = timed_read((NOBODY, What::Words), slow);
+        let given_up = timed_read((NO_PROCESS, What::Words), slow);
         assert!(matches!(given_up, Err(LookError::Late)), "{given_up:?}");
         // At something else, and at another, on another thread; at the same not.
         let name = || Ok(thread::current().name().map(str::to_owned));
         let looks = Some("looks".to_owned());
-        assert_eq!(timed_read((NOBODY, What::Mappings), name).unwrap(), looks);
-        assert_eq!(timed_read((NOBODY - 1, What::Words), name).unwrap(), looks);
-        assert!(timed_read((NOBODY, What::Words), || Ok(())).is_err());
+        assert_eq!(
+            timed_read((NO_PROCESS, What::Mappings), name).unwrap(),
+            looks
+        );
+        assert_eq!(
+            timed_read((NO_PROCESS - 1, What::Words), name).unwrap(),
+            looks
+        );
+        assert!(timed_read((NO_PROCESS, What::Words), || Ok(())).is_err());
         assert!(late() >= before + 2);
         go_on.send(()).unwrap();
-        wait_turn((NOBODY, What::Words));
+        wait_turn((NO_PROCESS, What::Words));
     }
 
     /// A turn ends right after the answer.
@@ -233,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_look_that_panics_is_late_and_the_next_is_not() {
-        let look = (NOBODY - 2, What::Words);
+        let look = (NO_PROCESS - 2, What::Words);
         let panicked: Result<(), _> = timed_read(look, || panic!("as this test wants it"));
         assert!(matches!(panicked, Err(LookError::Late)));
         wait_turn(look);
@@ -241,7 +247,7 @@ mod tests {
 
     #[test]
     fn who_keeps_a_thread_of_his_own_waiting_is_given_up_until_it_is_done() {
-        let look = (NOBODY - 3, What::Sockets);
+        let look = (NO_PROCESS - 3, What::Sockets);
         let (go_on, wait) = mpsc::sync_channel::<()>(1);
         let slow = move || wait.recv().map_err(|_| LookError::Gone);
         assert!(alone(look, Duration::ZERO, slow).is_err());

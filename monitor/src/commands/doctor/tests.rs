@@ -5,7 +5,7 @@ use super::limits::*;
 use super::*;
 
 const ROOT: Caps = Caps(0x1ff_ffff_ffff);
-const NOBODY: Caps = Caps(0);
+const NO_PROCESS: Caps = Caps(0);
 
 #[track_caller]
 fn check(check: &Check, status: Status, found: &str) {
@@ -40,7 +40,7 @@ fn btf_present_absent_and_damaged() {
 fn capabilities_of_status() {
     let status = "Name:\tx\nCapPrm:\t000001ffffffffff\nCapEff:\t000000c000000000\n";
     assert_eq!(Caps::parse(status), Caps(0xc0_0000_0000));
-    assert_eq!(Caps::parse("Name:\tx\n"), NOBODY);
+    assert_eq!(Caps::parse("Name:\tx\n"), NO_PROCESS);
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn capabilities_to_load() {
     check(&load_caps(Caps(1 << 21)), Status::Ok, "CAP_SYS_ADMIN");
     check(&load_caps(Caps(1 << 39)), Status::Fail, "no CAP_PERFMON");
     check(
-        &load_caps(NOBODY),
+        &load_caps(NO_PROCESS),
         Status::Fail,
         "no CAP_BPF, no CAP_PERFMON",
     );
@@ -71,7 +71,7 @@ fn capabilities_to_act() {
         Status::Warn,
         "no CAP_SYS_PTRACE",
     );
-    check(&act_caps(NOBODY), Status::Warn, "no CAP_KILL");
+    check(&act_caps(NO_PROCESS), Status::Warn, "no CAP_KILL");
 }
 
 #[test]
@@ -132,8 +132,12 @@ fn jit_on_off_and_unknown() {
 #[test]
 fn perf_paranoia_matters_without_capabilities_only() {
     check(&perf_paranoid(Some("4"), ROOT), Status::Ok, "4");
-    check(&perf_paranoid(Some("2"), NOBODY), Status::Warn, "refused");
-    check(&perf_paranoid(Some("-1"), NOBODY), Status::Ok, "-1");
+    check(
+        &perf_paranoid(Some("2"), NO_PROCESS),
+        Status::Warn,
+        "refused",
+    );
+    check(&perf_paranoid(Some("-1"), NO_PROCESS), Status::Ok, "-1");
     check(&perf_paranoid(None, ROOT), Status::Warn, "perf events");
 }
 
@@ -217,9 +221,9 @@ fn somewhere_to_keep_bans() {
 fn hidden_processes() {
     let proc =
         |options: &str| format!("22 27 0:21 / /proc rw,relatime shared:5 - proc proc {options}");
-    check(&hidepid(&proc("rw"), NOBODY), Status::Ok, "all");
+    check(&hidepid(&proc("rw"), NO_PROCESS), Status::Ok, "all");
     check(
-        &hidepid(&proc("rw,hidepid=invisible"), NOBODY),
+        &hidepid(&proc("rw,hidepid=invisible"), NO_PROCESS),
         Status::Warn,
         "invisible",
     );

@@ -145,7 +145,7 @@ mod tests {
         assert!(started.has_ended() && !started.has_others());
         let (pid, begun) = (started.pid(), Instant::now());
         drop(started);
-        assert!(begun.elapsed() < GRACE, "nobody is waited for");
+        assert!(begun.elapsed() < GRACE, "no process is waited for");
         assert!(!Path::new(&format!("/proc/{pid}")).exists());
     }
 

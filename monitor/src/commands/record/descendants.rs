@@ -4,7 +4,7 @@
 //! the probes recorded at fork. The links hold through processes that are gone
 //! before the recorder looked, as one that forks twice leaves them.
 //!
-//! Bounds: kept are those who are alive, and who left in this second and the one
+//! Bounds: kept are those that are alive, and that left in this second and the one
 //! before. A link is lost only when another process gets its place in the probes'
 //! table, of 65536, before the next look: a second later at the most.
 
@@ -16,19 +16,19 @@ use unjack_core::event::Process;
 /// those that came and went since the last look. A longer chain is made on purpose.
 const MAX_DEPTH: usize = 4096;
 
-/// Who descends from the command.
+/// What descends from the command.
 #[derive(Default)]
 pub(super) struct Descendants {
     /// The command's id, which no other process has as long as this lives; without
-    /// one all processes are descendants.
+    /// one, every process counts as a descendant.
     pub(super) founder: Option<u32>,
-    /// Who is descendants, and at which look each was met last.
+    /// The descendants, and at which look each was met last.
     known: HashMap<Process, u64>,
     look: u64,
 }
 
 impl Descendants {
-    /// Takes in those of `met` who descend from the command, or are it.
+    /// Takes in those of `met` that descend from the command, or are it.
     pub(super) fn learn(
         &mut self,
         met: impl IntoIterator<Item = Process>,
@@ -36,10 +36,10 @@ impl Descendants {
     ) {
         let Some(founder) = self.founder else { return };
         for process in met {
-            let descendants =
+            let is_known =
                 |above: Process| above.tgid == founder || self.known.contains_key(&above);
             let above = std::iter::successors(Some(process), |below| parent(*below));
-            if above.take(MAX_DEPTH).any(descendants) {
+            if above.take(MAX_DEPTH).any(is_known) {
                 self.known.insert(process, self.look);
             }
         }
@@ -78,7 +78,7 @@ mod tests {
         }
     }
 
-    /// Who forked whom: child, then parent.
+    /// Child, then the parent that forked it.
     fn learn(descendants: &mut Descendants, met: &[u32], forks: &[(u32, u32)]) {
         descendants.learn(met.iter().map(|tgid| process(*tgid)), |child| {
             let fork = forks.iter().find(|(tgid, _)| process(*tgid) == child);
@@ -139,7 +139,7 @@ mod tests {
             descendants.forget();
         }
         check(&descendants, &[10, 30], &[20]);
-        // Its child is still descendants.
+        // Its child is still a descendant.
         learn(&mut descendants, &[60], &[(60, 30)]);
         check(&descendants, &[60], &[]);
     }

@@ -324,8 +324,8 @@ mod tests {
         encoder.loses(7);
         // A number that lags behind takes nothing back.
         encoder.loses(3);
-        let nobody = std::iter::empty();
-        encoder.tick(1, nobody, |_| true, |_| Known::default());
+        let no_subjects = std::iter::empty();
+        encoder.tick(1, no_subjects, |_| true, |_| Known::default());
         let text = encoder.take();
         let line = text.trim_ascii_end().rsplit(|byte| *byte == b'\n').next();
         let expected = End {

@@ -143,8 +143,8 @@ mod tests {
     }
 
     fn tick(writer: &mut Writer, n: u64) -> Option<Ended> {
-        let nobody = || std::iter::empty();
-        (writer.encoder).tick(n, nobody(), |_| true, |_| Known::default());
+        let no_subjects = || std::iter::empty();
+        (writer.encoder).tick(n, no_subjects(), |_| true, |_| Known::default());
         writer.write()
     }
 

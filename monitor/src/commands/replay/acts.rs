@@ -37,7 +37,7 @@ const NAME_CHARS: usize = 256;
 /// A process that was acted on, and lived on in the recording.
 #[derive(Clone, Copy, Debug)]
 struct Held {
-    /// Where it is recorded, unless there was no room.
+    /// Where it is reported, unless there was no room.
     entry: Option<usize>,
     /// What it had burned by then, and when that was.
     burned_ns: u64,
@@ -54,8 +54,8 @@ pub(super) struct Acts<'a> {
     begun_ns: u64,
     now_ns: u64,
     entries: Vec<Entry>,
-    /// The index of the entry of each live process that is recorded.
-    recorded: BTreeMap<Process, usize>,
+    /// The index of the entry of each live process that is reported.
+    reported: BTreeMap<Process, usize>,
     held: BTreeMap<Process, Held>,
     total: Total,
     /// Processes without a digest although one was asked for.
@@ -77,7 +77,7 @@ impl<'a> Acts<'a> {
             begun_ns: header.begun_ns,
             now_ns: header.begun_ns,
             entries: Vec::new(),
-            recorded: BTreeMap::new(),
+            reported: BTreeMap::new(),
             held: BTreeMap::new(),
             total: Total::default(),
             undigested: BTreeSet::new(),
@@ -135,7 +135,7 @@ impl<'a> Acts<'a> {
 
     /// A process is gone.
     pub(super) fn exits(&mut self, process: Process) {
-        if let Some(at) = self.recorded.remove(&process) {
+        if let Some(at) = self.reported.remove(&process) {
             self.entries[at].ended = Some(self.seconds());
         }
         self.let_go(process);
@@ -155,7 +155,7 @@ impl<'a> Acts<'a> {
                 self.exits(process);
             }
         }
-        self.recorded.retain(|process, _| collector.knows(*process));
+        self.reported.retain(|process, _| collector.knows(*process));
         for (process, detection) in detections {
             if let Some(subject) = collector.subject(*process) {
                 self.report(subject, detection);
@@ -193,10 +193,10 @@ impl<'a> Acts<'a> {
         }
         if self.entries.len() == MAX_ENTRIES {
             self.total.not_shown += 1;
-            self.recorded.remove(&process);
+            self.reported.remove(&process);
             return;
         }
-        self.recorded.insert(process, self.entries.len());
+        self.reported.insert(process, self.entries.len());
         self.entries.push(Entry {
             t: self.seconds(),
             verdict: event(subject, detection),
@@ -218,7 +218,7 @@ impl<'a> Acts<'a> {
             return;
         }
         subject.case.action_state = ActionState::Settled;
-        let entry = self.recorded.get(&process).copied();
+        let entry = self.reported.get(&process).copied();
         let act = match self.may(subject) {
             Err(refusal) => {
                 if matches!(refusal, Refusal::Unreadable | Refusal::ProtectionUnknown) {

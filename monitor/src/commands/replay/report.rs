@@ -19,7 +19,7 @@ use unjack_core::{
     text::clean,
 };
 
-/// Verdicts that are recorded; more are counted.
+/// Verdicts that are reported; more are counted.
 pub(super) const MAX_ENTRIES: usize = 10_000;
 /// Characters of what a recording says of its host.
 const HOST_CHARS: usize = 128;

@@ -2,12 +2,12 @@ use super::*;
 use unjack_core::event::Sample;
 
 /// A pid that no process has, so that nothing is read of it.
-const NOBODY: u32 = u32::MAX;
+const NO_PROCESS: u32 = u32::MAX;
 const SECOND: u64 = 1_000_000_000;
 
 fn process(start_ns: u64) -> Process {
     Process {
-        tgid: NOBODY,
+        tgid: NO_PROCESS,
         start_ns,
     }
 }
@@ -15,7 +15,7 @@ fn process(start_ns: u64) -> Process {
 fn sample(start_ns: u64) -> Event {
     Event::Sample(Sample::user(
         process(start_ns),
-        NOBODY,
+        NO_PROCESS,
         start_ns,
         0x1000,
         &[0x90],
@@ -25,7 +25,7 @@ fn sample(start_ns: u64) -> Event {
 fn slot(tid: u32, start_ns: u64, group_ns: u64, voluntary: u64) -> TaskSlot {
     TaskSlot {
         tid,
-        tgid: NOBODY,
+        tgid: NO_PROCESS,
         start_ns,
         group_ns,
         voluntary,
@@ -42,7 +42,11 @@ fn a_sampled_process_becomes_a_subject_with_its_counters() {
     let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     collector.take(&sample(1));
     let thread = slot(5, 0, 0, 30);
-    tick(&mut collector, SECOND, &[slot(NOBODY, 1, 7, 12), thread]);
+    tick(
+        &mut collector,
+        SECOND,
+        &[slot(NO_PROCESS, 1, 7, 12), thread],
+    );
     let subject = collector.subject(process(1)).expect("it was sampled");
     let reading = subject.profile.latest().expect("it was ticked");
     assert_eq!((reading.cpu_ns, reading.voluntary), (7, 42));
@@ -151,7 +155,7 @@ fn samples_are_never_booked_to_an_image_they_are_not_of() {
 fn what_was_burned_before_two_execs_in_a_second_is_not_the_last_ones() {
     let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     collector.take(&sample(1));
-    tick(&mut collector, SECOND, &[slot(NOBODY, 1, 7, 0)]);
+    tick(&mut collector, SECOND, &[slot(NO_PROCESS, 1, 7, 0)]);
     for time_ns in [2, 3] {
         collector.take(&Event::Exec {
             process: process(1),
@@ -167,13 +171,13 @@ fn what_was_burned_before_two_execs_in_a_second_is_not_the_last_ones() {
 fn an_exec_whose_record_was_lost_is_noticed() {
     let mut collector = Collector::new(Arch::X86_64, 60 * SECOND);
     collector.take(&sample(1));
-    tick(&mut collector, SECOND, &[slot(NOBODY, 1, 7, 0)]);
+    tick(&mut collector, SECOND, &[slot(NO_PROCESS, 1, 7, 0)]);
     tick(
         &mut collector,
         2 * SECOND,
         &[TaskSlot {
             execs: 1,
-            ..slot(NOBODY, 1, 9, 0)
+            ..slot(NO_PROCESS, 1, 9, 0)
         }],
     );
     assert_eq!(

@@ -3,7 +3,7 @@
 //!
 //! `/sys/class/powercap/intel-rapl:N` (Documentation/power/powercap/powercap.rst in
 //! Linux), of which those are read whose `name` says `package-…`: the others are
-//! parts of these, or the whole snapshot. Since Linux 5.10 they are root's to read.
+//! parts of these, or the whole board. Since Linux 5.10 they are root's to read.
 //! Most virtual machines and containers have none.
 
 use std::{
@@ -89,7 +89,7 @@ mod tests {
         }
     }
 
-    /// As on a machine with two packages, its cores, its memory and its snapshot.
+    /// As on a machine with two packages, its cores, its memory and its board.
     fn machine() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("intel-rapl")).unwrap();

@@ -304,7 +304,7 @@ enum Request {
     Ended(Process, bool),
     /// A file was hashed.
     Hashed(Box<worker::Hashed>),
-    /// The image of a process that was recorded was examined.
+    /// The image of a process that is being ended was examined.
     Examined(Process, Box<worker::Examined>),
     /// The daemon leaves.
     Stop,
@@ -422,7 +422,7 @@ impl Bans {
         })
     }
 
-    /// Tells what came of an order. If the process is gone, and was recorded, its
+    /// Tells what came of an order. If the process is gone, and was noted, its
     /// image is banned if it may be.
     pub fn ended(&self, process: Process, gone: bool) {
         if self.active {

@@ -105,7 +105,10 @@ mod tests {
             }
             snapshot.publish(view("a"), SECOND);
             assert_eq!(looker.await.unwrap().unwrap().version, "a");
-            assert!(!snapshot.is_wanted(3 * SECOND), "nobody has looked since");
+            assert!(
+                !snapshot.is_wanted(3 * SECOND),
+                "no client has looked since"
+            );
 
             // Who looks in the same second gets the same, and asks for nothing.
             let again = snapshot.look(SECOND + SECOND / 2).await.unwrap();

@@ -26,15 +26,15 @@ fn look(ledger: &mut Ledger, slots: &[TaskSlot]) -> Vec<Charge> {
 }
 
 /// A pid that no process has: its name cannot be had.
-const NOBODY: u32 = u32::MAX;
+const NO_PROCESS: u32 = u32::MAX;
 
 #[test]
 fn a_short_process_is_charged_at_its_exit_under_its_last_name() {
     let mut ledger = Ledger::default();
-    assert_eq!(look(&mut ledger, &[slot(NOBODY, 1, 300_000_000)]), []);
+    assert_eq!(look(&mut ledger, &[slot(NO_PROCESS, 1, 300_000_000)]), []);
     ledger.exit(
         Process {
-            tgid: NOBODY,
+            tgid: NO_PROCESS,
             start_ns: 1,
         },
         500_000_000,
@@ -62,7 +62,7 @@ fn a_process_never_seen_alive_is_charged_whole() {
 #[test]
 fn one_whose_exit_was_lost_goes_to_other() {
     let mut ledger = Ledger::default();
-    look(&mut ledger, &[slot(NOBODY, 1, 400_000_000)]);
+    look(&mut ledger, &[slot(NO_PROCESS, 1, 400_000_000)]);
     assert_eq!(look(&mut ledger, &[]), []);
     assert_eq!(look(&mut ledger, &[]), [Charge::Other(0.4)]);
     assert_eq!(look(&mut ledger, &[]), []);
@@ -71,11 +71,11 @@ fn one_whose_exit_was_lost_goes_to_other() {
 #[test]
 fn an_exit_that_comes_after_the_look_is_charged_once() {
     let mut ledger = Ledger::default();
-    look(&mut ledger, &[slot(NOBODY, 1, 400_000_000)]);
+    look(&mut ledger, &[slot(NO_PROCESS, 1, 400_000_000)]);
     look(&mut ledger, &[]);
     ledger.exit(
         Process {
-            tgid: NOBODY,
+            tgid: NO_PROCESS,
             start_ns: 1,
         },
         400_000_000,
@@ -89,7 +89,7 @@ fn an_exit_that_comes_after_the_look_is_charged_once() {
 #[test]
 fn what_the_probes_sum_themselves_is_not_charged_twice() {
     let mut ledger = Ledger::default();
-    look(&mut ledger, &[slot(NOBODY, 1, MIN_EXIT_NS - 1)]);
+    look(&mut ledger, &[slot(NO_PROCESS, 1, MIN_EXIT_NS - 1)]);
     look(&mut ledger, &[]);
     assert_eq!(look(&mut ledger, &[]), []);
 }
@@ -97,11 +97,11 @@ fn what_the_probes_sum_themselves_is_not_charged_twice() {
 #[test]
 fn a_reused_pid_is_another_process() {
     let mut ledger = Ledger::default();
-    look(&mut ledger, &[slot(NOBODY, 1, 400_000_000)]);
-    look(&mut ledger, &[slot(NOBODY, 2, 100_000_000)]);
+    look(&mut ledger, &[slot(NO_PROCESS, 1, 400_000_000)]);
+    look(&mut ledger, &[slot(NO_PROCESS, 2, 100_000_000)]);
     ledger.exit(
         Process {
-            tgid: NOBODY,
+            tgid: NO_PROCESS,
             start_ns: 1,
         },
         400_000_000,
@@ -110,7 +110,7 @@ fn a_reused_pid_is_another_process() {
     );
     ledger.exit(
         Process {
-            tgid: NOBODY,
+            tgid: NO_PROCESS,
             start_ns: 2,
         },
         100_000_000,
@@ -183,14 +183,14 @@ fn a_short_process_belongs_where_its_parent_does() {
     for by in [GroupBy::Unit, GroupBy::Container] {
         let mut ledger = Ledger::by(by);
         let gone = Process {
-            tgid: NOBODY,
+            tgid: NO_PROCESS,
             start_ns: 1,
         };
         let parent = ProcHandle::open(myself()).unwrap();
         let group = by.group(&parent).unwrap();
         ledger.exit(gone, 2_000_000, std::process::id(), b"true");
         ledger.exit(gone, 2_000_000, 0, b"true");
-        ledger.exit(gone, 2_000_000, NOBODY, b"true");
+        ledger.exit(gone, 2_000_000, NO_PROCESS, b"true");
         let expected = [
             Charge::Group(group, 0.002),
             Charge::Other(0.002),
@@ -204,7 +204,7 @@ fn a_short_process_belongs_where_its_parent_does() {
 fn looks_are_bounded_and_counted() {
     let mut ledger = Ledger::by(GroupBy::Unit);
     let burners: Vec<_> = (0..u64::from(LOOKS) + 5)
-        .map(|start_ns| slot(NOBODY, start_ns, NAMING_NS))
+        .map(|start_ns| slot(NO_PROCESS, start_ns, NAMING_NS))
         .collect();
     look(&mut ledger, &burners);
     assert_eq!(ledger.deferred(), 5);

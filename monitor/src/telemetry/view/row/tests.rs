@@ -8,13 +8,13 @@ use unjack_core::{
 
 const SECOND: u64 = 1_000_000_000;
 /// No process has an id from here on, so that nothing is read of them.
-const NOBODY: u32 = u32::MAX - 1000;
+const NO_PROCESS: u32 = u32::MAX - 1000;
 
 /// Process `n` of a crowd, in which each burns a percent less than the one
 /// before it.
 fn process(n: u32) -> Process {
     Process {
-        tgid: NOBODY + n,
+        tgid: NO_PROCESS + n,
         start_ns: 1,
     }
 }
@@ -25,12 +25,12 @@ fn crowd(size: u32, seconds: u64) -> Collector {
         for n in 0..size {
             // `xor eax, ecx` and a jump: half of either.
             let code = [0x31, 0xc8, 0x75, 0x00];
-            let sample = Sample::user(process(n), NOBODY + n, second * SECOND, 0x1000, &code);
+            let sample = Sample::user(process(n), NO_PROCESS + n, second * SECOND, 0x1000, &code);
             collector.take(&Event::Sample(sample));
         }
         let slot = |n: u32| TaskSlot {
-            tid: NOBODY + n,
-            tgid: NOBODY + n,
+            tid: NO_PROCESS + n,
+            tgid: NO_PROCESS + n,
             start_ns: 1,
             group_ns: second * SECOND / 100 * u64::from(100 - n),
             ..TaskSlot::default()
@@ -49,7 +49,7 @@ fn shown(collector: &mut Collector, now_s: u64) -> (Vec<Row>, usize) {
 }
 
 fn pids(rows: &[Row]) -> Vec<u32> {
-    rows.iter().map(|row| row.pid - NOBODY).collect()
+    rows.iter().map(|row| row.pid - NO_PROCESS).collect()
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn a_mix_has_the_largest_class_first_and_nothing_that_is_not_there() {
 #[test]
 fn who_does_not_burn_is_not_shown() {
     let mut collector = Collector::new(Arch::X86_64, 600 * SECOND);
-    let sample = Sample::user(process(1), NOBODY + 1, 1, 0x1000, &[0x90]);
+    let sample = Sample::user(process(1), NO_PROCESS + 1, 1, 0x1000, &[0x90]);
     collector.take(&Event::Sample(sample));
     assert_eq!(shown(&mut collector, 2), (Vec::new(), 0));
 }

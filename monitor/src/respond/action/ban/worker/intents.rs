@@ -140,7 +140,7 @@ impl BanWorker {
         }
     }
 
-    /// What was found of the image of a process that was recorded.
+    /// What was found of the image of a process that is being ended.
     pub(super) fn examined(&mut self, process: Process, examined: Examined) {
         if let Some(intents) = self
             .intents
