@@ -1,5 +1,5 @@
-//! What is done about those who mine: who is spared, which order is given, and
-//! what came of it.
+//! What is done about a process that mines: whether it may be acted on, which action
+//! is ordered, and what came of it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     detect::{collector::ActionState, detector::family_label},
-    host::{self, clock::monotonic_ns},
+    host::{self, Image, clock::monotonic_ns},
     policy::{
         config::Action,
         guard::Guard,
@@ -21,109 +21,171 @@ use crate::{
 };
 use unjack_core::event::Process;
 
+/// What is to be done about a process that mines.
+enum Decision {
+    /// Nothing, for this reason.
+    Refuse(Refusal),
+    /// Nothing, as unjack only observes. The image was verified as for an action.
+    Observe(Image),
+    /// This, to a process that executes this image.
+    Act(Image, ActionKind),
+}
+
 impl Daemon {
     /// Acts on a process that mines, unless that is under way or settled.
     pub(super) fn act(&mut self, process: Process, now_ns: u64) {
-        let Some(subject) = self.collector.subject(process) else {
-            return;
-        };
-        let due = match subject.case.action_state {
-            ActionState::Open => true,
-            ActionState::UnderWay | ActionState::Settled => false,
-            ActionState::Again(at_ns) => now_ns >= at_ns,
-        };
-        if !due {
+        if !self.is_due(process, now_ns) || self.must_wait(process, now_ns) {
             return;
         }
-        // Its digest may yet allow it: also that of one which burns too little to
-        // have been asked for, and is a miner as others like it are.
+        let guard = self.guard();
+        let Some((family, decision)) = self.decide(process, &guard, now_ns) else {
+            return;
+        };
+        match decision {
+            Decision::Refuse(refusal) => self.conclude(Report {
+                process,
+                family,
+                image: None,
+                done: refusal.into(),
+                time: Duration::ZERO,
+            }),
+            Decision::Observe(image) => self.observe(process, family, image),
+            Decision::Act(image, kind) => self.order(process, family, (image, kind), guard, now_ns),
+        }
+    }
+
+    /// Whether anything is to be done about it now.
+    fn is_due(&mut self, process: Process, now_ns: u64) -> bool {
+        let subject = self.collector.subject(process);
+        subject.is_some_and(|subject| subject.case.action_state.is_due(now_ns))
+    }
+
+    /// Whether it is decided later: its digest may still allow it, or too many actions
+    /// are under way.
+    fn must_wait(&mut self, process: Process, now_ns: u64) -> bool {
+        let Some(subject) = self.collector.subject(process) else {
+            return true;
+        };
+        // A process that uses too little CPU for its digest to have been computed may
+        // still be a miner, as others like it are.
         let image = subject.image();
         self.reputation.ask(process, image, now_ns);
         if self.reputation.undecided(process, now_ns) {
-            return;
+            return true;
         }
-        if self.orders.full() {
+        let full = self.orders.full();
+        if full {
             self.metrics.orders_deferred.inc();
-            return;
         }
-        let family = subject.case.family;
-        let digest = self.reputation.digest(process, image);
-        // Of what is allowed by who it belongs to, and not only by its image, all
-        // may have changed since it was judged.
-        let known = self.config.policy.allow.is_empty()
-            || (subject.renew_facts()).is_some_and(|facts| facts.uid.is_some());
-        subject.case.allowed = self.reputation.allowed(process, image)
-            || matches(&self.config.policy.allow, subject, family, digest);
-        let guard = Guard {
+        full
+    }
+
+    /// Everything that protects a process.
+    fn guard(&self) -> Guard {
+        Guard {
             lineage: host::lineage(),
             allow: Arc::clone(&self.allow),
             listed: self.reputation.allow_list(),
             builtin: !self.config.response.no_builtin_protection,
+        }
+    }
+
+    /// What is to be done about a process, and the family of its hash; `None` if the
+    /// process is unknown.
+    fn decide(
+        &mut self,
+        process: Process,
+        guard: &Guard,
+        now_ns: u64,
+    ) -> Option<(&'static str, Decision)> {
+        let may = self.may(process, guard);
+        let subject = self.collector.subject(process)?;
+        let family = subject.case.family;
+        let image = match may {
+            Ok(image) => image,
+            Err(refusal) => return Some((family, Decision::Refuse(refusal))),
         };
-        let image = judged::spared(subject, &guard);
-        let image = image.and_then(|image| known.then_some(image).ok_or(Refusal::Unreadable));
-        let observed = self.config.action == Action::Observe;
-        let image = match image {
-            Ok(image) if !observed => match self.breaker.allows(now_ns, image) {
-                Ok(()) => Ok(image),
-                Err(until_ns) => {
-                    subject.case.action_state = ActionState::Again(until_ns);
-                    Err(Refusal::Breaker)
-                }
-            },
-            image => image,
-        };
-        // One that was told to end and executed another image instead had its
-        // grace.
+        // A process that was asked to end and executed another image instead has had
+        // its grace.
         let grace = if subject.signalled {
             Duration::ZERO
         } else {
             self.config.grace
         };
-        let deed = match (image, self.config.action) {
-            (Err(refusal), _) => {
-                return self.conclude(Report {
-                    process,
-                    family,
-                    image: None,
-                    done: refusal.into(),
-                    time: Duration::ZERO,
-                });
-            }
-            (Ok(image), Action::Observe) => {
-                subject.case.action_state = ActionState::Settled;
-                if let Some(wanted) = self.incidents.take(process) {
-                    wanted.observe(process, image);
-                }
-                let outcome = journal::Outcome::DryRun;
-                self.metrics
-                    .count_action(Action::Observe, family_label(family), outcome);
-                return self.tell_action(process, outcome, "observe", 0, Duration::ZERO);
-            }
-            (Ok(image), Action::Kill) => (image, ActionKind::Kill { grace }),
-            (Ok(image), Action::Freeze) => (image, ActionKind::Freeze),
-            (Ok(image), Action::Throttle) => {
-                let share = self.config.response.throttle_to;
-                (image, ActionKind::Throttle { share })
-            }
+        let kind = match self.config.action {
+            Action::Observe => return Some((family, Decision::Observe(image))),
+            Action::Kill => ActionKind::Kill { grace },
+            Action::Freeze => ActionKind::Freeze,
+            Action::Throttle => ActionKind::Throttle {
+                share: self.config.response.throttle_to,
+            },
         };
-        let (image, deed) = deed;
-        subject.signalled |= matches!(deed, ActionKind::Kill { .. });
+        if let Err(until_ns) = self.breaker.allows(now_ns, image) {
+            subject.case.action_state = ActionState::Again(until_ns);
+            return Some((family, Decision::Refuse(Refusal::Breaker)));
+        }
+        Some((family, Decision::Act(image, kind)))
+    }
+
+    /// The image of a process, if nothing protects the process. Its user and cgroup may
+    /// have changed since it was judged, so they are read again.
+    fn may(&mut self, process: Process, guard: &Guard) -> Result<Image, Refusal> {
+        let subject = self.collector.subject(process).ok_or(Refusal::Vanished)?;
+        let known = self.config.policy.allow.is_empty()
+            || (subject.renew_facts()).is_some_and(|facts| facts.uid.is_some());
+        let (image, family) = (subject.image(), subject.case.family);
+        let digest = self.reputation.digest(process, image);
+        subject.case.allowed = self.reputation.allowed(process, image)
+            || matches(&self.config.policy.allow, subject, family, digest);
+        let image = judged::spared(subject, guard)?;
+        known.then_some(image).ok_or(Refusal::Unreadable)
+    }
+
+    /// Reports what would have been acted on.
+    fn observe(&mut self, process: Process, family: &'static str, image: Image) {
+        if let Some(subject) = self.collector.subject(process) {
+            subject.case.action_state = ActionState::Settled;
+        }
+        if let Some(wanted) = self.incidents.take(process) {
+            wanted.observe(process, image);
+        }
+        let outcome = journal::Outcome::DryRun;
+        self.metrics
+            .count_action(Action::Observe, family_label(family), outcome);
+        self.tell_action(process, outcome, "observe", 0, Duration::ZERO);
+    }
+
+    /// Has an action carried out on a thread of its own, with its evidence, and with
+    /// its image held if that may be banned.
+    fn order(
+        &mut self,
+        process: Process,
+        family: &'static str,
+        (image, deed): (Image, ActionKind),
+        guard: Guard,
+        now_ns: u64,
+    ) {
+        let kills = matches!(deed, ActionKind::Kill { .. });
+        let Some(subject) = self.collector.subject(process) else {
+            return;
+        };
+        subject.signalled |= kills;
         subject.case.action_state = ActionState::UnderWay;
         self.breaker.count(now_ns, image);
-        let order = ActionRequest {
-            process,
-            image,
-            deed,
-            scope: self.config.response.scope,
-        };
-        let note = if matches!(deed, ActionKind::Kill { .. }) {
+        let note = if kills {
+            let digest = self.reputation.digest(process, Some(image));
             let denied = matches(&self.config.policy.deny, subject, family, digest);
             let listed = self.reputation.denied(process, Some(image)).is_some();
             bans::condemned(subject, image, denied, listed)
                 .and_then(|condemned| self.bans.note(condemned))
         } else {
             None
+        };
+        let order = ActionRequest {
+            process,
+            image,
+            deed,
+            scope: self.config.response.scope,
         };
         let evidence = self.incidents.take(process);
         self.orders.give(order, guard, family, evidence, note);

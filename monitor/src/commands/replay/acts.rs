@@ -208,11 +208,7 @@ impl<'a> Acts<'a> {
     /// What would be done about a condemned process.
     fn act(&mut self, subject: &mut Subject, cpu_ns: u64) {
         let process = subject.profile.process;
-        let due = match subject.case.action_state {
-            ActionState::Open => true,
-            ActionState::UnderWay | ActionState::Settled => false,
-            ActionState::Again(at_ns) => self.now_ns >= at_ns,
-        };
+        let due = subject.case.action_state.is_due(self.now_ns);
         if !due || self.held.contains_key(&process) {
             return;
         }

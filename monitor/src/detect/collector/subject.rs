@@ -34,6 +34,18 @@ pub enum ActionState {
     Again(u64),
 }
 
+impl ActionState {
+    /// Whether something is to be done at `now_ns`, nanoseconds of `CLOCK_MONOTONIC`.
+    #[must_use]
+    pub fn is_due(self, now_ns: u64) -> bool {
+        match self {
+            Self::Open => true,
+            Self::UnderWay | Self::Settled => false,
+            Self::Again(at_ns) => now_ns >= at_ns,
+        }
+    }
+}
+
 /// What was decided and done about one image of one process.
 #[derive(Clone, Debug, Default)]
 pub struct ProcessState {
