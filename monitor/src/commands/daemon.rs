@@ -300,10 +300,7 @@ impl Daemon {
                 ),
                 Arc::new(Recorded::new(probes.forks())),
             ),
-            breaker: Breaker::new(
-                config.response.max_kills,
-                config.response.max_kills_per_image,
-            ),
+            breaker: Breaker::new(config.response.breaker),
             allow: config.policy.allow.clone().into(),
             incidents,
             reputation,

@@ -29,7 +29,7 @@ pub use self::{
     extras::{EvidenceLimits, Extras, HookPolicy},
     policy::Policy,
     replay::Replay,
-    response::{Response, Scope},
+    response::{BreakerLimits, Response, Scope},
     rules::{Rule, RuleKey, Subject, Wanted},
     settings::Setting,
     web::{GroupLimits, Web},

@@ -2,6 +2,8 @@
 //! whether it is to be acted on, and why it is not. What of `/proc` a rule needs
 //! is looked up, and no more.
 
+use std::cmp::Reverse;
+
 use super::{
     config::{self, ActOn, Rule, Wanted},
     guard::{Candidate, Guard},
@@ -11,7 +13,7 @@ use crate::{
     detect::collector::{ProcessState, Subject},
     host::{Facts, Image, digest::Digest},
 };
-use unjack_core::verdict::Verdict;
+use unjack_core::{event::Process, verdict::Verdict};
 
 /// Whether any rule is about this process, whose image has this digest as far as
 /// that is known.
@@ -50,6 +52,14 @@ pub(crate) fn is_condemned(case: &ProcessState, act_on: ActOn) -> bool {
     verdict == Verdict::Miner
         || case.banned
         || (act_on == ActOn::Hashing && verdict == Verdict::Hashing)
+}
+
+/// Processes with their CPU time in nanoseconds, in the order in which they are acted
+/// on: the one that used most first. When the breaker closes, no process that used less
+/// takes the place of one that used more.
+pub(crate) fn in_order(mut targets: Vec<(u64, Process)>) -> impl Iterator<Item = Process> {
+    targets.sort_unstable_by_key(|(cpu_ns, process)| (Reverse(*cpu_ns), *process));
+    targets.into_iter().map(|(_, process)| process)
 }
 
 /// The image a process was judged by, unless it is not to be acted on.

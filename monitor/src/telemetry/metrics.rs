@@ -10,6 +10,7 @@
 //! start, at zero, so that its first error is seen as an increase.
 
 mod bans;
+mod breaker;
 mod groups;
 mod probes;
 mod process;
@@ -31,6 +32,7 @@ use prometheus::{
 
 pub use self::{
     bans::BanMetrics,
+    breaker::BreakerMetrics,
     groups::{GROUP_KERNEL, GROUP_OTHER},
     registrar::{Described, Mirror},
     response::Response,
@@ -78,7 +80,8 @@ pub struct Metrics {
     pub stolen: StolenMetrics,
     held: IntGaugeVec,
     moved_back: IntCounter,
-    breaker_open: IntGauge,
+    /// The circuit breaker.
+    pub breaker: BreakerMetrics,
     map_entries: IntGaugeVec,
     map_capacity: IntGaugeVec,
     process: OwnProcess,
@@ -148,10 +151,7 @@ impl Metrics {
                 "unjack_held_moved_back_total",
                 "Times a throttled process had left its cgroup and was moved back.",
             )?)?,
-            breaker_open: new.add(IntGauge::new(
-                "unjack_breaker_open",
-                "1 while miners are only reported, as too many were acted on.",
-            )?)?,
+            breaker: BreakerMetrics::new(&new)?,
             map_entries: new.int_gauges("unjack_map_entries", "Entries in a BPF map.", &["map"])?,
             map_capacity: new.int_gauges(
                 "unjack_map_capacity",
@@ -339,11 +339,6 @@ impl Metrics {
         self.recordings_ended
             .with_label_values(&[ended.name()])
             .inc();
-    }
-
-    /// Sets whether the breaker is open.
-    pub fn set_breaker(&self, open: bool) {
-        self.breaker_open.set(i64::from(open));
     }
 
     /// Sets how full a map is, and how full it can be.

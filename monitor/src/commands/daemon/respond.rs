@@ -8,7 +8,10 @@ use super::{
     orders::{self, Report},
 };
 use crate::{
-    detect::{collector::ActionState, detector::family_label},
+    detect::{
+        collector::{ActionState, Subject},
+        detector::family_label,
+    },
     host::{self, Image, clock::monotonic_ns},
     policy::{
         config::Action,
@@ -16,8 +19,11 @@ use crate::{
         judged::{self, matches},
         refusal::Refusal,
     },
-    respond::action::{ActionKind, ActionRequest, ActionResult, Outcome},
-    telemetry::journal,
+    respond::action::{
+        ActionKind, ActionRequest, ActionResult, Outcome,
+        breaker::{Act, Breaker, Stop},
+    },
+    telemetry::journal::{self, Event},
 };
 use unjack_core::event::Process;
 
@@ -120,7 +126,10 @@ impl Daemon {
                 share: self.config.response.throttle_to,
             },
         };
-        if let Err(until_ns) = self.breaker.allows(now_ns, image) {
+        if let Some(act) = counted(&self.breaker, subject, image)
+            && let Err(Stop { level, until_ns }) = self.breaker.allows(now_ns, &act)
+        {
+            self.metrics.breaker.let_pass(level);
             subject.case.action_state = ActionState::Again(until_ns);
             return Some((family, Decision::Refuse(Refusal::Breaker)));
         }
@@ -171,7 +180,9 @@ impl Daemon {
         };
         subject.signalled |= kills;
         subject.case.action_state = ActionState::UnderWay;
-        self.breaker.count(now_ns, image);
+        if let Some(act) = counted(&self.breaker, subject, image) {
+            self.breaker.count(now_ns, &act);
+        }
         let note = if kills {
             let digest = self.reputation.digest(process, Some(image));
             let denied = matches(&self.config.policy.deny, subject, family, digest);
@@ -208,10 +219,6 @@ impl Daemon {
         }
         // Only what was noted with an order to kill is banned.
         self.bans.ended(process, outcome == Outcome::Gone);
-        // The judged one was counted when the order was given.
-        for image in image.iter().cycle().take(others as usize) {
-            self.breaker.count(now_ns, *image);
-        }
         let (outcome, reason) = match outcome {
             Outcome::Gone => (journal::Outcome::Gone, ""),
             Outcome::Survived => (journal::Outcome::Survived, "still there after SIGKILL"),
@@ -231,6 +238,19 @@ impl Daemon {
         if let Some(kept) = self.orders.hold_manager.keep_up(&self.orders.host()) {
             self.metrics.set_held(&kept);
         }
-        self.metrics.set_breaker(self.breaker.is_open(now_ns));
+        for change in self.breaker.changes(now_ns) {
+            self.metrics.breaker.count(&change);
+            self.tell(Event::Breaker((&change).into()));
+        }
+        self.metrics.breaker.set(&self.breaker);
     }
+}
+
+/// What the breaker counts of a process with this image. Nothing of a copy of a banned
+/// image: that was recognized by its content, and not judged.
+fn counted(breaker: &Breaker, subject: &mut Subject, image: Image) -> Option<Act> {
+    if subject.case.banned {
+        return None;
+    }
+    Some(breaker.about(image, subject.facts()))
 }

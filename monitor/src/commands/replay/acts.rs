@@ -20,7 +20,7 @@ use crate::{
         judged,
         refusal::Refusal,
     },
-    respond::action::breaker::Breaker,
+    respond::action::breaker::{Breaker, Change, Stop},
     telemetry::journal::Outcome,
 };
 use unjack_core::{
@@ -71,7 +71,7 @@ impl<'a> Acts<'a> {
                 listed: std::sync::Arc::default(),
                 builtin: !config.no_builtin_protection,
             },
-            breaker: Breaker::new(config.max_kills, config.max_kills_per_image),
+            breaker: Breaker::new(config.breaker),
             recording: Recording::new(header),
             begun_ns: header.begun_ns,
             now_ns: header.begun_ns,
@@ -160,11 +160,23 @@ impl<'a> Acts<'a> {
                 self.report(subject, detection);
             }
         }
+        let mut targets = Vec::new();
         for subject in collector.subjects() {
             let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
             self.burned(subject, cpu_ns);
             if judged::is_condemned(&subject.case, self.config.policy.act_on) {
+                targets.push((cpu_ns, subject.profile.process));
+            }
+        }
+        for process in judged::in_order(targets) {
+            if let Some(subject) = collector.subject(process) {
+                let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
                 self.act(subject, cpu_ns);
+            }
+        }
+        for change in self.breaker.changes(self.now_ns) {
+            if let Change::Opened(opened) = change {
+                *self.total.breaker_opened.entry(opened.level).or_default() += 1;
             }
         }
     }
@@ -230,7 +242,8 @@ impl<'a> Acts<'a> {
                 reason: "",
             },
             Ok(image) => {
-                self.breaker.count(self.now_ns, image);
+                let act = self.breaker.about(image, subject.facts());
+                self.breaker.count(self.now_ns, &act);
                 self.total.acted_on += 1;
                 let held = Held {
                     entry,
@@ -263,9 +276,11 @@ impl<'a> Acts<'a> {
             return Err(Refusal::Unreadable);
         }
         if self.config.action != Action::Observe {
+            let act = self.breaker.about(image, subject.facts());
             self.breaker
-                .allows(self.now_ns, image)
-                .map_err(|until_ns| {
+                .allows(self.now_ns, &act)
+                .map_err(|Stop { until_ns, level }| {
+                    *self.total.breaker_let_pass.entry(level).or_default() += 1;
                     subject.case.action_state = ActionState::Again(until_ns);
                     Refusal::Breaker
                 })?;

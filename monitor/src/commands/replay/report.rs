@@ -12,6 +12,7 @@ use crate::{
     commands::record::line::Header,
     detect::report::VerdictEvent,
     policy::config::{self, ActOn, Action},
+    respond::action::breaker::Level,
     telemetry::journal::{Outcome, verdict_text},
 };
 use unjack_core::{
@@ -114,6 +115,10 @@ pub struct Total {
     pub acted_on: u64,
     /// How often a process would have been spared, by reason.
     pub refused: BTreeMap<&'static str, u64>,
+    /// How often the circuit breaker would have opened, by what for.
+    pub breaker_opened: BTreeMap<Level, u64>,
+    /// How often a process would not have been acted on because it was open.
+    pub breaker_let_pass: BTreeMap<Level, u64>,
     /// CPU seconds that miners burned in the recording, by family.
     pub stolen_cpu_seconds: BTreeMap<&'static str, f64>,
     /// CPU seconds of miners that a rule allows.
@@ -253,6 +258,8 @@ impl Report {
             unexplained,
             acted_on,
             refused,
+            breaker_opened,
+            breaker_let_pass,
             stolen_cpu_seconds,
             allowed_cpu_seconds,
             saved_cpu_seconds,
@@ -283,6 +290,14 @@ impl Report {
         }
         for (reason, times) in refused {
             let _ = writeln!(text, "total: {times} not acted on: {reason}");
+        }
+        for (level, times) in breaker_opened {
+            let passed = breaker_let_pass.get(level).copied().unwrap_or(0);
+            let _ = writeln!(
+                text,
+                "total: {times} times the breaker would have opened by {}, and let {passed} pass",
+                level.name()
+            );
         }
         if *not_shown > 0 {
             let _ = writeln!(text, "total: {not_shown} more verdicts, not shown");

@@ -319,7 +319,9 @@ fn digests_that_were_recorded_match() {
 #[test]
 fn the_breaker_opens_as_it_would_have() {
     let lives: Vec<Life> = (1..=4).map(|number| life(number, 0..90, 1, 0)).collect();
-    let report = judged(&recording(&lives, 90), &["--max-kills", "2"]);
+    // All are one user's.
+    let limits = ["--max-kills", "2", "--max-kills-per-user", "2"];
+    let report = judged(&recording(&lives, 90), &limits);
     assert_eq!(report.total.refused.get("breaker"), Some(&2), "{report:?}");
     // A minute later the others are.
     assert_eq!(report.total.acted_on, 4);

@@ -3,7 +3,7 @@
 use procfs::process::Process;
 
 use super::*;
-use crate::policy::config::GroupLimits;
+use crate::{policy::config::GroupLimits, respond::action::breaker::Level};
 
 fn metrics() -> Metrics {
     Metrics::new("1.2.3").unwrap()
@@ -45,7 +45,7 @@ fn error_series_are_there_from_the_start() {
         "web_connections_full_total",
         "web_password_checks_total",
         "suspects",
-        "breaker_open",
+        "breaker_forgotten_total",
         "held_moved_back_total",
         "stratum_sockets",
         "stratum_packets_total",
@@ -72,6 +72,17 @@ fn error_series_are_there_from_the_start() {
         ),
         ("list_reloads_total", "outcome", &["loaded", "kept-old"]),
         ("web_reloads_total", "outcome", &["loaded", "kept-old"]),
+        ("breaker_open", "level", &Level::ALL.map(Level::name)),
+        (
+            "breaker_opened_total",
+            "level",
+            &Level::ALL.map(Level::name),
+        ),
+        (
+            "breaker_let_pass_total",
+            "level",
+            &Level::ALL.map(Level::name),
+        ),
         (
             "web_connections_cut_total",
             "reason",

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     commands::cli::{Cli, Command},
     detect::collector::GroupBy,
-    policy::config::{ActOn, Rule, Scope, Subject},
+    policy::config::{ActOn, BreakerLimits, Rule, Scope, Subject},
 };
 use unjack_core::verdict::Thresholds;
 
@@ -140,12 +140,26 @@ fn the_response_has_its_limits() {
     let response = config(&["--scope", "tree"]).unwrap().response;
     assert_eq!((response.scope, response.keep), (Scope::Tree, false));
     assert!((response.throttle_to - 0.05).abs() < 1e-9);
-    assert_eq!((response.max_kills, response.max_kills_per_image), (30, 20));
+    let default = BreakerLimits {
+        host: 30,
+        user: 10,
+        image: 20,
+    };
+    assert_eq!(response.breaker, default);
+    // A third of the host's, unless it is said.
+    for (flags, user) in [
+        (&["--max-kills", "100"][..], 33),
+        (&["--max-kills", "1"], 1),
+        (&["--max-kills", "9", "--max-kills-per-user", "7"], 7),
+    ] {
+        assert_eq!(config(flags).unwrap().response.breaker.user, user);
+    }
     for value in ["0", "-1", "0.5", "1001", "nan"] {
         refused(&["--throttle-to", value], "from 1 to 1000");
     }
     refused(&["--max-kills", "0"], "from 1 to 10000");
     refused(&["--max-kills-per-image", "10001"], "from 1 to 10000");
+    refused(&["--max-kills-per-user", "0"], "from 1 to 10000");
     refused(&["--state-dir", "run/unjack"], "absolute path");
 }
 

@@ -95,6 +95,8 @@ pub(super) struct BanWorker {
     /// What is banned, by what its copies hold.
     hashes: HashMap<Content, Ban>,
     hashing: usize,
+    /// What is hashed after that, at most [`MAX_WAITING`](super::MAX_WAITING).
+    waiting: VecDeque<BanRecord>,
     condemned: VecDeque<Process>,
     /// Those whose order is under way, and whose images are examined.
     intents: VecDeque<IntentRecord>,
@@ -127,6 +129,7 @@ impl BanWorker {
             known: HashMap::new(),
             hashes: HashMap::new(),
             hashing: 0,
+            waiting: VecDeque::new(),
             condemned: VecDeque::new(),
             intents: VecDeque::new(),
             failed: None,
