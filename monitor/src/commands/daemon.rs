@@ -6,6 +6,7 @@
 //! go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
 mod bans;
+mod decide;
 mod energy;
 mod event_writer;
 mod incidents;
@@ -42,7 +43,10 @@ use crate::{
     },
     host::{clock::monotonic_ns, container::Containers},
     kernel::probe::{ProbeError, Probes, Settings},
-    policy::config::{Config, Rule},
+    policy::{
+        config::{Config, Rule},
+        only::Only,
+    },
     respond::{
         action::{Recorded, ban::Bans, breaker::Breaker, hold_manager::HoldManager, store::Store},
         hook::Hooks,
@@ -158,12 +162,17 @@ pub async fn run(
         metrics = metrics.with_energy()?;
     }
     let metrics = Arc::new(metrics);
+    metrics.set_only(&config.policy.only);
     let response = &metrics.response;
     let incidents = Incidents::new(&config.extras, response.clone())?;
     let reputation = Reputation::new(
         config.extras.lists.clone(),
         lists,
-        (&config.policy.allow, &config.policy.deny),
+        (
+            &config.policy.allow,
+            &config.policy.deny,
+            &config.policy.only,
+        ),
         response.clone(),
     );
     let hook = config.extras.hook.clone();
@@ -270,6 +279,8 @@ struct Daemon {
     server: Server,
     /// The rules of `--allow`, for the code that carries out an order.
     allow: Arc<[Rule]>,
+    /// Where the action is for.
+    only: Only,
     bans: Bans,
     /// What is judged, for `unjack replay`.
     recording: Option<Writer>,
@@ -302,6 +313,7 @@ impl Daemon {
             ),
             breaker: Breaker::new(config.response.breaker),
             allow: config.policy.allow.clone().into(),
+            only: Only::new(config.policy.only.clone().into()),
             incidents,
             reputation,
             contacts: Contacts::default(),

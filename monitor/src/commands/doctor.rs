@@ -14,6 +14,13 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::{
+    commands::cli::DoctorArgs,
+    host::container::Containers,
+    policy::config::{ConfigError, ONLY, parse_passwd, parse_rules},
+};
+
+mod enforcement;
 mod judge;
 mod limits;
 
@@ -105,6 +112,21 @@ pub fn checks() -> Vec<Check> {
         judge::hidepid(&mounts, caps),
         judge::programs(is_hosts("/usr")),
     ]
+}
+
+/// What the action of `unjack run` would be for, with these flags.
+///
+/// # Errors
+/// A rule that is not accepted.
+pub fn enforcement(args: &DoctorArgs, passwd: &str) -> Result<Check, ConfigError> {
+    let DoctorArgs {
+        action,
+        only,
+        json: _,
+    } = args;
+    let rules = parse_rules(ONLY, only, &parse_passwd(passwd))?;
+    let runtimes = Containers::of_host(Vec::new()).any_runtime();
+    Ok(enforcement::enforcement(*action, &rules, runtimes))
 }
 
 /// The controllers of the unified hierarchy, wherever that is mounted.

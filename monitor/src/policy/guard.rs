@@ -11,6 +11,7 @@ use crate::{
     host::digest::Digest,
     policy::{
         config::{Rule, Subject},
+        only::Only,
         refusal::Refusal,
     },
 };
@@ -136,15 +137,19 @@ pub struct Guard {
     pub listed: Arc<Hashes>,
     /// Whether the built-in list counts.
     pub builtin: bool,
+    /// Where the action is for.
+    pub only: Only,
 }
 
 impl Guard {
-    /// The same without the rules of `--allow` and the list of `--allow-file`.
+    /// The same without the rules of `--allow` and `--only`, and the list of
+    /// `--allow-file`.
     #[must_use]
     pub fn without_rules(&self) -> Self {
         Self {
             allow: Arc::default(),
             listed: Arc::default(),
+            only: Only::default(),
             ..self.clone()
         }
     }
@@ -169,6 +174,9 @@ impl Guard {
         // time limit.
         if candidate.undecided {
             return Err(Refusal::Undecided);
+        }
+        if !self.only.includes(&candidate.subject) {
+            return Err(Refusal::NotOnly);
         }
         Ok(())
     }

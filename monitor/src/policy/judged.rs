@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use super::{
     config::{self, ActOn, Rule, Wanted},
     guard::{Candidate, Guard},
+    only::Only,
     refusal::Refusal,
 };
 use crate::{
@@ -23,9 +24,26 @@ pub(crate) fn matches(
     family: &str,
     digest: Option<Digest>,
 ) -> bool {
-    if rules.is_empty() {
-        return false;
-    }
+    let any = |subject: &config::Subject<'_>| rules.iter().any(|rule| rule.matches(subject));
+    !rules.is_empty() && looked_up(rules, subject, family, digest, any)
+}
+
+/// Whether the action is for this process: whether a rule of `--only` is about it, if
+/// there is one.
+pub(crate) fn is_enforced(only: &Only, subject: &mut Subject, digest: Option<Digest>) -> bool {
+    let rules = only.rules();
+    let includes = |subject: &config::Subject<'_>| only.includes(subject);
+    rules.is_empty() || looked_up(rules, subject, "", digest, includes)
+}
+
+/// What `asked` says of a process, of which everything was looked up that the rules ask for.
+fn looked_up(
+    rules: &[Rule],
+    subject: &mut Subject,
+    family: &str,
+    digest: Option<Digest>,
+    asked: impl FnOnce(&config::Subject<'_>) -> bool,
+) -> bool {
     // Looking at the host's path is a look at a file system of the process's
     // choice, which may never answer: only where a rule would match.
     let wanted = Wanted::by(rules);
@@ -43,7 +61,7 @@ pub(crate) fn matches(
         sha256: sha256.as_deref(),
         ..facts.subject(family)
     };
-    rules.iter().any(|rule| rule.matches(&subject))
+    asked(&subject)
 }
 
 /// Whether a process is to be acted on, as far as the verdict goes.
@@ -103,6 +121,9 @@ impl Facts {
             unit: self.identity.unit.as_deref(),
             container: self.identity.container.as_deref(),
             pod: self.identity.pod.as_deref(),
+            owner: self.owner,
+            namespace: None,
+            image: None,
         }
     }
 }

@@ -45,7 +45,7 @@ use self::{
 };
 use crate::{
     policy::{
-        config::{Action, GroupLimits},
+        config::{Action, GroupLimits, Rule, RuleKey},
         refusal::Refusal,
     },
     respond::action::hold_manager::Kept,
@@ -61,8 +61,8 @@ use unjack_core::verdict::Verdict;
 const fn outcomes(action: Action) -> &'static [Outcome] {
     match action {
         Action::Observe => &[Outcome::DryRun],
-        Action::Throttle | Action::Freeze => &[Outcome::Held],
-        Action::Kill => &[Outcome::Gone, Outcome::Survived],
+        Action::Throttle | Action::Freeze => &[Outcome::Held, Outcome::DryRun],
+        Action::Kill => &[Outcome::Gone, Outcome::Survived, Outcome::DryRun],
     }
 }
 
@@ -76,6 +76,7 @@ pub struct Metrics {
     verdicts: Verdicts,
     actions: IntCounterVec,
     actions_refused: IntCounterVec,
+    only_rules: IntGaugeVec,
     /// What miners took.
     pub stolen: StolenMetrics,
     held: IntGaugeVec,
@@ -133,13 +134,18 @@ impl Metrics {
             verdicts: Verdicts::new(&new)?,
             actions: new.int_counters(
                 "unjack_actions_total",
-                "Actions on miners, by outcome; dry-run under --action observe.",
+                "Actions on miners, by outcome; dry-run under --action observe, and outside of --only.",
                 &["action", "family", "outcome"],
             )?,
             actions_refused: new.int_counters(
                 "unjack_actions_refused_total",
                 "Miners not acted on because it was not allowed or not safe.",
                 &["reason"],
+            )?,
+            only_rules: new.int_gauges(
+                "unjack_only_rules",
+                "Rules of --only in force, by key; if all are 0, the action is for the whole host.",
+                &["key"],
             )?,
             stolen: StolenMetrics::new(&new)?,
             held: new.int_gauges(
@@ -244,6 +250,7 @@ impl Metrics {
             }
         }
         self.set_held(&Kept::default());
+        self.set_only(&[]);
         for ended in Ended::ALL {
             self.recordings_ended.with_label_values(&[ended.name()]);
         }
@@ -309,6 +316,15 @@ impl Metrics {
             self.actions
                 .with_label_values(&[action.name(), family, outcome.name()])
                 .inc();
+        }
+    }
+
+    /// Sets where the action is for: the rules of `--only`.
+    pub fn set_only(&self, rules: &[Rule]) {
+        for key in RuleKey::ALL {
+            let count = rules.iter().filter(|rule| rule.key == key).count();
+            let gauge = self.only_rules.with_label_values(&[key.name()]);
+            gauge.set(to_gauge(count as u64));
         }
     }
 

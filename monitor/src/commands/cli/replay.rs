@@ -18,7 +18,8 @@ pub(super) const UNKNOWN: &str = "\
 What a recording does not have:
   A recording by `unjack record` lacks connections to pools, and the SHA-256 of
   images: sha256= rules and lists match nothing. One by `unjack run --record` has
-  those that the daemon knew. Recorded with --no-network-evidence, both lack
+  those that the daemon knew. No recording has the namespace of a pod and the image
+  of a container: these rules of --only match nothing. Recorded with --no-network-evidence, both lack
   Stratum, and how connections behaved.
   No recording has descendants, so only the process itself is acted on, as with
   --scope process; nor what was lost or not sampled, nor what would have been

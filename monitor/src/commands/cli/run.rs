@@ -29,7 +29,7 @@ and frozen; bans stay.
 A process is judged once it has used at least --min-cpu over --window. It is \
 a miner if it scores at least --min-score.
 
-Rules, for --allow and --deny, are KEY=VALUE:
+Rules, for --allow, --deny and --only, are KEY=VALUE:
   exe=GLOB     absolute path of the image as this host sees it, for example
                exe=/usr/bin/xmrig or exe=/opt/**; matches only if the
                path leads to the file that the process executes
@@ -42,6 +42,9 @@ Rules, for --allow and --deny, are KEY=VALUE:
   container=ID id of its container (12 digits or more of it, or a GLOB), name of
                its LXC container, or uid of its pod; never one that a user's own
                manager started
+  namespace=GLOB  (--only) Kubernetes namespace of its pod
+  image=GLOB   (--only) image of its container, for example
+               image=registry.example/ci/**
   family=NAME  family of hash algorithm found: randomx, sha256d, scrypt, argon2,
                cryptonight, yescrypt, sha512, keccak, blake, x11-like, wasm-…,
                unknown-pow
@@ -235,6 +238,7 @@ impl Config {
                 dir: pin_dir.clone(),
                 enforce: *action == Action::Kill,
                 allow: policy.allow.clone(),
+                only: policy.only.clone(),
             },
             policy,
             extras: Extras::from_cli(extras)?,

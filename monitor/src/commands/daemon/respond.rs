@@ -1,41 +1,25 @@
-//! What is done about a process that mines: whether it may be acted on, which action
-//! is ordered, and what came of it.
+//! What is done about a process that mines: which action is ordered, and what came of it.
+//! What is to be done is decided in [`super::decide`].
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     Daemon, bans,
+    decide::{Decision, Observed, counted},
     orders::{self, Report},
 };
 use crate::{
-    detect::{
-        collector::{ActionState, Subject},
-        detector::family_label,
-    },
-    host::{self, Image, clock::monotonic_ns},
-    policy::{
-        config::Action,
-        guard::Guard,
-        judged::{self, matches},
-        refusal::Refusal,
-    },
-    respond::action::{
-        ActionKind, ActionRequest, ActionResult, Outcome,
-        breaker::{Act, Breaker, Stop},
-    },
+    detect::{collector::ActionState, detector::family_label},
+    host::{Image, clock::monotonic_ns},
+    policy::{config::Action, guard::Guard, judged::matches, refusal::Refusal},
+    respond::action::{ActionKind, ActionRequest, ActionResult, Outcome},
     telemetry::journal::{self, Event},
 };
 use unjack_core::event::Process;
 
-/// What is to be done about a process that mines.
-enum Decision {
-    /// Nothing, for this reason.
-    Refuse(Refusal),
-    /// Nothing, as unjack only observes. The image was verified as for an action.
-    Observe(Image),
-    /// This, to a process that executes this image.
-    Act(Image, ActionKind),
-}
+/// How long until it is looked at again whether a miner is still outside of `--only`: it may
+/// have changed its user or cgroup.
+const OUTSIDE_NS: u64 = 10_000_000_000;
 
 impl Daemon {
     /// Acts on a process that mines, unless that is under way or settled.
@@ -43,8 +27,9 @@ impl Daemon {
         if !self.is_due(process, now_ns) || self.must_wait(process, now_ns) {
             return;
         }
-        let guard = self.guard();
-        let Some((family, decision)) = self.decide(process, &guard, now_ns) else {
+        let known = self.renew(process);
+        let guard = self.guard(process);
+        let Some((family, decision)) = self.decide(process, &guard, known, now_ns) else {
             return;
         };
         match decision {
@@ -55,7 +40,7 @@ impl Daemon {
                 done: refusal.into(),
                 time: Duration::ZERO,
             }),
-            Decision::Observe(image) => self.observe(process, family, image),
+            Decision::Observe(image, why) => self.observe(process, family, (image, why), now_ns),
             Decision::Act(image, kind) => self.order(process, family, (image, kind), guard, now_ns),
         }
     }
@@ -86,82 +71,34 @@ impl Daemon {
         full
     }
 
-    /// Everything that protects a process.
-    fn guard(&self) -> Guard {
-        Guard {
-            lineage: host::lineage(),
-            allow: Arc::clone(&self.allow),
-            listed: self.reputation.allow_list(),
-            builtin: !self.config.response.no_builtin_protection,
-        }
-    }
-
-    /// What is to be done about a process, and the family of its hash; `None` if the
-    /// process is unknown.
-    fn decide(
+    /// Reports what would have been acted on, once for each image that it executes.
+    fn observe(
         &mut self,
         process: Process,
-        guard: &Guard,
+        family: &'static str,
+        (image, why): (Image, Observed),
         now_ns: u64,
-    ) -> Option<(&'static str, Decision)> {
-        let may = self.may(process, guard);
-        let subject = self.collector.subject(process)?;
-        let family = subject.case.family;
-        let image = match may {
-            Ok(image) => image,
-            Err(refusal) => return Some((family, Decision::Refuse(refusal))),
+    ) {
+        let (action, reason, next) = match why {
+            Observed::Everywhere => (Action::Observe, "observe", ActionState::Settled),
+            Observed::NotOnly => {
+                let next = ActionState::Again(now_ns.saturating_add(OUTSIDE_NS));
+                (self.config.action, Refusal::NotOnly.name(), next)
+            }
         };
-        // A process that was asked to end and executed another image instead has had
-        // its grace.
-        let grace = if subject.signalled {
-            Duration::ZERO
-        } else {
-            self.config.grace
-        };
-        let kind = match self.config.action {
-            Action::Observe => return Some((family, Decision::Observe(image))),
-            Action::Kill => ActionKind::Kill { grace },
-            Action::Freeze => ActionKind::Freeze,
-            Action::Throttle => ActionKind::Throttle {
-                share: self.config.response.throttle_to,
-            },
-        };
-        if let Some(act) = counted(&self.breaker, subject, image)
-            && let Err(Stop { level, until_ns }) = self.breaker.allows(now_ns, &act)
-        {
-            self.metrics.breaker.let_pass(level);
-            subject.case.action_state = ActionState::Again(until_ns);
-            return Some((family, Decision::Refuse(Refusal::Breaker)));
-        }
-        Some((family, Decision::Act(image, kind)))
-    }
-
-    /// The image of a process, if nothing protects the process. Its user and cgroup may
-    /// have changed since it was judged, so they are read again.
-    fn may(&mut self, process: Process, guard: &Guard) -> Result<Image, Refusal> {
-        let subject = self.collector.subject(process).ok_or(Refusal::Vanished)?;
-        let known = self.config.policy.allow.is_empty()
-            || (subject.renew_facts()).is_some_and(|facts| facts.uid.is_some());
-        let (image, family) = (subject.image(), subject.case.family);
-        let digest = self.reputation.digest(process, image);
-        subject.case.allowed = self.reputation.allowed(process, image)
-            || matches(&self.config.policy.allow, subject, family, digest);
-        let image = judged::spared(subject, guard)?;
-        known.then_some(image).ok_or(Refusal::Unreadable)
-    }
-
-    /// Reports what would have been acted on.
-    fn observe(&mut self, process: Process, family: &'static str, image: Image) {
         if let Some(subject) = self.collector.subject(process) {
-            subject.case.action_state = ActionState::Settled;
+            subject.case.action_state = next;
+            if std::mem::replace(&mut subject.case.observed, true) {
+                return;
+            }
         }
         if let Some(wanted) = self.incidents.take(process) {
             wanted.observe(process, image);
         }
         let outcome = journal::Outcome::DryRun;
         self.metrics
-            .count_action(Action::Observe, family_label(family), outcome);
-        self.tell_action(process, outcome, "observe", 0, Duration::ZERO);
+            .count_action(action, family_label(family), outcome);
+        self.tell_action(process, outcome, reason, 0, Duration::ZERO);
     }
 
     /// Has an action carried out on a thread of its own, with its evidence, and with
@@ -244,13 +181,4 @@ impl Daemon {
         }
         self.metrics.breaker.set(&self.breaker);
     }
-}
-
-/// What the breaker counts of a process with this image. Nothing of a copy of a banned
-/// image: that was recognized by its content, and not judged.
-fn counted(breaker: &Breaker, subject: &mut Subject, image: Image) -> Option<Act> {
-    if subject.case.banned {
-        return None;
-    }
-    Some(breaker.about(image, subject.facts()))
 }

@@ -18,6 +18,7 @@ use crate::{
         config::{self, Action},
         guard::Guard,
         judged,
+        only::{Only, Place},
         refusal::Refusal,
     },
     respond::action::breaker::{Breaker, Change, Stop},
@@ -48,6 +49,7 @@ struct Held {
 pub(super) struct Acts<'a> {
     config: &'a config::Replay,
     guard: Guard,
+    only: Only,
     breaker: Breaker,
     recording: Recording,
     begun_ns: u64,
@@ -70,7 +72,10 @@ impl<'a> Acts<'a> {
                 // The list is asked where the verdict is made.
                 listed: std::sync::Arc::default(),
                 builtin: !config.no_builtin_protection,
+                // What is in the scope of another is not recorded.
+                only: Only::default(),
             },
+            only: Only::new(config.policy.only.clone().into()),
             breaker: Breaker::new(config.breaker),
             recording: Recording::new(header),
             begun_ns: header.begun_ns,
@@ -241,7 +246,16 @@ impl<'a> Acts<'a> {
                 outcome: Outcome::DryRun,
                 reason: "",
             },
-            Ok(image) => {
+            Ok(None) => {
+                self.total.outside_only += u64::from(!subject.case.observed);
+                subject.case.observed = true;
+                subject.case.action_state = ActionState::Again(self.now_ns + RETRY_NS);
+                Act {
+                    outcome: Outcome::DryRun,
+                    reason: Refusal::NotOnly.name(),
+                }
+            }
+            Ok(Some(image)) => {
                 let act = self.breaker.about(image, subject.facts());
                 self.breaker.count(self.now_ns, &act);
                 self.total.acted_on += 1;
@@ -267,15 +281,22 @@ impl<'a> Acts<'a> {
         }
     }
 
-    /// Whether it may be acted on now: as the daemon asks, of what was recorded.
-    fn may(&mut self, subject: &mut Subject) -> Result<Image, Refusal> {
+    /// The image that it may be acted on by now, `None` outside of `--only`: as the daemon
+    /// asks, of what was recorded.
+    fn may(&mut self, subject: &mut Subject) -> Result<Option<Image>, Refusal> {
         let image = judged::spared(subject, &self.guard)?;
-        let known = self.config.policy.allow.is_empty()
+        let config::Policy { allow, only, .. } = &self.config.policy;
+        let known = allow.is_empty() && only.is_empty()
             || subject.facts().is_some_and(|facts| facts.uid.is_some());
         if !known {
             return Err(Refusal::Unreadable);
         }
         if self.config.action != Action::Observe {
+            let only = self.only.of(subject.case.family, Place::default());
+            let digest = subject.told_ref().and_then(|recorded| recorded.sha256);
+            if !judged::is_enforced(&only, subject, digest) {
+                return Ok(None);
+            }
             let act = self.breaker.about(image, subject.facts());
             self.breaker
                 .allows(self.now_ns, &act)
@@ -285,7 +306,7 @@ impl<'a> Acts<'a> {
                     Refusal::Breaker
                 })?;
         }
-        Ok(image)
+        Ok(Some(image))
     }
 
     /// The recording says that it is over.

@@ -774,3 +774,37 @@ fn hostile_names_are_cleaned_anew() {
         "{text}"
     );
 }
+
+#[test]
+fn outside_of_only_it_would_only_be_reported() {
+    let lives = [life(1, 0..40, 1, 0), life(2, 0..40, 1, 0)];
+    let report = judged(&recording(&lives, 40), &["--only", "user=2"]);
+    let mut found = verdicts(&report);
+    found.sort_unstable_by_key(|(number, ..)| *number);
+    assert_eq!(
+        found,
+        [
+            (1, "miner", Some(Outcome::DryRun)),
+            (2, "miner", Some(Outcome::Gone))
+        ]
+    );
+    let total = &report.total;
+    assert_eq!((total.acted_on, total.outside_only), (1, 1), "{total:?}");
+    let text = report.render();
+    assert!(text.contains("would only be reported: not-only"), "{text}");
+    assert!(
+        text.contains("total: 1 only reported: outside of --only"),
+        "{text}"
+    );
+    assert!(text.contains("--only user=2"), "{text}");
+    assert!(report.unknown.is_empty(), "{:?}", report.unknown);
+
+    // Of what is not recorded it says so.
+    let report = judged(&recording(&lives, 40), &["--only", "namespace=ci"]);
+    assert_eq!((report.total.acted_on, report.total.outside_only), (0, 2));
+    assert!(
+        report.unknown[0].contains("namespace= and image="),
+        "{:?}",
+        report.unknown
+    );
+}

@@ -61,6 +61,8 @@ pub struct ProcessState {
     pub allowed: bool,
     /// Its image is banned: known by its hash, not judged.
     pub banned: bool,
+    /// It was reported that it is only observed.
+    pub observed: bool,
     /// What is to be done.
     pub action_state: ActionState,
     /// On-CPU nanoseconds already counted, as stolen or as allowed.

@@ -42,6 +42,7 @@ impl Config {
                     unexplained_after,
                     allow,
                     deny,
+                    only,
                     core_hour_cost,
                 },
             grace,
@@ -63,12 +64,14 @@ impl Config {
         list.add("--patience", time(*patience));
         list.add("--allow", rules(allow));
         list.add("--deny", rules(deny));
+        list.add("--only", rules(only));
         let BanPolicy {
             ttl,
             with,
             dir,
             enforce: _,
             allow: _,
+            only: _,
         } = ban;
         list.add("--ban", time(*ttl));
         list.add("--ban-with", name(with));

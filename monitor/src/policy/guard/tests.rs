@@ -13,6 +13,7 @@ fn guard(builtin: bool) -> Guard {
         allow: Arc::default(),
         listed: Arc::default(),
         builtin,
+        only: Only::default(),
     }
 }
 
@@ -170,4 +171,31 @@ fn who_may_yet_turn_out_to_be_allowed_is_not_acted_on() {
     assert_eq!(guard(true).check(&candidate), Err(Refusal::Undecided));
     candidate.undecided = false;
     assert_eq!(guard(true).check(&candidate), Ok(()));
+}
+
+/// What shares a scope with a miner is acted on only where the action is for it.
+#[test]
+fn what_is_outside_of_only_is_left_alone() {
+    let rule = Rule::parse("user=1001", &[]).unwrap();
+    let guard = Guard {
+        only: Only::new([rule].into()),
+        ..guard(true)
+    };
+    for (uid, undecided, expected) in [
+        (1001, false, Ok(())),
+        (1002, false, Err(Refusal::NotOnly)),
+        (1002, true, Err(Refusal::Undecided)),
+    ] {
+        let candidate = Candidate {
+            pid: PID,
+            kernel_thread: false,
+            system: false,
+            undecided,
+            subject: Subject {
+                uid: Some(uid),
+                ..Subject::default()
+            },
+        };
+        assert_eq!(guard.check(&candidate), expected);
+    }
 }

@@ -110,6 +110,9 @@ fn error_series_are_there_from_the_start() {
             ("throttle", "held"),
             ("freeze", "held"),
             ("observe", "dry-run"),
+            ("kill", "dry-run"),
+            ("throttle", "dry-run"),
+            ("freeze", "dry-run"),
         ] {
             let series = format!(
                 "unjack_actions_total{{action=\"{action}\",family=\"{family}\",outcome=\"{outcome}\"}}"
@@ -349,4 +352,20 @@ fn its_own_cost_is_read_at_every_scrape() {
         .as_secs_f64()
         - value(&metrics, "process_start_time_seconds");
     assert!((-2.0..3600.0).contains(&age), "started {age} s ago");
+}
+
+#[test]
+fn rules_of_only_are_told_by_key() {
+    let metrics = metrics();
+    check(&metrics, "unjack_only_rules{key=\"unit\"}", 0.0);
+    let rules = ["unit=a.service", "unit=b.service", "namespace=ci"];
+    let rules = rules.map(|text| Rule::parse(text, &[]).unwrap());
+    metrics.set_only(&rules);
+    for (key, expected) in [("unit", 2.0), ("namespace", 1.0), ("user", 0.0)] {
+        check(
+            &metrics,
+            &format!("unjack_only_rules{{key=\"{key}\"}}"),
+            expected,
+        );
+    }
 }

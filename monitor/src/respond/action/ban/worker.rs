@@ -275,6 +275,13 @@ impl BanWorker {
         !self.allow.iter().all(by_image)
     }
 
+    /// Whether there are rules of `--only` about anything but the content of an image. The
+    /// kernel refuses an image everywhere.
+    fn is_limited(&self) -> bool {
+        let by_content = |rule: &Rule| rule.key == RuleKey::Sha256;
+        !self.policy.only.iter().all(by_content)
+    }
+
     /// Whether a ban, made by this daemon or another program, is about an image
     /// that is allowed.
     fn allows(&self, of: &BanKey, ban: &Ban) -> bool {

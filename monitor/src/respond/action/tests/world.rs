@@ -16,7 +16,7 @@ use crate::{
         Facts,
         cgroup::{Layout, Membership},
     },
-    policy::{ancestry::Forks, config::Wanted},
+    policy::{ancestry::Forks, config::Wanted, only::Only},
     respond::action::{
         ProcSnapshot,
         hold::PREFIX,
@@ -356,6 +356,7 @@ fn guard() -> Guard {
         allow: Arc::default(),
         listed: Arc::default(),
         builtin: true,
+        only: Only::default(),
     }
 }
 
@@ -832,4 +833,31 @@ fn a_cgroup_that_others_share_is_left() {
     }
     let fate = done(&host, &to(KILL, Scope::Cgroup));
     assert_eq!(fate, ActionResult::from(Refusal::SharedCgroup));
+}
+
+/// What shares a scope with the judged process is acted on only if `--only` includes it.
+#[test]
+fn a_scope_ends_where_only_does() {
+    let shared = [MINER, (60, 50, "/tmp/child")];
+    let order = |scope| to(KILL, scope);
+    for (rule, tree, cgroup) in [
+        ("exe=/tmp/*", &[][..], &[][..]),
+        // The child is another image: a tree leaves it out, a cgroup is whole or not at all.
+        ("exe=/tmp/miner", &[60], &[50, 60]),
+    ] {
+        let rule = crate::policy::config::Rule::parse(rule, &[]).unwrap();
+        let guard = Guard {
+            only: Only::new([rule].into()),
+            ..guard()
+        };
+        for (scope, left) in [(Scope::Tree, tree), (Scope::Cgroup, cgroup)] {
+            let host = Host::new(V2, &shared);
+            let state = State::new(false);
+            let done = carry_out(&order(scope), &guard, &host, &state.hold_manager);
+            assert_eq!(host.living(), left, "{scope:?} {done:?}");
+            if left.contains(&50) {
+                assert_eq!(done.outcome, Outcome::Refused(Refusal::NotOnly));
+            }
+        }
+    }
 }

@@ -84,6 +84,11 @@ pub(super) fn summary(view: &View) -> Markup {
                         "freeze" => "Miners are stopped, and can go on later.",
                         _ => "Miners are ended.",
                     }
+                    @match setting(view, "--only") {
+                        "" => {}
+                        _ if action == "observe" => {}
+                        only => { " Only for " strong { (only) } "; others are only reported." }
+                    }
                 }
             }
         }

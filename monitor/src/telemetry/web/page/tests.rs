@@ -390,3 +390,25 @@ fn what_the_breaker_is_open_for_is_told_first() {
     );
     assert!(!drawn(&View::default()).contains("The breaker is open"));
 }
+
+#[test]
+fn where_the_action_is_for_is_told_with_it() {
+    let policy = |action: &str, only: &str| {
+        let setting = |name: &str, value: &str| Setting {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        drawn(&View {
+            policy: vec![setting("--action", action), setting("--only", only)],
+            ..View::default()
+        })
+    };
+    let limited = policy("kill", "unit=ci.service");
+    check_has(
+        &limited,
+        &["Only for <strong>unit=ci.service</strong>; others are only reported."],
+    );
+    for page in [policy("kill", ""), policy("observe", "unit=ci.service")] {
+        assert!(!page.contains("others are only reported"));
+    }
+}

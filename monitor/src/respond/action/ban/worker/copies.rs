@@ -180,8 +180,14 @@ impl BanWorker {
             return;
         };
         let runners = || self.allows_runners().then_some(Spared::Runners);
+        let limited = || self.is_limited().then_some(Spared::Limited);
         let allowed = || self.allows_digest(sha256).then_some(Spared::Allowed);
-        if let Some(reason) = found.spared.or_else(allowed).or_else(runners) {
+        if let Some(reason) = found
+            .spared
+            .or_else(allowed)
+            .or_else(runners)
+            .or_else(limited)
+        {
             self.counts.count_image("spared");
             tracing::warn!(
                 "a copy of a banned image is spared ({}): {}",
@@ -284,6 +290,7 @@ mod tests {
             dir: "/nonexistent".into(),
             enforce,
             allow: Vec::new(),
+            only: Vec::new(),
         };
         let own = Own {
             requests: sync_channel(1).0,
