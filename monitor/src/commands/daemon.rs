@@ -162,7 +162,7 @@ pub async fn run(
         metrics = metrics.with_energy()?;
     }
     let metrics = Arc::new(metrics);
-    metrics.set_only(&config.policy.only);
+    metrics.set_only(config.action, &config.policy.only);
     let response = &metrics.response;
     let incidents = Incidents::new(&config.extras, response.clone())?;
     let reputation = Reputation::new(

@@ -57,12 +57,13 @@ use unjack_core::score::FAMILIES;
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 use unjack_core::verdict::Verdict;
 
-/// What can come of an action, other than a refusal.
+/// What can come of an action, other than a refusal. Outside of `--only` any is a dry run:
+/// see [`Metrics::set_only`].
 const fn outcomes(action: Action) -> &'static [Outcome] {
     match action {
         Action::Observe => &[Outcome::DryRun],
-        Action::Throttle | Action::Freeze => &[Outcome::Held, Outcome::DryRun],
-        Action::Kill => &[Outcome::Gone, Outcome::Survived, Outcome::DryRun],
+        Action::Throttle | Action::Freeze => &[Outcome::Held],
+        Action::Kill => &[Outcome::Gone, Outcome::Survived],
     }
 }
 
@@ -250,7 +251,7 @@ impl Metrics {
             }
         }
         self.set_held(&Kept::default());
-        self.set_only(&[]);
+        self.set_only(Action::Observe, &[]);
         for ended in Ended::ALL {
             self.recordings_ended.with_label_values(&[ended.name()]);
         }
@@ -319,8 +320,16 @@ impl Metrics {
         }
     }
 
-    /// Sets where the action is for: the rules of `--only`.
-    pub fn set_only(&self, rules: &[Rule]) {
+    /// Sets where the action is for: the rules of `--only`. With any, the action has series
+    /// for what is outside.
+    pub fn set_only(&self, action: Action, rules: &[Rule]) {
+        if !rules.is_empty() {
+            let outcome = Outcome::DryRun.name();
+            for family in FAMILIES {
+                self.actions
+                    .with_label_values(&[action.name(), family, outcome]);
+            }
+        }
         for key in RuleKey::ALL {
             let count = rules.iter().filter(|rule| rule.key == key).count();
             let gauge = self.only_rules.with_label_values(&[key.name()]);

@@ -82,13 +82,13 @@ impl Daemon {
         let (action, reason, next) = match why {
             Observed::Everywhere => (Action::Observe, "observe", ActionState::Settled),
             Observed::NotOnly => {
-                let next = ActionState::Again(now_ns.saturating_add(OUTSIDE_NS));
+                let next = ActionState::Outside(now_ns.saturating_add(OUTSIDE_NS));
                 (self.config.action, Refusal::NotOnly.name(), next)
             }
         };
         if let Some(subject) = self.collector.subject(process) {
-            subject.case.action_state = next;
-            if std::mem::replace(&mut subject.case.observed, true) {
+            let before = std::mem::replace(&mut subject.case.action_state, next);
+            if matches!(before, ActionState::Outside(_)) {
                 return;
             }
         }

@@ -229,7 +229,7 @@ impl<'a> Acts<'a> {
         if !due || self.held.contains_key(&process) {
             return;
         }
-        subject.case.action_state = ActionState::Settled;
+        let before = std::mem::replace(&mut subject.case.action_state, ActionState::Settled);
         let entry = self.recorded.get(&process).copied();
         let act = match self.may(subject) {
             Err(refusal) => {
@@ -247,9 +247,9 @@ impl<'a> Acts<'a> {
                 reason: "",
             },
             Ok(None) => {
-                self.total.outside_only += u64::from(!subject.case.observed);
-                subject.case.observed = true;
-                subject.case.action_state = ActionState::Again(self.now_ns + RETRY_NS);
+                let is_new = !matches!(before, ActionState::Outside(_));
+                self.total.outside_only += u64::from(is_new);
+                subject.case.action_state = ActionState::Outside(self.now_ns + RETRY_NS);
                 Act {
                     outcome: Outcome::DryRun,
                     reason: Refusal::NotOnly.name(),

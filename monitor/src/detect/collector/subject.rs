@@ -32,6 +32,9 @@ pub enum ActionState {
     /// It failed and is to be tried again, not before this (nanoseconds of
     /// `CLOCK_MONOTONIC`).
     Again(u64),
+    /// It was reported that the action is not for it. That is looked at again, not before
+    /// this.
+    Outside(u64),
 }
 
 impl ActionState {
@@ -41,7 +44,7 @@ impl ActionState {
         match self {
             Self::Open => true,
             Self::UnderWay | Self::Settled => false,
-            Self::Again(at_ns) => now_ns >= at_ns,
+            Self::Again(at_ns) | Self::Outside(at_ns) => now_ns >= at_ns,
         }
     }
 }
@@ -61,8 +64,6 @@ pub struct ProcessState {
     pub allowed: bool,
     /// Its image is banned: known by its hash, not judged.
     pub banned: bool,
-    /// It was reported that it is only observed.
-    pub observed: bool,
     /// What is to be done.
     pub action_state: ActionState,
     /// On-CPU nanoseconds already counted, as stolen or as allowed.

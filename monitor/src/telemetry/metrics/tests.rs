@@ -110,9 +110,6 @@ fn error_series_are_there_from_the_start() {
             ("throttle", "held"),
             ("freeze", "held"),
             ("observe", "dry-run"),
-            ("kill", "dry-run"),
-            ("throttle", "dry-run"),
-            ("freeze", "dry-run"),
         ] {
             let series = format!(
                 "unjack_actions_total{{action=\"{action}\",family=\"{family}\",outcome=\"{outcome}\"}}"
@@ -360,7 +357,9 @@ fn rules_of_only_are_told_by_key() {
     check(&metrics, "unjack_only_rules{key=\"unit\"}", 0.0);
     let rules = ["unit=a.service", "unit=b.service", "namespace=ci"];
     let rules = rules.map(|text| Rule::parse(text, &[]).unwrap());
-    metrics.set_only(&rules);
+    metrics.set_only(Action::Kill, &rules);
+    let outside = "unjack_actions_total{action=\"kill\",family=\"scrypt\",outcome=\"dry-run\"}";
+    check(&metrics, outside, 0.0);
     for (key, expected) in [("unit", 2.0), ("namespace", 1.0), ("user", 0.0)] {
         check(
             &metrics,

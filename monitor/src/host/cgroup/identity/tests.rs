@@ -246,11 +246,12 @@ fn only_a_whole_id_is_one() {
 
 #[test]
 fn a_domain_is_what_only_root_can_name() {
+    use Holder::{Container, Host, User};
+
     const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     let check = |path: &str, holder: Holder, expected: &str| {
         assert_eq!(domain(path), (holder, expected), "{path}");
     };
-    use Holder::{Container, Host, User};
     let user = "/user.slice/user-1000.slice";
     check(&format!("{user}/session-3.scope"), User, user);
     check(&format!("{user}/session-4.scope/a.scope"), User, user);
