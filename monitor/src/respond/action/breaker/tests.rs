@@ -364,6 +364,9 @@ proptest! {
 
 }
 
+/// Times with the inode of an image and a user.
+type Acts = [(u64, (u64, u32))];
+
 proptest! {
     /// Whatever is asked when: never more than the limits in a minute.
     #[test]
@@ -384,7 +387,6 @@ proptest! {
                 acts.push((now_ns, (inode, uid)));
             }
         }
-        type Acts = [(u64, (u64, u32))];
         let within = |all: &Acts, at: u64| -> Vec<(u64, u32)> {
             let minute = all.iter().filter(|(t, _)| (at..at + MINUTE_NS).contains(t));
             minute.map(|(_, what)| *what).collect()
