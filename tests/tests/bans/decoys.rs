@@ -73,7 +73,7 @@ fn decoys_of_one_unit_do_not_protect_the_image_of_another() {
     daemon.wait_event("a decoy is let pass", DEATH, |event| {
         event["event"] == "action" && event["reason"] == "breaker"
     });
-    let mut miner = start(&elsewhere, "miner");
+    let miner = start(&elsewhere, "miner");
     let _ = miner.first_hash();
     let event = daemon.event_about("action", miner.pid(), DEATH);
     assert_eq!(event["outcome"], "held", "the other unit's: {event}");
