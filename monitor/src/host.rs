@@ -21,6 +21,7 @@ mod root;
 pub mod sockets;
 mod tcp_info;
 pub mod timed_read;
+mod user_namespace;
 
 pub(crate) use self::process::{is_systems_own, tick_ns};
 pub use self::{

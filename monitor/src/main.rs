@@ -139,7 +139,9 @@ fn bans(args: &BansArgs) -> Result<ExitCode, Failure> {
 }
 
 fn doctor(args: &DoctorArgs) -> Result<ExitCode, Failure> {
-    let checks = doctor::whole();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut checks = doctor::whole();
+    checks.push(doctor::enforcement(args, &passwd)?);
     let text = if args.json {
         serde_json::to_string_pretty(&checks).map_err(io::Error::from)? + "\n"
     } else {

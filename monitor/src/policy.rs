@@ -5,4 +5,5 @@ pub mod ancestry;
 pub mod config;
 pub mod guard;
 pub(crate) mod judged;
+pub mod only;
 pub mod refusal;

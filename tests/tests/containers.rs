@@ -83,6 +83,46 @@ fn a_verdict_names_the_container_and_its_image() {
     assert!(daemon.metrics().sum(looked_up, &[("outcome", "named")]) >= 1.0);
 }
 
+/// By the image that Podman's root-owned files name, and by the container's id.
+#[test]
+fn with_only_an_image_a_miner_outside_of_it_is_reported_and_lives() {
+    const IMAGE: &str = "localhost/unjack-test/runner:1";
+    let _turn = take_turn();
+    let podman = Podman::new();
+    podman.import(IMAGE);
+    let deny = format!("exe={}", podman.workload().display());
+    let storage = podman.storage().display().to_string();
+    let state = tempfile::tempdir().expect("a temporary directory");
+    let state = state.path().display().to_string();
+    let daemon = Daemon::start(&[
+        "--min-score",
+        "1",
+        "--deny",
+        &deny,
+        "--container-dir",
+        &storage,
+        "--state-dir",
+        &state,
+        "--action",
+        "kill",
+        "--only",
+        "image=localhost/unjack-test/runner:*",
+    ]);
+    let alone = ["--network", "none"];
+    let command = with_miner(&podman);
+    let other = podman.start("database", &alone, &["sh", "-c", &command]);
+    let other = podman.miner(other);
+    let event = daemon.event_about("action", other, ACTED);
+    assert_eq!(event["outcome"], "dry-run", "{event}");
+    assert_eq!(event["reason"], "not-only", "{event}");
+    let runner = podman.start_from(&[IMAGE], "runner", &alone, &["sh", "-c", &command]);
+    let runner = podman.miner(runner);
+    let event = daemon.event_about("action", runner, ACTED);
+    assert_eq!(event["outcome"], "gone", "{event}");
+    gone(runner);
+    assert!(podman.runs("database"), "the other container lives");
+}
+
 #[test]
 fn with_scope_cgroup_the_whole_container_ends_and_no_other() {
     let _turn = take_turn();

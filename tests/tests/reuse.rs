@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use monitor::host;
 use monitor::policy::config::Scope;
 use monitor::policy::guard::Guard;
+use monitor::policy::only::Only;
 use monitor::respond::action::hold_manager::HoldManager;
 use monitor::respond::action::store::Store;
 use monitor::{
@@ -110,6 +111,7 @@ impl Executioner {
             allow: Arc::default(),
             listed: Arc::default(),
             builtin: true,
+            only: Only::default(),
         };
         let hold_manager = HoldManager::new(Store::new(state), false);
         let thread = thread::spawn(move || {

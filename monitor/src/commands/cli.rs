@@ -30,7 +30,7 @@ pub use self::{
     top::{Sort, TopArgs},
     web::WebArgs,
 };
-use crate::policy::config::ConfigError;
+use crate::policy::config::{Action, ConfigError};
 
 /// Largest pid Linux can ever give out (`PID_MAX_LIMIT`).
 const MAX_PID: i64 = 1 << 22;
@@ -60,7 +60,7 @@ Exit status:
 Environment:
   Every flag can be given as UNJACK_ and its name in upper case, with dots and
   dashes as underscores: UNJACK_MIN_CPU=25, UNJACK_WEB_LISTEN_ADDRESS=[::1]:10066.
-  UNJACK_ALLOW, UNJACK_DENY and UNJACK_WEB_LISTEN_ADDRESS take several values,
+  UNJACK_ALLOW, UNJACK_DENY, UNJACK_ONLY and UNJACK_WEB_LISTEN_ADDRESS take several values,
   joined by commas; the variable of any other repeatable flag holds one.
   A flag on the command line wins over the environment.";
 
@@ -159,6 +159,14 @@ pub struct SelftestArgs {
 /// Flags of `unjack doctor`.
 #[derive(Args, Clone, Debug)]
 pub struct DoctorArgs {
+    /// Say what this action of `unjack run` is for
+    #[arg(long, env = "UNJACK_ACTION", value_enum, default_value_t = Action::Observe)]
+    pub action: Action,
+
+    /// Say what these rules of `unjack run` limit the action to (repeatable)
+    #[arg(long, env = "UNJACK_ONLY", value_name = "KEY=VALUE")]
+    pub only: Vec<String>,
+
     /// Print a JSON array, one object a check
     #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,

@@ -4,6 +4,7 @@
 //! a process to go) happens on threads of its own, at most [`MAX_ORDERS`] at a time.
 
 mod bans;
+mod decide;
 mod energy;
 mod error;
 mod event_writer;
@@ -40,7 +41,10 @@ use crate::{
     },
     host::{clock::monotonic_ns, container::Containers},
     kernel::probe::Probes,
-    policy::config::{Config, Rule},
+    policy::{
+        config::{Config, Rule},
+        only::Only,
+    },
     respond::{
         action::{ban::Bans, breaker::Breaker},
         hook::Hooks,
@@ -108,6 +112,8 @@ struct Daemon {
     recent: Recent,
     show: Show,
     server: Server,
+    /// Where the action is for.
+    only: Only,
     /// What is judged, for `unjack replay`.
     recording: Option<Writer>,
     energy: Energy,

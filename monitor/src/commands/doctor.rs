@@ -15,8 +15,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::kernel::probe::{Settings, trial};
+use crate::{
+    commands::cli::DoctorArgs,
+    host::container::Containers,
+    kernel::probe::{Settings, trial},
+    policy::config::{ConfigError, ONLY, parse_passwd, parse_rules},
+};
 
+mod enforcement;
 mod faults;
 mod judge;
 mod kernel;
@@ -152,6 +158,21 @@ fn known_faults(uname: &rustix::system::Uname, cycles: bool) -> Check {
         command_line: &command_line,
         config: config.as_deref(),
     })
+}
+
+/// What the action of `unjack run` would be for, with these flags.
+///
+/// # Errors
+/// A rule that is not accepted.
+pub fn enforcement(args: &DoctorArgs, passwd: &str) -> Result<Check, ConfigError> {
+    let DoctorArgs {
+        action,
+        only,
+        json: _,
+    } = args;
+    let rules = parse_rules(ONLY, only, &parse_passwd(passwd))?;
+    let runtimes = Containers::of_host(Vec::new()).any_runtime();
+    Ok(enforcement::enforcement(*action, &rules, runtimes))
 }
 
 /// The controllers of the unified hierarchy, wherever that is mounted.

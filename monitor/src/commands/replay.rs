@@ -220,10 +220,13 @@ impl PolicyContext for Policy<'_> {
 
 /// Whether a policy asks for digests, which not every recording has.
 fn wants_digests(config: &config::Replay) -> bool {
-    let config::Policy { allow, deny, .. } = &config.policy;
+    let config::Policy {
+        allow, deny, only, ..
+    } = &config.policy;
     allow
         .iter()
         .chain(deny)
+        .chain(only)
         .any(|rule| rule.key == RuleKey::Sha256)
         || !config.lists.deny.is_empty()
         || !config.lists.allow.is_empty()

@@ -18,6 +18,21 @@ pub enum ActionState {
     /// It failed and is to be tried again, not before this (nanoseconds of
     /// `CLOCK_MONOTONIC`).
     Again(u64),
+    /// It was reported that the action is not for it. That is looked at again, not before
+    /// this.
+    Outside(u64),
+}
+
+impl ActionState {
+    /// Whether something is to be done at `now_ns`, nanoseconds of `CLOCK_MONOTONIC`.
+    #[must_use]
+    pub fn is_due(self, now_ns: u64) -> bool {
+        match self {
+            Self::Open => true,
+            Self::UnderWay | Self::Settled => false,
+            Self::Again(at_ns) | Self::Outside(at_ns) => now_ns >= at_ns,
+        }
+    }
 }
 
 /// What was decided and done about one image of one process.

@@ -2,9 +2,11 @@
 //! containers and pods, from the files their runtimes keep on this host.
 //!
 //! In: an [`Identity`], which the cgroup tells. Out: a [`Home`], to be shown.
-//! No socket is spoken to and nothing is started, and what is found decides
-//! nothing: any user who may start a container chooses its name, so no rule is by
-//! name. It is looked up when a verdict is told, or when a view is asked for.
+//! No socket is spoken to and nothing is started. What is found neither exempts nor
+//! condemns a process: any user who may start a container chooses its name and its image.
+//! Rules of `--only` use the image and the namespace of a pod, to limit what is acted on.
+//! It is looked up when a verdict is told, when such a rule asks, or when a view is asked
+//! for.
 //!
 //! | runtime | file |
 //! |---|---|
@@ -288,6 +290,12 @@ impl Containers {
         }
         self.known.insert(id.clone(), (now, told.clone()));
         (Home::with(identity, told), Some(lookup))
+    }
+
+    /// Whether any runtime keeps files in a place that is known.
+    #[must_use]
+    pub fn any_runtime(&self) -> bool {
+        Root::open(&self.root).is_some_and(|root| root.has_any(&self.places))
     }
 
     fn look(&self, id: &str, runtime: Option<Runtime>) -> Result<Option<Told>, Lookup> {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     LookError, ProcHandle,
     process::{PATH_CHARS, TEXT_BYTES},
-    root,
+    root, user_namespace,
 };
 use crate::host::cgroup::{Membership, identity::Identity};
 use unjack_core::text::clean;
@@ -25,6 +25,10 @@ pub struct Facts {
     pub exe: String,
     /// The user it really runs as.
     pub uid: Option<u32>,
+    /// The user that made the user namespace it is in; `None` in the initial one, and
+    /// where that cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<u32>,
     /// Path of its cgroup: of the unified hierarchy, else of the cpu one. Not
     /// cleaned: it is matched, never shown.
     pub cgroup: String,
@@ -59,6 +63,11 @@ impl ProcHandle {
                 clean(path.as_os_str().as_bytes(), PATH_CHARS)
             }),
             uid: self.uid(),
+            owner: self
+                .folder
+                .open_relative("ns/user")
+                .ok()
+                .and_then(|namespace| user_namespace::maker(namespace.into())),
             cgroup: self.cgroup().unwrap_or_default(),
             identity: self.identity().unwrap_or_default(),
             kernel_thread,

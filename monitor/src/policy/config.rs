@@ -23,13 +23,13 @@ mod rules;
 mod settings;
 mod web;
 
-pub(crate) use self::rules::parse_rules;
+pub(crate) use self::rules::{ONLY, parse_rules};
 pub use self::{
     address::{Address, MAX_SOCKETS},
     extras::{EvidenceLimits, Extras, HookPolicy},
     policy::Policy,
     replay::Replay,
-    response::{Response, Scope},
+    response::{BreakerLimits, Response, Scope},
     rules::{Rule, RuleKey, Subject, Wanted},
     settings::Setting,
     web::{GroupLimits, Web},
@@ -113,6 +113,8 @@ pub struct BanPolicy {
     pub enforce: bool,
     /// What may be executed whatever is found: no ban applies to it.
     pub allow: Vec<Rule>,
+    /// Where miners are acted on: the kernel refuses an image everywhere.
+    pub only: Vec<Rule>,
 }
 
 /// A flag's value that is not accepted.

@@ -35,6 +35,7 @@ use crate::{
     policy::{
         config::{Rule, Subject},
         guard::table::{Filled, Folder, Program, fits, is_service_uid},
+        only::Only,
         refusal::Refusal,
     },
 };
@@ -122,15 +123,19 @@ pub struct Guard {
     pub listed: Arc<Hashes>,
     /// Whether the built-in list counts.
     pub builtin: bool,
+    /// Where the action is for.
+    pub only: Only,
 }
 
 impl Guard {
-    /// The same without the rules of `--allow` and the list of `--allow-file`.
+    /// The same without the rules of `--allow` and `--only`, and the list of
+    /// `--allow-file`.
     #[must_use]
     pub fn without_rules(&self) -> Self {
         Self {
             allow: Arc::default(),
             listed: Arc::default(),
+            only: Only::default(),
             ..self.clone()
         }
     }
@@ -159,6 +164,9 @@ impl Guard {
         // time limit.
         if candidate.undecided {
             return Err(Refusal::Undecided);
+        }
+        if !self.only.includes(&candidate.subject) {
+            return Err(Refusal::NotOnly);
         }
         Ok(())
     }

@@ -2,16 +2,19 @@
 //! whether it is to be acted on, and why it is not. What of `/proc` a rule needs
 //! is looked up, and no more.
 
+use std::cmp::Reverse;
+
 use super::{
     config::{self, ActOn, Rule, Wanted},
     guard::{BurningCode, Candidate, Guard, UNREAD_GRACE_NS, is_listed},
+    only::Only,
     refusal::Refusal,
 };
 use crate::{
     detect::collector::{ProcessState, Subject},
     host::{Facts, Image, digest::Digest},
 };
-use unjack_core::verdict::Verdict;
+use unjack_core::{event::Process, verdict::Verdict};
 
 /// Whether any rule is about this process, whose image has this digest as far as
 /// that is known.
@@ -21,9 +24,26 @@ pub(crate) fn matches(
     family: &str,
     digest: Option<Digest>,
 ) -> bool {
-    if rules.is_empty() {
-        return false;
-    }
+    let any = |subject: &config::Subject<'_>| rules.iter().any(|rule| rule.matches(subject));
+    !rules.is_empty() && looked_up(rules, subject, family, digest, any)
+}
+
+/// Whether the action is for this process: whether a rule of `--only` is about it, if
+/// there is one.
+pub(crate) fn is_enforced(only: &Only, subject: &mut Subject, digest: Option<Digest>) -> bool {
+    let rules = only.rules();
+    let includes = |subject: &config::Subject<'_>| only.includes(subject);
+    rules.is_empty() || looked_up(rules, subject, "", digest, includes)
+}
+
+/// What `asked` says of a process, of which everything was looked up that the rules ask for.
+fn looked_up(
+    rules: &[Rule],
+    subject: &mut Subject,
+    family: &str,
+    digest: Option<Digest>,
+    asked: impl FnOnce(&config::Subject<'_>) -> bool,
+) -> bool {
     // Looking at the host's path is a look at a file system of the process's
     // choice, which may never answer: only where a rule would match.
     let wanted = Wanted::by(rules);
@@ -41,7 +61,7 @@ pub(crate) fn matches(
         sha256: sha256.as_deref(),
         ..facts.subject(family)
     };
-    rules.iter().any(|rule| rule.matches(&subject))
+    asked(&subject)
 }
 
 /// Whether a process is to be acted on, as far as the verdict goes.
@@ -50,6 +70,14 @@ pub(crate) fn is_condemned(case: &ProcessState, act_on: ActOn) -> bool {
     verdict == Verdict::Miner
         || case.banned
         || (act_on == ActOn::Hashing && verdict == Verdict::Hashing)
+}
+
+/// Processes with their CPU time in nanoseconds, in the order in which they are acted
+/// on: the one that used most first. When the breaker closes, no process that used less
+/// takes the place of one that used more.
+pub(crate) fn in_order(mut targets: Vec<(u64, Process)>) -> impl Iterator<Item = Process> {
+    targets.sort_unstable_by_key(|(cpu_ns, process)| (Reverse(*cpu_ns), *process));
+    targets.into_iter().map(|(_, process)| process)
 }
 
 /// The image a process was judged by, unless it is not to be acted on at `now_ns`,
@@ -101,6 +129,9 @@ impl Facts {
             unit: self.identity.unit.as_deref(),
             container: self.identity.container.as_deref(),
             pod: self.identity.pod.as_deref(),
+            owner: self.owner,
+            namespace: None,
+            image: None,
         }
     }
 }
@@ -123,6 +154,7 @@ mod tests {
             allow: std::sync::Arc::default(),
             listed: std::sync::Arc::default(),
             builtin: true,
+            only: Only::default(),
         }
     }
 

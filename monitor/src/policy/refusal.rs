@@ -46,11 +46,13 @@ pub enum Refusal {
     Breaker,
     /// The SHA-256 that may allow it is not known yet.
     Undecided,
+    /// No rule of `--only` is about it, and it is in the scope of one that one is about.
+    NotOnly,
 }
 
 impl Refusal {
     /// Every reason there is.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Allowed,
         Self::Init,
         Self::KernelThread,
@@ -70,6 +72,7 @@ impl Refusal {
         Self::NoState,
         Self::Breaker,
         Self::Undecided,
+        Self::NotOnly,
     ];
 
     /// Its name in events and metrics.
@@ -95,6 +98,7 @@ impl Refusal {
             Self::NoState => "no-state",
             Self::Breaker => "breaker",
             Self::Undecided => "undecided",
+            Self::NotOnly => "not-only",
         }
     }
 }

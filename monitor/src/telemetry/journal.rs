@@ -10,6 +10,7 @@
 //! replaces every control character.
 
 mod bans;
+mod breaker;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -18,7 +19,10 @@ use std::time::SystemTime;
 use clap::ValueEnum;
 use serde::Serialize;
 
-pub use self::bans::{BanEvent, RespawnEvent};
+pub use self::{
+    bans::{BanEvent, RespawnEvent},
+    breaker::BreakerEvent,
+};
 use crate::{
     detect::report::VerdictEvent,
     policy::config::{Action, Scope},
@@ -63,6 +67,8 @@ pub enum Event {
     Ban(BanEvent),
     /// A banned image was to be executed again, or a copy of it was.
     Respawn(RespawnEvent),
+    /// The circuit breaker opened or closed.
+    Breaker(BreakerEvent),
 }
 
 /// A process was acted on, or would have been.
@@ -249,6 +255,7 @@ fn to_text(ts: &str, event: &Event) -> String {
         }
         Event::Ban(ban) => bans::ban_text(ts, ban),
         Event::Respawn(respawn) => bans::respawn_text(ts, respawn),
+        Event::Breaker(event) => breaker::breaker_text(ts, event),
         Event::Action(ActionEvent {
             pid,
             action,

@@ -10,6 +10,7 @@
 //! start, at zero, so that its first error is seen as an increase.
 
 mod bans;
+mod breaker;
 mod groups;
 mod probes;
 mod process;
@@ -31,6 +32,7 @@ use prometheus::{
 
 pub use self::{
     bans::BanMetrics,
+    breaker::BreakerMetrics,
     groups::{GROUP_KERNEL, GROUP_OTHER},
     registrar::{Described, Mirror},
     response::Response,
@@ -43,7 +45,7 @@ use self::{
 };
 use crate::{
     policy::{
-        config::{Action, GroupLimits, Scope},
+        config::{Action, GroupLimits, Rule, RuleKey, Scope},
         refusal::Refusal,
     },
     respond::action::hold_manager::Kept,
@@ -55,7 +57,8 @@ use unjack_core::score::FAMILIES;
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 use unjack_core::verdict::Verdict;
 
-/// What can come of an action, other than a refusal.
+/// What can come of an action, other than a refusal. Outside of `--only` any is a dry run:
+/// see [`Metrics::set_only`].
 const fn outcomes(action: Action) -> &'static [Outcome] {
     match action {
         Action::Observe => &[Outcome::DryRun],
@@ -75,11 +78,13 @@ pub struct Metrics {
     actions: IntCounterVec,
     actions_refused: IntCounterVec,
     scope_fallbacks: IntCounterVec,
+    only_rules: IntGaugeVec,
     /// What miners took.
     pub stolen: StolenMetrics,
     held: IntGaugeVec,
     moved_back: IntCounter,
-    breaker_open: IntGauge,
+    /// The circuit breaker.
+    pub breaker: BreakerMetrics,
     map_entries: IntGaugeVec,
     map_capacity: IntGaugeVec,
     process: OwnProcess,
@@ -131,7 +136,7 @@ impl Metrics {
             verdicts: Verdicts::new(&new)?,
             actions: new.int_counters(
                 "unjack_actions_total",
-                "Actions on miners, by outcome; dry-run under --action observe.",
+                "Actions on miners, by outcome; dry-run under --action observe, and outside of --only.",
                 &["action", "family", "outcome"],
             )?,
             scope_fallbacks: new.int_counters(
@@ -144,6 +149,11 @@ impl Metrics {
                 "Miners not acted on because it was not allowed or not safe.",
                 &["reason"],
             )?,
+            only_rules: new.int_gauges(
+                "unjack_only_rules",
+                "Rules of --only in force, by key; if all are 0, the action is for the whole host.",
+                &["key"],
+            )?,
             stolen: StolenMetrics::new(&new)?,
             held: new.int_gauges(
                 "unjack_held",
@@ -154,10 +164,7 @@ impl Metrics {
                 "unjack_held_moved_back_total",
                 "Times a throttled process had left its cgroup and was moved back.",
             )?)?,
-            breaker_open: new.add(IntGauge::new(
-                "unjack_breaker_open",
-                "1 while miners are only reported, as too many were acted on.",
-            )?)?,
+            breaker: BreakerMetrics::new(&new)?,
             map_entries: new.int_gauges("unjack_map_entries", "Entries in a BPF map.", &["map"])?,
             map_capacity: new.int_gauges(
                 "unjack_map_capacity",
@@ -253,6 +260,7 @@ impl Metrics {
         for scope in [Scope::Tree, Scope::Process] {
             self.scope_fallbacks.with_label_values(&[scope.name()]);
         }
+        self.set_only(Action::Observe, &[]);
         for ended in Ended::ALL {
             self.recordings_ended.with_label_values(&[ended.name()]);
         }
@@ -321,6 +329,23 @@ impl Metrics {
         }
     }
 
+    /// Sets where the action is for: the rules of `--only`. With any, the action has series
+    /// for what is outside.
+    pub fn set_only(&self, action: Action, rules: &[Rule]) {
+        if !rules.is_empty() {
+            let outcome = Outcome::DryRun.name();
+            for family in FAMILIES {
+                self.actions
+                    .with_label_values(&[action.name(), family, outcome]);
+            }
+        }
+        for key in RuleKey::ALL {
+            let count = rules.iter().filter(|rule| rule.key == key).count();
+            let gauge = self.only_rules.with_label_values(&[key.name()]);
+            gauge.set(to_gauge(count as u64));
+        }
+    }
+
     /// Counts a refused action.
     pub fn count_refusal(&self, reason: Refusal) {
         self.actions_refused
@@ -355,11 +380,6 @@ impl Metrics {
         self.recordings_ended
             .with_label_values(&[ended.name()])
             .inc();
-    }
-
-    /// Sets whether the breaker is open.
-    pub fn set_breaker(&self, open: bool) {
-        self.breaker_open.set(i64::from(open));
     }
 
     /// Sets how full a map is, and how full it can be.

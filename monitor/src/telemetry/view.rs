@@ -10,10 +10,12 @@
 //! | processes | [`MAX_ROWS`]: all that have a verdict or are suspected, then those that burn most |
 //! | seconds of a process's history | [`HISTORY`] |
 //! | findings, and deeds of each | [`MAX_FINDINGS`], [`MAX_DEEDS`]: the oldest go first, and miners last |
+//! | what the breaker is open for | [`MAX_OPEN_SHOWN`]: the host first, then what is wide |
 //! | lines of evidence, and of code | [`MAX_LINES`] each: the last has the sum of those left out |
 //!
 //! What does not fit is counted, and shown as a number.
 
+mod breaker;
 mod host;
 mod probed;
 mod recent;
@@ -23,6 +25,7 @@ mod snapshot_cell;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    breaker::{MAX_OPEN_SHOWN, OpenBreaker},
     host::Host,
     probed::{Counts, Probed, Program},
     recent::{ActionTaken, Finding, Kept, MAX_DEEDS, MAX_FINDINGS, Recent},
@@ -57,6 +60,10 @@ pub struct View {
     pub findings: Vec<Finding>,
     /// How many older ones were forgotten.
     pub findings_forgotten: u64,
+    /// What the circuit breaker is open for, the host first.
+    pub breaker: Vec<OpenBreaker>,
+    /// How much more it is open for.
+    pub breaker_left_out: usize,
     /// The probes.
     pub probes: Probed,
     /// The effective policy.

@@ -213,7 +213,8 @@ fn the_series_of_an_agent_are_as_many_as_docs_say() {
 
 /// Metrics that neither a rule nor a panel asks for: details that one looks up
 /// when a panel gives cause to.
-const NOWHERE: [&str; 27] = [
+const NOWHERE: [&str; 29] = [
+    "unjack_breaker_forgotten_total",
     "unjack_code_maps_cut_total",
     "unjack_containers_looked_up_total",
     "unjack_evidence_held_seconds_bucket",
@@ -229,6 +230,7 @@ const NOWHERE: [&str; 27] = [
     "unjack_network_looks_given_up_total",
     "unjack_network_looks_total",
     "unjack_network_observers_dropped_total",
+    "unjack_only_rules",
     "unjack_pool_connections_untold_total",
     "unjack_pool_contacts_forgotten_total",
     "unjack_pool_refusals_total",

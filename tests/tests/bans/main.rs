@@ -1,6 +1,7 @@
 //! Images that were condemned stay out: under their name and others, while the
 //! daemon runs and while it does not, until an operator lifts the ban.
 
+mod decoys;
 mod lasting;
 mod owners;
 mod respawn;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{accept, percent};
-use crate::policy::config::{ActOn, ConfigError, Policy, parse_rules};
+use crate::policy::config::{ActOn, ConfigError, ONLY, Policy, parse_rules};
 
 /// Who is a miner, and who is spared.
 #[derive(Args, Clone, Debug)]
@@ -79,6 +79,15 @@ pub struct PolicyArgs {
     #[arg(long, env = "UNJACK_DENY", value_name = "KEY=VALUE")]
     pub deny: Vec<String>,
 
+    /// Act only on processes that match; others are only reported (repeatable)
+    ///
+    /// Same form as --allow, with two more keys: namespace=GLOB, the Kubernetes
+    /// namespace, and image=GLOB, the image of the container, as the files of the
+    /// runtime say. One rule that matches is enough. What is outside is reported as
+    /// dry-run. docs/policy.md says what each key rests on.
+    #[arg(long, env = "UNJACK_ONLY", value_name = "KEY=VALUE")]
+    pub only: Vec<String>,
+
     /// What an hour of one core costs, to compute what miners cost
     ///
     /// A number from 0 to 1000000, in any currency. CPU time times this is
@@ -103,6 +112,7 @@ impl Policy {
             unexplained_after,
             allow,
             deny,
+            only,
             core_hour_cost,
         } = args;
         let seconds = |n| Duration::from_secs(n);
@@ -148,6 +158,7 @@ impl Policy {
             )?,
             allow: parse_rules("--allow", allow, users)?,
             deny: parse_rules("--deny", deny, users)?,
+            only: parse_rules(ONLY, only, users)?,
             core_hour_cost: core_hour_cost
                 .map(|cost| {
                     accept(

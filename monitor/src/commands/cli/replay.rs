@@ -6,7 +6,7 @@ use clap::{Args, builder::FalseyValueParser};
 
 use super::{
     PolicyArgs, percent,
-    response::{kills, throttle},
+    response::{breaker, throttle},
 };
 use crate::{
     detect::reputation::Files,
@@ -18,7 +18,8 @@ pub(super) const UNKNOWN: &str = "\
 What a recording does not have:
   A recording by `unjack record` lacks connections to pools, and the SHA-256 of
   images: sha256= rules and lists match nothing. One by `unjack run --record` has
-  those that the daemon knew. Recorded with --no-network-evidence, both lack
+  those that the daemon knew. No recording has the namespace of a pod and the image
+  of a container: these rules of --only match nothing. Recorded with --no-network-evidence, both lack
   Stratum, and how connections behaved.
   No recording has descendants, so only the process itself is acted on, as with
   --scope process; nor what was lost or not sampled, nor what would have been
@@ -44,7 +45,11 @@ pub struct ReplayArgs {
     #[arg(long, env = "UNJACK_THROTTLE_TO", value_name = "PERCENT", default_value = "5", value_parser = percent, allow_negative_numbers = true)]
     pub throttle_to: f64,
 
-    /// Processes acted on in a minute before the breaker opens, 1 to 10000
+    /// Images acted on in a minute before the breaker opens for the host, 1 to 10000
+    ///
+    /// Only images that are new count: each once for a user, and not again for an hour.
+    /// So many different miners at once are more likely a mistake. For the minute after,
+    /// miners are reported and not acted on.
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS",
@@ -54,7 +59,23 @@ pub struct ReplayArgs {
     )]
     pub max_kills: u32,
 
-    /// The same for processes of one image; only that image is then exempt for a minute
+    /// The same for one user, and for one cgroup; by default a third of --max-kills
+    ///
+    /// For the minute after, other new images of that user, or in that container, pod or
+    /// unit, are only reported. With less than a third, what few users start
+    /// never opens the breaker for all; with as much as --max-kills, one user can.
+    #[arg(
+        long,
+        env = "UNJACK_MAX_KILLS_PER_USER",
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
+    pub max_kills_per_user: Option<u32>,
+
+    /// Processes of one image of one user acted on in a minute, 1 to 10000
+    ///
+    /// For the minute after, only that image of that user is exempt. Processes that
+    /// --scope adds do not count, nor do copies of a banned image.
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS_PER_IMAGE",
@@ -96,6 +117,7 @@ impl Replay {
             policy,
             throttle_to,
             max_kills,
+            max_kills_per_user,
             max_kills_per_image,
             no_builtin_protection,
             deny_file,
@@ -106,8 +128,7 @@ impl Replay {
             action: *action,
             policy: Policy::from_cli(policy, &parse_passwd(passwd))?,
             throttle_to: throttle(*throttle_to)?,
-            max_kills: kills("--max-kills", *max_kills)?,
-            max_kills_per_image: kills("--max-kills-per-image", *max_kills_per_image)?,
+            breaker: breaker(*max_kills, *max_kills_per_user, *max_kills_per_image)?,
             no_builtin_protection: *no_builtin_protection,
             lists: Files {
                 deny: deny_file.clone(),

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Args, builder::FalseyValueParser};
 
 use super::{MAX_PID, accept, percent};
 use crate::{
-    policy::config::{ConfigError, Response, Scope},
+    policy::config::{BreakerLimits, ConfigError, Response, Scope},
     respond::action::hold_manager::Target,
 };
 
@@ -47,10 +47,11 @@ pub struct ResponseArgs {
     )]
     pub state_dir: PathBuf,
 
-    /// Processes acted on in a minute before the breaker opens, 1 to 10000
+    /// Images acted on in a minute before the breaker opens for the host, 1 to 10000
     ///
-    /// So many miners at once are more likely a mistake. For the minute after,
-    /// miners are reported and not acted on, and `unjack_breaker_open` is 1.
+    /// Only images that are new count: each once for a user, and not again for an hour.
+    /// So many different miners at once are more likely a mistake. For the minute after,
+    /// miners are reported and not acted on.
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS",
@@ -60,7 +61,23 @@ pub struct ResponseArgs {
     )]
     pub max_kills: u32,
 
-    /// The same for processes of one image; only that image is then exempt for a minute
+    /// The same for one user, and for one cgroup; by default a third of --max-kills
+    ///
+    /// For the minute after, other new images of that user, or in that container, pod or
+    /// unit, are only reported. With less than a third, what few users start
+    /// never opens the breaker for all; with as much as --max-kills, one user can.
+    #[arg(
+        long,
+        env = "UNJACK_MAX_KILLS_PER_USER",
+        value_name = "N",
+        allow_negative_numbers = true
+    )]
+    pub max_kills_per_user: Option<u32>,
+
+    /// Processes of one image of one user acted on in a minute, 1 to 10000
+    ///
+    /// For the minute after, only that image of that user is exempt. Processes that
+    /// --scope adds do not count, nor do copies of a banned image.
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS_PER_IMAGE",
@@ -119,6 +136,7 @@ impl Response {
             keep,
             state_dir,
             max_kills,
+            max_kills_per_user,
             max_kills_per_image,
             no_builtin_protection,
         } = args;
@@ -133,17 +151,28 @@ impl Response {
                 "must be an absolute path, such as /run/unjack",
                 |dir| dir.is_absolute(),
             )?,
-            max_kills: kills("--max-kills", *max_kills)?,
-            max_kills_per_image: kills("--max-kills-per-image", *max_kills_per_image)?,
+            breaker: breaker(*max_kills, *max_kills_per_user, *max_kills_per_image)?,
             no_builtin_protection: *no_builtin_protection,
         })
     }
 }
 
-/// A number of processes to be acted on.
-pub(super) fn kills(flag: &'static str, count: u32) -> Result<u32, ConfigError> {
-    accept(flag, count, count, "must be from 1 to 10000", |n| {
-        (1..=10_000).contains(n)
+/// The breaker's limits; that of a user may be left out.
+pub(super) fn breaker(
+    host: u32,
+    user: Option<u32>,
+    image: u32,
+) -> Result<BreakerLimits, ConfigError> {
+    let count = |flag, count: u32| {
+        accept(flag, count, count, "must be from 1 to 10000", |n| {
+            (1..=10_000).contains(n)
+        })
+    };
+    let user = user.unwrap_or_else(|| BreakerLimits::user_of(host));
+    Ok(BreakerLimits {
+        host: count("--max-kills", host)?,
+        user: count("--max-kills-per-user", user)?,
+        image: count("--max-kills-per-image", image)?,
     })
 }
 

@@ -22,7 +22,7 @@ use unjack_core::profile::SAMPLE_HZ;
 pub(super) const ABOUT: &str = "\
 Watch this host, report miners, and act on them if told to.
 
-Events (ready, verdict, action, evidence, ban, respawn) go to standard output, \
+Events (ready, verdict, action, evidence, ban, respawn, breaker) go to standard output, \
 diagnostics to standard error, metrics to http://ADDR/metrics. SIGTERM and \
 SIGINT end it, detach all probes and, without --keep, undo what was throttled \
 and frozen; bans stay.
@@ -30,7 +30,7 @@ and frozen; bans stay.
 A process is judged once it has used at least --min-cpu over --window. It is \
 a miner if it scores at least --min-score.
 
-Rules, for --allow and --deny, are KEY=VALUE:
+Rules, for --allow, --deny and --only, are KEY=VALUE:
   exe=GLOB     absolute path of the image as this host sees it, for example
                exe=/usr/bin/xmrig or exe=/opt/**; matches only if the
                path leads to the file that the process executes
@@ -43,6 +43,9 @@ Rules, for --allow and --deny, are KEY=VALUE:
   container=ID id of its container (12 digits or more of it, or a GLOB), name of
                its LXC container, or uid of its pod; never one that a user's own
                manager started
+  namespace=GLOB  (--only) Kubernetes namespace of its pod
+  image=GLOB   (--only) image of its container, for example
+               image=registry.example/ci/**
   family=NAME  family of hash algorithm found: randomx, sha256d, scrypt, argon2,
                cryptonight, yescrypt, sha512, keccak, blake, x11-like, wasm-…,
                unknown-pow
@@ -236,6 +239,7 @@ impl Config {
                 dir: pin_dir.clone(),
                 enforce: *action == Action::Kill,
                 allow: policy.allow.clone(),
+                only: policy.only.clone(),
             },
             policy,
             extras: Extras::from_cli(extras)?,

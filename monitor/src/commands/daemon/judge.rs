@@ -82,17 +82,17 @@ impl Daemon {
     fn act_on_targets(&mut self, now_ns: u64) {
         let (mut suspects, mut targets) = (0, Vec::new());
         for subject in self.collector.subjects() {
+            let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
             if subject.case.judgement.verdict() == Verdict::Miner {
                 suspects += 1;
-                let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
                 count_stolen(&self.metrics, subject, cpu_ns);
             }
             if judged::is_condemned(&subject.case, self.config.policy.act_on) {
-                targets.push(subject.profile.process);
+                targets.push((cpu_ns, subject.profile.process));
             }
         }
         self.metrics.set_suspects(suspects);
-        for process in targets {
+        for process in judged::in_order(targets) {
             self.act(process, now_ns);
         }
     }

@@ -79,7 +79,7 @@ impl Reputation {
     pub(super) fn new(
         files: Files,
         lists: Lists,
-        (allow, deny): (&[Rule], &[Rule]),
+        (allow, deny, only): (&[Rule], &[Rule], &[Rule]),
         metrics: Response,
     ) -> Self {
         let by_digest = |rules: &[Rule]| rules.iter().any(|rule| rule.key == RuleKey::Sha256);
@@ -88,7 +88,8 @@ impl Reputation {
         let (answer, answers) = sync_channel(MAX_WAITING);
         let reputation = Self {
             rules: Wanted {
-                allow: by_digest(allow),
+                // What is not known yet may be inside of --only, so that waits, too.
+                allow: by_digest(allow) || by_digest(only),
                 deny: by_digest(deny),
             },
             answer,
@@ -300,7 +301,7 @@ mod tests {
         };
         let metrics = Metrics::new("0").unwrap();
         let response = metrics.response.clone();
-        let mut reputation = Reputation::new(Files::default(), lists, (&[], &[]), response);
+        let mut reputation = Reputation::new(Files::default(), lists, (&[], &[], &[]), response);
         let answer = (PROCESS, image(1), Ok(DIGEST));
         reputation.executed.0.send(answer).unwrap();
         let caught = reputation.caught(5, |process, seen| {

@@ -1,131 +1,140 @@
-//! What is done about those who mine: who is spared, which order is given, and
-//! what came of it.
+//! What is done about a process that mines: which action is ordered, and what came of it.
+//! What is to be done is decided in [`super::decide`].
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     Daemon, bans,
+    decide::{Decision, Observed, counted},
     orders::{self, Report},
     tell::ActionTold,
 };
 use crate::{
-    detect::{collector::ActionState, detector::family_label},
-    host::{self, clock::monotonic_ns},
-    policy::{
-        config::Action,
-        guard::Guard,
-        judged::{self, matches},
-        refusal::Refusal,
-    },
+    detect::{detector::family_label, state::ActionState},
+    host::{Image, clock::monotonic_ns},
+    policy::{config::Action, guard::Guard, judged::matches, refusal::Refusal},
     respond::action::{ActionKind, ActionRequest, ActionResult, Outcome},
-    telemetry::journal,
+    telemetry::journal::{self, Event},
 };
 use unjack_core::event::Process;
+
+/// How long until it is looked at again whether a miner is still outside of `--only`: it may
+/// have changed its user or cgroup.
+const OUTSIDE_NS: u64 = 10_000_000_000;
 
 impl Daemon {
     /// Acts on a process that mines, unless that is under way or settled.
     pub(super) fn act(&mut self, process: Process, now_ns: u64) {
-        let Some(subject) = self.collector.subject(process) else {
-            return;
-        };
-        let due = match subject.case.action_state {
-            ActionState::Open => true,
-            ActionState::UnderWay | ActionState::Settled => false,
-            ActionState::Again(at_ns) => now_ns >= at_ns,
-        };
-        if !due {
+        if !self.is_due(process, now_ns) || self.must_wait(process, now_ns) {
             return;
         }
-        // Its digest may yet allow it: also that of one which burns too little to
-        // have been asked for, and is a miner as others like it are.
+        let known = self.renew(process);
+        let guard = self.guard(process);
+        let Some((family, decision)) = self.decide(process, &guard, known, now_ns) else {
+            return;
+        };
+        match decision {
+            Decision::Refuse(refusal) => self.conclude(Report {
+                process,
+                family,
+                image: None,
+                done: refusal.into(),
+                time: Duration::ZERO,
+            }),
+            Decision::Observe(image, why) => self.observe(process, family, (image, why), now_ns),
+            Decision::Act(image, kind) => self.order(process, family, (image, kind), guard, now_ns),
+        }
+    }
+
+    /// Whether anything is to be done about it now.
+    fn is_due(&mut self, process: Process, now_ns: u64) -> bool {
+        let subject = self.collector.subject(process);
+        subject.is_some_and(|subject| subject.case.action_state.is_due(now_ns))
+    }
+
+    /// Whether it is decided later: its digest may still allow it, or too many actions
+    /// are under way.
+    fn must_wait(&mut self, process: Process, now_ns: u64) -> bool {
+        let Some(subject) = self.collector.subject(process) else {
+            return true;
+        };
+        // A process that uses too little CPU for its digest to have been computed may
+        // still be a miner, as others like it are.
         let image = subject.image();
         self.reputation.ask(process, image, now_ns);
         if self.reputation.undecided(process, now_ns) {
-            return;
+            return true;
         }
-        if self.orders.full() {
+        let full = self.orders.full();
+        if full {
             self.metrics.orders_deferred.inc();
-            return;
         }
-        let family = subject.case.family;
-        let digest = self.reputation.digest(process, image);
-        // Of what is allowed by who it belongs to, and not only by its image, all
-        // may have changed since it was judged.
-        let known = self.config.policy.allow.is_empty()
-            || (subject.renew_facts()).is_some_and(|facts| facts.uid.is_some());
-        subject.case.allowed = self.reputation.allowed(process, image)
-            || matches(&self.config.policy.allow, subject, family, digest);
-        let guard = Guard {
-            lineage: host::lineage(),
-            allow: Arc::clone(&self.allow),
-            listed: self.reputation.allow_list(),
-            builtin: !self.config.response.no_builtin_protection,
-        };
-        let image = judged::spared(subject, &guard, now_ns);
-        let image = image.and_then(|image| known.then_some(image).ok_or(Refusal::Unreadable));
-        let observed = self.config.action == Action::Observe;
-        let image = match image {
-            Ok(image) if !observed => match self.breaker.allows(now_ns, image) {
-                Ok(()) => Ok(image),
-                Err(until_ns) => {
-                    subject.case.action_state = ActionState::Again(until_ns);
-                    Err(Refusal::Breaker)
-                }
-            },
-            image => image,
-        };
-        // One that was told to end and executed another image instead had its
-        // grace.
-        let grace = if subject.signalled {
-            Duration::ZERO
-        } else {
-            self.config.grace
-        };
-        let deed = match (image, self.config.action) {
-            (Err(refusal), _) => {
-                return self.conclude(Report {
-                    process,
-                    family,
-                    image: None,
-                    done: refusal.into(),
-                    time: Duration::ZERO,
-                });
-            }
-            (Ok(image), Action::Observe) => {
-                subject.case.action_state = ActionState::Settled;
-                if let Some(wanted) = self.incidents.take(process) {
-                    wanted.observe(process, image);
-                }
-                let outcome = journal::Outcome::DryRun;
-                self.metrics
-                    .count_action(Action::Observe, family_label(family), outcome);
-                let told = ActionTold::of(outcome, "observe");
-                return self.tell_action(process, told, Duration::ZERO);
-            }
-            (Ok(image), Action::Kill) => (image, ActionKind::Kill { grace }),
-            (Ok(image), Action::Freeze) => (image, ActionKind::Freeze),
-            (Ok(image), Action::Throttle) => {
-                let share = self.config.response.throttle_to;
-                (image, ActionKind::Throttle { share })
+        full
+    }
+
+    /// Reports what would have been acted on, once for each image that it executes.
+    fn observe(
+        &mut self,
+        process: Process,
+        family: &'static str,
+        (image, why): (Image, Observed),
+        now_ns: u64,
+    ) {
+        let (action, reason, next) = match why {
+            Observed::Everywhere => (Action::Observe, "observe", ActionState::Settled),
+            Observed::NotOnly => {
+                let next = ActionState::Outside(now_ns.saturating_add(OUTSIDE_NS));
+                (self.config.action, Refusal::NotOnly.name(), next)
             }
         };
-        let (image, deed) = deed;
-        subject.signalled |= matches!(deed, ActionKind::Kill { .. });
+        if let Some(subject) = self.collector.subject(process) {
+            let before = std::mem::replace(&mut subject.case.action_state, next);
+            if matches!(before, ActionState::Outside(_)) {
+                return;
+            }
+        }
+        if let Some(wanted) = self.incidents.take(process) {
+            wanted.observe(process, image);
+        }
+        let outcome = journal::Outcome::DryRun;
+        self.metrics
+            .count_action(action, family_label(family), outcome);
+        self.tell_action(process, ActionTold::of(outcome, reason), Duration::ZERO);
+    }
+
+    /// Has an action carried out on a thread of its own, with its evidence, and with
+    /// its image held if that may be banned.
+    fn order(
+        &mut self,
+        process: Process,
+        family: &'static str,
+        (image, deed): (Image, ActionKind),
+        guard: Guard,
+        now_ns: u64,
+    ) {
+        let kills = matches!(deed, ActionKind::Kill { .. });
+        let Some(subject) = self.collector.subject(process) else {
+            return;
+        };
+        subject.signalled |= kills;
         subject.case.action_state = ActionState::UnderWay;
-        self.breaker.count(now_ns, image);
-        let order = ActionRequest {
-            process,
-            image,
-            deed,
-            scope: self.config.response.scope,
-        };
-        let note = if matches!(deed, ActionKind::Kill { .. }) {
+        if let Some(act) = counted(&self.breaker, subject, image) {
+            self.breaker.count(now_ns, &act);
+        }
+        let note = if kills {
+            let digest = self.reputation.digest(process, Some(image));
             let denied = matches(&self.config.policy.deny, subject, family, digest);
             let listed = self.reputation.denied(process, Some(image)).is_some();
             bans::condemned(subject, image, denied, listed)
                 .and_then(|condemned| self.bans.note(condemned))
         } else {
             None
+        };
+        let order = ActionRequest {
+            process,
+            image,
+            deed,
+            scope: self.config.response.scope,
         };
         let evidence = self.incidents.take(process);
         self.orders.give(order, guard, family, evidence, note);
@@ -153,10 +162,6 @@ impl Daemon {
         }
         // Only what was noted with an order to kill is banned.
         self.bans.ended(process, outcome == Outcome::Gone);
-        // The judged one was counted when the order was given.
-        for image in image.iter().cycle().take(others as usize) {
-            self.breaker.count(now_ns, *image);
-        }
         let (outcome, reason) = match outcome {
             Outcome::Gone => (journal::Outcome::Gone, ""),
             Outcome::Survived => (journal::Outcome::Survived, "still there after SIGKILL"),
@@ -181,6 +186,10 @@ impl Daemon {
         if let Some(kept) = self.orders.hold_manager.keep_up(&self.orders.host()) {
             self.metrics.set_held(&kept);
         }
-        self.metrics.set_breaker(self.breaker.is_open(now_ns));
+        for change in self.breaker.changes(now_ns) {
+            self.metrics.breaker.count(&change);
+            self.tell(Event::Breaker((&change).into()));
+        }
+        self.metrics.breaker.set(&self.breaker);
     }
 }

@@ -9,7 +9,7 @@ use super::Daemon;
 use crate::host::clock::monotonic_ns;
 use crate::{
     policy::config::Config,
-    telemetry::view::{Host, Probed, Setting, SnapshotCell, View, rows},
+    telemetry::view::{Host, OpenBreaker, Probed, Setting, SnapshotCell, View, rows},
 };
 
 /// What does not change of it, and where it is shown.
@@ -61,6 +61,7 @@ impl Daemon {
             tracing::warn!("the probes' counters cannot be read: {error}");
             Probed::default()
         });
+        let (breaker, breaker_left_out) = OpenBreaker::all(self.breaker.open(now_ns), now_ns);
         let view = View {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             time: epoch(SystemTime::now()),
@@ -72,6 +73,8 @@ impl Daemon {
             processes_left_out,
             findings,
             findings_forgotten: self.recent.forgotten(),
+            breaker,
+            breaker_left_out,
             probes,
             policy: self.show.policy.clone(),
         };

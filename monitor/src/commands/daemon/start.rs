@@ -15,7 +15,7 @@ use crate::{
     },
     host::{clock::monotonic_ns, container::Containers},
     kernel::probe::{Probes, Settings},
-    policy::config::Config,
+    policy::{config::Config, only::Only},
     respond::{
         action::{Recorded, ban::Bans, breaker::Breaker, hold_manager::HoldManager, store::Store},
         hook::Hooks,
@@ -43,12 +43,17 @@ impl Daemon {
         let sockets = sockets(&config, &secured)?;
         let energy = Energy::find();
         let metrics = Arc::new(metrics(&config, &energy)?);
+        metrics.set_only(config.action, &config.policy.only);
         let response = &metrics.response;
         let incidents = Incidents::new(&config.extras, response.clone())?;
         let reputation = Reputation::new(
             config.extras.lists.clone(),
             lists,
-            (&config.policy.allow, &config.policy.deny),
+            (
+                &config.policy.allow,
+                &config.policy.deny,
+                &config.policy.only,
+            ),
             response.clone(),
         );
         let hook = config.extras.hook.clone();
@@ -82,12 +87,10 @@ impl Daemon {
             pipeline: pipeline(&config, model, &metrics),
             containers: Containers::of_host(config.extras.container_dirs.clone()),
             orders: orders(&config, &probes),
-            breaker: Breaker::new(
-                config.response.max_kills,
-                config.response.max_kills_per_image,
-            ),
+            breaker: Breaker::new(config.response.breaker),
             bans,
             allow: config.policy.allow.clone().into(),
+            only: Only::new(config.policy.only.clone().into()),
             show: Show::new(snapshot, &config),
             recent: Recent::default(),
             config,

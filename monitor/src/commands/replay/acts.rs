@@ -18,9 +18,10 @@ use crate::{
         config::{self, Action},
         guard::Guard,
         judged,
+        only::{Only, Place},
         refusal::Refusal,
     },
-    respond::action::breaker::Breaker,
+    respond::action::breaker::{Breaker, Change, Stop},
     telemetry::journal::Outcome,
 };
 use unjack_core::{
@@ -49,6 +50,7 @@ struct Held {
 pub(super) struct Acts<'a> {
     config: &'a config::Replay,
     guard: Guard,
+    only: Only,
     breaker: Breaker,
     recording: Recording,
     begun_ns: u64,
@@ -71,8 +73,11 @@ impl<'a> Acts<'a> {
                 // The list is asked where the verdict is made.
                 listed: std::sync::Arc::default(),
                 builtin: !config.no_builtin_protection,
+                // What is in the scope of another is not recorded.
+                only: Only::default(),
             },
-            breaker: Breaker::new(config.max_kills, config.max_kills_per_image),
+            only: Only::new(config.policy.only.clone().into()),
+            breaker: Breaker::new(config.breaker),
             recording: Recording::new(header),
             begun_ns: header.begun_ns,
             now_ns: header.begun_ns,
@@ -161,11 +166,23 @@ impl<'a> Acts<'a> {
                 self.report(subject, detection);
             }
         }
+        let mut targets = Vec::new();
         for subject in collector.subjects() {
             let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
             self.burned(subject, cpu_ns);
             if judged::is_condemned(&subject.case, self.config.policy.act_on) {
+                targets.push((cpu_ns, subject.profile.process));
+            }
+        }
+        for process in judged::in_order(targets) {
+            if let Some(subject) = collector.subject(process) {
+                let cpu_ns = subject.profile.latest().map_or(0, |reading| reading.cpu_ns);
                 self.act(subject, cpu_ns);
+            }
+        }
+        for change in self.breaker.changes(self.now_ns) {
+            if let Change::Opened(opened) = change {
+                *self.total.breaker_opened.entry(opened.level).or_default() += 1;
             }
         }
     }
@@ -209,15 +226,11 @@ impl<'a> Acts<'a> {
     /// What would be done about a condemned process.
     fn act(&mut self, subject: &mut Subject, cpu_ns: u64) {
         let process = subject.profile.process;
-        let due = match subject.case.action_state {
-            ActionState::Open => true,
-            ActionState::UnderWay | ActionState::Settled => false,
-            ActionState::Again(at_ns) => self.now_ns >= at_ns,
-        };
+        let due = subject.case.action_state.is_due(self.now_ns);
         if !due || self.held.contains_key(&process) {
             return;
         }
-        subject.case.action_state = ActionState::Settled;
+        let before = std::mem::replace(&mut subject.case.action_state, ActionState::Settled);
         let entry = self.reported.get(&process).copied();
         let act = match self.may(subject) {
             Err(refusal) => {
@@ -234,8 +247,18 @@ impl<'a> Acts<'a> {
                 outcome: Outcome::DryRun,
                 reason: "",
             },
-            Ok(image) => {
-                self.breaker.count(self.now_ns, image);
+            Ok(None) => {
+                let is_new = !matches!(before, ActionState::Outside(_));
+                self.total.outside_only += u64::from(is_new);
+                subject.case.action_state = ActionState::Outside(self.now_ns + RETRY_NS);
+                Act {
+                    outcome: Outcome::DryRun,
+                    reason: Refusal::NotOnly.name(),
+                }
+            }
+            Ok(Some(image)) => {
+                let act = self.breaker.about(image, subject.facts());
+                self.breaker.count(self.now_ns, &act);
                 self.total.acted_on += 1;
                 let held = Held {
                     entry,
@@ -259,23 +282,34 @@ impl<'a> Acts<'a> {
         }
     }
 
-    /// Whether it may be acted on now: as the daemon asks, of what was recorded.
-    fn may(&mut self, subject: &mut Subject) -> Result<Image, Refusal> {
+    /// The image that it may be acted on by now, `None` outside of `--only`: as the daemon
+    /// asks, of what was recorded.
+    fn may(&mut self, subject: &mut Subject) -> Result<Option<Image>, Refusal> {
         let image = judged::spared(subject, &self.guard, self.now_ns)?;
-        let known = self.config.policy.allow.is_empty()
+        let config::Policy { allow, only, .. } = &self.config.policy;
+        let known = allow.is_empty() && only.is_empty()
             || subject.facts().is_some_and(|facts| facts.uid.is_some());
         if !known {
             return Err(Refusal::Unreadable);
         }
         if self.config.action != Action::Observe {
+            let only = self.only.of(subject.case.family, Place::default());
+            let digest = subject
+                .recorded_facts()
+                .and_then(|recorded| recorded.sha256);
+            if !judged::is_enforced(&only, subject, digest) {
+                return Ok(None);
+            }
+            let act = self.breaker.about(image, subject.facts());
             self.breaker
-                .allows(self.now_ns, image)
-                .map_err(|until_ns| {
+                .allows(self.now_ns, &act)
+                .map_err(|Stop { until_ns, level }| {
+                    *self.total.breaker_let_pass.entry(level).or_default() += 1;
                     subject.case.action_state = ActionState::Again(until_ns);
                     Refusal::Breaker
                 })?;
         }
-        Ok(image)
+        Ok(Some(image))
     }
 
     /// The recording says that it is over.

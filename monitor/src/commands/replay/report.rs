@@ -12,6 +12,7 @@ use crate::{
     commands::record::line::Header,
     detect::report::VerdictEvent,
     policy::config::{self, ActOn, Action},
+    respond::action::breaker::Level,
     telemetry::journal::{Outcome, verdict_text},
 };
 use unjack_core::{
@@ -98,6 +99,7 @@ pub struct Judged {
     unexplained_after_seconds: f64,
     allow: Vec<String>,
     deny: Vec<String>,
+    only: Vec<String>,
 }
 
 /// Sums over the whole recording.
@@ -114,6 +116,12 @@ pub struct Total {
     pub acted_on: u64,
     /// How often a process would have been spared, by reason.
     pub refused: BTreeMap<&'static str, u64>,
+    /// Miners that would only have been reported, as no rule of `--only` is about them.
+    pub outside_only: u64,
+    /// How often the circuit breaker would have opened, by what for.
+    pub breaker_opened: BTreeMap<Level, u64>,
+    /// How often a process would not have been acted on because it was open.
+    pub breaker_let_pass: BTreeMap<Level, u64>,
     /// CPU seconds that miners burned in the recording, by family.
     pub stolen_cpu_seconds: BTreeMap<&'static str, f64>,
     /// CPU seconds of miners that a rule allows.
@@ -176,6 +184,13 @@ impl Report {
                  match none of them"
             ));
         }
+        if policy.only.iter().any(|rule| rule.key.is_of_runtime()) {
+            unknown.push(
+                "namespaces and images of containers are not recorded: namespace= and image= \
+                 rules match nothing"
+                    .to_owned(),
+            );
+        }
         Self {
             policy: Judged {
                 action: config.action,
@@ -190,6 +205,7 @@ impl Report {
                 unexplained_after_seconds: policy.unexplained_after.as_secs_f64(),
                 allow: texts(&policy.allow),
                 deny: texts(&policy.deny),
+                only: texts(&policy.only),
             },
             recording,
             verdicts,
@@ -241,7 +257,8 @@ impl Report {
         let saved = entry.saved_cpu_seconds;
         match (act.outcome, self.policy.action) {
             (Outcome::Refused, action) => format!("would not {action}: {}", act.reason),
-            (Outcome::DryRun, _) => "would only be reported".to_owned(),
+            (Outcome::DryRun, _) if act.reason.is_empty() => "would only be reported".to_owned(),
+            (Outcome::DryRun, _) => format!("would only be reported: {}", act.reason),
             (_, action) => format!("would {action}: saves {saved:.1} CPU seconds until {until}"),
         }
     }
@@ -253,6 +270,9 @@ impl Report {
             unexplained,
             acted_on,
             refused,
+            outside_only,
+            breaker_opened,
+            breaker_let_pass,
             stolen_cpu_seconds,
             allowed_cpu_seconds,
             saved_cpu_seconds,
@@ -284,6 +304,20 @@ impl Report {
         for (reason, times) in refused {
             let _ = writeln!(text, "total: {times} not acted on: {reason}");
         }
+        if *outside_only > 0 {
+            let _ = writeln!(
+                text,
+                "total: {outside_only} only reported: outside of --only"
+            );
+        }
+        for (level, times) in breaker_opened {
+            let passed = breaker_let_pass.get(level).copied().unwrap_or(0);
+            let _ = writeln!(
+                text,
+                "total: {times} times the breaker would have opened by {}, and let {passed} pass",
+                level.name()
+            );
+        }
         if *not_shown > 0 {
             let _ = writeln!(text, "total: {not_shown} more verdicts, not shown");
         }
@@ -304,13 +338,14 @@ impl Judged {
             unexplained_after_seconds,
             allow,
             deny,
+            only,
         } = self;
         let mut text = format!(
             "--action {action} --act-on {act_on} --min-cpu {min_cpu_percent} --min-score \
              {min_score} --window {window_seconds}s --patience {patience_seconds}s \
              --unexplained-after {unexplained_after_seconds}s"
         );
-        for (flag, rules) in [("--allow", allow), ("--deny", deny)] {
+        for (flag, rules) in [("--allow", allow), ("--deny", deny), ("--only", only)] {
             for rule in rules {
                 // Writing to a String cannot fail.
                 let _ = write!(text, " {flag} {rule}");

@@ -329,7 +329,9 @@ fn digests_that_were_recorded_match() {
 #[test]
 fn the_breaker_opens_as_it_would_have() {
     let lives: Vec<Life> = (1..=4).map(|number| life(number, 0..90, 1, 0)).collect();
-    let report = judged(&recording(&lives, 90), &["--max-kills", "2"]);
+    // All are one user's.
+    let limits = ["--max-kills", "2", "--max-kills-per-user", "2"];
+    let report = judged(&recording(&lives, 90), &limits);
     assert_eq!(report.total.refused.get("breaker"), Some(&2), "{report:?}");
     // A minute later the others are.
     assert_eq!(report.total.acted_on, 4);
@@ -391,5 +393,39 @@ fn hostile_names_are_cleaned_anew() {
     assert!(
         text.contains(r#""/opt/\x1b\x0a1" (calls itself "\x1b[2Jx\u{202e}")"#),
         "{text}"
+    );
+}
+
+#[test]
+fn outside_of_only_it_would_only_be_reported() {
+    let lives = [life(1, 0..40, 1, 0), life(2, 0..40, 1, 0)];
+    let report = judged(&recording(&lives, 40), &["--only", "user=2"]);
+    let mut found = verdicts(&report);
+    found.sort_unstable_by_key(|(number, ..)| *number);
+    assert_eq!(
+        found,
+        [
+            (1, "miner", Some(Outcome::DryRun)),
+            (2, "miner", Some(Outcome::Gone))
+        ]
+    );
+    let total = &report.total;
+    assert_eq!((total.acted_on, total.outside_only), (1, 1), "{total:?}");
+    let text = report.render();
+    assert!(text.contains("would only be reported: not-only"), "{text}");
+    assert!(
+        text.contains("total: 1 only reported: outside of --only"),
+        "{text}"
+    );
+    assert!(text.contains("--only user=2"), "{text}");
+    assert!(report.unknown.is_empty(), "{:?}", report.unknown);
+
+    // Of what is not recorded it says so.
+    let report = judged(&recording(&lives, 40), &["--only", "namespace=ci"]);
+    assert_eq!((report.total.acted_on, report.total.outside_only), (0, 2));
+    assert!(
+        report.unknown[0].contains("namespace= and image="),
+        "{:?}",
+        report.unknown
     );
 }

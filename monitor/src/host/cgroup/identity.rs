@@ -120,12 +120,63 @@ impl Identity {
 /// systemd's tree (`user-1000.slice/session-3.scope`), or what `pam_cgfs` makes for
 /// the user in those of version 1 (`/user/NAME/0`). Root's are not told apart.
 fn is_users(before: &str, part: &str) -> bool {
-    let of_user = before
+    part.starts_with("user@") || is_users_slice(before) || before.is_empty() && part == "user"
+}
+
+/// In whose hands a cgroup is, with all below it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    /// One user: the slice of that user's sessions and manager. Any user id in there
+    /// is that user's, as `/etc/subuid` gives some of them a range.
+    User,
+    /// A container or pod, whose root can become any user id.
+    Container,
+    /// The host: a unit, or what is in none. Processes of several users may share it.
+    Host,
+}
+
+/// The outermost cgroup in a path that no user but root on the host can have made or
+/// named, and in whose hands it is. However many cgroups are made below it, it is the
+/// same one. Empty for the root.
+#[must_use]
+pub fn domain(path: &str) -> (Holder, &str) {
+    let mut start = 0;
+    let mut before = "";
+    let mut host = None;
+    for part in path.split('/') {
+        let upto = &path[..start + part.len()];
+        start += part.len() + 1;
+        // A part above our own namespace is not shown; what follows it is.
+        if part.is_empty() || part == ".." {
+            continue;
+        }
+        let below_user = before == "user" && upto.matches('/').count() == 2;
+        if is_users_slice(part) || part.starts_with("user@") || below_user {
+            return (Holder::User, upto);
+        }
+        if pod(part).is_some() || container(before, part).is_some() {
+            return (Holder::Container, upto);
+        }
+        if is_unit(part) {
+            return (Holder::Host, host.unwrap_or(upto));
+        }
+        if !is_slice(part) {
+            host = host.or(Some(upto));
+        }
+        before = part;
+    }
+    (
+        Holder::Host,
+        host.unwrap_or_else(|| path.trim_end_matches('/')),
+    )
+}
+
+/// Whether this is the slice of a user other than root: `user-1000.slice`.
+fn is_users_slice(part: &str) -> bool {
+    let uid = part
         .strip_prefix("user-")
         .and_then(|rest| rest.strip_suffix(".slice"));
-    part.starts_with("user@")
-        || of_user.is_some_and(|uid| uid != "0")
-        || before.is_empty() && part == "user"
+    uid.is_some_and(|uid| uid != "0")
 }
 
 /// The smallest cgroup round a process that is one container, service or scope

@@ -33,6 +33,8 @@ const CONTAINERD: [&str; 3] = [
     "/run/k3s/containerd",
     "/var/snap/microk8s/common/run/containerd",
 ];
+/// The annotation by which containerd's CRI plugin names a pod's namespace.
+const CONTAINERD_NAMESPACE: &str = "io.kubernetes.cri.sandbox-namespace";
 /// The plugin that runs containers: containerd's docs/ops.md, "State".
 const TASKS: &str = "io.containerd.runtime.v2.task";
 /// Namespaces of containerd's that are looked into: there are two or three.
@@ -169,13 +171,28 @@ impl Root {
             for namespace in self.folders(&tasks) {
                 let path = tasks.join(namespace).join(id).join("config.json");
                 if let Some(Bundle { annotations }) = self.json(&path)? {
-                    let mut told = bundle(&annotations.unwrap_or_default());
+                    let annotations = annotations.unwrap_or_default();
+                    let mut told = bundle(&annotations);
                     told.runtime = Some(Runtime::Containerd);
+                    // Its own word: `pod_annotations` in its configuration can let the
+                    // author of a pod write the other key.
+                    told.pod_namespace = one(&annotations, &[CONTAINERD_NAMESPACE]);
                     return Ok(told.some());
                 }
             }
         }
         Ok(None)
+    }
+
+    /// Whether any of the places is there.
+    pub(super) fn has_any(&self, places: &[PathBuf]) -> bool {
+        let usual = DOCKER
+            .iter()
+            .chain(&STORAGE)
+            .chain(&CONTAINERD)
+            .map(Path::new);
+        let mut all = places.iter().map(PathBuf::as_path).chain(usual);
+        all.any(|place| self.at(place, OFlags::RDONLY | OFlags::DIRECTORY).is_ok())
     }
 
     /// A file's content; none if there is no such file.
@@ -254,10 +271,7 @@ fn bundle(annotations: &HashMap<String, String>) -> Told {
         ),
         pod_namespace: one(
             annotations,
-            &[
-                "io.kubernetes.pod.namespace",
-                "io.kubernetes.cri.sandbox-namespace",
-            ],
+            &["io.kubernetes.pod.namespace", CONTAINERD_NAMESPACE],
         ),
         pod_name: one(
             annotations,

@@ -296,3 +296,20 @@ fn no_more_than_so_many_are_remembered() {
         assert!(containers.known.len() <= MAX_KNOWN);
     }
 }
+
+/// containerd can be set to hand on what the author of a pod writes: its own word counts.
+#[test]
+fn a_pods_author_does_not_choose_its_namespace() {
+    let host = Host::new().write(
+        "run/containerd/io.containerd.runtime.v2.task/k8s.io/ID/config.json",
+        r#"{"annotations":{"io.kubernetes.pod.namespace":"kube-system","io.kubernetes.cri.sandbox-name":"web-0",
+            "io.kubernetes.cri.sandbox-namespace":"shop"}}"#,
+    );
+    let (home, _) = host.look(Some(Runtime::Containerd));
+    assert_eq!(
+        home.pod.and_then(|pod| pod.namespace).as_deref(),
+        Some("shop")
+    );
+    assert!(host.containers().any_runtime());
+    assert!(!Host::new().containers().any_runtime());
+}

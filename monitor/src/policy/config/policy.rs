@@ -27,6 +27,8 @@ pub struct Policy {
     pub allow: Vec<Rule>,
     /// Who is a miner whatever the score; `allow` wins.
     pub deny: Vec<Rule>,
+    /// Where the action is for; everywhere if there is none.
+    pub only: Vec<Rule>,
     /// What an hour of one core costs, 0 to a million, if that is known.
     pub core_hour_cost: Option<f64>,
 }

@@ -1,6 +1,6 @@
 //! The policy of `unjack replay`, validated.
 
-use super::{Action, Policy};
+use super::{Action, BreakerLimits, Policy};
 use crate::detect::reputation::Files;
 
 /// What a recording is judged by.
@@ -12,10 +12,8 @@ pub struct Replay {
     pub policy: Policy,
     /// What is left to a throttled miner, as a fraction of one core.
     pub throttle_to: f64,
-    /// Processes acted on in a minute before the breaker opens.
-    pub max_kills: u32,
-    /// The same of one image.
-    pub max_kills_per_image: u32,
+    /// How much is acted on in a minute before the breaker opens.
+    pub breaker: BreakerLimits,
     /// The built-in list of images and units is not protected.
     pub no_builtin_protection: bool,
     /// The lists.

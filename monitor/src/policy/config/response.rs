@@ -29,6 +29,27 @@ impl Scope {
     }
 }
 
+/// How much is acted on in a minute before the breaker opens, 1 to 10,000 each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerLimits {
+    /// Images that are new to their users, on the whole host.
+    pub host: u32,
+    /// The same of one user, and in one cgroup.
+    pub user: u32,
+    /// Processes of one user with one image.
+    pub image: u32,
+}
+
+impl BreakerLimits {
+    /// The limit of a user if none is given, for a limit of the host: three users who
+    /// reach theirs open it for all, and two do not.
+    #[must_use]
+    pub const fn user_of(host: u32) -> u32 {
+        let third = host / 3;
+        if third == 0 { 1 } else { third }
+    }
+}
+
 /// How an action is carried out.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Response {
@@ -40,10 +61,8 @@ pub struct Response {
     pub keep: bool,
     /// Where is written down what is held.
     pub state_dir: PathBuf,
-    /// Processes acted on in a minute before the breaker opens.
-    pub max_kills: u32,
-    /// The same of one image.
-    pub max_kills_per_image: u32,
+    /// How much is acted on in a minute before the breaker opens.
+    pub breaker: BreakerLimits,
     /// The built-in list of the host's own programs is not protected.
     pub no_builtin_protection: bool,
 }

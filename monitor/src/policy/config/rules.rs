@@ -1,4 +1,4 @@
-//! Rules of `--allow` and `--deny`: `KEY=VALUE`, read and matched.
+//! Rules of `--allow`, `--deny` and `--only`: `KEY=VALUE`, read and matched.
 //!
 //! A rule never looks at what a process says about itself, only at what was
 //! established about it: see [`Subject`].
@@ -14,6 +14,9 @@ use unjack_core::score::FAMILIES;
 const SHA256_CHARS: usize = 64;
 /// Digits from which on the beginning of a container's id stands for it.
 const SHORT_ID_CHARS: usize = 12;
+
+/// The flag whose rules limit what is acted on.
+pub(crate) const ONLY: &str = "--only";
 
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +35,50 @@ pub enum RuleKey {
     Unit,
     /// The container, or the pod, it runs in.
     Container,
+    /// The Kubernetes namespace of its pod. Of `--only` alone.
+    Namespace,
+    /// The image of its container. Of `--only` alone.
+    Image,
 }
 
-/// One `KEY=VALUE` of `--allow` or `--deny`.
+impl RuleKey {
+    /// Every key there is.
+    pub const ALL: [Self; 9] = [
+        Self::Exe,
+        Self::User,
+        Self::Cgroup,
+        Self::Family,
+        Self::Sha256,
+        Self::Unit,
+        Self::Container,
+        Self::Namespace,
+        Self::Image,
+    ];
+
+    /// As it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exe => "exe",
+            Self::User => "user",
+            Self::Cgroup => "cgroup",
+            Self::Family => "family",
+            Self::Sha256 => "sha256",
+            Self::Unit => "unit",
+            Self::Container => "container",
+            Self::Namespace => "namespace",
+            Self::Image => "image",
+        }
+    }
+
+    /// Whether a container runtime's file has to be read for it.
+    #[must_use]
+    pub const fn is_of_runtime(self) -> bool {
+        matches!(self, Self::Namespace | Self::Image)
+    }
+}
+
+/// One `KEY=VALUE` of `--allow`, `--deny` or `--only`.
 #[derive(Clone)]
 pub struct Rule {
     /// What it looks at.
@@ -105,6 +149,13 @@ pub struct Subject<'a> {
     pub container: Option<&'a str>,
     /// The uid of its pod.
     pub pod: Option<&'a str>,
+    /// The user that made the user namespace it is in, where that is not the host's. Only
+    /// `--only` looks at it: see [`crate::policy::only`].
+    pub owner: Option<u32>,
+    /// The Kubernetes namespace of its pod, if a rule asks for it.
+    pub namespace: Option<&'a str>,
+    /// The image of its container, if a rule asks for it.
+    pub image: Option<&'a str>,
 }
 
 impl Rule {
@@ -117,6 +168,12 @@ impl Rule {
             }
             (Pattern::Glob(glob), RuleKey::Unit) => {
                 subject.unit.is_some_and(|unit| glob.is_match(unit))
+            }
+            (Pattern::Glob(glob), RuleKey::Namespace) => {
+                subject.namespace.is_some_and(|name| glob.is_match(name))
+            }
+            (Pattern::Glob(glob), RuleKey::Image) => {
+                subject.image.is_some_and(|image| glob.is_match(image))
             }
             (Pattern::Glob(glob), _) => glob.is_match(subject.cgroup),
             (Pattern::Uid(uid), _) => subject.uid == Some(*uid),
@@ -161,6 +218,8 @@ impl Rule {
                 Pattern::Id(compile(value)?, value.to_owned()),
             ),
             "family" => (RuleKey::Family, Pattern::Family(find_family(value)?)),
+            "namespace" => (RuleKey::Namespace, Pattern::Glob(compile(value)?)),
+            "image" => (RuleKey::Image, Pattern::Glob(compile(value)?)),
             "comm" => {
                 return Err("a process chooses its own name, so no rule can trust it; \
                             use exe=, sha256=, unit= or another key"
@@ -236,13 +295,36 @@ pub(crate) fn parse_rules(
     let rules = values.iter().flat_map(|value| split_list(value));
     rules
         .map(|text| {
-            Rule::parse(text, users).map_err(|problem| ConfigError {
+            let rule = Rule::parse(text, users);
+            let rule = rule.and_then(|rule| is_trusted(flag, rule));
+            rule.map_err(|problem| ConfigError {
                 flag,
                 value: text.to_owned(),
                 problem,
             })
         })
         .collect()
+}
+
+/// A rule, if its key may decide what this flag says. What is written in a runtime's files
+/// may limit what is acted on: no process can change it, and to be outside is to be
+/// reported. It may not exempt, and not condemn.
+fn is_trusted(flag: &str, rule: Rule) -> Result<Rule, String> {
+    match rule.key {
+        _ if flag == ONLY => Ok(rule),
+        RuleKey::Image => Err(
+            "only --only takes image=: a user that starts a container chooses its image, and \
+             can give any image that name; use container= or sha256="
+                .to_owned(),
+        ),
+        RuleKey::Namespace => Err(
+            "only --only takes namespace=: every user that may start pods in the namespace \
+             would be exempt or condemned with it, and its name is the runtime's word, not \
+             the kernel's; use container= with the uid of a pod"
+                .to_owned(),
+        ),
+        _ => Ok(rule),
+    }
 }
 
 /// Parts of a list joined by commas, except commas in a glob's `{a,b}` or

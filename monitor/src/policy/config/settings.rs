@@ -6,7 +6,8 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BanPolicy, Config, EvidenceLimits, Extras, GroupLimits, HookPolicy, Policy, Response, Rule, Web,
+    BanPolicy, BreakerLimits, Config, EvidenceLimits, Extras, GroupLimits, HookPolicy, Policy,
+    Response, Rule, Web,
 };
 use crate::detect::reputation::Files;
 use unjack_core::text::clean;
@@ -41,6 +42,7 @@ impl Config {
                     unexplained_after,
                     allow,
                     deny,
+                    only,
                     core_hour_cost,
                 },
             grace,
@@ -62,12 +64,14 @@ impl Config {
         list.add("--patience", time(*patience));
         list.add("--allow", rules(allow));
         list.add("--deny", rules(deny));
+        list.add("--only", rules(only));
         let BanPolicy {
             ttl,
             with,
             dir,
             enforce: _,
             allow: _,
+            only: _,
         } = ban;
         list.add("--ban", time(*ttl));
         list.add("--ban-with", name(with));
@@ -102,16 +106,16 @@ impl List {
             throttle_to,
             keep,
             state_dir,
-            max_kills,
-            max_kills_per_image,
+            breaker: BreakerLimits { host, user, image },
             no_builtin_protection,
         } = response;
         self.add("--scope", name(scope));
         self.add("--throttle-to", percent(*throttle_to));
         self.add("--keep", yes(*keep));
         self.add("--state-dir", state_dir.display());
-        self.add("--max-kills", max_kills);
-        self.add("--max-kills-per-image", max_kills_per_image);
+        self.add("--max-kills", host);
+        self.add("--max-kills-per-user", user);
+        self.add("--max-kills-per-image", image);
         self.add("--no-builtin-protection", yes(*no_builtin_protection));
     }
 

@@ -18,6 +18,7 @@ fn guard(builtin: bool) -> Guard {
         allow: Arc::default(),
         listed: Arc::default(),
         builtin,
+        only: Only::default(),
     }
 }
 
@@ -453,5 +454,31 @@ proptest! {
             prop_assert!(provenance.initial_user_namespace == Some(true));
             prop_assert!(uids.real == 0 || identity.unit.as_deref() == Some("dbus.service"));
         }
+    }
+}
+
+/// What shares a scope with a miner is acted on only where the action is for it.
+#[test]
+fn what_is_outside_of_only_is_left_alone() {
+    let rule = Rule::parse("user=1001", &[]).unwrap();
+    let guard = Guard {
+        only: Only::new([rule].into()),
+        ..guard(true)
+    };
+    let provenance = of(USER, None);
+    for (uid, undecided, expected) in [
+        (1001, false, Ok(())),
+        (1002, false, Err(Refusal::NotOnly)),
+        (1002, true, Err(Refusal::Undecided)),
+    ] {
+        let candidate = Candidate {
+            undecided,
+            subject: Subject {
+                uid: Some(uid),
+                ..Subject::default()
+            },
+            ..candidate("/tmp/x", &provenance)
+        };
+        assert_eq!(guard.check(&candidate), expected);
     }
 }

@@ -57,8 +57,12 @@ use unjack_core::{
     text::{Quoted, clean},
 };
 
-/// Unknown images that may wait to be hashed; for others the kernel asks again.
+/// Unknown images that are hashed at the same time, by two threads that also hash for
+/// others.
 pub const MAX_HASHING: usize = 16;
+/// More that wait for that: copies of a banned image are started by the dozen, so that some
+/// are judged as if they were new. For others the kernel asks again at their next exec.
+pub const MAX_WAITING: usize = 256;
 /// Requests that may wait for the worker: more than there are orders and files
 /// being hashed.
 const MAX_REQUESTS: usize = 64;

@@ -1,179 +1,325 @@
-//! The circuit breaker: so many miners in a minute are more likely a mistake of
-//! ours than the host's misfortune.
+//! The circuit breaker: many different images that are judged miners within a minute
+//! are more likely a mistake of the model than miners.
 //!
-//! Acts flow in with their time; out comes whether one more is allowed. Once as
-//! many processes were acted on within a minute as the limit says, the breaker
-//! opens, and stays so for a minute from then on; after that it counts from
-//! zero. An image has a breaker of its own with a lower limit, which spares
-//! that image alone. Memory is bounded by the limit: what is not allowed is not
-//! remembered.
+//! In: each [`Act`] (an image, its user, its cgroup) with its time. Out: whether one
+//! more is allowed. It counts what is *new*: an image that a user was acted on for
+//! before counts only for that image, and so do further processes of it. Processes that
+//! ended because they were in the scope of another, and copies of a banned image, are
+//! not counted at all: nothing was judged about them.
+//!
+//! | level | counts in a minute | opens for |
+//! |---|---|---|
+//! | [`Level::Image`] | processes of one user with one image | that image of that user |
+//! | [`Level::User`] | new images of one user | new images of that user |
+//! | [`Level::Cgroup`] | new images in one [`domain`] | new images in there |
+//! | [`Level::Host`] | new images of all | everything |
+//!
+//! A level opens when its limit is reached, and stays open for a minute. What a user, or
+//! a domain, counts for the host is at most its own limit, which is below the host's by
+//! default: so what one user starts never decides about another user's image. See
+//! [`Act`] for what a user is.
+//!
+//! Three tables have bounds of their own, as what fills them is started by any user:
+//! [`MAX_COUNTED`], [`MAX_KNOWN`], [`MAX_OPEN`]. Each forgets the oldest for one more, and
+//! counts it: see [`Breaker::forgotten`]. A breaker that forgets allows more.
 
-use std::collections::VecDeque;
+mod act;
 
-use crate::host::Image;
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasher as _, RandomState},
+};
 
-/// The time over which is counted, and for which the breaker stays open.
+use serde::{Deserialize, Serialize};
+
+pub use self::act::Act;
+use crate::{
+    host::{Facts, Image},
+    policy::config::BreakerLimits,
+};
+
+/// The time over which is counted, and for which a level stays open.
 const MINUTE_NS: u64 = 60_000_000_000;
+/// How long an image is known after it was last acted on: an inode number may belong to
+/// another file by then.
+const KNOWN_NS: u64 = 60 * MINUTE_NS;
+/// Counts that are kept for a minute, four of a new image at the most. The highest limit
+/// is 10,000; more than twice that in a minute would be 270 processes a second.
+pub const MAX_COUNTED: usize = 65_536;
+/// Images that are known. One user adds at most the limit of a user in a minute.
+pub const MAX_KNOWN: usize = 4096;
+/// What is open at the same time. Each took as many processes within a minute as the limit
+/// of its level says: as many as there are known images, once all reach theirs.
+pub const MAX_OPEN: usize = 4096;
+
+/// What the breaker opens for.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// One image of one user.
+    Image,
+    /// One user.
+    User,
+    /// One cgroup, with all below it.
+    Cgroup,
+    /// The whole host.
+    #[default]
+    Host,
+}
+
+impl Level {
+    /// All, in the order in which they are asked.
+    pub const ALL: [Self; 4] = [Self::Image, Self::User, Self::Cgroup, Self::Host];
+
+    /// Its name in events and labels.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Image => "image",
+            Self::User => "user",
+            Self::Cgroup => "cgroup",
+            Self::Host => "host",
+        }
+    }
+}
+
+/// What is counted, and opens: a level and a hash of what it is about. The hash has a key
+/// of its own in each process, so that no name can be chosen to collide with another.
+type Key = (Level, u64);
+
+/// A level that is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Which.
+    pub level: Level,
+    /// What it is open for: a path, a user id, a cgroup; empty for the host. Cleaned.
+    pub of: String,
+    /// How many in a minute opened it.
+    pub limit: u32,
+    /// When it closes, nanoseconds of the clock that acts were counted by.
+    pub until_ns: u64,
+    /// Miners that were not acted on because of it.
+    pub let_pass: u64,
+}
+
+/// A level opened or closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It opened.
+    Opened(Opened),
+    /// It closed.
+    Closed(Opened),
+}
+
+/// Why a process is not acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The level that is open.
+    pub level: Level,
+    /// When to ask again, nanoseconds of the same clock.
+    pub until_ns: u64,
+}
 
 /// Counts what was acted on.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Breaker {
-    limit: usize,
-    limit_per_image: usize,
-    recent: VecDeque<(u64, Image)>,
-    open_until_ns: u64,
-    /// Images whose own breaker is open.
-    open_images: Vec<(u64, Image)>,
+    limits: BreakerLimits,
+    hasher: RandomState,
+    /// What was counted within the last minute, the oldest first.
+    recent: VecDeque<(u64, Key)>,
+    counts: HashMap<Key, u32>,
+    /// Images that were acted on before, with the last time.
+    known: HashMap<u64, u64>,
+    open: HashMap<Key, Opened>,
+    changes: Vec<Change>,
+    forgotten: u64,
 }
 
 impl Breaker {
-    /// One that opens at `limit` processes in a minute, or at `limit_per_image`
-    /// of one image.
+    /// One with these limits.
     #[must_use]
-    pub fn new(limit: u32, limit_per_image: u32) -> Self {
+    pub fn new(limits: BreakerLimits) -> Self {
         Self {
-            limit: limit as usize,
-            limit_per_image: limit_per_image as usize,
+            limits,
+            hasher: RandomState::new(),
             recent: VecDeque::new(),
-            open_until_ns: 0,
-            open_images: Vec::new(),
+            counts: HashMap::new(),
+            known: HashMap::new(),
+            open: HashMap::new(),
+            changes: Vec::new(),
+            forgotten: 0,
         }
     }
 
-    /// Whether a process with this image may be acted on.
+    /// What is counted of a process with this image, of which `facts` are known.
+    #[must_use]
+    pub fn about(&self, image: Image, facts: Option<&Facts>) -> Act {
+        Act::of(image, facts, |value| self.hasher.hash_one(value))
+    }
+
+    /// Whether this process may be acted on; if not, that is counted.
     ///
     /// # Errors
-    /// It may not; when to ask again, in nanoseconds of the same clock.
-    pub fn allows(&mut self, now_ns: u64, image: Image) -> Result<(), u64> {
-        self.forget(now_ns);
-        if now_ns < self.open_until_ns {
-            return Err(self.open_until_ns);
+    /// It may not; by which level, and when to ask again.
+    pub fn allows(&mut self, now_ns: u64, act: &Act) -> Result<(), Stop> {
+        self.expire(now_ns);
+        let last_ns = self.known.get(&act.image);
+        let known = last_ns.is_some_and(|last_ns| is_known(*last_ns, now_ns));
+        for level in Level::ALL {
+            // An image that is known is no news of its user or cgroup.
+            if known && matches!(level, Level::User | Level::Cgroup) {
+                continue;
+            }
+            if let Some(opened) = self.open.get_mut(&(level, act.key(level))) {
+                opened.let_pass += 1;
+                return Err(Stop {
+                    level,
+                    until_ns: opened.until_ns,
+                });
+            }
         }
-        match self.open_images.iter().find(|(_, open)| *open == image) {
-            Some((until_ns, _)) => Err(*until_ns),
-            None => Ok(()),
+        Ok(())
+    }
+
+    /// A process was judged and is acted on.
+    pub fn count(&mut self, now_ns: u64, act: &Act) {
+        self.expire(now_ns);
+        let new = self.learn(now_ns, act.image);
+        for level in Level::ALL {
+            if new || level == Level::Image {
+                self.add(now_ns, level, act);
+            }
         }
     }
 
-    /// One process more was acted on.
-    pub fn count(&mut self, now_ns: u64, image: Image) {
-        self.forget(now_ns);
-        self.recent.push_back((now_ns, image));
-        if self.recent.len() >= self.limit {
-            self.open_until_ns = now_ns + MINUTE_NS;
-            self.recent.clear();
+    /// How much of a level is open, as of when anything was last asked.
+    #[must_use]
+    pub fn open_at(&self, level: Level) -> usize {
+        self.open.keys().filter(|key| key.0 == level).count()
+    }
+
+    /// What is open now, the narrowest level first.
+    pub fn open(&mut self, now_ns: u64) -> Vec<Opened> {
+        self.expire(now_ns);
+        let mut open: Vec<_> = self.open.values().cloned().collect();
+        open.sort_by(|a, b| (a.level, &a.of).cmp(&(b.level, &b.of)));
+        open
+    }
+
+    /// What opened and closed since this was last asked.
+    pub fn changes(&mut self, now_ns: u64) -> Vec<Change> {
+        self.expire(now_ns);
+        std::mem::take(&mut self.changes)
+    }
+
+    /// How often one of the tables was full and forgot its oldest entry.
+    #[must_use]
+    pub fn forgotten(&self) -> u64 {
+        self.forgotten
+    }
+
+    /// Remembers an image; whether it was unknown.
+    fn learn(&mut self, now_ns: u64, image: u64) -> bool {
+        let before_ns = self.known.insert(image, now_ns);
+        if before_ns.is_some_and(|last_ns| is_known(last_ns, now_ns)) {
+            return false;
+        }
+        if self.known.len() > MAX_KNOWN {
+            self.known.retain(|_, last_ns| is_known(*last_ns, now_ns));
+        }
+        if self.known.len() > MAX_KNOWN {
+            let others = self.known.iter().filter(|(other, _)| **other != image);
+            let oldest = others.min_by_key(|(_, last_ns)| **last_ns);
+            if let Some(oldest) = oldest.map(|(oldest, _)| *oldest) {
+                self.known.remove(&oldest);
+                self.forgotten += 1;
+            }
+        }
+        true
+    }
+
+    fn add(&mut self, now_ns: u64, level: Level, act: &Act) {
+        let key = (level, act.key(level));
+        if self.recent.len() == MAX_COUNTED
+            && let Some((_, oldest)) = self.recent.pop_front()
+        {
+            self.discount(oldest);
+            self.forgotten += 1;
+        }
+        self.recent.push_back((now_ns, key));
+        let limit = self.limit(level);
+        let count = self.counts.entry(key).or_default();
+        *count += 1;
+        if *count < limit || self.open.contains_key(&key) {
             return;
         }
-        let same = |recent: &&(u64, Image)| recent.1 == image;
-        if self.recent.iter().filter(same).count() >= self.limit_per_image {
-            self.open_images.push((now_ns + MINUTE_NS, image));
+        self.make_room(now_ns);
+        let opened = Opened {
+            level,
+            of: act.text(level),
+            limit,
+            until_ns: now_ns + MINUTE_NS,
+            let_pass: 0,
+        };
+        self.changes.push(Change::Opened(opened.clone()));
+        self.open.insert(key, opened);
+    }
+
+    fn limit(&self, level: Level) -> u32 {
+        let BreakerLimits { host, user, image } = self.limits;
+        match level {
+            Level::Image => image,
+            Level::User | Level::Cgroup => user,
+            Level::Host => host,
         }
     }
 
-    /// Whether any of it is open.
-    pub fn is_open(&mut self, now_ns: u64) -> bool {
-        self.forget(now_ns);
-        now_ns < self.open_until_ns || !self.open_images.is_empty()
+    /// Closes what would close next, if too much is open. Never the host.
+    fn make_room(&mut self, now_ns: u64) {
+        if self.open.len() < MAX_OPEN {
+            return;
+        }
+        let closable = self.open.iter().filter(|(key, _)| key.0 != Level::Host);
+        let next = closable.min_by_key(|(_, opened)| opened.until_ns);
+        if let Some(key) = next.map(|(key, _)| *key)
+            && let Some(opened) = self.open.get_mut(&key)
+        {
+            opened.until_ns = now_ns;
+            self.forgotten += 1;
+            self.close(now_ns);
+        }
     }
 
-    fn forget(&mut self, now_ns: u64) {
-        let since_ns = now_ns.saturating_sub(MINUTE_NS);
-        while self.recent.front().is_some_and(|(at, _)| *at < since_ns) {
-            self.recent.pop_front();
+    fn discount(&mut self, key: Key) {
+        if let Some(count) = self.counts.get_mut(&key) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.counts.remove(&key);
+            }
         }
-        self.open_images.retain(|(until, _)| now_ns < *until);
     }
+
+    fn expire(&mut self, now_ns: u64) {
+        let is_old = |at_ns: u64| now_ns.saturating_sub(at_ns) >= MINUTE_NS;
+        while let Some((_, key)) = self.recent.pop_front_if(|(at_ns, _)| is_old(*at_ns)) {
+            self.discount(key);
+        }
+        self.close(now_ns);
+    }
+
+    fn close(&mut self, now_ns: u64) {
+        let closing = self.open.extract_if(|_, opened| now_ns >= opened.until_ns);
+        let changes = closing.map(|(_, opened)| Change::Closed(opened));
+        self.changes.extend(changes);
+    }
+}
+
+/// Whether an image that was last acted on then still counts as known.
+fn is_known(last_ns: u64, now_ns: u64) -> bool {
+    now_ns.saturating_sub(last_ns) < KNOWN_NS
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const A: Image = Image {
-        device: 1,
-        inode: 1,
-    };
-    const B: Image = Image {
-        device: 1,
-        inode: 2,
-    };
-    const SECOND: u64 = 1_000_000_000;
-
-    /// Acts on these images, a second apart, if it may: which were.
-    fn acted(breaker: &mut Breaker, images: &[Image]) -> Vec<bool> {
-        let mut now_ns = SECOND;
-        let acts = images.iter().map(|image| {
-            now_ns += SECOND;
-            let allowed = breaker.allows(now_ns, *image).is_ok();
-            if allowed {
-                breaker.count(now_ns, *image);
-            }
-            allowed
-        });
-        acts.collect()
-    }
-
-    #[test]
-    fn it_opens_at_the_limit_for_a_minute() {
-        let mut breaker = Breaker::new(2, 2);
-        assert_eq!(
-            acted(&mut breaker, &[A, B, A, B]),
-            [true, true, false, false]
-        );
-        let opened_ns = 3 * SECOND;
-        assert!(breaker.is_open(opened_ns + MINUTE_NS - 1));
-        assert_eq!(breaker.allows(opened_ns + 1, B), Err(opened_ns + MINUTE_NS));
-        assert!(!breaker.is_open(opened_ns + MINUTE_NS));
-        assert_eq!(breaker.allows(opened_ns + MINUTE_NS, A), Ok(()));
-    }
-
-    #[test]
-    fn one_image_opens_its_own_alone() {
-        let mut breaker = Breaker::new(9, 2);
-        assert_eq!(
-            acted(&mut breaker, &[A, A, A, B]),
-            [true, true, false, true]
-        );
-        assert!(breaker.is_open(6 * SECOND));
-    }
-
-    #[test]
-    fn what_is_a_minute_apart_opens_nothing() {
-        let mut breaker = Breaker::new(2, 2);
-        for minute in 1..10 {
-            let now_ns = minute * (MINUTE_NS + 1);
-            assert_eq!(breaker.allows(now_ns, A), Ok(()));
-            breaker.count(now_ns, A);
-        }
-        assert!(!breaker.is_open(9 * (MINUTE_NS + 1)));
-    }
-
-    proptest! {
-        /// Whatever is asked when: never more than the limits in a minute.
-        #[test]
-        fn no_minute_has_more_than_the_limit(
-            limit in 1_u32..6,
-            per_image in 1_u32..6,
-            asks in prop::collection::vec((0_u64..9 * SECOND, 0_u64..3), 1..200),
-        ) {
-            let mut breaker = Breaker::new(limit, per_image);
-            let (mut now_ns, mut acts) = (0, Vec::new());
-            for (wait_ns, inode) in asks {
-                now_ns += wait_ns;
-                let image = Image { device: 1, inode };
-                if breaker.allows(now_ns, image).is_ok() {
-                    breaker.count(now_ns, image);
-                    acts.push((now_ns, image));
-                }
-            }
-            for (at, image) in &acts {
-                let minute = acts.iter().filter(|(t, _)| (*at..at + MINUTE_NS).contains(t));
-                prop_assert!(minute.clone().count() <= limit as usize);
-                let same = minute.filter(|(_, other)| other == image);
-                prop_assert!(same.count() <= per_image as usize);
-            }
-        }
-    }
-}
+mod tests;

@@ -209,10 +209,11 @@ impl<H: Signals + Looks + Folders> World<'_, H> {
     }
 
     fn wanted(&self) -> Wanted {
-        let by_rules = Wanted::by(&self.guard.allow);
+        let by_allow = Wanted::by(&self.guard.allow);
+        let by_only = Wanted::by(self.guard.only.rules());
         Wanted {
-            sha256: by_rules.sha256 || !self.guard.listed.is_empty(),
-            ..by_rules
+            exe: by_allow.exe || by_only.exe,
+            sha256: by_allow.sha256 || by_only.sha256 || !self.guard.listed.is_empty(),
         }
     }
 }

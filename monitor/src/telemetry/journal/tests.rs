@@ -5,6 +5,7 @@ use crate::host::{
     cgroup::identity::Runtime,
     container::{Container, Home},
 };
+use crate::respond::action::breaker::Level;
 use unjack_core::score::{Evidence, EvidenceKind};
 
 fn written(format: Format, event: &Event) -> String {
@@ -225,5 +226,35 @@ fn an_action_in_a_narrower_scope_says_which_and_why() {
     assert!(
         text.contains(", scope tree instead of cgroup: guarded"),
         "{text}"
+    );
+}
+
+#[test]
+fn the_breaker_in_both_forms() {
+    let event = |state, let_pass| {
+        Event::Breaker(BreakerEvent {
+            state,
+            level: Level::User,
+            of: "user 1000".to_owned(),
+            limit: 10,
+            let_pass,
+        })
+    };
+    assert_eq!(
+        written(Format::Json, &event("closed", 3)),
+        concat!(
+            r#"{"ts":"2023-11-14T22:13:20.123Z","event":"breaker","state":"closed","level":"user","#,
+            r#""of":"user 1000","limit":10,"let_pass":3}"#,
+            "\n"
+        )
+    );
+    assert_eq!(
+        written(Format::Text, &event("closed", 3)),
+        "2023-11-14T22:13:20.123Z breaker closed for user 1000: 3 miners were not acted on\n"
+    );
+    assert_eq!(
+        written(Format::Text, &event("opened", 0)),
+        "2023-11-14T22:13:20.123Z breaker opened for user 1000: 10 new images were acted on \
+         within a minute; for a minute more are only reported\n"
     );
 }

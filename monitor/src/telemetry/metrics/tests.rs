@@ -3,7 +3,7 @@
 use procfs::process::Process;
 
 use super::*;
-use crate::policy::config::GroupLimits;
+use crate::{policy::config::GroupLimits, respond::action::breaker::Level};
 
 fn metrics() -> Metrics {
     Metrics::new("1.2.3").unwrap()
@@ -45,7 +45,7 @@ fn error_series_are_there_from_the_start() {
         "web_connections_full_total",
         "web_password_checks_total",
         "suspects",
-        "breaker_open",
+        "breaker_forgotten_total",
         "held_moved_back_total",
         "stratum_sockets",
         "stratum_packets_total",
@@ -72,6 +72,17 @@ fn error_series_are_there_from_the_start() {
         ),
         ("list_reloads_total", "outcome", &["loaded", "kept-old"]),
         ("web_reloads_total", "outcome", &["loaded", "kept-old"]),
+        ("breaker_open", "level", &Level::ALL.map(Level::name)),
+        (
+            "breaker_opened_total",
+            "level",
+            &Level::ALL.map(Level::name),
+        ),
+        (
+            "breaker_let_pass_total",
+            "level",
+            &Level::ALL.map(Level::name),
+        ),
         (
             "web_connections_cut_total",
             "reason",
@@ -338,4 +349,22 @@ fn its_own_cost_is_read_at_every_scrape() {
         .as_secs_f64()
         - value(&metrics, "process_start_time_seconds");
     assert!((-2.0..3600.0).contains(&age), "started {age} s ago");
+}
+
+#[test]
+fn rules_of_only_are_told_by_key() {
+    let metrics = metrics();
+    check(&metrics, "unjack_only_rules{key=\"unit\"}", 0.0);
+    let rules = ["unit=a.service", "unit=b.service", "namespace=ci"];
+    let rules = rules.map(|text| Rule::parse(text, &[]).unwrap());
+    metrics.set_only(Action::Kill, &rules);
+    let outside = "unjack_actions_total{action=\"kill\",family=\"scrypt\",outcome=\"dry-run\"}";
+    check(&metrics, outside, 0.0);
+    for (key, expected) in [("unit", 2.0), ("namespace", 1.0), ("user", 0.0)] {
+        check(
+            &metrics,
+            &format!("unjack_only_rules{{key=\"{key}\"}}"),
+            expected,
+        );
+    }
 }

@@ -76,7 +76,7 @@ pub struct Row {
     pub suspected: bool,
     /// A rule or list allows it.
     pub allowed: bool,
-    /// What is done about it: `open`, `under-way`, `settled` or `again`.
+    /// What is done about it: `open`, `under-way`, `settled`, `again` or `outside`.
     pub standing: String,
     /// What speaks for and against: what each line adds to the score.
     pub evidence: Vec<Evidence>,
@@ -206,6 +206,7 @@ fn row(subject: &mut Subject, summary: &Summary, model: &Model, cores: f64) -> R
             ActionState::UnderWay => "under-way",
             ActionState::Settled => "settled",
             ActionState::Again(_) => "again",
+            ActionState::Outside(_) => "outside",
         }
         .to_owned(),
         evidence: Evidence::first(&evidence, MAX_LINES),

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     commands::cli::{Cli, Command},
     detect::collector::GroupBy,
-    policy::config::{ActOn, Rule, Scope, Subject},
+    policy::config::{ActOn, BreakerLimits, Rule, RuleKey, Scope, Subject},
 };
 use unjack_core::verdict::Thresholds;
 
@@ -41,6 +41,9 @@ const SUBJECT: Subject<'static> = Subject {
     unit: Some("backup.service"),
     container: Some("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
     pod: Some("12345678-9abc-def0-1234-56789abcdef0"),
+    owner: Some(0),
+    namespace: Some("ci"),
+    image: Some("registry.example/ci/runner:3"),
 };
 const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -140,12 +143,26 @@ fn the_response_has_its_limits() {
     let response = config(&["--scope", "tree"]).unwrap().response;
     assert_eq!((response.scope, response.keep), (Scope::Tree, false));
     assert!((response.throttle_to - 0.05).abs() < 1e-9);
-    assert_eq!((response.max_kills, response.max_kills_per_image), (30, 20));
+    let default = BreakerLimits {
+        host: 30,
+        user: 10,
+        image: 20,
+    };
+    assert_eq!(response.breaker, default);
+    // A third of the host's, unless it is said.
+    for (flags, user) in [
+        (&["--max-kills", "100"][..], 33),
+        (&["--max-kills", "1"], 1),
+        (&["--max-kills", "9", "--max-kills-per-user", "7"], 7),
+    ] {
+        assert_eq!(config(flags).unwrap().response.breaker.user, user);
+    }
     for value in ["0", "-1", "0.5", "1001", "nan"] {
         refused(&["--throttle-to", value], "from 1 to 1000");
     }
     refused(&["--max-kills", "0"], "from 1 to 10000");
     refused(&["--max-kills-per-image", "10001"], "from 1 to 10000");
+    refused(&["--max-kills-per-user", "0"], "from 1 to 10000");
     refused(&["--state-dir", "run/unjack"], "absolute path");
 }
 
@@ -198,6 +215,55 @@ fn containers_and_pods() {
         ..SUBJECT
     };
     assert!(!rule("container=*").matches(&none));
+}
+
+#[test]
+fn namespaces_and_images() {
+    check("namespace=ci", true);
+    check("namespace=c*", true);
+    check("namespace=prod", false);
+    check("image=registry.example/**", true);
+    check("image=registry.example/*", false);
+    let unknown = Subject {
+        namespace: None,
+        image: None,
+        ..SUBJECT
+    };
+    assert!(!rule("namespace=*").matches(&unknown));
+    assert!(!rule("image=**").matches(&unknown));
+}
+
+/// What a runtime's file says may limit an action; it may neither exempt nor condemn.
+#[test]
+fn only_takes_every_key_and_others_not_all() {
+    let all = [
+        "exe=/a",
+        "user=miner",
+        "cgroup=/a",
+        "family=randomx",
+        &format!("sha256={DIGEST}"),
+        "unit=a.service",
+        "container=0123456789ab",
+        "namespace=ci",
+        "image=a/b:1",
+    ];
+    let config = config(&["--only", &all.join(",")]).unwrap();
+    let keys: Vec<_> = config.policy.only.iter().map(|rule| rule.key).collect();
+    assert_eq!(keys.len(), RuleKey::ALL.len());
+    for (key, text) in keys.iter().zip(all) {
+        assert!(text.starts_with(&format!("{}=", key.name())), "{text}");
+    }
+    for flag in ["--allow", "--deny"] {
+        refused(
+            &[flag, "namespace=ci"],
+            "use container= with the uid of a pod",
+        );
+        refused(
+            &[flag, "image=a/b:1"],
+            "a user that starts a container chooses its image",
+        );
+    }
+    refused(&["--only", "comm=nginx"], "chooses its own name");
 }
 
 #[test]

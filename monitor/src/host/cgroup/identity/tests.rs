@@ -243,3 +243,38 @@ fn only_a_whole_id_is_one() {
     }
     assert!(!is_id(&format!("../../{}", &ID[6..])));
 }
+
+#[test]
+fn a_domain_is_what_only_root_can_name() {
+    use Holder::{Container, Host, User};
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+    let check = |path: &str, holder: Holder, expected: &str| {
+        assert_eq!(domain(path), (holder, expected), "{path}");
+    };
+    let user = "/user.slice/user-1000.slice";
+    check(&format!("{user}/session-3.scope"), User, user);
+    check(&format!("{user}/session-4.scope/a.scope"), User, user);
+    let own = format!("{user}/user@1000.service/app.slice/docker-{ID}.scope");
+    check(&own, User, user);
+    check("/user/anna/0/x", User, "/user/anna");
+    check("/a/user/anna/0", Host, "/a");
+    let root = "/user.slice/user-0.slice/session-1.scope";
+    check(root, Host, root);
+    let unit = "/system.slice/ssh.service";
+    check(unit, Host, unit);
+    check(&format!("{unit}/docker-{ID}.scope"), Host, unit);
+    let pod = "/kubepods.slice/kubepods-pod12345678_9abc_def0_1234_56789abcdef0.slice";
+    check(&format!("{pod}/cri-containerd-{ID}.scope"), Container, pod);
+    let podman = format!("/machine.slice/libpod-{ID}.scope");
+    check(&format!("{podman}/init"), Container, &podman);
+    let docker = format!("/docker/{ID}");
+    check(&format!("{docker}/x"), Container, &docker);
+    check("/jobs/1/2", Host, "/jobs");
+    check("/jobs/x.service", Host, "/jobs");
+    check("/a.slice/b.slice", Host, "/a.slice/b.slice");
+    check("/", Host, "");
+    check("", Host, "");
+    check("/../x.service/y", Host, "/../x.service");
+    check(&format!("/..{user}/a.scope"), User, &format!("/..{user}"));
+}

@@ -40,6 +40,9 @@ pub enum Spared {
     /// There are `--allow` rules about the process that executes an image: the
     /// kernel, which refuses an image to all processes, does not know those.
     Runners,
+    /// Miners are acted on only in some places (`--only`): the kernel would refuse the image
+    /// everywhere.
+    Limited,
     /// It is too large to be read.
     TooLarge,
     /// It cannot be read, or too many waited for that.
@@ -54,7 +57,7 @@ pub enum Spared {
 
 impl Spared {
     /// Every reason there is.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::System,
         Self::Runtime,
         Self::Elsewhere,
@@ -65,6 +68,7 @@ impl Spared {
         Self::Denied,
         Self::Allowed,
         Self::Runners,
+        Self::Limited,
         Self::TooLarge,
         Self::Unreadable,
         Self::Gone,
@@ -86,6 +90,7 @@ impl Spared {
             Self::Denied => "denied-by-rule",
             Self::Allowed => "allowed",
             Self::Runners => "allowed-runners",
+            Self::Limited => "limited-by-only",
             Self::TooLarge => "too-large",
             Self::Unreadable => "unreadable",
             Self::Gone => "gone",

@@ -95,6 +95,8 @@ pub(super) struct BanWorker {
     /// What is banned, by what its copies hold.
     hashes: HashMap<Content, Ban>,
     hashing: usize,
+    /// What is hashed after that, at most [`MAX_WAITING`](super::MAX_WAITING).
+    waiting: VecDeque<BanRecord>,
     condemned: VecDeque<Process>,
     /// Those whose order is under way, and whose images are examined.
     intents: VecDeque<IntentRecord>,
@@ -127,6 +129,7 @@ impl BanWorker {
             known: HashMap::new(),
             hashes: HashMap::new(),
             hashing: 0,
+            waiting: VecDeque::new(),
             condemned: VecDeque::new(),
             intents: VecDeque::new(),
             failed: None,
@@ -270,6 +273,13 @@ impl BanWorker {
     fn allows_runners(&self) -> bool {
         let by_image = |rule: &Rule| matches!(rule.key, RuleKey::Exe | RuleKey::Sha256);
         !self.allow.iter().all(by_image)
+    }
+
+    /// Whether there are rules of `--only` about anything but the content of an image. The
+    /// kernel refuses an image everywhere.
+    fn is_limited(&self) -> bool {
+        let by_content = |rule: &Rule| rule.key == RuleKey::Sha256;
+        !self.policy.only.iter().all(by_content)
     }
 
     /// Whether a ban, made by this daemon or another program, is about an image

@@ -18,7 +18,7 @@ use crate::{
         Facts, HostFile, Provenance, Uids,
         cgroup::{self, Layout, Membership},
     },
-    policy::{ancestry::Forks, config::Wanted, guard::is_listed},
+    policy::{ancestry::Forks, config::Wanted, guard::is_listed, only::Only},
     respond::action::{
         ProcSnapshot,
         hold::PREFIX,
@@ -387,6 +387,7 @@ fn guard() -> Guard {
         allow: Arc::default(),
         listed: Arc::default(),
         builtin: true,
+        only: Only::default(),
     }
 }
 

@@ -16,7 +16,10 @@ use super::{
     miners,
     parts::{ago, duration, percent},
 };
-use crate::telemetry::view::{Row, Stolen, View};
+use crate::{
+    respond::action::breaker::Level,
+    telemetry::view::{Row, Stolen, View},
+};
 use unjack_core::{
     profile::{cost, total},
     score::Evidence,
@@ -39,6 +42,7 @@ pub(super) fn summary(view: &View) -> Markup {
                     "What follows may be old."
                 }
             }
+            (breaker(view))
             div.card.now .bad[!miners.is_empty()] {
                 h2 { "Mining now" }
                 p.big role="status" {
@@ -80,8 +84,33 @@ pub(super) fn summary(view: &View) -> Markup {
                         "freeze" => "Miners are stopped, and can go on later.",
                         _ => "Miners are ended.",
                     }
+                    @match setting(view, "--only") {
+                        "" => {}
+                        _ if action == "observe" => {}
+                        only => { " Only for " strong { (only) } "; others are only reported." }
+                    }
                 }
             }
+        }
+    }
+}
+
+/// What the circuit breaker keeps from being acted on.
+fn breaker(view: &View) -> Markup {
+    html! {
+        @for open in &view.breaker {
+            p.alarm role="alert" {
+                "The breaker is open for " (open.of) ": "
+                @match open.level {
+                    Level::Image => { (open.limit) " processes" },
+                    Level::User | Level::Cgroup | Level::Host => { (open.limit) " new images" },
+                }
+                " were acted on within a minute. For " (open.seconds_left) " s more are only reported; "
+                (open.let_pass) " so far."
+            }
+        }
+        @if view.breaker_left_out > 0 {
+            p.alarm role="alert" { "The breaker is open for " (view.breaker_left_out) " more." }
         }
     }
 }

@@ -1,8 +1,9 @@
 use maud::Render as _;
 
 use super::{parts::*, *};
+use crate::respond::action::breaker::Level;
 use crate::telemetry::view::{
-    ActionTaken, Counts, Finding, Health, Kept, Part, Probed, Program, Setting, Stolen,
+    ActionTaken, Counts, Finding, Health, Kept, OpenBreaker, Part, Probed, Program, Setting, Stolen,
 };
 use unjack_core::{
     score::{Evidence, EvidenceKind},
@@ -125,6 +126,10 @@ fn whatever_a_process_calls_itself_is_text() {
             ..View::default()
         };
         view.host.name.clone_from(&name);
+        view.breaker.push(OpenBreaker {
+            of: name.clone(),
+            ..OpenBreaker::default()
+        });
         view.health.not_ready = Some(name.clone());
         view.policy.push(Setting {
             name: name.clone(),
@@ -360,4 +365,50 @@ fn plots_of_little_and_of_many_cores() {
     assert!(!plot(&[]).into_string().contains("polyline"));
     let page = plot(&[400.0, 200.0]).into_string();
     check_has(&page, &["points=\"59,0.0 60,12.0\"", "at most 400 percent"]);
+}
+
+#[test]
+fn what_the_breaker_is_open_for_is_told_first() {
+    let page = drawn(&View {
+        breaker: vec![OpenBreaker {
+            level: Level::User,
+            of: "user 1000".to_owned(),
+            limit: 10,
+            seconds_left: 41,
+            let_pass: 3,
+        }],
+        breaker_left_out: 2,
+        ..View::default()
+    });
+    check_has(
+        &page,
+        &[
+            "The breaker is open for user 1000: 10 new images were acted on within a minute.",
+            "For 41 s more are only reported; 3 so far.",
+            "The breaker is open for 2 more.",
+        ],
+    );
+    assert!(!drawn(&View::default()).contains("The breaker is open"));
+}
+
+#[test]
+fn where_the_action_is_for_is_told_with_it() {
+    let policy = |action: &str, only: &str| {
+        let setting = |name: &str, value: &str| Setting {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        drawn(&View {
+            policy: vec![setting("--action", action), setting("--only", only)],
+            ..View::default()
+        })
+    };
+    let limited = policy("kill", "unit=ci.service");
+    check_has(
+        &limited,
+        &["Only for <strong>unit=ci.service</strong>; others are only reported."],
+    );
+    for page in [policy("kill", ""), policy("observe", "unit=ci.service")] {
+        assert!(!page.contains("others are only reported"));
+    }
 }

@@ -17,7 +17,7 @@ use monitor_ebpf::bans::{
 
 use super::{
     super::{
-        Listed, MAX_HASHING, Report, Request, boottime_ns,
+        Listed, MAX_HASHING, MAX_WAITING, Report, Request, boottime_ns,
         content::{self, Content},
         image::{Found, Held, hold_same, look, open},
         new_ban,
@@ -87,7 +87,11 @@ impl BanWorker {
             return;
         }
         if self.hashing >= MAX_HASHING {
-            self.counts.count_image("deferred");
+            if self.waiting.len() < MAX_WAITING {
+                self.waiting.push_back(*record);
+            } else {
+                self.counts.count_image("deferred");
+            }
             return;
         }
         let process = Process {
@@ -136,6 +140,9 @@ impl BanWorker {
         // An answer that was not asked for must not wrap it: then no image would
         // ever be hashed again.
         self.hashing = self.hashing.saturating_sub(1);
+        if let Some(record) = self.waiting.pop_front() {
+            self.answer(&record);
+        }
         let Hashed {
             key,
             process,
@@ -179,8 +186,14 @@ impl BanWorker {
             return;
         };
         let runners = || self.allows_runners().then_some(Spared::Runners);
+        let limited = || self.is_limited().then_some(Spared::Limited);
         let allowed = || self.allows_digest(sha256).then_some(Spared::Allowed);
-        if let Some(reason) = found.spared.or_else(allowed).or_else(runners) {
+        if let Some(reason) = found
+            .spared
+            .or_else(allowed)
+            .or_else(runners)
+            .or_else(limited)
+        {
             self.counts.count_image("spared");
             tracing::warn!(
                 "a copy of a banned image is spared ({}): {}",
@@ -259,6 +272,7 @@ mod tests {
     use monitor_ebpf::bans::BanStats;
     use rustix::event::{EventfdFlags, eventfd};
     use tokio::sync::mpsc;
+    use zerocopy::FromZeros as _;
 
     use super::{super::Own, *};
     use crate::{
@@ -276,22 +290,25 @@ mod tests {
         fn count_spared(&self, _: Spared) {}
     }
 
-    #[test]
-    fn an_answer_that_was_not_asked_for_takes_no_place() {
+    fn worker(enforce: bool) -> BanWorker {
         let policy = BanPolicy {
             ttl: Duration::ZERO,
             with: With::Auto,
             dir: "/nonexistent".into(),
-            enforce: false,
+            enforce,
             allow: Vec::new(),
+            only: Vec::new(),
         };
         let own = Own {
             requests: sync_channel(1).0,
             wake: Arc::new(eventfd(0, EventfdFlags::CLOEXEC).unwrap()),
             listed: Arc::new(Allowed::default()),
         };
-        let mut worker = BanWorker::new(policy, Arc::new(Uncounted), mpsc::channel(1).0, own);
-        let answer = || Hashed {
+        BanWorker::new(policy, Arc::new(Uncounted), mpsc::channel(1).0, own)
+    }
+
+    fn answer() -> Hashed {
+        Hashed {
             key: BanKey {
                 inode: 1,
                 ctime_ns: 2,
@@ -304,10 +321,36 @@ mod tests {
             },
             lineage: Box::new([Ancestor::default(); ANCESTORS]),
             found: Err(Spared::Gone),
-        };
+        }
+    }
+
+    #[test]
+    fn an_answer_that_was_not_asked_for_takes_no_place() {
+        let mut worker = worker(false);
         worker.hashing = 1;
         worker.take_hash(answer());
         worker.take_hash(answer());
         assert_eq!(worker.hashing, 0);
+    }
+
+    /// More images than are hashed at once wait, as many as there is room for.
+    #[test]
+    fn images_that_are_too_many_at_once_wait_for_their_turn() {
+        let mut worker = worker(true);
+        let content = Content::new(digest::Digest([1; 32]), 1000).unwrap();
+        worker.hashes.insert(content, Ban::new_zeroed());
+        worker.hashing = MAX_HASHING;
+        for _ in 0..MAX_WAITING + 3 {
+            worker.answer(&BanRecord::new_zeroed());
+        }
+        assert_eq!(
+            (worker.hashing, worker.waiting.len()),
+            (MAX_HASHING, MAX_WAITING)
+        );
+        worker.take_hash(answer());
+        assert_eq!(
+            (worker.hashing, worker.waiting.len()),
+            (MAX_HASHING, MAX_WAITING - 1)
+        );
     }
 }

@@ -98,6 +98,9 @@ impl BanWorker {
         if self.allows_runners() {
             return Err(Spared::Runners);
         }
+        if self.is_limited() {
+            return Err(Spared::Limited);
+        }
         if !*listed {
             rule::by_code(family, *code_origins)?;
         }

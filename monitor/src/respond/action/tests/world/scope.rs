@@ -197,3 +197,31 @@ fn a_refusal_that_is_not_about_the_scope_says_nothing_of_scopes() {
     };
     assert_eq!(done(&host, &init), ActionResult::from(Refusal::Init));
 }
+
+/// What shares a scope with the judged process is acted on only if `--only` includes it.
+#[test]
+fn a_scope_ends_where_only_does() {
+    for (rule, scope, left, fallback) in [
+        ("exe=/tmp/*", Scope::Tree, &[][..], None),
+        ("exe=/tmp/*", Scope::Cgroup, &[], None),
+        // The child is another image: a tree leaves it out, a cgroup is whole or not at all.
+        ("exe=/tmp/miner", Scope::Tree, &[60], None),
+        ("exe=/tmp/miner", Scope::Cgroup, &[60], Some(Scope::Tree)),
+    ] {
+        let only = crate::policy::config::Rule::parse(rule, &[]).unwrap();
+        let guard = Guard {
+            only: Only::new([only].into()),
+            ..guard()
+        };
+        let host = Host::new(V2, &[MINER, (60, 50, "/tmp/child")]);
+        let state = State::new(false);
+        let done = carry_out(&to(KILL, scope), &guard, &host, &state.hold_manager);
+        assert_eq!(host.living(), left, "{rule} {scope:?} {done:?}");
+        let fallback = fallback.map(|narrower| Fallback {
+            requested: scope,
+            refused: Refusal::NotOnly,
+            scope: narrower,
+        });
+        assert_eq!(done.fallback, fallback, "{rule} {scope:?}");
+    }
+}
