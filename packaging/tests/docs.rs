@@ -10,7 +10,8 @@ use monitor::commands::cli::{Cli, Command};
 use monitor::policy::config::Config;
 
 /// Flags of other programs that the pages mention, with whose they are.
-const OTHERS: [(&str, &str); 21] = [
+const OTHERS: [(&str, &str); 22] = [
+    ("arch", "cargo xtask vm"),
     ("adjust-vma", "objdump"),
     ("bin", "cargo"),
     ("cap-add", "podman"),

@@ -5,7 +5,11 @@
 //! any of it to be taken for the host's own. A path counts only with the file that
 //! it leads to on the host, and a fact that cannot be read is `None`: never a yes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 use serde::{Deserialize, Serialize};
@@ -16,6 +20,9 @@ use super::{Image, ProcHandle, cgroup::identity::Identity, process::known, root}
 const DELETED: &str = " (deleted)";
 /// `PROC_USER_INIT_INO`, `include/linux/proc_ns.h`.
 const INITIAL_USER_NAMESPACE: &str = "user:[4026531837]";
+/// How much of a list of mounts is read: some 5000 mounts, and `/` is among the first of a
+/// mount namespace.
+const MOUNTINFO_BYTES: u64 = 1 << 20;
 /// Permission bits for others than the owner to write.
 const WRITABLE_BY_OTHERS: u16 = 0o022;
 
@@ -108,10 +115,17 @@ impl ProcHandle {
     }
 
     fn has_host_root(&self) -> Option<bool> {
-        let own = known(&root::folder(self.folder.pid()).join("root")).ok()?;
+        let folder = root::folder(self.folder.pid());
+        let init = root::folder(1);
+        let directory = |folder: &Path| known(&folder.join("root")).ok();
+        let same = match (directory(&folder), directory(&init)) {
+            (Some(own), Some(hosts)) => own == hosts,
+            // A security module may keep even root from looking into process 1.
+            _ => RootMount::of(&folder)? == RootMount::of(&init)?,
+        };
+        // The paths above are by id: make sure it was still this process's.
         self.start_ticks().ok()?;
-        let hosts = known(&root::folder(1).join("root")).ok()?;
-        Some(own == hosts)
+        Some(same)
     }
 }
 
@@ -123,6 +137,36 @@ fn on_host(path: &Path) -> PathBuf {
     match (known(&host), path.strip_prefix("/")) {
         (Ok(_), Ok(below)) => host.join(below),
         _ => path.to_owned(),
+    }
+}
+
+/// What a process has mounted at its `/`. `/proc/PID/mountinfo` may be read without the
+/// right to trace, and lists what is below the process's root directory only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum RootMount {
+    /// A mount, by its id. Each mount namespace has mounts of its own.
+    Id(u64),
+    /// Its root directory is inside a mount: it called chroot.
+    Inside,
+}
+
+impl RootMount {
+    /// `None` if it cannot be read, or is not among the first [`MOUNTINFO_BYTES`].
+    fn of(folder: &Path) -> Option<Self> {
+        let mut text = Vec::new();
+        let file = File::open(folder.join("mountinfo")).ok()?;
+        file.take(MOUNTINFO_BYTES).read_to_end(&mut text).ok()?;
+        let whole = u64::try_from(text.len()).is_ok_and(|read| read < MOUNTINFO_BYTES);
+        Self::parse(&text).or(whole.then_some(Self::Inside))
+    }
+
+    /// Fields of `proc_pid_mountinfo(5)`: id, parent, device, root, mount point.
+    fn parse(mountinfo: &[u8]) -> Option<Self> {
+        mountinfo.split(|byte| *byte == b'\n').find_map(|line| {
+            let mut fields = line.split(|byte| *byte == b' ');
+            let id = str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+            (fields.nth(3)? == b"/").then_some(Self::Id(id))
+        })
     }
 }
 
@@ -183,6 +227,42 @@ mod tests {
         );
         check(b"Uid:\t0\n", None);
         check(b"", None);
+    }
+
+    #[test]
+    fn the_mount_at_the_root_is_found() {
+        let check = |text: &[u8], expected| assert_eq!(RootMount::parse(text), expected);
+        let proc = b"22 27 0:21 / /proc rw - proc proc rw\n".as_slice();
+        let root = b"27 1 254:0 / / rw - ext4 /dev/vda rw\n".as_slice();
+        check(&[proc, root].concat(), Some(RootMount::Id(27)));
+        check(proc, None);
+        check(b"27 1 254:0 /\n\nx 1 254:0 / / rw\n", None);
+        check(b"", None);
+    }
+
+    /// Also where process 1 may not be looked into.
+    #[test]
+    fn a_chroot_is_not_the_hosts_root() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let pid = std::process::id();
+        let own = RootMount::of(&root::folder(pid.cast_signed()));
+        assert!(matches!(own, Some(RootMount::Id(_))), "{own:?}");
+        let mut child = std::process::Command::new("chroot")
+            .args(["/usr", "/bin/sleep", "60"])
+            .spawn()
+            .unwrap();
+        let folder = root::folder(child.id().cast_signed());
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while RootMount::of(&folder) == own && std::time::Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        let chrooted = RootMount::of(&folder);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // `Inside`, unless /usr is a mount of its own.
+        assert!(chrooted.is_some() && chrooted != own, "{chrooted:?}");
     }
 
     #[test]

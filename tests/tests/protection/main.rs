@@ -19,6 +19,8 @@ const ACTED: Duration = Duration::from_secs(90);
 const NOTICE: Duration = Duration::from_secs(10);
 /// An ordinary user's id, in no use on any host that runs this.
 const USER: u32 = 61_042;
+/// An ordinary user that the host knows by name, without which no bus starts: `nobody`.
+const NAMED_USER: u32 = 65_534;
 /// A program of the host's own that any user may start.
 const BUS: &str = "/usr/bin/dbus-daemon";
 
@@ -71,7 +73,7 @@ impl Home {
     }
 }
 
-/// The bus of a user, which serves nobody and burns nothing.
+/// The bus of a user, which serves no client and burns nothing.
 fn bus_arguments(home: &Home) -> Vec<String> {
     let address = format!("--address=unix:dir={}", home.dir.path().display());
     let plain = ["--session", "--nofork", "--nopidfile", "--nosyslog"];
@@ -165,7 +167,7 @@ fn with_scope_cgroup_a_users_own_bus_protects_nothing() {
     fs::set_permissions(home.dir.path(), world).expect("the folder is ours");
     let scope = Scope::new("unjack-test.scope");
     let daemon = home.daemon(&["--scope", "cgroup"]);
-    let mut bus = in_scope(&scope, &home, Some(USER));
+    let mut bus = in_scope(&scope, &home, Some(NAMED_USER));
     let mut miner = Workload::spawn(scope.command(&home.image("miner")).arg("sha256d"));
     let first = miner.first_hash();
     miner.wait_killed("the miner", first + ACTED);
