@@ -297,7 +297,8 @@ impl Daemon {
                 HoldManager::new(
                     Store::new(config.response.state_dir.clone()),
                     config.response.keep,
-                ),
+                )
+                .killing_escaped(config.response.kill_escaped),
                 Arc::new(Recorded::new(probes.forks())),
             ),
             breaker: Breaker::new(

@@ -10,6 +10,7 @@
 //! replaces every control character.
 
 mod bans;
+mod escape;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -18,7 +19,10 @@ use std::time::SystemTime;
 use clap::ValueEnum;
 use serde::Serialize;
 
-pub use self::bans::{BanEvent, RespawnEvent};
+pub use self::{
+    bans::{BanEvent, RespawnEvent},
+    escape::EscapeEvent,
+};
 use crate::{
     detect::report::VerdictEvent, policy::config::Action, respond::evidence::EvidenceEvent,
 };
@@ -61,6 +65,8 @@ pub enum Event {
     Ban(BanEvent),
     /// A banned image was to be executed again, or a copy of it was.
     Respawn(RespawnEvent),
+    /// A throttled or frozen process kept escaping, and is held by other means.
+    Escape(EscapeEvent),
 }
 
 /// A process was acted on, or would have been.
@@ -202,6 +208,7 @@ fn to_text(ts: &str, event: &Event) -> String {
         }
         Event::Ban(ban) => bans::ban_text(ts, ban),
         Event::Respawn(respawn) => bans::respawn_text(ts, respawn),
+        Event::Escape(event) => escape::text(ts, event),
         Event::Action(ActionEvent {
             pid,
             action,

@@ -46,7 +46,10 @@ use crate::{
         config::{Action, GroupLimits},
         refusal::Refusal,
     },
-    respond::action::hold_manager::Kept,
+    respond::action::{
+        hold::{Escapes, Rung},
+        hold_manager::Kept,
+    },
     telemetry::journal::Outcome,
 };
 use unjack_core::score::FAMILIES;
@@ -77,7 +80,8 @@ pub struct Metrics {
     /// What miners took.
     pub stolen: StolenMetrics,
     held: IntGaugeVec,
-    moved_back: IntCounter,
+    held_escapes: IntCounterVec,
+    held_escalations: IntCounterVec,
     breaker_open: IntGauge,
     map_entries: IntGaugeVec,
     map_capacity: IntGaugeVec,
@@ -144,10 +148,16 @@ impl Metrics {
                 "Miners that are throttled or frozen now, with all in their scope.",
                 &["action"],
             )?,
-            moved_back: new.add(IntCounter::new(
-                "unjack_held_moved_back_total",
-                "Times a throttled process had left its cgroup and was moved back.",
-            )?)?,
+            held_escapes: new.int_counters(
+                "unjack_held_escapes_total",
+                "Times a throttled or frozen process had escaped and was held again: it had left its cgroup, the limit or freeze was reset, or it was continued.",
+                &["kind"],
+            )?,
+            held_escalations: new.int_counters(
+                "unjack_held_escalations_total",
+                "Times processes that kept escaping were held by other means; escaped if no more may be done.",
+                &["to"],
+            )?,
             breaker_open: new.add(IntGauge::new(
                 "unjack_breaker_open",
                 "1 while miners are only reported, as too many were acted on.",
@@ -244,6 +254,9 @@ impl Metrics {
             }
         }
         self.set_held(&Kept::default());
+        for rung in Rung::ALL {
+            self.held_escalations.with_label_values(&[rung.name()]);
+        }
         for ended in Ended::ALL {
             self.recordings_ended.with_label_values(&[ended.name()]);
         }
@@ -319,19 +332,27 @@ impl Metrics {
             .inc();
     }
 
-    /// Sets how many miners are held, and adds how many were moved back.
+    /// Sets how many miners are held, and adds how often they escaped.
     pub fn set_held(&self, kept: &Kept) {
         let Kept {
             throttled,
             frozen,
-            moved_back,
+            escapes,
+            escalations,
         } = kept;
         for (action, count) in [("throttle", throttled), ("freeze", frozen)] {
             self.held
                 .with_label_values(&[action])
                 .set(to_gauge(*count as u64));
         }
-        self.moved_back.inc_by(u64::from(*moved_back));
+        for (kind, count) in Escapes::NAMES.into_iter().zip(escapes.counts()) {
+            let counter = self.held_escapes.with_label_values(&[kind]);
+            counter.inc_by(u64::from(count));
+        }
+        for escalation in escalations {
+            let to = escalation.rung.name();
+            self.held_escalations.with_label_values(&[to]).inc();
+        }
     }
 
     /// Counts a recording that ended before this process did.

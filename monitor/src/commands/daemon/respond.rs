@@ -16,8 +16,8 @@ use crate::{
         judged::{self, matches},
         refusal::Refusal,
     },
-    respond::action::{ActionKind, ActionRequest, ActionResult, Outcome},
-    telemetry::journal,
+    respond::action::{ActionKind, ActionRequest, ActionResult, Outcome, hold_manager::Escalation},
+    telemetry::journal::{self, EscapeEvent},
 };
 use unjack_core::event::Process;
 
@@ -168,6 +168,27 @@ impl Daemon {
     pub(super) fn keep_up(&mut self, now_ns: u64) {
         if let Some(kept) = self.orders.hold_manager.keep_up(&self.orders.host()) {
             self.metrics.set_held(&kept);
+            for escalation in kept.escalations {
+                let Escalation {
+                    judged,
+                    throttled,
+                    rung,
+                    escapes,
+                    failed,
+                } = escalation;
+                let action = if throttled {
+                    Action::Throttle
+                } else {
+                    Action::Freeze
+                };
+                self.tell(journal::Event::Escape(EscapeEvent {
+                    pid: judged.pid,
+                    action,
+                    escapes,
+                    now: rung.name(),
+                    failed,
+                }));
+            }
         }
         self.metrics.set_breaker(self.breaker.is_open(now_ns));
     }

@@ -101,6 +101,7 @@ impl List {
             scope,
             throttle_to,
             keep,
+            kill_escaped,
             state_dir,
             max_kills,
             max_kills_per_image,
@@ -109,6 +110,7 @@ impl List {
         self.add("--scope", name(scope));
         self.add("--throttle-to", percent(*throttle_to));
         self.add("--keep", yes(*keep));
+        self.add("--kill-escaped", yes(*kill_escaped));
         self.add("--state-dir", state_dir.display());
         self.add("--max-kills", max_kills);
         self.add("--max-kills-per-image", max_kills_per_image);

@@ -33,6 +33,12 @@ impl Hold {
         })
     }
 
+    /// Whether another program has changed all that it did.
+    pub(in crate::respond::action) fn is_over(&self, host: &impl Folders) -> bool {
+        let set = |means: &Means| matches!(means, Means::Set { .. });
+        self.means.iter().all(set) && !self.stands(host)
+    }
+
     /// A cgroup is held once, for however many: what another hold set there is
     /// set, and no state to go back to.
     pub(in crate::respond::action) fn share_with(&mut self, others: &[Self], host: &impl Folders) {

@@ -1,6 +1,8 @@
 //! A host in memory: processes with images and ancestry, a unified tree and one
 //! of the cpu controller, whose files do what the kernel's do.
 
+mod escape;
+mod seat;
 mod whole;
 
 use std::{
@@ -64,6 +66,16 @@ struct Host {
     denied: Option<u32>,
     forks: Forks,
     cancelled: Cell<bool>,
+    /// Cgroups of another user, and all below them.
+    delegated: Vec<&'static str>,
+    /// What systemd has marked as a unit's own.
+    marked: Vec<&'static str>,
+    /// Processes that were sent SIGKILL and have not ended.
+    killed: RefCell<BTreeSet<u32>>,
+    /// What is kept stopped by signals.
+    paced: RefCell<Vec<Paced>>,
+    /// How often which process was continued by another.
+    continued: RefCell<Vec<(Member, u32)>>,
 }
 
 fn member(pid: u32) -> Member {
@@ -112,6 +124,11 @@ impl Host {
             denied: None,
             forks,
             cancelled: Cell::new(false),
+            delegated: Vec::new(),
+            marked: Vec::new(),
+            killed: RefCell::default(),
+            paced: RefCell::default(),
+            continued: RefCell::default(),
         }
     }
 
@@ -128,6 +145,22 @@ impl Host {
             .is_some_and(|kind| kind == "threaded")
     }
 
+    /// As the kernel has it: a threaded cgroup makes the one above it, and what
+    /// else is below that.
+    fn kind(&self, dir: &Path) -> &'static str {
+        let dirs = self.dirs.borrow();
+        let has_threaded = |at: &Path| {
+            let mut below = dirs.iter().filter(|below| below.parent() == Some(at));
+            below.any(|below| self.is_threaded(below))
+        };
+        let above = dir.parent().filter(|above| *above != Path::new("/v2"));
+        match above {
+            _ if has_threaded(dir) => "domain threaded",
+            Some(above) if has_threaded(above) => "domain invalid",
+            _ => "domain",
+        }
+    }
+
     fn file(&self, path: &str) -> Option<String> {
         self.files.borrow().get(Path::new(path)).cloned()
     }
@@ -135,6 +168,22 @@ impl Host {
     fn signals(&self, pid: u32) -> Vec<Signal> {
         let procs = self.procs.borrow();
         procs.get(&pid).map_or(vec![], |proc| proc.signals.clone())
+    }
+
+    /// What is kept stopped by signals, and the share of a core each gets.
+    fn paced(&self) -> Vec<(u32, f64)> {
+        let paced = self.paced.borrow();
+        let pairs = paced.iter().map(|one| (one.target.member.pid, one.share));
+        pairs.collect()
+    }
+
+    fn set(&self, file: &str, text: &str) {
+        self.write(Path::new(file), text).unwrap();
+    }
+
+    #[track_caller]
+    fn reads(&self, file: &str, text: &str) {
+        assert_eq!(self.read(Path::new(file)).unwrap().trim(), text, "{file}");
     }
 
     fn living(&self) -> Vec<u32> {
@@ -176,6 +225,15 @@ impl Signals for Host {
 
     fn is_stopped(&self, _: u32) -> bool {
         false
+    }
+
+    fn is_killed(&self, pid: u32) -> bool {
+        self.killed.borrow().contains(&pid)
+    }
+
+    fn pace(&self, processes: &[Paced]) -> Vec<(Member, u32)> {
+        *self.paced.borrow_mut() = processes.to_vec();
+        self.continued.take()
     }
 
     fn is_cancelled(&self) -> bool {
@@ -279,7 +337,8 @@ impl Folders for Host {
         match (name, unified) {
             ("cgroup.freeze", true) => Ok("0\n".to_owned()),
             ("cgroup.events", true) => Ok("frozen 1\n".to_owned()),
-            ("cgroup.type", true) => Ok("domain\n".to_owned()),
+            ("cgroup.type", true) if dir == Path::new("/v2") => Err(errno(libc::ENOENT)),
+            ("cgroup.type", true) => Ok(format!("{}\n", self.kind(&dir))),
             ("cgroup.subtree_control", true) => Ok(String::new()),
             ("cpu.max", true) => Ok("max 100000\n".to_owned()),
             ("cpu.cfs_quota_us", false) => Ok("-1\n".to_owned()),
@@ -302,6 +361,19 @@ impl Folders for Host {
             } else {
                 "/cpu"
             };
+            if !self.dirs.borrow().contains(&dir) && dir != Path::new(mount) {
+                return Err(errno(libc::ENOENT));
+            }
+            if mount == "/v2" && !self.is_threaded(&dir) && dir != Path::new(mount) {
+                if self.kind(&dir) == "domain invalid" {
+                    return Err(errno(libc::EOPNOTSUPP));
+                }
+                let control = dir.join("cgroup.subtree_control");
+                let hands = self.files.borrow().get(&control).cloned();
+                if hands.is_some_and(|text| text == "+cpu") && self.kind(&dir) == "domain" {
+                    return Err(errno(libc::EBUSY));
+                }
+            }
             let mut places = self.places.borrow_mut();
             let place = places
                 .get_mut(&(mount.into(), pid))
@@ -329,8 +401,8 @@ impl Folders for Host {
     }
 
     fn make(&self, dir: &Path) -> io::Result<()> {
-        assert!(self.dirs.borrow_mut().insert(dir.to_owned()));
-        Ok(())
+        let new = self.dirs.borrow_mut().insert(dir.to_owned());
+        new.then_some(()).ok_or(errno(libc::EEXIST))
     }
 
     fn remove(&self, dir: &Path) -> io::Result<()> {
@@ -339,6 +411,18 @@ impl Folders for Host {
         }
         let was = self.dirs.borrow_mut().remove(dir);
         was.then_some(()).ok_or(errno(libc::ENOENT))
+    }
+
+    fn exists(&self, dir: &Path) -> bool {
+        self.dirs.borrow().contains(dir)
+    }
+
+    fn is_roots(&self, dir: &Path) -> bool {
+        !self.delegated.iter().any(|of| dir.starts_with(of))
+    }
+
+    fn is_delegated(&self, dir: &Path) -> bool {
+        self.marked.iter().any(|marked| dir == Path::new(marked))
     }
 
     fn below(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
@@ -497,15 +581,27 @@ fn refused(host: &Host, order: &ActionRequest, refusal: Refusal) {
 }
 
 #[test]
-fn what_the_kernel_refuses_is_undone_and_refused() {
+fn what_the_kernel_refuses_is_undone_and_done_by_signals() {
     let broken = |file| Host {
         broken: Some(file),
         ..Host::new(HYBRID, &[MINER])
     };
-    let order = to(THROTTLE, Scope::Process);
-    refused(&broken("cgroup.procs"), &order, Refusal::NoCgroup);
-    refused(&broken("cpu.cfs_quota_us"), &order, Refusal::NoCgroup);
-    refused(&Host::new("", &[MINER]), &order, Refusal::NoCgroup);
+    for host in [
+        broken("cgroup.procs"),
+        broken("cpu.cfs_quota_us"),
+        Host::new("", &[MINER]),
+    ] {
+        let state = State::new(false);
+        assert_eq!(state.done(&host, &to(THROTTLE, Scope::Process)), HELD);
+        assert_eq!(host.place("/cpu", 50), "/cpu/a.scope");
+        assert!(!host.dirs.borrow().contains(Path::new(&ours("/cpu"))));
+        assert_eq!(host.paced(), [(50, SHARE)]);
+        assert_eq!(state.hold_manager.keep_up(&host).unwrap().throttled, 1);
+        state.hold_manager.end(&host);
+        assert_eq!(host.paced(), []);
+        assert_eq!(host.signals(50), [Signal::Continue]);
+        assert_eq!(state.held(), 0);
+    }
 }
 
 #[test]
@@ -603,7 +699,8 @@ fn a_throttled_process_that_leaves_is_moved_back_and_a_released_one_is_not() {
             .insert(("/cpu".into(), 50), "/cpu/a.scope".into());
     };
     leave();
-    assert_eq!(state.hold_manager.keep_up(&host).unwrap().moved_back, 1);
+    let kept = state.hold_manager.keep_up(&host).unwrap();
+    assert_eq!(kept.escapes.counts(), [1, 0, 0]);
     assert_eq!(host.place("/cpu", 50), ours("/cpu"));
 
     let released = release(&state.store(), Some(&Released::Pid(50)), &host);
@@ -806,7 +903,7 @@ fn one_held_with_another_and_by_itself_stays_where_it_is() {
     assert_eq!(state.done(&host, &alone).outcome, Outcome::Held);
     let place = host.place("/cpu", 60);
     let kept = state.hold_manager.keep_up(&host).unwrap();
-    assert_eq!((kept.moved_back, kept.throttled), (0, 2));
+    assert_eq!((kept.escapes.all(), kept.throttled), (0, 2));
     assert_eq!(host.place("/cpu", 60), place);
 }
 
