@@ -454,12 +454,11 @@ pub fn wait(process: Process, image: Image, limit: Duration) -> Result<Digest, U
     let left = deadline.saturating_duration_since(Instant::now());
     match answered.recv_timeout(left) {
         // There may be budget when it is asked for again.
-        Ok(Err(Unknown::OverBudget)) => Err(late(hasher, image)),
+        Ok(Err(Unknown::OverBudget)) | Err(_) => Err(late(hasher, image)),
         Ok(digest) => {
             lock(&hasher.waited_for).remove(&image);
             digest
         }
-        Err(_) => Err(late(hasher, image)),
     }
 }
 

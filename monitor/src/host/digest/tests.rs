@@ -121,7 +121,7 @@ fn a_file_beyond_the_bound_has_none_and_is_counted() {
     let open = move || Ok(file);
     let (process, _) = this_process();
     assert!(ask_opened(Purpose::Judged(process), open, move |digest| {
-        answer.send(digest).unwrap()
+        answer.send(digest).unwrap();
     }));
     assert_eq!(answered.recv().unwrap(), Err(Unknown::TooLarge));
     let too_large = |counts: &[(&str, u64)]| {

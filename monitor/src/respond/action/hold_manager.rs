@@ -149,13 +149,13 @@ impl HoldManager {
             }
             let (mut hold, others) = Hold::plan(order, &locked.state.holds, world)?;
             hold.share_with(&locked.state.holds, world.host);
-            match self.attempt(&mut locked, &hold, world.host) {
+            match attempt(&mut locked, &hold, world.host) {
                 Err(Fault::Kernel(error)) if hold.targets().count() > 0 => {
                     tracing::info!(
                         "process {} is held by signals: no cgroup for it can be made ({error})",
                         judged.pid
                     );
-                    self.attempt(&mut locked, &hold.by_signal(), world.host)?;
+                    attempt(&mut locked, &hold.by_signal(), world.host)?;
                 }
                 done => done?,
             }
@@ -183,39 +183,39 @@ impl HoldManager {
         }));
     }
 
-    /// Writes a hold down, and what is switched on for it, and does it; what fails
-    /// is undone.
-    fn attempt<H>(&self, locked: &mut Locked<'_>, hold: &Hold, host: &H) -> Result<(), Fault>
-    where
-        H: Signals + Looks + Folders,
-    {
-        let shared = |hold: &Hold| hold.paced().filter(|paced| paced.share > 0.0).count();
-        let before: usize = locked.state.holds.iter().map(shared).sum();
-        if shared(hold) > 0 && before + shared(hold) > MAX_PACED {
-            tracing::error!("{MAX_PACED} processes are throttled by signals: no more can be");
-            return Err(Refusal::NoCgroup.into());
-        }
-        let lacks = hold.lacks(host).map_err(Fault::Kernel)?;
-        locked.state.holds.push(hold.clone());
-        let known = locked.state.enabled.len();
-        locked.state.enabled.extend(lacks);
-        locked.save().map_err(|error| no_state(&error))?;
-        let mut enabled = Vec::new();
-        let applied = hold.apply(host, &mut enabled);
-        // What it did not come to is not ours to switch off.
-        locked.state.enabled.truncate(known);
-        locked.state.enabled.extend(enabled);
-        let done = applied.and_then(|()| locked.save().map_err(|error| no_state(&error).into()));
-        if done.is_err() {
-            let_go(locked, host, |other| other.judged == hold.judged)
-                .map_err(|error| no_state(&error))?;
-        }
-        done
-    }
-
     fn ours(&self) -> std::sync::MutexGuard<'_, BTreeMap<Member, u32>> {
         self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Writes a hold down, and what is switched on for it, and does it; what fails
+/// is undone.
+fn attempt<H>(locked: &mut Locked<'_>, hold: &Hold, host: &H) -> Result<(), Fault>
+where
+    H: Signals + Looks + Folders,
+{
+    let shared = |hold: &Hold| hold.paced().filter(|paced| paced.share > 0.0).count();
+    let before: usize = locked.state.holds.iter().map(shared).sum();
+    if shared(hold) > 0 && before + shared(hold) > MAX_PACED {
+        tracing::error!("{MAX_PACED} processes are throttled by signals: no more can be");
+        return Err(Refusal::NoCgroup.into());
+    }
+    let lacks = hold.lacks(host).map_err(Fault::Kernel)?;
+    locked.state.holds.push(hold.clone());
+    let known = locked.state.enabled.len();
+    locked.state.enabled.extend(lacks);
+    locked.save().map_err(|error| no_state(&error))?;
+    let mut enabled = Vec::new();
+    let applied = hold.apply(host, &mut enabled);
+    // What it did not come to is not ours to switch off.
+    locked.state.enabled.truncate(known);
+    locked.state.enabled.extend(enabled);
+    let done = applied.and_then(|()| locked.save().map_err(|error| no_state(&error).into()));
+    if done.is_err() {
+        let_go(locked, host, |other| other.judged == hold.judged)
+            .map_err(|error| no_state(&error))?;
+    }
+    done
 }
 
 /// The processes of these holds that are held by signals, those with a share of a core

@@ -11,7 +11,6 @@ use std::{
 use super::{Fault, seat::is_ours};
 use crate::{
     host::cgroup::{Kind, Site},
-    policy::refusal::Refusal,
     respond::action::{
         Signals, check,
         folders::{Folders, ids, is_gone, is_threaded},
@@ -118,7 +117,9 @@ where
             // Whichever process it is, it is put back.
             let _gone = host.write(&home.join("cgroup.procs"), &pid.to_string());
             result?;
-            Err(Refusal::Vanished.into())
+            // It is this one, and was moved away at once: that holds nothing.
+            let error = io::Error::other("the process leaves its cgroup at once");
+            Err(Fault::Kernel(error))
         }
     }
 }

@@ -101,7 +101,7 @@ impl Hold {
         }
         let seat = site.and_then(|site| {
             let seat = seat(&site, self.share.is_some(), host)?;
-            self.move_to(&site, seat, target, host)
+            self.move_to(&site, &seat, target, host)
         });
         if seat.is_none() {
             self.means.push(match self.share {
@@ -115,7 +115,7 @@ impl Hold {
     fn move_to(
         &mut self,
         site: &Site,
-        seat: Seat,
+        seat: &Seat,
         target: Target,
         folders: &impl Folders,
     ) -> Option<()> {

@@ -160,8 +160,11 @@ impl Hold {
             if let Ok(Some(site)) = site
                 && !ours.iter().any(|ours| site.dir.starts_with(ours))
                 && !(*kind == Kind::Freezer && host.is_killed(target.member.pid))
-                && place(*target, dir, home, throttle, host).is_ok()
             {
+                // Whether it is in there now, or was moved away again meanwhile.
+                if let Err(fault) = place(*target, dir, home, throttle, host) {
+                    tracing::debug!("process {}: {fault:?}", target.member.pid);
+                }
                 escapes.moved += 1;
             }
         }

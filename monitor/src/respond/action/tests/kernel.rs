@@ -50,7 +50,7 @@ impl Ended {
     fn share(&self) -> f64 {
         let (begun, before) = (Instant::now(), self.seen().cpu_time().unwrap());
         thread::sleep(WHILE);
-        let used = self.seen().cpu_time().unwrap() - before;
+        let used = self.seen().cpu_time().unwrap().saturating_sub(before);
         used.as_secs_f64() / begun.elapsed().as_secs_f64()
     }
 }

@@ -66,6 +66,8 @@ struct Host {
     denied: Option<u32>,
     forks: Forks,
     cancelled: Cell<bool>,
+    /// Is moved back as soon as it is moved to a cgroup of ours.
+    fugitive: Option<u32>,
     /// Cgroups of another user, and all below them.
     delegated: Vec<&'static str>,
     /// What systemd has marked as a unit's own.
@@ -124,6 +126,7 @@ impl Host {
             denied: None,
             forks,
             cancelled: Cell::new(false),
+            fugitive: None,
             delegated: Vec::new(),
             marked: Vec::new(),
             killed: RefCell::default(),
@@ -378,7 +381,9 @@ impl Folders for Host {
             let place = places
                 .get_mut(&(mount.into(), pid))
                 .ok_or(errno(libc::ESRCH))?;
-            *place = dir;
+            if self.fugitive != Some(pid) {
+                *place = dir;
+            }
             if self.slippery == Some(pid) {
                 self.procs.borrow_mut().get_mut(&pid).unwrap().image = OTHER;
             }

@@ -210,3 +210,27 @@ fn an_escalation_is_written_down_before_it_is_done() {
     HoldManager::new(store_in(&state.dir), false).begin(&host);
     assert_eq!(host.place("/v2", 50), "/v2/a.scope");
 }
+
+/// A helper that moves it back in a loop: no look finds it where it is to be.
+#[test]
+fn what_leaves_at_once_is_held_by_signals() {
+    for (deed, share) in [(THROTTLE, SHARE), (ActionKind::Freeze, 0.0)] {
+        let host = Host {
+            fugitive: Some(50),
+            ..Host::new(HYBRID, &[MINER])
+        };
+        let state = State::new(false);
+        assert_eq!(state.done(&host, &to(deed, Scope::Process)), HELD);
+        assert_eq!(host.paced(), [(50, share)]);
+        // The same once it is held: each look that finds it elsewhere counts.
+        let mut host = Host::new(V2, &[MINER, (60, 1, "/srv/web")]);
+        let state = State::new(false);
+        assert_eq!(state.done(&host, &to(deed, Scope::Process)), HELD);
+        leave(&host, "/v2", 50);
+        host.fugitive = Some(50);
+        for _ in 0..6 {
+            state.hold_manager.keep_up(&host);
+        }
+        assert_eq!(host.paced(), [(50, share)]);
+    }
+}
