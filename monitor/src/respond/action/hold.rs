@@ -162,11 +162,13 @@ impl Hold {
     pub(super) fn paced(&self) -> impl Iterator<Item = super::Paced> {
         self.means.iter().filter_map(|means| match means {
             Means::Stopped { target } => Some(super::Paced {
-                target: *target,
+                member: target.member,
+                image: target.image,
                 share: 0.0,
             }),
             Means::Paced { target } => Some(super::Paced {
-                target: *target,
+                member: target.member,
+                image: target.image,
                 share: self.share.unwrap_or(0.0),
             }),
             _ => None,

@@ -17,8 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Signal, System, check, scope::Target, signals};
-use crate::host::{Member, ProcHandle};
+use super::{Signal, Signals, check};
+use crate::host::{Image, Member, ProcHandle};
 
 /// Time between two looks at a process: with fewer a share of some percent would be
 /// a pause of seconds.
@@ -38,7 +38,9 @@ const MAX_DEBT: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Paced {
     /// Which.
-    pub target: Target,
+    pub member: Member,
+    /// What it executes: another image has a verdict of its own.
+    pub image: Image,
     /// The share of a core it may use; 0 if none.
     pub share: f64,
 }
@@ -101,19 +103,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// From now on these processes, and no others, are kept so; see [`super::Signals::pace`].
-pub(super) fn pace(processes: &[Paced]) -> Vec<(Member, u32)> {
+pub(super) fn pace<S>(processes: &[Paced], signals: &S) -> Vec<(Member, u32)>
+where
+    S: Signals + Clone + Send + 'static,
+{
     use std::sync::atomic::Ordering;
     let pacer = &*PACER;
     if processes.is_empty() && !pacer.started.load(Ordering::Relaxed) {
         return Vec::new();
     }
     let mut states = lock(&pacer.states);
-    let system = System::new(std::sync::Arc::default());
-    let wanted = |member: &Member| processes.iter().any(|one| one.target.member == *member);
+    let wanted = |member: &Member| processes.iter().any(|one| one.member == *member);
     states.retain(|member, state| {
         let stays = wanted(member);
         if !stays && state.stopped {
-            signal(state.paced.target, Signal::Continue, &system);
+            signal(state.paced, Signal::Continue, signals);
         }
         stays
     });
@@ -124,12 +128,13 @@ pub(super) fn pace(processes: &[Paced]) -> Vec<(Member, u32)> {
             stopped: false,
             continued: 0,
         };
-        states.entry(paced.target.member).or_insert_with(fresh);
+        states.entry(paced.member).or_insert_with(fresh);
     }
     if !states.is_empty() && !pacer.started.swap(true, Ordering::Relaxed) {
+        let signals = signals.clone();
         let begun = thread::Builder::new()
             .name("pace".to_owned())
-            .spawn(|| work(&PACER));
+            .spawn(move || work(&PACER, &signals));
         if let Err(error) = begun {
             pacer.started.store(false, Ordering::Relaxed);
             tracing::error!("processes are not throttled by signals: {error}");
@@ -142,8 +147,7 @@ pub(super) fn pace(processes: &[Paced]) -> Vec<(Member, u32)> {
     counts.filter(|(_, count)| *count > 0).collect()
 }
 
-fn work(pacer: &Pacer) {
-    let system = System::new(std::sync::Arc::default());
+fn work<S: Signals>(pacer: &Pacer, signals: &S) {
     loop {
         let mut states = lock(&pacer.states);
         while states.is_empty() {
@@ -153,7 +157,7 @@ fn work(pacer: &Pacer) {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         for state in states.values_mut() {
-            look(state, &system);
+            look(state, signals);
         }
         drop(states);
         thread::sleep(SLOT);
@@ -161,9 +165,9 @@ fn work(pacer: &Pacer) {
 }
 
 /// Looks at one process, and stops or continues it.
-fn look(state: &mut State, system: &System) {
-    let target = state.paced.target;
-    let Ok(seen) = ProcHandle::open_pid(target.member.pid) else {
+fn look<S: Signals>(state: &mut State, signals: &S) {
+    let paced = state.paced;
+    let Ok(seen) = ProcHandle::open_pid(paced.member.pid) else {
         return;
     };
     let Ok(used) = seen.cpu_time() else { return };
@@ -175,10 +179,10 @@ fn look(state: &mut State, system: &System) {
         return;
     }
     if may {
-        if signal(target, Signal::Continue, system) {
+        if signal(paced, Signal::Continue, signals) {
             state.stopped = false;
         }
-    } else if signal(target, Signal::Stop, system) {
+    } else if signal(paced, Signal::Stop, signals) {
         // It was stopped before, and not only told to.
         if state.stopped && !seen.is_uninterruptible() {
             state.continued = state.continued.saturating_add(1);
@@ -189,21 +193,24 @@ fn look(state: &mut State, system: &System) {
 
 /// Sends a signal to this very process, if it still executes its image: another image
 /// has a verdict of its own. To continue it, its start alone has to be the same.
-fn signal(target: Target, signal: Signal, system: &System) -> bool {
-    if signal == Signal::Continue {
-        return super::hold::resume(target.member, system).is_ok();
-    }
-    let Ok(held) = signals::hold(target.member.pid, system) else {
+fn signal<S: Signals>(paced: Paced, signal: Signal, signals: &S) -> bool {
+    let Paced { member, image, .. } = paced;
+    let Ok(held) = signals.hold(member.pid) else {
         return false;
     };
-    check(target.member, target.image, system).is_ok()
-        && signals::send(&held, signal, system).is_ok()
+    let same = if signal == Signal::Continue {
+        let now = signals.start_ticks(member.pid);
+        now.is_ok_and(|now| now == member.start_time)
+    } else {
+        check(member, image, signals).is_ok()
+    };
+    same && signals.send(&held, signal).is_ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::Image;
+    use crate::respond::action::System;
 
     /// The share of a core that a process of `threads` gets, which runs whenever it may.
     #[track_caller]
@@ -255,16 +262,17 @@ mod tests {
             .spawn()
             .unwrap();
         let seen = ProcHandle::open_pid(child.id()).unwrap();
-        let target = Target {
+        let paced = Paced {
             member: Member {
                 pid: child.id(),
                 start_time: seen.start_ticks().unwrap(),
             },
             image: seen.image().unwrap(),
+            share: 0.0,
         };
         let system = System::new(std::sync::Arc::default());
         let mut state = State {
-            paced: Paced { target, share: 0.0 },
+            paced,
             pace: Pace::new(0.0),
             stopped: false,
             continued: 0,
@@ -277,15 +285,15 @@ mod tests {
         look(&mut state, &system);
         until(true);
         assert!(state.stopped);
-        assert!(signal(target, Signal::Continue, &system));
+        assert!(signal(paced, Signal::Continue, &system));
         until(false);
         look(&mut state, &system);
         until(true);
         assert_eq!(state.continued, 1);
         // Another image is not stopped.
-        assert!(signal(target, Signal::Continue, &system));
+        assert!(signal(paced, Signal::Continue, &system));
         until(false);
-        state.paced.target.image = Image {
+        state.paced.image = Image {
             device: 0,
             inode: 0,
         };

@@ -88,7 +88,7 @@ impl Signals for System {
     }
 
     fn pace(&self, processes: &[Paced]) -> Vec<(Member, u32)> {
-        pace::pace(processes)
+        pace::pace(processes, &Self::new(Arc::default()))
     }
 
     fn is_cancelled(&self) -> bool {

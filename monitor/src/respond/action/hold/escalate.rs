@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Hold, Means, files::site_of, plan::only_has, quota::whole};
+use super::{Fault, Hold, Means, files::site_of, quota::whole, shared::only_has};
 use crate::{
     host::cgroup::{Site, identity::boundary},
     respond::action::{

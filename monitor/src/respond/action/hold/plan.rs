@@ -7,13 +7,14 @@ use super::{
     files::site_of,
     quota::whole,
     seat::{Seat, new_folder, seat},
+    shared::only_has,
 };
 use crate::{
     host::cgroup::{Kind, Site},
     policy::{config::Scope, refusal::Refusal},
     respond::action::{
         ActionKind, ActionRequest, Signals, check,
-        folders::{Folders, all_processes},
+        folders::Folders,
         scope::{Looks, Target, World, no_cgroup},
     },
 };
@@ -160,16 +161,6 @@ impl Hold {
             && only_has(&site.dir, targets.iter(), host);
         fills.then_some(site)
     }
-}
-
-/// Whether no other processes are in a cgroup, and below it.
-pub(super) fn only_has<'a>(
-    dir: &Path,
-    targets: impl Iterator<Item = &'a Target>,
-    folders: &impl Folders,
-) -> bool {
-    let known: Vec<u32> = targets.map(|target| target.member.pid).collect();
-    all_processes(folders, dir).is_ok_and(|pids| pids.iter().all(|pid| known.contains(pid)))
 }
 
 /// How many of these are not the judged one.

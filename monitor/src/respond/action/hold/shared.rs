@@ -7,7 +7,10 @@ use super::{Hold, Means};
 use crate::{
     host::{LookError, Member},
     policy::config::Wanted,
-    respond::action::{folders::Folders, scope::Looks},
+    respond::action::{
+        folders::{Folders, all_processes},
+        scope::{Looks, Target},
+    },
 };
 
 impl Hold {
@@ -48,6 +51,16 @@ impl Hold {
             self.share = other.share;
         }
     }
+}
+
+/// Whether no other processes are in a cgroup, and below it.
+pub(super) fn only_has<'a>(
+    dir: &Path,
+    targets: impl Iterator<Item = &'a Target>,
+    folders: &impl Folders,
+) -> bool {
+    let known: Vec<u32> = targets.map(|target| target.member.pid).collect();
+    all_processes(folders, dir).is_ok_and(|pids| pids.iter().all(|pid| known.contains(pid)))
 }
 
 /// Whether a process has not ended; one that waits for its parent to notice has.

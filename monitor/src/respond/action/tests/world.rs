@@ -176,7 +176,7 @@ impl Host {
     /// What is kept stopped by signals, and the share of a core each gets.
     fn paced(&self) -> Vec<(u32, f64)> {
         let paced = self.paced.borrow();
-        let pairs = paced.iter().map(|one| (one.target.member.pid, one.share));
+        let pairs = paced.iter().map(|one| (one.member.pid, one.share));
         pairs.collect()
     }
 
