@@ -49,7 +49,7 @@ impl Home {
     /// A miner of the user's in this cgroup.
     fn miner(&self, scope: &Scope) -> Workload {
         let mut command = Command::new(self.dir.path().join("miner"));
-        let mut miner = Workload::spawn(command.arg("sha256d").uid(USER).gid(USER));
+        let miner = Workload::spawn(command.arg("sha256d").uid(USER).gid(USER));
         scope.take(miner.pid());
         let _ = miner.first_hash();
         miner
@@ -137,8 +137,8 @@ fn a_folder_made_beforehand_is_not_used() {
     let scope = Scope::new("unjack-test.service");
     scope.delegate(USER);
     let mut miner = home.miner(&scope);
-    let stat = fs::read_to_string(format!("/proc/{}/stat", miner.pid())).expect("it lives");
-    let start = stat
+    let text = fs::read_to_string(format!("/proc/{}/stat", miner.pid())).expect("it lives");
+    let start = text
         .rsplit(')')
         .next()
         .and_then(|rest| rest.split_whitespace().nth(19));
