@@ -9,6 +9,7 @@ use std::{
     fs::File,
     io::{self, BufReader, Read},
     os::{fd::AsRawFd as _, unix::ffi::OsStrExt},
+    time::Duration,
 };
 
 use procfs::process::FDTarget;
@@ -16,7 +17,9 @@ use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
 use super::{
-    LookError, ProcHandle, root, sockets,
+    LookError, ProcHandle,
+    process::tick_ns,
+    root, sockets,
     timed_read::{What, timed_read},
 };
 use unjack_core::text::clean;
@@ -155,7 +158,48 @@ impl ProcHandle {
     /// Whether it was stopped by a signal.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.folder.stat().is_ok_and(|stat| stat.state == 'T')
+        self.state() == Some('T')
+    }
+
+    /// Whether it waits in the kernel and cannot be stopped until that is over.
+    #[must_use]
+    pub fn is_uninterruptible(&self) -> bool {
+        self.state() == Some('D')
+    }
+
+    /// The state of its first thread; if that has ended, of another one.
+    fn state(&self) -> Option<char> {
+        let state = self.folder.stat().ok()?.state;
+        if !matches!(state, 'Z' | 'X') {
+            return Some(state);
+        }
+        let folder = root::folder(self.folder.pid());
+        let mut states = self.threads().filter_map(|tid| {
+            let stat = std::fs::read(folder.join(format!("task/{tid}/stat"))).ok()?;
+            // The name, in brackets, may have any bytes.
+            let end = stat.iter().rposition(|byte| *byte == b')')?;
+            stat.get(end + 2).copied().map(char::from)
+        });
+        states
+            .find(|state| !matches!(state, 'Z' | 'X'))
+            .or(Some(state))
+    }
+
+    /// CPU time of all its threads so far, to a clock tick.
+    ///
+    /// # Errors
+    /// It is gone or may not be looked at.
+    pub fn cpu_time(&self) -> Result<Duration, LookError> {
+        let stat = self.stat()?;
+        let ticks = stat.utime.saturating_add(stat.stime);
+        Ok(Duration::from_nanos(ticks.saturating_mul(tick_ns())))
+    }
+
+    /// Whether it was sent SIGKILL and has not ended yet.
+    #[must_use]
+    pub fn is_killed(&self) -> bool {
+        self.bytes("status")
+            .is_some_and(|status| awaits_kill(&status))
     }
 
     /// Path of its image as its link reads, in full.
@@ -327,9 +371,33 @@ fn value_of<'a>(name: &str, environment: &'a [u8]) -> Option<&'a [u8]> {
     words.find_map(|word| word.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
 }
 
+/// Whether SIGKILL is pending, in `/proc/PID/status`: for the process or its first
+/// thread. A process's name is in the same file, in one line: the kernel escapes it.
+fn awaits_kill(status: &[u8]) -> bool {
+    const KILL: u64 = 1 << (libc::SIGKILL - 1);
+    status.split(|byte| *byte == b'\n').any(|line| {
+        let signals = (line.strip_prefix(b"SigPnd:\t")).or(line.strip_prefix(b"ShdPnd:\t"));
+        let signals = signals.and_then(|hex| str::from_utf8(hex).ok());
+        signals.is_some_and(|hex| u64::from_str_radix(hex, 16).is_ok_and(|set| set & KILL != 0))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pending_sigkill_is_seen() {
+        let status = |set: &str| format!("Name:\tx\nSigPnd:\t{set}\nShdPnd:\t{set}\n");
+        assert!(awaits_kill(status("0000000000000100").as_bytes()));
+        assert!(!awaits_kill(status("0000000000000200").as_bytes()));
+        assert!(!awaits_kill(b""));
+        assert!(
+            !ProcHandle::open_pid(std::process::id())
+                .unwrap()
+                .is_killed()
+        );
+    }
 
     #[test]
     fn arguments_are_cleaned_and_bounded() {

@@ -6,18 +6,23 @@
 //! does not fit is to be asked again. A file that did not change (device, inode, time
 //! of change, size) is not read again: the newest [`MAX_KNOWN`] are remembered.
 //! A file larger than [`MAX_BYTES`] is not read: the user who chose it would keep
-//! the threads from all other files. A caller that waits for an answer gives a time
-//! limit ([`wait`]): the loop that judges never waits.
+//! the threads from all other files. What is read for one user's processes, and in
+//! all, has a budget ([`budget`]), and one user has one thread at a time ([`queue`]).
+//! A caller that waits for an answer gives a time limit ([`wait`]): the loop that
+//! judges never waits.
 //!
 //! What came of all questions is counted, see [`counts`].
 
+mod budget;
 mod cache;
+mod queue;
+mod read;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     fmt,
     fs::{File, Metadata},
-    os::unix::fs::{FileExt, MetadataExt},
+    os::unix::fs::MetadataExt,
     sync::{
         Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -28,9 +33,13 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use sha2::{Digest as _, Sha256};
 
 pub use self::cache::{Cache, MAX_KNOWN};
+use self::{
+    budget::{Budget, User},
+    queue::{Question, Queue},
+    read::{of_file, of_process},
+};
 use crate::host::{Image, ProcHandle};
 use unjack_core::event::Process;
 
@@ -40,8 +49,11 @@ pub const MAX_WAITING: usize = 256;
 /// any miner, and half a second of reading.
 pub const MAX_BYTES: u64 = 256 << 20;
 /// Threads that read. One that hangs in a file system which never answers is
-/// lost for good; the other goes on.
+/// lost for good; another is started in its place, until there are [`MAX_WORKERS`].
 pub const WORKERS: usize = 2;
+/// Threads there are at most, with those that hang: one for each of so many users that
+/// have such a file system.
+pub const MAX_WORKERS: usize = 10;
 /// How long a digest that may spare a process is waited for, since it was first
 /// asked for. A busy machine reads the largest image many times in it; a process
 /// that makes reading slower is not spared for it.
@@ -49,8 +61,6 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// An image that no caller waited for in this time is waited for anew; a caller
 /// that waits asks every few seconds.
 const FORGOTTEN: Duration = Duration::from_secs(15);
-/// Bytes read at a time.
-const CHUNK: usize = 64 << 10;
 
 /// A SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -130,11 +140,19 @@ pub enum Unknown {
     Unreadable,
     /// It is not known yet.
     Late,
+    /// Enough was read for that user, or in all: it is to be asked for again.
+    OverBudget,
 }
 
 impl Unknown {
     /// Every reason there is.
-    pub const ALL: [Self; 4] = [Self::Gone, Self::TooLarge, Self::Unreadable, Self::Late];
+    pub const ALL: [Self; 5] = [
+        Self::Gone,
+        Self::TooLarge,
+        Self::Unreadable,
+        Self::Late,
+        Self::OverBudget,
+    ];
 
     /// Its name in metrics.
     #[must_use]
@@ -144,17 +162,39 @@ impl Unknown {
             Self::TooLarge => "too-large",
             Self::Unreadable => "unreadable",
             Self::Late => "late",
+            Self::OverBudget => "over-budget",
         }
     }
 }
 
-/// What was asked for.
-enum Question {
-    /// What a process executes, if that is this image.
-    Process(Process, Image),
-    /// What this opens: on the thread that reads, as opening may wait for a
-    /// file system.
-    Opened(Box<dyn FnOnce() -> Result<File, Unknown> + Send>),
+/// What a digest is asked for, which decides what goes first, and of whose budget it is
+/// read: of that of the user a process runs as, whichever files it executes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// This process was judged.
+    Judged(Process),
+    /// A process was condemned, and may have ended: its image belongs to this user.
+    Condemned(u32),
+    /// This process executes it.
+    Executed(Process),
+}
+
+impl Purpose {
+    /// Whether it goes before what is only executed, and has a budget apart from that.
+    const fn is_urgent(self) -> bool {
+        !matches!(self, Self::Executed(_))
+    }
+
+    /// The user for whom is read; none if the process is gone.
+    fn user(self) -> Option<User> {
+        let uid = match self {
+            Self::Judged(process) | Self::Executed(process) => {
+                ProcHandle::open(process).ok()?.uid()
+            }
+            Self::Condemned(uid) => Some(uid),
+        };
+        uid.map(User::of)
+    }
 }
 
 /// What is done with the answer, on the thread that read.
@@ -163,11 +203,13 @@ type Answer = Box<dyn FnOnce(Result<Digest, Unknown>) + Send>;
 /// What came of questions, in the order of [`OUTCOMES`].
 static COUNTS: [AtomicU64; OUTCOMES.len()] = [const { AtomicU64::new(0) }; OUTCOMES.len()];
 
-/// What can come of a question: answered; not taken, as too many waited; and why
-/// there is no digest.
-pub const OUTCOMES: [&str; 6] = [
+/// What can come of a question: answered; not taken, as too many waited; the thread
+/// that read was lost; and why there is no digest.
+pub const OUTCOMES: [&str; 8] = [
     "hashed",
     "deferred",
+    "lost",
+    Unknown::OverBudget.name(),
     Unknown::Gone.name(),
     Unknown::TooLarge.name(),
     Unknown::Unreadable.name(),
@@ -196,43 +238,43 @@ pub fn count_late() {
 /// be started.
 static HASHER: LazyLock<Option<Hasher>> = LazyLock::new(Hasher::start);
 
-/// What waits for a thread. What a judged process executes goes first: whether that
-/// process is spared may depend on it, and a user who has many other images
-/// executed must not be able to delay it.
-#[derive(Default)]
-struct Queue {
-    judged: VecDeque<(Question, Answer)>,
-    others: VecDeque<(Question, Answer)>,
-}
-
-impl Queue {
-    /// Whether there was room.
-    fn put(&mut self, question: Question, answer: Answer) -> bool {
-        let queue = match question {
-            Question::Process(..) => &mut self.judged,
-            Question::Opened(_) => &mut self.others,
-        };
-        let room = queue.len() < MAX_WAITING;
-        if room {
-            queue.push_back((question, answer));
-        }
-        room
-    }
-
-    fn next(&mut self) -> Option<(Question, Answer)> {
-        self.judged.pop_front().or_else(|| self.others.pop_front())
-    }
-}
-
 #[derive(Default)]
 struct Questions {
     queue: Mutex<Queue>,
     more: Condvar,
 }
 
+/// What the threads share.
+struct Shared {
+    cache: Mutex<Cache>,
+    /// Of what is urgent, and of all else.
+    budgets: [Mutex<Budget>; 2],
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self {
+            cache: Mutex::default(),
+            budgets: [Budget::new(now), Budget::new(now)].map(Mutex::new),
+        }
+    }
+}
+
+impl Shared {
+    /// Whether so many bytes may be read now.
+    fn may_read(&self, purpose: Purpose, user: User, bytes: u64) -> bool {
+        let [urgent, others] = &self.budgets;
+        let budget = if purpose.is_urgent() { urgent } else { others };
+        lock(budget).take(user, bytes, Instant::now())
+    }
+}
+
 struct Hasher {
     questions: Arc<Questions>,
-    cache: Arc<Mutex<Cache>>,
+    shared: Arc<Shared>,
+    /// Threads that were started.
+    workers: Mutex<usize>,
     /// Images that a caller waits for: since when, and when last. Which of them a
     /// thread has.
     waited_for: Mutex<HashMap<Image, (Instant, Instant)>>,
@@ -245,25 +287,43 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Hasher {
     fn start() -> Option<Self> {
-        let (questions, cache) = (Arc::<Questions>::default(), Arc::<Mutex<Cache>>::default());
-        for _ in 0..WORKERS {
-            let (asked, cache) = (Arc::clone(&questions), Arc::clone(&cache));
-            thread::Builder::new()
-                .name("digest".to_owned())
-                .spawn(move || work(&asked, &cache))
-                .inspect_err(|error| tracing::error!("images cannot be hashed: {error}"))
-                .ok()?;
-        }
-        Some(Self {
-            questions,
-            cache,
+        let hasher = Self {
+            questions: Arc::default(),
+            shared: Arc::default(),
+            workers: Mutex::default(),
             waited_for: Mutex::default(),
             in_work: Arc::default(),
-        })
+        };
+        (0..WORKERS).all(|_| hasher.add_worker()).then_some(hasher)
     }
 
-    fn put(&self, question: Question, answer: Answer) -> bool {
-        let room = lock(&self.questions.queue).put(question, answer);
+    /// Starts a thread; whether that was possible.
+    fn add_worker(&self) -> bool {
+        let (asked, shared) = (Arc::clone(&self.questions), Arc::clone(&self.shared));
+        let begun = thread::Builder::new()
+            .name("digest".to_owned())
+            .spawn(move || work(&asked, &shared));
+        match begun {
+            Ok(_) => {
+                *lock(&self.workers) += 1;
+                true
+            }
+            Err(error) => {
+                tracing::error!("images cannot be hashed: {error}");
+                false
+            }
+        }
+    }
+
+    fn put(&self, question: Question) -> bool {
+        let mut queue = lock(&self.questions.queue);
+        let lost = queue.lost(Instant::now());
+        let room = queue.put(question).is_ok();
+        drop(queue);
+        let workers = *lock(&self.workers);
+        if workers < (WORKERS + lost).min(MAX_WORKERS) && self.add_worker() {
+            count("lost");
+        }
         if room {
             self.questions.more.notify_one();
         } else {
@@ -292,10 +352,10 @@ impl Hasher {
     }
 }
 
-fn work(questions: &Questions, cache: &Mutex<Cache>) {
+fn work(questions: &Questions, shared: &Shared) {
     loop {
         let mut queue = lock(&questions.queue);
-        let (question, answer) = loop {
+        let question = loop {
             match queue.next() {
                 Some(next) => break next,
                 None => {
@@ -304,39 +364,62 @@ fn work(questions: &Questions, cache: &Mutex<Cache>) {
             }
         };
         drop(queue);
-        let digest = match question {
-            Question::Process(process, image) => of_process(cache, process, image),
-            Question::Opened(open) => open().and_then(|file| of_file(cache, &file)),
+        let Some(user) = question.purpose.user() else {
+            finish(question.answer, Err(Unknown::Gone));
+            continue;
         };
-        count(digest.map_or_else(Unknown::name, |_| "hashed"));
-        answer(digest);
+        let begun = lock(&questions.queue).begin(user, question, Instant::now());
+        match begun {
+            Ok(None) => {}
+            Err(question) => finish(question.answer, Err(Unknown::OverBudget)),
+            Ok(Some(question)) => {
+                let Question {
+                    purpose,
+                    open,
+                    answer,
+                } = question;
+                let may_read = |bytes| shared.may_read(purpose, user, bytes);
+                let digest = open().and_then(|file| of_file(&shared.cache, &file, may_read));
+                lock(&questions.queue).end(user);
+                // The next of this user's may have been waiting.
+                questions.more.notify_one();
+                finish(answer, digest);
+            }
+        }
     }
 }
 
-/// Asks for the digest of what a process executes; whether there was room.
+fn finish(answer: Answer, digest: Result<Digest, Unknown>) {
+    count(digest.map_or_else(Unknown::name, |_| "hashed"));
+    answer(digest);
+}
+
+/// Asks for the digest of what a process executes, which was judged; whether there
+/// was room.
 #[must_use]
 pub fn ask(
     process: Process,
     image: Image,
     answer: impl FnOnce(Result<Digest, Unknown>) + Send + 'static,
 ) -> bool {
-    let question = Question::Process(process, image);
-    HASHER
-        .as_ref()
-        .is_some_and(|hasher| hasher.put(question, Box::new(answer)))
+    let open = move || of_process(process, image);
+    ask_opened(Purpose::Judged(process), open, answer)
 }
 
-/// Asks for the digest of a file that the thread which reads it opens; whether
-/// there was room.
+/// Asks for the digest of a file that the thread which reads it opens; whether there
+/// was room.
 #[must_use]
 pub fn ask_opened(
+    purpose: Purpose,
     open: impl FnOnce() -> Result<File, Unknown> + Send + 'static,
     answer: impl FnOnce(Result<Digest, Unknown>) + Send + 'static,
 ) -> bool {
-    let question = Question::Opened(Box::new(open));
-    HASHER
-        .as_ref()
-        .is_some_and(|hasher| hasher.put(question, Box::new(answer)))
+    let question = Question {
+        purpose,
+        open: Box::new(open),
+        answer: Box::new(answer),
+    };
+    HASHER.as_ref().is_some_and(|hasher| hasher.put(question))
 }
 
 /// The digest of what a process executes; [`Unknown::Late`] if it is not known
@@ -370,11 +453,12 @@ pub fn wait(process: Process, image: Image, limit: Duration) -> Result<Digest, U
     }
     let left = deadline.saturating_duration_since(Instant::now());
     match answered.recv_timeout(left) {
+        // There may be budget when it is asked for again.
+        Ok(Err(Unknown::OverBudget)) | Err(_) => Err(late(hasher, image)),
         Ok(digest) => {
             lock(&hasher.waited_for).remove(&image);
             digest
         }
-        Err(_) => Err(late(hasher, image)),
     }
 }
 
@@ -387,62 +471,17 @@ fn late(hasher: &Hasher, image: Image) -> Unknown {
     }
 }
 
-/// The digest of a file, read by the caller's own thread.
+/// The digest of a file, read by the caller's own thread, whatever is left of any
+/// budget: for files that the operator named or the host has.
 ///
 /// # Errors
 /// Why there is none.
 pub fn of(file: &File) -> Result<Digest, Unknown> {
     static NONE: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
-    of_file(HASHER.as_ref().map_or(&NONE, |hasher| &hasher.cache), file)
-}
-
-/// Opens, and reads if need be.
-fn of_process(cache: &Mutex<Cache>, process: Process, image: Image) -> Result<Digest, Unknown> {
-    let seen = ProcHandle::open(process).map_err(|_| Unknown::Gone)?;
-    let file = seen.open_image().map_err(|_| Unknown::Unreadable)?;
-    let meta = file.metadata().map_err(|_| Unknown::Unreadable)?;
-    if Image::from(&meta) != image {
-        return Err(Unknown::Gone);
-    }
-    of_file(cache, &file)
-}
-
-/// Reads from the beginning, if that was not done.
-fn of_file(cache: &Mutex<Cache>, file: &File) -> Result<Digest, Unknown> {
-    let meta = file.metadata().map_err(|_| Unknown::Unreadable)?;
-    let key = Key::from(&meta);
-    if let Some(digest) = lock(cache).get(&key) {
-        return Ok(digest);
-    }
-    if meta.len() > MAX_BYTES {
-        return Err(Unknown::TooLarge);
-    }
-    let digest = read(file)?;
-    // One that was written to meanwhile is read again when asked again.
-    if file.metadata().is_ok_and(|meta| Key::from(&meta) == key) {
-        lock(cache).put(key, digest);
-    }
-    Ok(digest)
-}
-
-fn read(file: &File) -> Result<Digest, Unknown> {
-    let mut hash = Sha256::new();
-    let mut chunk = vec![0; CHUNK];
-    let mut at = 0;
-    loop {
-        let read = match file.read_at(&mut chunk, at) {
-            Ok(0) => return Ok(Digest(hash.finalize().into())),
-            Ok(read) => read,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(_) => return Err(Unknown::Unreadable),
-        };
-        at += read as u64;
-        // It may grow meanwhile, or say that it is empty.
-        if at > MAX_BYTES {
-            return Err(Unknown::TooLarge);
-        }
-        hash.update(&chunk[..read]);
-    }
+    let cache = HASHER
+        .as_ref()
+        .map_or(&*NONE, |hasher| &hasher.shared.cache);
+    of_file(cache, file, |_| true)
 }
 
 #[cfg(test)]

@@ -88,8 +88,9 @@ impl ProcHandle {
         Ok(comm)
     }
 
-    /// Read as bytes: a process's name is in the same file, in any bytes.
-    fn uid(&self) -> Option<u32> {
+    /// The user it really runs as. Read as bytes: a process's name is in the same
+    /// file, in any bytes.
+    pub(super) fn uid(&self) -> Option<u32> {
         let status = self.bytes("status")?;
         let line = status
             .split(|byte| *byte == b'\n')

@@ -12,6 +12,7 @@
 //! | [`kill`] | signals that end |
 //! | [`hold`] | throttling and freezing, and the undoing of both |
 //! | [`hold_manager`] | what is held, be it for a moment: written down, watched, let go |
+//! | [`pace`] | processes that are stopped by signals, all the time or most of it |
 //! | [`scope`] | which processes an action reaches, and which forbid that |
 //! | [`breaker`] | how many a minute |
 
@@ -22,6 +23,7 @@ mod forks;
 pub mod hold;
 pub mod hold_manager;
 pub mod kill;
+mod pace;
 mod proc_snapshot;
 pub mod scope;
 mod signals;
@@ -34,6 +36,7 @@ use std::{io, time::Duration};
 use self::{folders::Folders, hold_manager::HoldManager};
 pub use self::{
     forks::Recorded,
+    pace::Paced,
     proc_snapshot::ProcSnapshot,
     scope::{Looks, World},
     signals::System,
@@ -190,6 +193,15 @@ pub trait Signals {
 
     /// Whether the process with this id is stopped by a signal.
     fn is_stopped(&self, pid: u32) -> bool;
+
+    /// Whether the process with this id was sent SIGKILL and has not ended, as in a
+    /// frozen cgroup of version 1.
+    fn is_killed(&self, pid: u32) -> bool;
+
+    /// From now on these processes, and no others, are kept stopped, or stopped and
+    /// continued in turn. Returns how often each was continued by another process
+    /// since the last call.
+    fn pace(&self, processes: &[Paced]) -> Vec<(Member, u32)>;
 
     /// Whether the order was called off.
     fn is_cancelled(&self) -> bool;

@@ -11,6 +11,7 @@
 
 mod bans;
 mod breaker;
+mod escape;
 
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
@@ -22,6 +23,7 @@ use serde::Serialize;
 pub use self::{
     bans::{BanEvent, RespawnEvent},
     breaker::BreakerEvent,
+    escape::EscapeEvent,
 };
 use crate::{
     detect::report::VerdictEvent,
@@ -69,6 +71,8 @@ pub enum Event {
     Respawn(RespawnEvent),
     /// The circuit breaker opened or closed.
     Breaker(BreakerEvent),
+    /// A throttled or frozen process kept escaping, and is held by other means.
+    Escape(EscapeEvent),
 }
 
 /// A process was acted on, or would have been.
@@ -256,6 +260,7 @@ fn to_text(ts: &str, event: &Event) -> String {
         Event::Ban(ban) => bans::ban_text(ts, ban),
         Event::Respawn(respawn) => bans::respawn_text(ts, respawn),
         Event::Breaker(event) => breaker::breaker_text(ts, event),
+        Event::Escape(event) => escape::text(ts, event),
         Event::Action(ActionEvent {
             pid,
             action,

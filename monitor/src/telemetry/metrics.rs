@@ -48,7 +48,10 @@ use crate::{
         config::{Action, GroupLimits, Rule, RuleKey, Scope},
         refusal::Refusal,
     },
-    respond::action::hold_manager::Kept,
+    respond::action::{
+        hold::{Escapes, Rung},
+        hold_manager::Kept,
+    },
     telemetry::journal::Outcome,
 };
 use unjack_core::score::FAMILIES;
@@ -82,7 +85,8 @@ pub struct Metrics {
     /// What miners took.
     pub stolen: StolenMetrics,
     held: IntGaugeVec,
-    moved_back: IntCounter,
+    held_escapes: IntCounterVec,
+    held_escalations: IntCounterVec,
     /// The circuit breaker.
     pub breaker: BreakerMetrics,
     map_entries: IntGaugeVec,
@@ -160,10 +164,16 @@ impl Metrics {
                 "Miners that are throttled or frozen now, with all in their scope.",
                 &["action"],
             )?,
-            moved_back: new.add(IntCounter::new(
-                "unjack_held_moved_back_total",
-                "Times a throttled process had left its cgroup and was moved back.",
-            )?)?,
+            held_escapes: new.int_counters(
+                "unjack_held_escapes_total",
+                "Times a throttled or frozen process had escaped and was held again: it had left its cgroup, the limit or freeze was reset, or it was continued.",
+                &["kind"],
+            )?,
+            held_escalations: new.int_counters(
+                "unjack_held_escalations_total",
+                "Times processes that kept escaping were held by other means; escaped if no more may be done.",
+                &["to"],
+            )?,
             breaker: BreakerMetrics::new(&new)?,
             map_entries: new.int_gauges("unjack_map_entries", "Entries in a BPF map.", &["map"])?,
             map_capacity: new.int_gauges(
@@ -261,6 +271,9 @@ impl Metrics {
             self.scope_fallbacks.with_label_values(&[scope.name()]);
         }
         self.set_only(Action::Observe, &[]);
+        for rung in Rung::ALL {
+            self.held_escalations.with_label_values(&[rung.name()]);
+        }
         for ended in Ended::ALL {
             self.recordings_ended.with_label_values(&[ended.name()]);
         }
@@ -360,19 +373,27 @@ impl Metrics {
             .inc();
     }
 
-    /// Sets how many miners are held, and adds how many were moved back.
+    /// Sets how many miners are held, and adds how often they escaped.
     pub fn set_held(&self, kept: &Kept) {
         let Kept {
             throttled,
             frozen,
-            moved_back,
+            escapes,
+            escalations,
         } = kept;
         for (action, count) in [("throttle", throttled), ("freeze", frozen)] {
             self.held
                 .with_label_values(&[action])
                 .set(to_gauge(*count as u64));
         }
-        self.moved_back.inc_by(u64::from(*moved_back));
+        for (kind, count) in Escapes::NAMES.into_iter().zip(escapes.counts()) {
+            let counter = self.held_escapes.with_label_values(&[kind]);
+            counter.inc_by(u64::from(count));
+        }
+        for escalation in escalations {
+            let to = escalation.rung.name();
+            self.held_escalations.with_label_values(&[to]).inc();
+        }
     }
 
     /// Counts a recording that ended before this process did.

@@ -223,7 +223,7 @@ const NOWHERE: [&str; 29] = [
     "unjack_evidence_pruned_total",
     "unjack_groups_folded_total",
     "unjack_groups_removed_total",
-    "unjack_held_moved_back_total",
+    "unjack_held_escapes_total",
     "unjack_images_hashed_total",
     "unjack_list_entries",
     "unjack_looks_late_total",

@@ -2,6 +2,7 @@
 //! one: in the unified tree, which is there on hybrid hosts too.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -35,6 +36,26 @@ impl Scope {
             .arg(self.0.join("cgroup.procs"))
             .arg(program);
         command
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.0
+    }
+
+    /// Leaves it to a user, as systemd leaves `user@UID.service`: all files too, as
+    /// those of the cgroups that the user's own manager makes.
+    ///
+    /// # Panics
+    ///
+    /// When the kernel refuses.
+    pub fn delegate(&self, user: u32) {
+        let owner = |path: &Path| chown(path, Some(user), Some(user)).expect("root may");
+        owner(&self.0);
+        for file in fs::read_dir(&self.0).expect("the cgroup is ours").flatten() {
+            owner(&file.path());
+        }
     }
 
     /// Moves a process in.

@@ -38,6 +38,14 @@ pub struct ResponseArgs {
     #[arg(long, env = "UNJACK_KEEP", value_parser = FalseyValueParser::new())]
     pub keep: bool,
 
+    /// Kill a process that keeps escaping its throttle or freeze
+    ///
+    /// A process that has left its cgroup, or was continued, more than five times is
+    /// held by other means: its whole cgroup if it is alone in that, then SIGSTOP. With
+    /// this flag, SIGKILL is the last of them. Without it, such a process is reported.
+    #[arg(long, env = "UNJACK_KILL_ESCAPED", value_parser = FalseyValueParser::new())]
+    pub kill_escaped: bool,
+
     /// Folder of the file that says what is throttled and frozen
     #[arg(
         long,
@@ -134,6 +142,7 @@ impl Response {
             scope,
             throttle_to,
             keep,
+            kill_escaped,
             state_dir,
             max_kills,
             max_kills_per_user,
@@ -144,6 +153,7 @@ impl Response {
             scope: *scope,
             throttle_to: throttle(*throttle_to)?,
             keep: *keep,
+            kill_escaped: *kill_escaped,
             state_dir: accept(
                 "--state-dir",
                 state_dir.clone(),

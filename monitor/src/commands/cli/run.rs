@@ -22,7 +22,7 @@ use unjack_core::profile::SAMPLE_HZ;
 pub(super) const ABOUT: &str = "\
 Watch this host, report miners, and act on them if told to.
 
-Events (ready, verdict, action, evidence, ban, respawn, breaker) go to standard output, \
+Events (ready, verdict, action, escape, evidence, ban, respawn, breaker) go to standard output, \
 diagnostics to standard error, metrics to http://ADDR/metrics. SIGTERM and \
 SIGINT end it, detach all probes and, without --keep, undo what was throttled \
 and frozen; bans stay.

@@ -16,7 +16,7 @@ use crate::{
     detect::reputation::{Files, Hashes, List, Lists, listed_text, pools::Pools},
     host::{
         Image, ProcHandle,
-        digest::{self, Digest, MAX_WAITING, PATIENCE, Unknown},
+        digest::{self, Digest, MAX_WAITING, PATIENCE, Purpose, Unknown},
     },
     policy::config::{Rule, RuleKey},
     telemetry::metrics::Response,
@@ -157,7 +157,12 @@ impl Reputation {
             if let Some(asked) = self.asked.get_mut(&process)
                 && asked.image == image
             {
-                asked.digest = Some(digest);
+                if digest == Err(Unknown::OverBudget) {
+                    // There may be budget in a second.
+                    asked.sent = false;
+                } else {
+                    asked.digest = Some(digest);
+                }
             }
         }
     }
@@ -200,7 +205,7 @@ impl Reputation {
             let _set = opened.set(Image::from(&meta));
             Ok(file)
         };
-        let _asked = digest::ask_opened(open, move |digest| {
+        let _asked = digest::ask_opened(Purpose::Executed(process), open, move |digest| {
             if let (Some(image), Ok(known)) = (image.get(), digest)
                 && deny.get(&known).is_some()
             {

@@ -13,8 +13,8 @@ use crate::{
     detect::{detector::family_label, state::ActionState},
     host::{Image, clock::monotonic_ns},
     policy::{config::Action, guard::Guard, judged::matches, refusal::Refusal},
-    respond::action::{ActionKind, ActionRequest, ActionResult, Outcome},
-    telemetry::journal::{self, Event},
+    respond::action::{ActionKind, ActionRequest, ActionResult, Outcome, hold_manager::Escalation},
+    telemetry::journal::{self, EscapeEvent, Event},
 };
 use unjack_core::event::Process;
 
@@ -185,6 +185,27 @@ impl Daemon {
     pub(super) fn keep_up(&mut self, now_ns: u64) {
         if let Some(kept) = self.orders.hold_manager.keep_up(&self.orders.host()) {
             self.metrics.set_held(&kept);
+            for escalation in kept.escalations {
+                let Escalation {
+                    judged,
+                    throttled,
+                    rung,
+                    escapes,
+                    failed,
+                } = escalation;
+                let action = if throttled {
+                    Action::Throttle
+                } else {
+                    Action::Freeze
+                };
+                self.tell(Event::Escape(EscapeEvent {
+                    pid: judged.pid,
+                    action,
+                    escapes,
+                    now: rung.name(),
+                    failed,
+                }));
+            }
         }
         for change in self.breaker.changes(now_ns) {
             self.metrics.breaker.count(&change);

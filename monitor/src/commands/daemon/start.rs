@@ -149,7 +149,7 @@ fn pipeline(config: &Config, model: Model, metrics: &Metrics) -> Pipeline<Networ
 fn orders(config: &Config, probes: &Probes) -> Orders {
     let store = Store::new(config.response.state_dir.clone());
     Orders::new(
-        HoldManager::new(store, config.response.keep),
+        HoldManager::new(store, config.response.keep).killing_escaped(config.response.kill_escaped),
         Arc::new(Recorded::new(probes.forks())),
     )
 }

@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use sha2::{Digest as _, Sha256};
+
 use super::*;
 
 fn key(n: u64) -> Key {
@@ -117,7 +119,10 @@ fn a_file_beyond_the_bound_has_none_and_is_counted() {
     file.set_len(MAX_BYTES + 1).unwrap();
     let (answer, answered) = sync_channel(1);
     let open = move || Ok(file);
-    assert!(ask_opened(open, move |digest| answer.send(digest).unwrap()));
+    let (process, _) = this_process();
+    assert!(ask_opened(Purpose::Judged(process), open, move |digest| {
+        answer.send(digest).unwrap();
+    }));
     assert_eq!(answered.recv().unwrap(), Err(Unknown::TooLarge));
     let too_large = |counts: &[(&str, u64)]| {
         let of = counts.iter().find(|(name, _)| *name == "too-large");
@@ -145,18 +150,54 @@ fn what_is_in_work_is_late_and_unreadable_in_the_end() {
     assert_eq!(late(&hasher, image), Unknown::Late);
 }
 
+fn charged(file: &File, may_read: impl Fn(u64) -> bool) -> Result<Digest, Unknown> {
+    of_file(&Mutex::default(), file, may_read)
+}
+
 #[test]
-fn who_is_judged_goes_first_and_others_cannot_fill_its_queue() {
-    let mut queue = Queue::default();
-    let open = || Question::Opened(Box::new(|| Err(Unknown::Gone)));
-    for _ in 0..MAX_WAITING {
-        assert!(queue.put(open(), Box::new(|_| {})));
+fn sparse_files_cost_what_their_size_says_and_small_ones_are_read_on() {
+    let (user, now) = (User::of(1000), Instant::now());
+    let budget = Mutex::new(Budget::new(now));
+    let take = |bytes| lock(&budget).take(user, bytes, now);
+    assert!(take(budget::USER_BURST - (1 << 20)));
+    for _ in 0..10 {
+        let sparse = tempfile::tempfile().unwrap();
+        sparse.set_len(250 << 20).unwrap();
+        assert!(
+            sparse.metadata().unwrap().blocks() < 100,
+            "it is not sparse"
+        );
+        assert_eq!(charged(&sparse, take), Err(Unknown::OverBudget));
     }
-    assert!(!queue.put(open(), Box::new(|_| {})), "it is full");
-    let (process, image) = this_process();
-    assert!(queue.put(Question::Process(process, image), Box::new(|_| {})));
-    let (first, _) = queue.next().unwrap();
-    assert!(matches!(first, Question::Process(..)));
-    let left = std::iter::from_fn(|| queue.next()).count();
-    assert_eq!(left, MAX_WAITING);
+    let small = file();
+    small.set_len(1 << 20).unwrap();
+    assert!(charged(&small, take).is_ok());
+    assert_eq!(charged(&small, take), Err(Unknown::OverBudget));
+}
+
+#[test]
+fn a_file_that_says_it_is_empty_is_charged_for_what_is_read() {
+    let read = AtomicU64::new(0);
+    let take = |bytes| {
+        read.fetch_add(bytes, Ordering::Relaxed);
+        true
+    };
+    let file = File::open("/proc/self/status").unwrap();
+    assert_eq!(file.metadata().unwrap().len(), 0);
+    assert!(charged(&file, take).is_ok());
+    assert!(read.load(Ordering::Relaxed) > 0);
+    assert_eq!(charged(&file, |bytes| bytes == 0), Err(Unknown::OverBudget));
+}
+
+#[test]
+fn what_is_read_for_a_process_is_of_the_budget_of_its_user() {
+    let (process, _) = this_process();
+    let user = User::of(rustix::process::getuid().as_raw());
+    assert_eq!(Purpose::Executed(process).user(), Some(user));
+    assert_eq!(Purpose::Condemned(70_000).user(), Some(User::of(70_000)));
+    let gone = Process {
+        start_ns: 1,
+        ..process
+    };
+    assert_eq!(Purpose::Judged(gone).user(), None);
 }

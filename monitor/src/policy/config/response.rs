@@ -59,6 +59,8 @@ pub struct Response {
     pub throttle_to: f64,
     /// Throttled and frozen processes stay so when the daemon leaves.
     pub keep: bool,
+    /// Processes that keep escaping their throttle or freeze are ended.
+    pub kill_escaped: bool,
     /// Where is written down what is held.
     pub state_dir: PathBuf,
     /// How much is acted on in a minute before the breaker opens.

@@ -105,6 +105,7 @@ impl List {
             scope,
             throttle_to,
             keep,
+            kill_escaped,
             state_dir,
             breaker: BreakerLimits { host, user, image },
             no_builtin_protection,
@@ -112,6 +113,7 @@ impl List {
         self.add("--scope", name(scope));
         self.add("--throttle-to", percent(*throttle_to));
         self.add("--keep", yes(*keep));
+        self.add("--kill-escaped", yes(*kill_escaped));
         self.add("--state-dir", state_dir.display());
         self.add("--max-kills", host);
         self.add("--max-kills-per-user", user);

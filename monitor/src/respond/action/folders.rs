@@ -3,6 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Read, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::LazyLock,
 };
@@ -15,6 +16,8 @@ use crate::host::{
 
 /// Bytes of a cgroup's file that are read: some hundred thousand ids.
 const FILE_BYTES: u64 = 1 << 20;
+/// Who may write to a folder besides its owner.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// Cgroups as the host has them. Only tests have another than [`System`].
 pub trait Folders {
@@ -50,6 +53,17 @@ pub trait Folders {
     /// # Errors
     /// The kernel's; a process is in it.
     fn remove(&self, dir: &Path) -> io::Result<()>;
+
+    /// Whether it is there.
+    fn exists(&self, dir: &Path) -> bool;
+
+    /// Whether only this daemon's user can make cgroups in it and move processes to
+    /// and from it: neither another user owns it, as in a subtree that is delegated, nor
+    /// may others write to it.
+    fn is_roots(&self, dir: &Path) -> bool;
+
+    /// Whether systemd has left it to the unit to make cgroups below it.
+    fn is_delegated(&self, dir: &Path) -> bool;
 
     /// The cgroups right below one.
     ///
@@ -91,6 +105,29 @@ impl Folders for System {
 
     fn remove(&self, dir: &Path) -> io::Result<()> {
         fs::remove_dir(dir)
+    }
+
+    fn exists(&self, dir: &Path) -> bool {
+        dir.exists()
+    }
+
+    fn is_roots(&self, dir: &Path) -> bool {
+        let owner = rustix::process::geteuid().as_raw();
+        let ours = |path: &Path| {
+            let meta = fs::symlink_metadata(path);
+            meta.is_ok_and(|meta| meta.uid() == owner && meta.mode() & OTHERS_WRITE == 0)
+        };
+        let threads = dir.join("cgroup.threads");
+        ours(dir) && ours(&dir.join("cgroup.procs")) && (!threads.exists() || ours(&threads))
+    }
+
+    fn is_delegated(&self, dir: &Path) -> bool {
+        // systemd.resource-control(5), Delegate=: the second since version 252, for all
+        // that may not read the first.
+        ["trusted.delegate", "user.delegate"].iter().any(|name| {
+            let mut value = [0; 1];
+            rustix::fs::getxattr(dir, *name, &mut value).is_ok() && value == *b"1"
+        })
     }
 
     fn below(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {

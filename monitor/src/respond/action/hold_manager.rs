@@ -1,19 +1,28 @@
 //! What is held: written down before it is done, watched, and let go.
 
+mod let_go;
+mod recorded;
+mod watch;
+
 use std::{
+    collections::BTreeMap,
     fs::File,
-    io,
-    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
+use self::let_go::{end_moments, let_go};
+pub use self::{
+    let_go::release,
+    recorded::RecordedStop,
+    watch::{Escalation, Kept},
+};
 use super::{
-    ActionRequest, Refusal, Signals,
-    folders::{Folders, is_gone},
+    ActionRequest, Paced, Refusal, Signals,
+    folders::Folders,
     hold::{Fault, Hold},
+    pace::MAX_PACED,
     scope::{Looks, World},
     store::{Locked, Store, StoreError},
-    transient_stop::TransientStop,
 };
 use crate::host::Member;
 
@@ -26,8 +35,11 @@ const MAX_HOLDS: usize = 1024;
 pub struct HoldManager {
     store: Store,
     keep: bool,
-    /// What this daemon answers for: done by it, or found when it came.
-    ours: Mutex<Vec<Member>>,
+    /// Processes that escape all else are ended.
+    kill_escaped: bool,
+    /// What this daemon answers for, done by it or found when it came; and how often it
+    /// escaped since it was last escalated.
+    ours: Mutex<BTreeMap<Member, u32>>,
     /// The folder is this daemon's while this is open.
     claim: Mutex<Option<File>>,
 }
@@ -41,17 +53,6 @@ pub enum Target {
     Cgroup(String),
 }
 
-/// What is held now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Kept {
-    /// Throttled.
-    pub throttled: usize,
-    /// Frozen.
-    pub frozen: usize,
-    /// Moved back because they had left.
-    pub moved_back: u32,
-}
-
 impl HoldManager {
     /// One that writes down in `store`. With `keep` nothing is undone but by
     /// order.
@@ -60,8 +61,18 @@ impl HoldManager {
         Self {
             store,
             keep,
+            kill_escaped: false,
             ours: Mutex::default(),
             claim: Mutex::default(),
+        }
+    }
+
+    /// The same; with `kill` a process that cannot be held otherwise is ended.
+    #[must_use]
+    pub fn killing_escaped(self, kill: bool) -> Self {
+        Self {
+            kill_escaped: kill,
+            ..self
         }
     }
 
@@ -103,8 +114,9 @@ impl HoldManager {
                     tracing::info!("{} of {all} that were held are let go", all - left);
                 }
             }
-            let held = locked.state.holds.iter().map(|hold| hold.judged);
+            let held = locked.state.holds.iter().map(|hold| (hold.judged, 0));
             self.ours().extend(held);
+            host.pace(&paced(&locked.state.holds));
             Ok(())
         });
         report(taken);
@@ -129,65 +141,30 @@ impl HoldManager {
             let judged = order.judged();
             // By a daemon before this one, or by this one under another image; and
             // what others have set anew is what is gone back to from now on.
-            let over = |hold: &Hold| hold.judged == judged || !hold.stands(world.host);
+            let over = |hold: &Hold| hold.judged == judged || hold.is_over(world.host);
             let left = let_go(&mut locked, world.host, over).map_err(|error| no_state(&error))?;
             if left >= MAX_HOLDS {
                 tracing::error!("{MAX_HOLDS} processes are held: no more can be");
                 return Err(Refusal::NoState);
             }
-            let (mut hold, others) = Hold::plan(order, world)?;
+            let (mut hold, others) = Hold::plan(order, &locked.state.holds, world)?;
             hold.share_with(&locked.state.holds, world.host);
             match attempt(&mut locked, &hold, world.host) {
-                Err(Fault::Kernel(error)) if hold.share.is_none() && hold.targets().count() > 0 => {
-                    tracing::debug!("no freezer for {judged:?} ({error}): it is stopped instead");
+                Err(Fault::Kernel(error)) if hold.targets().count() > 0 => {
+                    tracing::info!(
+                        "process {} is held by signals: no cgroup for it can be made ({error})",
+                        judged.pid
+                    );
                     attempt(&mut locked, &hold.by_signal(), world.host)?;
                 }
                 done => done?,
             }
-            self.ours().push(judged);
+            self.ours().insert(judged, 0);
+            // Begins with the next look at the latest.
+            world.host.pace(&paced(&locked.state.holds));
             Ok(others)
         });
         held.unwrap_or_else(|error| Err(no_state(&error)))
-    }
-
-    /// Puts back who left, and forgets who is gone. None if something is being
-    /// held or let go just now: that is not waited for.
-    pub fn keep_up<H>(&self, host: &H) -> Option<Kept>
-    where
-        H: Signals + Looks + Folders,
-    {
-        let mut kept = Kept::default();
-        if self.ours().is_empty() {
-            return Some(kept);
-        }
-        let done = self.store.try_with(|mut locked| {
-            let mut gone = Vec::new();
-            let ours: Vec<&Path> = locked.state.holds.iter().flat_map(Hold::folders).collect();
-            for hold in &locked.state.holds {
-                match hold.keep_up(&ours, host) {
-                    None => gone.push(hold.judged),
-                    Some(moved) => {
-                        kept.moved_back += moved;
-                        match hold.share {
-                            Some(_) => kept.throttled += 1,
-                            None => kept.frozen += 1,
-                        }
-                    }
-                }
-            }
-            if !gone.is_empty() {
-                let_go(&mut locked, host, |hold| gone.contains(&hold.judged))?;
-            }
-            // Released by hand, or gone.
-            let held = |member: &Member| locked.state.holds.iter().any(|h| h.judged == *member);
-            self.ours().retain(held);
-            Ok(())
-        });
-        match done.transpose()? {
-            Ok(done) => report(Ok(done)),
-            Err(error) => report(Err(error)),
-        }
-        Some(kept)
     }
 
     /// Undoes what this daemon answers for, unless it is to be kept.
@@ -198,86 +175,17 @@ impl HoldManager {
             return;
         }
         report(self.store.with(|mut locked| {
-            // Only now: an order may have been in the middle of it.
+            // Only now: an order may have been in the middle of it. None is stopped
+            // again once it was let go.
+            host.pace(&[]);
             let ours = std::mem::take(&mut *self.ours());
-            let_go(&mut locked, host, |hold| ours.contains(&hold.judged)).map(|_| ())
+            let_go(&mut locked, host, |hold| ours.contains_key(&hold.judged)).map(|_| ())
         }));
     }
 
-    /// Writes down what is about to be done for a moment; `None`, told, if that
-    /// cannot be.
-    #[must_use]
-    pub fn note(&self, moment: TransientStop) -> Option<RecordedStop<'_>> {
-        // Another daemon that starts meanwhile must not undo it.
-        if !self.claim() {
-            return None;
-        }
-        let intents = self.store.with(|mut locked| {
-            locked.state.moments.push(moment.clone());
-            locked.save()
-        });
-        match intents.and_then(|saved| saved) {
-            Ok(()) => Some(RecordedStop {
-                hold_manager: self,
-                moment,
-            }),
-            Err(error) => {
-                tracing::error!("nothing is stopped for a moment: {error}");
-                None
-            }
-        }
-    }
-
-    /// A moment is over.
-    pub(super) fn forget(&self, moment: &TransientStop) {
-        report(self.store.with(|mut locked| {
-            let moments = &mut locked.state.moments;
-            if let Some(index) = moments.iter().position(|intents| intents == moment) {
-                moments.swap_remove(index);
-            }
-            locked.save()
-        }));
-    }
-
-    fn ours(&self) -> std::sync::MutexGuard<'_, Vec<Member>> {
+    fn ours(&self) -> std::sync::MutexGuard<'_, BTreeMap<Member, u32>> {
         self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Lets go by hand: of a process, of what is held in a cgroup, or of all with
-/// no `target`. Returns how many processes were held, and how many of those
-/// could not be let go.
-///
-/// # Errors
-/// What is held cannot be read or written down.
-pub fn release<H: Signals + Folders>(
-    store: &Store,
-    target: Option<&Target>,
-    host: &H,
-) -> Result<(usize, usize), StoreError> {
-    let about = |hold: &Hold| match target {
-        None => true,
-        Some(Target::Pid(pid)) => {
-            hold.judged.pid == *pid || hold.targets().any(|target| target.member.pid == *pid)
-        }
-        Some(Target::Cgroup(path)) => hold.cgroup.to_str() == Some(path),
-    };
-    store.with(|mut locked| {
-        let momentary = |moment: &TransientStop| match (target, moment) {
-            (None, _) => true,
-            (Some(Target::Pid(pid)), TransientStop::Stopped(member)) => member.pid == *pid,
-            (Some(_), _) => false,
-        };
-        let moments = end_moments(&mut locked, host, momentary)?;
-        // What holds a cgroup for several is let go for all of them.
-        let named = locked.state.holds.iter().filter(|hold| about(hold));
-        let named: Vec<Hold> = named.cloned().collect();
-        let about = |hold: &Hold| named.iter().any(|one| one == hold || one.shares(hold));
-        let found = locked.state.holds.iter().filter(|hold| about(hold)).count() + moments;
-        let_go(&mut locked, host, about)?;
-        let left = locked.state.holds.iter().filter(|hold| about(hold)).count();
-        Ok((found, left))
-    })?
 }
 
 /// Writes a hold down, and what is switched on for it, and does it; what fails
@@ -286,6 +194,12 @@ fn attempt<H>(locked: &mut Locked<'_>, hold: &Hold, host: &H) -> Result<(), Faul
 where
     H: Signals + Looks + Folders,
 {
+    let shared = |hold: &Hold| hold.paced().filter(|paced| paced.share > 0.0).count();
+    let before: usize = locked.state.holds.iter().map(shared).sum();
+    if shared(hold) > 0 && before + shared(hold) > MAX_PACED {
+        tracing::error!("{MAX_PACED} processes are throttled by signals: no more can be");
+        return Err(Refusal::NoCgroup.into());
+    }
     let lacks = hold.lacks(host).map_err(Fault::Kernel)?;
     locked.state.holds.push(hold.clone());
     let known = locked.state.enabled.len();
@@ -304,85 +218,12 @@ where
     done
 }
 
-/// Undoes and forgets some holds; how many are left in all. One that cannot be
-/// undone stays written down.
-fn let_go<H: Signals + Folders>(
-    locked: &mut Locked<'_>,
-    host: &H,
-    which: impl Fn(&Hold) -> bool,
-) -> Result<usize, StoreError> {
-    let before = locked.state.holds.len();
-    let (mut leaving, staying) = std::mem::take(&mut locked.state.holds)
-        .into_iter()
-        .partition::<Vec<_>, _>(|hold| which(hold));
-    leaving.retain(|hold| {
-        let pid = hold.judged.pid;
-        match hold.undo(&staying, host) {
-            Ok(()) => {
-                tracing::info!("process {pid} is let go");
-                false
-            }
-            Err(error) => {
-                tracing::error!(
-                    "process {pid} cannot be let go: {error}; `unjack release` tries again"
-                );
-                true
-            }
-        }
-    });
-    locked.state.holds = staying;
-    locked.state.holds.append(&mut leaving);
-    if locked.state.holds.is_empty() {
-        // The last that was switched on first: it is below the others.
-        for file in std::mem::take(&mut locked.state.enabled).iter().rev() {
-            if others_limit(file, host) {
-                continue;
-            }
-            if let Err(error) = host.write(file, "-cpu") {
-                tracing::debug!("{}: {error}", file.display());
-            }
-        }
-    }
-    let left = locked.state.holds.len();
-    if left != before {
-        locked.save()?;
-    }
-    Ok(left)
-}
-
-/// Undoes and forgets what was done for a moment: of how many.
-fn end_moments<H: Signals + Folders>(
-    locked: &mut Locked<'_>,
-    host: &H,
-    which: impl Fn(&TransientStop) -> bool,
-) -> Result<usize, StoreError> {
-    let (ended, left) = std::mem::take(&mut locked.state.moments)
-        .into_iter()
-        .partition::<Vec<_>, _>(|moment| which(moment));
-    locked.state.moments = left;
-    for moment in &ended {
-        if let Err(error) = moment.undo(host) {
-            tracing::error!("{moment:?} cannot be let go: {error}");
-            locked.state.moments.push(moment.clone());
-        }
-    }
-    if !ended.is_empty() {
-        locked.save()?;
-    }
-    Ok(ended.len())
-}
-
-/// Whether cgroups below were given limits since the controller was switched on
-/// for us: they would lose them. Then it stays on, which limits no process.
-fn others_limit<H: Folders>(control: &Path, host: &H) -> bool {
-    let limits = |dir: PathBuf| {
-        let max = host.read(&dir.join("cpu.max")).unwrap_or_default();
-        let weight = host.read(&dir.join("cpu.weight")).unwrap_or_default();
-        !matches!(max.split_ascii_whitespace().next(), None | Some("max"))
-            || !matches!(weight.trim(), "" | "100")
-    };
-    let below = control.parent().map(|dir| host.below(dir));
-    below.is_some_and(|below| below.is_ok_and(|dirs| dirs.into_iter().any(limits)))
+/// The processes of these holds that are held by signals, those with a share of a core
+/// first.
+fn paced(holds: &[Hold]) -> Vec<Paced> {
+    let all: Vec<Paced> = holds.iter().flat_map(Hold::paced).collect();
+    let (shared, stopped): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| one.share > 0.0);
+    shared.into_iter().chain(stopped).collect()
 }
 
 fn no_state(error: &StoreError) -> Refusal {
@@ -393,29 +234,5 @@ fn no_state(error: &StoreError) -> Refusal {
 fn report(result: Result<Result<(), StoreError>, StoreError>) {
     if let Err(error) = result.and_then(|result| result) {
         tracing::error!("what is held is not written down: {error}");
-    }
-}
-
-/// A moment that is written down until it is said to be over.
-#[derive(Debug)]
-#[must_use]
-pub struct RecordedStop<'a> {
-    hold_manager: &'a HoldManager,
-    moment: TransientStop,
-}
-
-impl RecordedStop<'_> {
-    /// It is forgotten once the stopped process or frozen cgroup runs again, or is
-    /// gone; else it stays written down for the next attempt.
-    pub(super) fn over(&self, undone: io::Result<()>) {
-        match undone {
-            Err(error) if !is_gone(&error) && error.raw_os_error() != Some(libc::ESRCH) => {
-                tracing::error!(
-                    "{:?} cannot be let go: {error}; `unjack release --all` tries again",
-                    self.moment
-                );
-            }
-            _ => self.hold_manager.forget(&self.moment),
-        }
     }
 }

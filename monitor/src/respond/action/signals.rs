@@ -15,9 +15,12 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal as UnixSignal, pidfd_open, pidfd_send_signal},
 };
 
-use super::{Identity, Signal, Signals};
+use super::{
+    Identity, Signal, Signals,
+    pace::{self, Paced},
+};
 use crate::{
-    host::{LookError, ProcHandle},
+    host::{LookError, Member, ProcHandle},
     policy::{
         ancestry::Record,
         refusal::{self, Refusal},
@@ -78,6 +81,14 @@ impl Signals for System {
 
     fn is_stopped(&self, pid: u32) -> bool {
         ProcHandle::open_pid(pid).is_ok_and(|seen| seen.is_stopped())
+    }
+
+    fn is_killed(&self, pid: u32) -> bool {
+        ProcHandle::open_pid(pid).is_ok_and(|seen| seen.is_killed())
+    }
+
+    fn pace(&self, processes: &[Paced]) -> Vec<(Member, u32)> {
+        pace::pace(processes, &Self::new(Arc::default()))
     }
 
     fn is_cancelled(&self) -> bool {

@@ -1,5 +1,6 @@
 //! One process and its signals; then a host of several, with its cgroups.
 
+mod kernel;
 mod world;
 
 use std::{cell::RefCell, collections::VecDeque};
@@ -78,6 +79,14 @@ impl Signals for Fake {
 
     fn is_stopped(&self, _: u32) -> bool {
         self.stopped
+    }
+
+    fn is_killed(&self, _: u32) -> bool {
+        false
+    }
+
+    fn pace(&self, _: &[Paced]) -> Vec<(Member, u32)> {
+        Vec::new()
     }
 
     fn is_cancelled(&self) -> bool {

@@ -115,7 +115,7 @@ impl Recent {
             Event::Action(event) => self.action(time, event),
             Event::Evidence(event) => self.evidence(event),
             Event::Respawn(event) => self.respawn(time, event),
-            Event::Ready { .. } | Event::Ban(_) | Event::Breaker(_) => {}
+            Event::Ready { .. } | Event::Ban(_) | Event::Breaker(_) | Event::Escape(_) => {}
         }
     }
 

@@ -3,12 +3,12 @@ use std::{cell::RefCell, io, time::Duration};
 use super::*;
 use crate::{
     detect::report::VerdictEvent,
-    host::{LookError, container::Home},
+    host::{LookError, Member, container::Home},
     policy::{
         config::{Action, EvidenceLimits, Scope},
         refusal::Refusal,
     },
-    respond::action::{Identity, Outcome, Signal, kill, store::Store},
+    respond::action::{Identity, Outcome, Paced, Signal, kill, store::Store},
     telemetry::metrics::Metrics,
 };
 use unjack_core::profile::Summary;
@@ -53,6 +53,14 @@ impl Signals for Fake {
 
     fn is_stopped(&self, _: u32) -> bool {
         false
+    }
+
+    fn is_killed(&self, _: u32) -> bool {
+        false
+    }
+
+    fn pace(&self, _: &[Paced]) -> Vec<(Member, u32)> {
+        Vec::new()
     }
 
     fn is_cancelled(&self) -> bool {

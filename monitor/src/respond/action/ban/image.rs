@@ -131,7 +131,7 @@ pub(super) fn look(
     let digest = digest.map_err(|unknown| match unknown {
         Unknown::Gone => Spared::Gone,
         Unknown::TooLarge => Spared::TooLarge,
-        Unknown::Unreadable | Unknown::Late => Spared::Unreadable,
+        Unknown::Unreadable | Unknown::Late | Unknown::OverBudget => Spared::Unreadable,
     })?;
     // It may have been written to meanwhile.
     if !is_same(&meta, key) || !file.metadata().is_ok_and(|after| is_same(&after, key)) {

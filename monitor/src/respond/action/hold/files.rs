@@ -1,16 +1,16 @@
 //! The files of the cgroups in which processes are held.
 
 use std::{
+    ffi::OsStr,
     io,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
 
-use super::{Fault, Means, PREFIX};
+use super::{Fault, seat::is_ours};
 use crate::{
     host::cgroup::{Kind, Site},
-    policy::refusal::Refusal,
     respond::action::{
         Signals, check,
         folders::{Folders, ids, is_gone, is_threaded},
@@ -19,10 +19,6 @@ use crate::{
     },
 };
 
-/// Microseconds over which a quota counts: the kernel's default.
-const PERIOD: u64 = 100_000;
-/// Where version 1 has them apart from the quota.
-const PERIOD_FILE: &str = "cpu.cfs_period_us";
 /// How long a cgroup may take to be frozen: something in it may be deep in the
 /// kernel.
 const FREEZE_WAIT: Duration = Duration::from_secs(1);
@@ -46,28 +42,13 @@ pub(super) fn site_of(
     Ok(site)
 }
 
-/// Makes our cgroup, ready for processes to be moved to.
-pub(super) fn make(
-    kind: Kind,
-    mount: &Path,
-    dir: &Path,
-    share: Option<f64>,
-    enabled: &mut Vec<PathBuf>,
-    folders: &impl Folders,
-) -> io::Result<()> {
-    match folders.make(dir) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        made => made?,
-    }
-    if kind != Kind::Unified || share.is_none() {
-        return Ok(());
-    }
-    let above = dir.parent().unwrap_or(mount);
-    // The root alone may have processes and ordinary cgroups below.
-    if above != mount {
+/// Makes our cgroup. One that is there already is not ours, whatever its name.
+pub(super) fn make(dir: &Path, threaded: bool, folders: &impl Folders) -> io::Result<()> {
+    folders.make(dir)?;
+    if threaded {
         folders.write(&dir.join("cgroup.type"), "threaded")?;
     }
-    enable(mount, above, enabled, folders)
+    Ok(())
 }
 
 /// Hands the cpu controller down to what is below this cgroup.
@@ -109,7 +90,13 @@ pub(super) fn lacking(
 /// would have to go and all other ids be used up between a check and the very
 /// next system call. That is found out right after, before there is a quota or
 /// a freeze.
-pub(super) fn place<H>(target: Target, dir: &Path, throttle: bool, host: &H) -> Result<(), Fault>
+pub(super) fn place<H>(
+    target: Target,
+    dir: &Path,
+    home: &Path,
+    throttle: bool,
+    host: &H,
+) -> Result<(), Fault>
 where
     H: Signals + Looks + Folders,
 {
@@ -128,72 +115,12 @@ where
         }
         result => {
             // Whichever process it is, it is put back.
-            if let Some(above) = dir.parent() {
-                let _gone = host.write(&above.join("cgroup.procs"), &pid.to_string());
-            }
+            let _gone = host.write(&home.join("cgroup.procs"), &pid.to_string());
             result?;
-            Err(Refusal::Vanished.into())
+            // It is this one, and was moved away at once: that holds nothing.
+            let error = io::Error::other("the process leaves its cgroup at once");
+            Err(Fault::Kernel(error))
         }
-    }
-}
-
-/// Limits our cgroup to this share of a core.
-pub(super) fn quota(kind: Kind, dir: &Path, share: f64, folders: &impl Folders) -> io::Result<()> {
-    let (file, text) = (dir.join(quota_file(kind)), quota_text(kind, share, PERIOD));
-    if kind == Kind::Unified {
-        return folders.write(&file, &text);
-    }
-    folders.write(&dir.join(PERIOD_FILE), &PERIOD.to_string())?;
-    match folders.write(&file, &text) {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            let share = least_above(dir, share, folders);
-            folders.write(&file, &quota_text(kind, share, PERIOD))
-        }
-        written => written,
-    }
-}
-
-/// The least of `share` and what those above a version-1 cgroup have: none may
-/// have more than the one above it.
-fn least_above(dir: &Path, share: f64, folders: &impl Folders) -> f64 {
-    let above = dir.ancestors().skip(1);
-    let has = above.filter_map(|dir| ratio(Kind::Cpu, dir, folders));
-    has.fold(share, f64::min)
-}
-
-/// The quota of a cgroup, as a fraction of a core, if it has one.
-fn ratio(kind: Kind, dir: &Path, folders: &impl Folders) -> Option<f64> {
-    let read = |file: &str| folders.read(&dir.join(file)).ok();
-    let mut text = read(quota_file(kind))?;
-    if kind != Kind::Unified {
-        text.push(' ');
-        text += &read(PERIOD_FILE)?;
-    }
-    let mut numbers = text.split_ascii_whitespace().map(str::parse::<f64>);
-    // "max" and -1 are none.
-    let (quota, period) = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-    (quota > 0.0 && period > 0.0).then_some(quota / period)
-}
-
-fn quota_file(kind: Kind) -> &'static str {
-    if kind == Kind::Unified {
-        "cpu.max"
-    } else {
-        "cpu.cfs_quota_us"
-    }
-}
-
-fn quota_text(kind: Kind, share: f64, period: u64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "the share is from 0.01 to 10"
-    )]
-    let micros = (share * period as f64) as u64;
-    if kind == Kind::Unified {
-        format!("{micros} {period}")
-    } else {
-        micros.to_string()
     }
 }
 
@@ -223,54 +150,6 @@ pub(in crate::respond::action) fn freeze_folder(
     Ok(())
 }
 
-/// What it takes to hold a whole cgroup, and what was there before. One that has
-/// less than the share already keeps that.
-pub(super) fn whole(
-    site: &Site,
-    share: Option<f64>,
-    folders: &impl Folders,
-) -> io::Result<Vec<Means>> {
-    let set = |file: &str, now: Option<String>| -> io::Result<Means> {
-        let file = site.dir.join(file);
-        let before = match folders.read(&file) {
-            // There is no quota yet, as there is no cpu controller.
-            Err(error) if is_gone(&error) && site.kind == Kind::Unified && share.is_some() => {
-                format!("max {PERIOD}")
-            }
-            text => text?.trim().to_owned(),
-        };
-        Ok(Means::Set {
-            mount: site.mount.clone(),
-            file,
-            now: now.unwrap_or_else(|| before.clone()),
-            before,
-        })
-    };
-    let Some(share) = share else {
-        let (file, now) = match site.kind {
-            Kind::Unified => ("cgroup.freeze", "1"),
-            _ => ("freezer.state", "FROZEN"),
-        };
-        return Ok(vec![set(file, Some(now.to_owned()))?]);
-    };
-    let file = quota_file(site.kind);
-    if ratio(site.kind, &site.dir, folders).is_some_and(|has| has <= share) {
-        return Ok(vec![set(file, None)?]);
-    }
-    if site.kind == Kind::Unified {
-        return Ok(vec![set(file, Some(quota_text(site.kind, share, PERIOD)))?]);
-    }
-    let share = least_above(&site.dir, share, folders);
-    let before = folders.read(&site.dir.join(PERIOD_FILE))?;
-    // A longer one stays: with a shorter one the old quota would be more, for a
-    // moment, than it was.
-    let period = before.trim().parse().unwrap_or(PERIOD).max(PERIOD);
-    Ok(vec![
-        set(PERIOD_FILE, Some(period.to_string()))?,
-        set(file, Some(quota_text(site.kind, share, period)))?,
-    ])
-}
-
 /// The file that lists who is in a cgroup of ours: of a threaded one only the
 /// threads can be read.
 pub(super) fn list_of(dir: &Path, folders: &impl Folders) -> PathBuf {
@@ -282,29 +161,28 @@ pub(super) fn list_of(dir: &Path, folders: &impl Folders) -> PathBuf {
     })
 }
 
-/// Moves all processes in our cgroup one up, and removes it.
+/// Moves all processes in our cgroup to where they were, and removes it. If that
+/// cgroup is gone or takes none by now, the nearest one above that does.
 pub(super) fn dissolve(
     kind: Kind,
+    mount: &Path,
     dir: &Path,
-    share: Option<f64>,
+    home: &Path,
+    frozen: bool,
     folders: &impl Folders,
 ) -> io::Result<()> {
-    let ours = dir
-        .file_name()
-        .and_then(|name| name.to_str())
-        .is_some_and(|name| name.starts_with(PREFIX));
-    let above = dir
-        .parent()
-        .filter(|_| ours)
-        .ok_or_else(|| io::Error::other(format!("{} is no cgroup of unjack's", dir.display())))?;
-    if share.is_none() && kind != Kind::Cpu {
+    if !is_ours(dir) {
+        let text = format!("{} is no cgroup of unjack's", dir.display());
+        return Err(io::Error::other(text));
+    }
+    if frozen && kind != Kind::Cpu {
         match freeze_folder(dir, false, folders) {
             Err(error) if is_gone(&error) => return Ok(()),
             thawed => thawed?,
         }
     }
     let list = list_of(dir, folders);
-    let to = above.join(list.file_name().unwrap_or_default());
+    let name = list.file_name().unwrap_or_default();
     let mut result = Ok(());
     for _ in 0..EMPTY_ROUNDS {
         let left = match ids(folders, &list) {
@@ -312,10 +190,7 @@ pub(super) fn dissolve(
             left => left?,
         };
         for id in left {
-            match folders.write(&to, &id.to_string()) {
-                Err(error) if error.raw_os_error() == Some(libc::ESRCH) => {}
-                written => result = written,
-            }
+            result = send_home(id, mount, home, name, folders);
         }
         match folders.remove(dir) {
             Err(error) if error.raw_os_error() == Some(libc::EBUSY) => thread::sleep(EMPTY_PAUSE),
@@ -324,4 +199,36 @@ pub(super) fn dissolve(
         }
     }
     result.and(Err(io::ErrorKind::ResourceBusy.into()))
+}
+
+/// Moves a process, or a thread, to this cgroup or the nearest one above that
+/// takes it.
+fn send_home(
+    id: u32,
+    mount: &Path,
+    home: &Path,
+    list: &OsStr,
+    folders: &impl Folders,
+) -> io::Result<()> {
+    let mut result = Ok(());
+    for dir in home.ancestors().take_while(|dir| dir.starts_with(mount)) {
+        match folders.write(&dir.join(list), &id.to_string()) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(()),
+            Err(error) => result = result.and(Err(error)),
+            Ok(()) => return Ok(()),
+        }
+    }
+    result
+}
+
+/// Lets those of these processes end that are to: in a frozen cgroup of version 1
+/// SIGKILL waits until it is thawed, and `podman stop` fails. Such a process is moved
+/// out, to `to`, where it ends; the others stay frozen. Returns how many.
+pub(super) fn let_die<H: Signals + Folders>(pids: &[u32], to: &Path, host: &H) -> u32 {
+    let dying = pids.iter().filter(|pid| host.is_killed(**pid));
+    let moved = dying.filter(|pid| {
+        let list = to.join("cgroup.procs");
+        host.write(&list, &pid.to_string()).is_ok()
+    });
+    u32::try_from(moved.count()).unwrap_or(u32::MAX)
 }

@@ -7,7 +7,10 @@ use super::{Hold, Means};
 use crate::{
     host::{LookError, Member},
     policy::config::Wanted,
-    respond::action::{folders::Folders, scope::Looks},
+    respond::action::{
+        folders::{Folders, all_processes},
+        scope::{Looks, Target},
+    },
 };
 
 impl Hold {
@@ -33,6 +36,12 @@ impl Hold {
         })
     }
 
+    /// Whether another program has changed all that it did.
+    pub(in crate::respond::action) fn is_over(&self, host: &impl Folders) -> bool {
+        let set = |means: &Means| matches!(means, Means::Set { .. });
+        self.means.iter().all(set) && !self.stands(host)
+    }
+
     /// A cgroup is held once, for however many: what another hold set there is
     /// set, and no state to go back to.
     pub(in crate::respond::action) fn share_with(&mut self, others: &[Self], host: &impl Folders) {
@@ -42,6 +51,16 @@ impl Hold {
             self.share = other.share;
         }
     }
+}
+
+/// Whether no other processes are in a cgroup, and below it.
+pub(super) fn only_has<'a>(
+    dir: &Path,
+    targets: impl Iterator<Item = &'a Target>,
+    folders: &impl Folders,
+) -> bool {
+    let known: Vec<u32> = targets.map(|target| target.member.pid).collect();
+    all_processes(folders, dir).is_ok_and(|pids| pids.iter().all(|pid| known.contains(pid)))
 }
 
 /// Whether a process has not ended; one that waits for its parent to notice has.

@@ -1,8 +1,10 @@
 //! A host in memory: processes with images and ancestry, a unified tree and one
 //! of the cpu controller, whose files do what the kernel's do.
 
+mod escape;
 mod hold;
 mod scope;
+mod seat;
 mod whole;
 
 use std::{
@@ -83,6 +85,18 @@ struct Host {
     hidden: Option<u32>,
     forks: Forks,
     cancelled: Cell<bool>,
+    /// Is moved back as soon as it is moved to a cgroup of ours.
+    fugitive: Option<u32>,
+    /// Cgroups of another user, and all below them.
+    delegated: Vec<&'static str>,
+    /// What systemd has marked as a unit's own.
+    marked: Vec<&'static str>,
+    /// Processes that were sent SIGKILL and have not ended.
+    killed: RefCell<BTreeSet<u32>>,
+    /// What is kept stopped by signals.
+    paced: RefCell<Vec<Paced>>,
+    /// How often which process was continued by another.
+    continued: RefCell<Vec<(Member, u32)>>,
 }
 
 fn member(pid: u32) -> Member {
@@ -127,6 +141,12 @@ impl Host {
             hidden: None,
             forks,
             cancelled: Cell::new(false),
+            fugitive: None,
+            delegated: Vec::new(),
+            marked: Vec::new(),
+            killed: RefCell::default(),
+            paced: RefCell::default(),
+            continued: RefCell::default(),
         }
     }
 
@@ -143,6 +163,22 @@ impl Host {
             .is_some_and(|kind| kind == "threaded")
     }
 
+    /// As the kernel has it: a threaded cgroup makes the one above it, and what
+    /// else is below that.
+    fn kind(&self, dir: &Path) -> &'static str {
+        let dirs = self.dirs.borrow();
+        let has_threaded = |at: &Path| {
+            let mut below = dirs.iter().filter(|below| below.parent() == Some(at));
+            below.any(|below| self.is_threaded(below))
+        };
+        let above = dir.parent().filter(|above| *above != Path::new("/v2"));
+        match above {
+            _ if has_threaded(dir) => "domain threaded",
+            Some(above) if has_threaded(above) => "domain invalid",
+            _ => "domain",
+        }
+    }
+
     fn file(&self, path: &str) -> Option<String> {
         self.files.borrow().get(Path::new(path)).cloned()
     }
@@ -150,6 +186,22 @@ impl Host {
     fn signals(&self, pid: u32) -> Vec<Signal> {
         let procs = self.procs.borrow();
         procs.get(&pid).map_or(vec![], |proc| proc.signals.clone())
+    }
+
+    /// What is kept stopped by signals, and the share of a core each gets.
+    fn paced(&self) -> Vec<(u32, f64)> {
+        let paced = self.paced.borrow();
+        let pairs = paced.iter().map(|one| (one.member.pid, one.share));
+        pairs.collect()
+    }
+
+    fn set(&self, file: &str, text: &str) {
+        self.write(Path::new(file), text).unwrap();
+    }
+
+    #[track_caller]
+    fn reads(&self, file: &str, text: &str) {
+        assert_eq!(self.read(Path::new(file)).unwrap().trim(), text, "{file}");
     }
 
     fn living(&self) -> Vec<u32> {
@@ -191,6 +243,15 @@ impl Signals for Host {
 
     fn is_stopped(&self, _: u32) -> bool {
         false
+    }
+
+    fn is_killed(&self, pid: u32) -> bool {
+        self.killed.borrow().contains(&pid)
+    }
+
+    fn pace(&self, processes: &[Paced]) -> Vec<(Member, u32)> {
+        *self.paced.borrow_mut() = processes.to_vec();
+        self.continued.take()
     }
 
     fn is_cancelled(&self) -> bool {
@@ -310,7 +371,8 @@ impl Folders for Host {
         match (name, unified) {
             ("cgroup.freeze", true) => Ok("0\n".to_owned()),
             ("cgroup.events", true) => Ok("frozen 1\n".to_owned()),
-            ("cgroup.type", true) => Ok("domain\n".to_owned()),
+            ("cgroup.type", true) if dir == Path::new("/v2") => Err(errno(libc::ENOENT)),
+            ("cgroup.type", true) => Ok(format!("{}\n", self.kind(&dir))),
             ("cgroup.subtree_control", true) => Ok(String::new()),
             ("cpu.max", true) => Ok("max 100000\n".to_owned()),
             ("cpu.cfs_quota_us", false) => Ok("-1\n".to_owned()),
@@ -333,11 +395,26 @@ impl Folders for Host {
             } else {
                 "/cpu"
             };
+            if !self.dirs.borrow().contains(&dir) && dir != Path::new(mount) {
+                return Err(errno(libc::ENOENT));
+            }
+            if mount == "/v2" && !self.is_threaded(&dir) && dir != Path::new(mount) {
+                if self.kind(&dir) == "domain invalid" {
+                    return Err(errno(libc::EOPNOTSUPP));
+                }
+                let control = dir.join("cgroup.subtree_control");
+                let hands = self.files.borrow().get(&control).cloned();
+                if hands.is_some_and(|text| text == "+cpu") && self.kind(&dir) == "domain" {
+                    return Err(errno(libc::EBUSY));
+                }
+            }
             let mut places = self.places.borrow_mut();
             let place = places
                 .get_mut(&(mount.into(), pid))
                 .ok_or(errno(libc::ESRCH))?;
-            *place = dir;
+            if self.fugitive != Some(pid) {
+                *place = dir;
+            }
             if self.slippery == Some(pid) {
                 self.procs.borrow_mut().get_mut(&pid).unwrap().image = OTHER;
             }
@@ -360,8 +437,8 @@ impl Folders for Host {
     }
 
     fn make(&self, dir: &Path) -> io::Result<()> {
-        assert!(self.dirs.borrow_mut().insert(dir.to_owned()));
-        Ok(())
+        let new = self.dirs.borrow_mut().insert(dir.to_owned());
+        new.then_some(()).ok_or(errno(libc::EEXIST))
     }
 
     fn remove(&self, dir: &Path) -> io::Result<()> {
@@ -370,6 +447,18 @@ impl Folders for Host {
         }
         let was = self.dirs.borrow_mut().remove(dir);
         was.then_some(()).ok_or(errno(libc::ENOENT))
+    }
+
+    fn exists(&self, dir: &Path) -> bool {
+        self.dirs.borrow().contains(dir)
+    }
+
+    fn is_roots(&self, dir: &Path) -> bool {
+        !self.delegated.iter().any(|of| dir.starts_with(of))
+    }
+
+    fn is_delegated(&self, dir: &Path) -> bool {
+        self.marked.iter().any(|marked| dir == Path::new(marked))
     }
 
     fn below(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {

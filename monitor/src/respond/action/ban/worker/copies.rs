@@ -27,7 +27,7 @@ use super::{
     },
     BanWorker,
 };
-use crate::host::digest::{self, Unknown};
+use crate::host::digest::{self, Purpose, Unknown};
 use unjack_core::event::Process;
 
 /// A file the kernel does not know, hashed.
@@ -118,7 +118,7 @@ impl BanWorker {
             *opened.lock().unwrap_or_else(PoisonError::into_inner) = Ok(held);
             Ok(file)
         };
-        let asked = digest::ask_opened(open, move |digest| {
+        let asked = digest::ask_opened(Purpose::Executed(process), open, move |digest| {
             let hashed = Hashed {
                 key,
                 process,

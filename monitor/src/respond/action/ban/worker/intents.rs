@@ -18,7 +18,10 @@ use super::{
     },
     BanWorker, MAX_CONDEMNED,
 };
-use crate::host::{self, Image, ProcHandle, digest};
+use crate::host::{
+    self, Image, ProcHandle,
+    digest::{self, Purpose},
+};
 use unjack_core::event::Process;
 
 /// What was found of an image, or why it may not be banned.
@@ -128,9 +131,10 @@ impl BanWorker {
     /// Has the image hashed and looked at.
     fn read(&self, process: Process, key: BanKey, held: Held) -> Result<(), Spared> {
         let own = held.file.try_clone().map_err(|_| Spared::Unreadable)?;
+        let owner = held.meta.uid();
         let open = move || image::open(&own);
         let (requests, wake) = (self.own.requests.clone(), Arc::clone(&self.own.wake));
-        let asked = digest::ask_opened(open, move |digest| {
+        let asked = digest::ask_opened(Purpose::Condemned(owner), open, move |digest| {
             let examined = Box::new(examine(held, &key, digest));
             // An error means that the worker is gone.
             let _sent = requests.send(Request::Examined(process, examined));

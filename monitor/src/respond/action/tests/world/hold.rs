@@ -71,15 +71,27 @@ fn without_a_freezer_it_is_stopped_and_goes_on_later() {
 }
 
 #[test]
-fn what_the_kernel_refuses_is_undone_and_refused() {
+fn what_the_kernel_refuses_is_undone_and_done_by_signals() {
     let broken = |file| Host {
         broken: Some(file),
         ..Host::new(HYBRID, &[MINER])
     };
-    let order = to(THROTTLE, Scope::Process);
-    refused(&broken("cgroup.procs"), &order, Refusal::NoCgroup);
-    refused(&broken("cpu.cfs_quota_us"), &order, Refusal::NoCgroup);
-    refused(&Host::new("", &[MINER]), &order, Refusal::NoCgroup);
+    for host in [
+        broken("cgroup.procs"),
+        broken("cpu.cfs_quota_us"),
+        Host::new("", &[MINER]),
+    ] {
+        let state = State::new(false);
+        assert_eq!(state.done(&host, &to(THROTTLE, Scope::Process)), HELD);
+        assert_eq!(host.place("/cpu", 50), "/cpu/a.scope");
+        assert!(!host.dirs.borrow().contains(Path::new(&ours("/cpu"))));
+        assert_eq!(host.paced(), [(50, SHARE)]);
+        assert_eq!(state.hold_manager.keep_up(&host).unwrap().throttled, 1);
+        state.hold_manager.end(&host);
+        assert_eq!(host.paced(), []);
+        assert_eq!(host.signals(50), [Signal::Continue]);
+        assert_eq!(state.held(), 0);
+    }
 }
 
 #[test]
@@ -177,7 +189,8 @@ fn a_throttled_process_that_leaves_is_moved_back_and_a_released_one_is_not() {
             .insert(("/cpu".into(), 50), "/cpu/a.scope".into());
     };
     leave();
-    assert_eq!(state.hold_manager.keep_up(&host).unwrap().moved_back, 1);
+    let kept = state.hold_manager.keep_up(&host).unwrap();
+    assert_eq!(kept.escapes.counts(), [1, 0, 0]);
     assert_eq!(host.place("/cpu", 50), ours("/cpu"));
 
     let released = release(&state.store(), Some(&Released::Pid(50)), &host);
@@ -293,6 +306,6 @@ fn one_held_with_another_and_by_itself_stays_where_it_is() {
     assert_eq!(state.done(&host, &alone).outcome, Outcome::Held);
     let place = host.place("/cpu", 60);
     let kept = state.hold_manager.keep_up(&host).unwrap();
-    assert_eq!((kept.moved_back, kept.throttled), (0, 2));
+    assert_eq!((kept.escapes.all(), kept.throttled), (0, 2));
     assert_eq!(host.place("/cpu", 60), place);
 }

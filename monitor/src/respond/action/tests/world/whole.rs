@@ -22,17 +22,6 @@ fn about(pid: u32, deed: ActionKind) -> ActionRequest {
     }
 }
 
-impl Host {
-    fn set(&self, file: &str, text: &str) {
-        self.write(Path::new(file), text).unwrap();
-    }
-
-    #[track_caller]
-    fn reads(&self, file: &str, text: &str) {
-        assert_eq!(self.read(Path::new(file)).unwrap().trim(), text, "{file}");
-    }
-}
-
 /// The others in it were not judged.
 #[test]
 fn a_cgroup_is_put_back_once_its_miner_is_gone() {
@@ -231,8 +220,8 @@ fn what_was_not_switched_on_after_all_is_not_switched_off() {
         ..Host::new(V2, &[MINER])
     };
     let state = State::new(false);
-    let fate = state.done(&host, &to(THROTTLE, Scope::Process));
-    assert_eq!(fate, ActionResult::from(Refusal::NoCgroup));
+    assert_eq!(state.done(&host, &to(THROTTLE, Scope::Process)), HELD);
+    assert_eq!(host.paced(), [(50, SHARE)]);
     let intents = state.store().with(|locked| locked.state.enabled).unwrap();
     assert!(intents.is_empty(), "{intents:?}");
 }
