@@ -12,6 +12,7 @@
 mod bans;
 mod breaker;
 mod groups;
+mod held;
 mod probes;
 mod process;
 mod registrar;
@@ -34,6 +35,7 @@ pub use self::{
     bans::BanMetrics,
     breaker::BreakerMetrics,
     groups::{GROUP_KERNEL, GROUP_OTHER},
+    held::HeldMetrics,
     registrar::{Described, Mirror},
     response::Response,
     stolen::StolenMetrics,
@@ -47,10 +49,6 @@ use crate::{
     policy::{
         config::{Action, GroupLimits, Rule, RuleKey, Scope},
         refusal::Refusal,
-    },
-    respond::action::{
-        hold::{Escapes, Rung},
-        hold_manager::Kept,
     },
     telemetry::journal::Outcome,
 };
@@ -84,9 +82,8 @@ pub struct Metrics {
     only_rules: IntGaugeVec,
     /// What miners took.
     pub stolen: StolenMetrics,
-    held: IntGaugeVec,
-    held_escapes: IntCounterVec,
-    held_escalations: IntCounterVec,
+    /// What is throttled or frozen.
+    pub held: HeldMetrics,
     /// The circuit breaker.
     pub breaker: BreakerMetrics,
     map_entries: IntGaugeVec,
@@ -159,21 +156,7 @@ impl Metrics {
                 &["key"],
             )?,
             stolen: StolenMetrics::new(&new)?,
-            held: new.int_gauges(
-                "unjack_held",
-                "Miners that are throttled or frozen now, with all in their scope.",
-                &["action"],
-            )?,
-            held_escapes: new.int_counters(
-                "unjack_held_escapes_total",
-                "Times a throttled or frozen process had escaped and was held again: it had left its cgroup, the limit or freeze was reset, or it was continued.",
-                &["kind"],
-            )?,
-            held_escalations: new.int_counters(
-                "unjack_held_escalations_total",
-                "Times processes that kept escaping were held by other means; escaped if no more may be done.",
-                &["to"],
-            )?,
+            held: HeldMetrics::new(&new)?,
             breaker: BreakerMetrics::new(&new)?,
             map_entries: new.int_gauges("unjack_map_entries", "Entries in a BPF map.", &["map"])?,
             map_capacity: new.int_gauges(
@@ -266,14 +249,10 @@ impl Metrics {
                 }
             }
         }
-        self.set_held(&Kept::default());
         for scope in [Scope::Tree, Scope::Process] {
             self.scope_fallbacks.with_label_values(&[scope.name()]);
         }
         self.set_only(Action::Observe, &[]);
-        for rung in Rung::ALL {
-            self.held_escalations.with_label_values(&[rung.name()]);
-        }
         for ended in Ended::ALL {
             self.recordings_ended.with_label_values(&[ended.name()]);
         }
@@ -371,29 +350,6 @@ impl Metrics {
         self.scope_fallbacks
             .with_label_values(&[scope.name()])
             .inc();
-    }
-
-    /// Sets how many miners are held, and adds how often they escaped.
-    pub fn set_held(&self, kept: &Kept) {
-        let Kept {
-            throttled,
-            frozen,
-            escapes,
-            escalations,
-        } = kept;
-        for (action, count) in [("throttle", throttled), ("freeze", frozen)] {
-            self.held
-                .with_label_values(&[action])
-                .set(to_gauge(*count as u64));
-        }
-        for (kind, count) in Escapes::NAMES.into_iter().zip(escapes.counts()) {
-            let counter = self.held_escapes.with_label_values(&[kind]);
-            counter.inc_by(u64::from(count));
-        }
-        for escalation in escalations {
-            let to = escalation.rung.name();
-            self.held_escalations.with_label_values(&[to]).inc();
-        }
     }
 
     /// Counts a recording that ended before this process did.

@@ -184,7 +184,7 @@ impl Daemon {
     /// Keeps held what is held, and tells how much that is.
     pub(super) fn keep_up(&mut self, now_ns: u64) {
         if let Some(kept) = self.orders.hold_manager.keep_up(&self.orders.host()) {
-            self.metrics.set_held(&kept);
+            self.metrics.held.set(&kept);
             for escalation in kept.escalations {
                 let Escalation {
                     judged,
