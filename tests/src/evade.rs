@@ -37,6 +37,12 @@ use std::time::Duration;
 /// Removes a cgroup, from which a process goes a moment after it is seen to have
 /// ended.
 fn remove_cgroup(dir: &Path) {
+    // What a daemon that a test kills has made below it.
+    for below in fs::read_dir(dir).into_iter().flatten().flatten() {
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_cgroup(&below.path());
+        }
+    }
     for _ in 0..50 {
         match fs::remove_dir(dir) {
             Err(error) if error.kind() == ErrorKind::ResourceBusy => {

@@ -5,7 +5,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -143,7 +143,7 @@ fn a_folder_made_beforehand_is_not_used() {
         .next()
         .and_then(|rest| rest.split_whitespace().nth(19));
     let name = format!("unjack-{}-{}", miner.pid(), start.expect("a start time"));
-    let folder: PathBuf = scope.dir().join(name);
+    let folder: PathBuf = scope.dir().join(&name);
     fs::create_dir(&folder).expect("the cgroup is ours");
     let freeze = folder.join("cgroup.freeze");
     for path in [&folder, &freeze] {
@@ -153,8 +153,9 @@ fn a_folder_made_beforehand_is_not_used() {
     let daemon = home.daemon(&["--action", "freeze"]);
     is_held(&daemon, &miner, "freeze");
     assert_ne!(
-        Path::new(&unified(miner.pid())).file_name(),
-        folder.file_name()
+        unified(miner.pid()),
+        format!("/unjack-test.service/{name}"),
+        "it is in a folder of root's"
     );
     drop(helper);
     is_let_go(daemon, &mut miner);

@@ -446,6 +446,9 @@ fn with_only_a_scope_ends_where_the_rules_do() {
     let daemon = home.daemon(&flags);
     let mut beside = Workload::spawn(scope.command(Path::new("/bin/sleep")).arg("600"));
     let mut miner = Workload::spawn(scope.command(&image).arg("sha256d"));
-    check_refused(&daemon, &mut miner, "not-only");
+    let _ = miner.first_hash();
+    let event = acted(&daemon, miner.pid(), "kill", "gone");
+    assert_eq!(event["scope"], "tree", "{event}");
+    assert_eq!(event["scope_refused"], "not-only", "{event}");
     assert!(beside.ended().is_none(), "what is beside it lives");
 }
