@@ -10,7 +10,7 @@ use tests::host::{crowd_turn, workload};
 use tests::{Daemon, Workload};
 
 /// What the workload can do for show.
-const SHOWS: [&str; 7] = [
+const SHOWS: [&str; 8] = [
     "faults",
     "reads",
     "writes",
@@ -18,6 +18,7 @@ const SHOWS: [&str; 7] = [
     "listens",
     "sleeps",
     "generated",
+    "packed",
 ];
 /// Time to the verdict on the last of them: they share the processors.
 const ALL_JUDGED: Duration = Duration::from_mins(2);

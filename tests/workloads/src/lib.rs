@@ -22,6 +22,7 @@ mod link;
 mod memory;
 mod miners;
 mod pace;
+mod packed;
 mod pool;
 mod randomx;
 mod relay;

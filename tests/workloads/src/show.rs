@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-use crate::generated::Generated;
+use crate::{generated::Generated, packed};
 
 /// Part of the time that a show takes: one in so many.
 const PART: u32 = 20;
@@ -40,6 +40,8 @@ pub(super) enum Show {
     Sleeps,
     /// Run code that was generated in memory.
     Generated,
+    /// Have all code of this program in memory without a file, as a packer leaves it.
+    Packed,
 }
 
 /// One thread's show.
@@ -52,7 +54,7 @@ pub(super) struct Feint {
 /// What is done again and again, or only had.
 enum Act {
     Does(Box<dyn FnMut() -> Result<()>>),
-    Has(#[expect(dead_code, reason = "it only has to stay open")] TcpListener),
+    Has(#[expect(dead_code, reason = "it only has to stay open")] Option<TcpListener>),
 }
 
 impl Feint {
@@ -60,7 +62,11 @@ impl Feint {
         let act: Box<dyn FnMut() -> Result<()>> = match show {
             Show::Listens => {
                 let socket = TcpListener::bind("127.0.0.1:0").context("cannot listen")?;
-                return Ok(Self::with(Act::Has(socket)));
+                return Ok(Self::with(Act::Has(Some(socket))));
+            }
+            Show::Packed => {
+                packed::unpack()?;
+                return Ok(Self::with(Act::Has(None)));
             }
             Show::Faults => Box::new(|| {
                 let mut memory = vec![0_u8; AT_ONCE * 16];
