@@ -83,34 +83,53 @@ impl Model {
         let (view, closest) = self.compare(summary);
         let mut log_odds = 0.0;
         self.lines(&view, closest, &mut |value, _, _| log_odds += value);
-        let hashing = logistic(self.hashing(&view));
-        Assessment {
-            hashing,
-            score: logistic(log_odds),
-            log_odds,
-            mining_only: view.mining_only,
-            explained: mining::explained(&view),
-            looks: mining::looks(&view),
-            family: self.family(&view, closest, hashing),
+        self.assessment(&view, closest, log_odds)
+    }
+
+    /// Assesses a profile and says why, which costs little more than either: see
+    /// [`Self::assess`] and [`Self::evidence`].
+    #[must_use]
+    pub fn explain(&self, summary: &Summary) -> (Assessment, Vec<Evidence>) {
+        let mut evidence = Vec::new();
+        if summary.mix.total() == 0 {
+            return (Assessment::default(), evidence);
         }
+        let (view, closest) = self.compare(summary);
+        let mut log_odds = 0.0;
+        self.lines(&view, closest, &mut |value, kind, text| {
+            log_odds += value;
+            evidence.push(Evidence::new(kind, text(), value));
+        });
+        mining::told(&view, &mut |kind, text| {
+            evidence.push(Evidence::new(kind, text, 0.0));
+        });
+        (self.assessment(&view, closest, log_odds), evidence)
     }
 
     /// Why a profile is assessed as it is: lines that add up to the log-odds of its
     /// score, and some that are only told.
     #[must_use]
     pub fn evidence(&self, summary: &Summary) -> Vec<Evidence> {
-        let mut evidence = Vec::new();
-        if summary.mix.total() == 0 {
-            return evidence;
+        self.explain(summary).1
+    }
+
+    /// What all lines add up to.
+    fn assessment(
+        &self,
+        view: &View<'_>,
+        closest: Option<&Prototype>,
+        log_odds: f64,
+    ) -> Assessment {
+        let hashing = logistic(self.hashing(view));
+        Assessment {
+            hashing,
+            score: logistic(log_odds),
+            log_odds,
+            mining_only: view.mining_only,
+            explained: mining::explained(view),
+            looks: mining::looks(view),
+            family: self.family(view, closest, hashing),
         }
-        let (view, closest) = self.compare(summary);
-        self.lines(&view, closest, &mut |value, kind, text| {
-            evidence.push(Evidence::new(kind, text(), value));
-        });
-        mining::told(&view, &mut |kind, text| {
-            evidence.push(Evidence::new(kind, text, 0.0));
-        });
-        evidence
     }
 
     /// Calls `line` with each reason, its log-odds and its words.

@@ -146,11 +146,12 @@ impl Detection {
     /// A verdict of `miner` that still stands, for another it applies to.
     #[must_use]
     pub fn again(summary: &Summary, model: &Model) -> Self {
+        let (assessment, evidence) = model.explain(summary);
         Self {
             verdict: Verdict::Miner,
             thread: None,
-            assessment: model.assess(summary),
-            evidence: model.evidence(summary),
+            assessment,
+            evidence,
             summary: summary.clone(),
             delay_ns: summary.span_ns,
             first: false,
@@ -220,6 +221,20 @@ impl Judgement {
         thresholds: &Thresholds,
         denied: impl FnOnce(&Assessment) -> bool,
     ) -> Option<Detection> {
+        let assessment = model.assess(summary);
+        self.judge_assessed(now_ns, summary, assessment, model, thresholds, denied)
+    }
+
+    /// The same for a caller that has the `assessment` of the `summary`, by this model.
+    pub fn judge_assessed(
+        &mut self,
+        now_ns: u64,
+        summary: &Summary,
+        assessment: Assessment,
+        model: &Model,
+        thresholds: &Thresholds,
+        denied: impl FnOnce(&Assessment) -> bool,
+    ) -> Option<Detection> {
         if summary.cores < thresholds.min_cpu {
             self.burning_since_ns = None;
             self.unexplained_since_ns = None;
@@ -236,7 +251,6 @@ impl Judgement {
         if summary.span_ns < LEAST_NS {
             return None;
         }
-        let assessment = model.assess(summary);
         let denied = whole && denied(&assessment);
         if !denied && summary.samples < MIN_SAMPLES {
             return None;

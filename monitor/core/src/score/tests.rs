@@ -750,7 +750,8 @@ proptest! {
     #[test]
     fn the_lines_add_up_to_the_score(summary in any_summary()) {
         let model = Model::shipped().unwrap();
-        let (found, evidence) = (model.assess(&summary), model.evidence(&summary));
+        let (found, evidence) = model.explain(&summary);
+        prop_assert_eq!(found, model.assess(&summary));
         let sum: f64 = evidence.iter().map(|line| line.log_odds).sum();
         prop_assert!((sum - found.log_odds).abs() < 1e-9, "{sum} {found:?} {evidence:?}");
         prop_assert!((logistic(sum) - found.score).abs() < 1e-9);

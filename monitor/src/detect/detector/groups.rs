@@ -90,9 +90,10 @@ impl Member {
             pool: self.pool,
             ..subject.summary(self.since_ns)
         };
+        let (assessment, evidence) = model.explain(&summary);
         let own = Detection {
-            assessment: model.assess(&summary),
-            evidence: model.evidence(&summary),
+            assessment,
+            evidence,
             summary,
             ..of_group.clone()
         };
