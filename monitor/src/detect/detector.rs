@@ -13,7 +13,7 @@ use crate::detect::collector::{Collector, Subject};
 use unjack_core::{
     event::{Contact, Payload, Process},
     profile::Summary,
-    score::{Family, Model},
+    score::{Assessment, Family, Model},
     shape::Shape,
     verdict::{Detection, Judgement, MIN_SAMPLES, Suspicion, Thresholds, Verdict},
 };
@@ -167,9 +167,11 @@ impl Detector {
                 unexplained_ns,
                 ..*thresholds
             };
-            let mut detection = judgement.judge(now_ns, &summary, model, &limits, |assessment| {
-                listed.is_some() || context.denies(subject, assessment.family)
-            });
+            let assessment = model.assess(&summary);
+            let denied =
+                |found: &Assessment| listed.is_some() || context.denies(subject, found.family);
+            let mut detection =
+                judgement.judge_assessed(now_ns, &summary, assessment, model, &limits, denied);
             if listed.is_some() && judgement.verdict() != Verdict::Miner {
                 detection = judgement.adopt(now_ns, Detection::decreed(&summary));
             }
@@ -189,7 +191,6 @@ impl Detector {
                 {
                     detection = judgement.adopt(now_ns, found);
                 } else {
-                    let assessment = model.assess(&summary);
                     let threads = if subject.case.threads.is_empty() {
                         Suspicion::None
                     } else {
@@ -220,7 +221,7 @@ impl Detector {
         }
         for (process, detection) in &detections {
             if let Some(subject) = collector.subject(*process) {
-                subject.case.family = Family::name_or_empty(detection.assessment.family);
+                subject.case.family = detection.assessment.family;
                 subject.case.allowed = context.allows(subject);
             }
         }
@@ -229,12 +230,8 @@ impl Detector {
 }
 
 /// A denied process may have no family; as a label it must have one.
-pub(crate) fn family_label(family: &'static str) -> &'static str {
-    if family.is_empty() {
-        Family::UnknownPow.name()
-    } else {
-        family
-    }
+pub(crate) fn family_label(family: Option<Family>) -> Family {
+    family.unwrap_or(Family::UnknownPow)
 }
 
 /// Judges each thread of a process by itself: one that mines in a process that

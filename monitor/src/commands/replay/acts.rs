@@ -113,7 +113,7 @@ impl<'a> Acts<'a> {
         if case.allowed {
             self.total.allowed_cpu_seconds += new;
         } else if new > 0.0 {
-            let family = family_label(case.family);
+            let family = family_label(case.family).name();
             *self.total.stolen_cpu_seconds.entry(family).or_default() += new;
         }
         if let Some(held) = self.held.get_mut(&subject.profile.process) {

@@ -63,7 +63,7 @@ impl StolenTime {
         let case = &mut subject.case;
         let burned_ns = case.burned(cpu_ns);
         if burned_ns > 0 {
-            *self.0.entry(family_label(case.family)).or_default() += burned_ns;
+            *self.0.entry(family_label(case.family).name()).or_default() += burned_ns;
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     detect::collector::GroupBy,
     policy::config::{ActOn, BreakerLimits, Rule, RuleKey, Scope, Subject},
 };
-use unjack_core::verdict::Thresholds;
+use unjack_core::{score::Family, verdict::Thresholds};
 
 const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\n\
                       miner:x:1001:1001::/home/miner:/bin/sh\n\
@@ -36,7 +36,7 @@ const SUBJECT: Subject<'static> = Subject {
     exe: Some("/opt/tools/bin/hash"),
     uid: Some(1001),
     cgroup: "/system.slice/backup.service",
-    family: "sha256d",
+    family: Some(Family::Sha256d),
     sha256: Some(DIGEST),
     unit: Some("backup.service"),
     container: Some("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"),
