@@ -77,7 +77,7 @@ impl Model {
     /// Assesses a profile.
     #[must_use]
     pub fn assess(&self, summary: &Summary) -> Assessment {
-        if summary.mix.total() == 0 {
+        if summary.code.mix.total() == 0 {
             return Assessment::default();
         }
         let (view, closest) = self.compare(summary);
@@ -91,7 +91,7 @@ impl Model {
     #[must_use]
     pub fn explain(&self, summary: &Summary) -> (Assessment, Vec<Evidence>) {
         let mut evidence = Vec::new();
-        if summary.mix.total() == 0 {
+        if summary.code.mix.total() == 0 {
             return (Assessment::default(), evidence);
         }
         let (view, closest) = self.compare(summary);
@@ -189,8 +189,8 @@ impl Model {
             found.strength >= SIGNED_FROM && found.strength > other
         });
         // The processor's own instructions do what would take rotations otherwise.
-        let sha_instructions = f64::from(summary.mixing.count(Class::Sha));
-        let by_instructions = summary.mixing.share(Class::Sha) >= SHA_FROM
+        let sha_instructions = f64::from(summary.code.mixing.count(Class::Sha));
+        let by_instructions = summary.code.mixing.share(Class::Sha) >= SHA_FROM
             && signed.is_none_or(|found| found.rotations < sha_instructions);
         let plain = match signed.map(|found| found.signature.algorithm) {
             _ if view.numbers.candidates() >= CHAIN => Family::X11Like,
@@ -225,6 +225,7 @@ pub(super) fn logistic(odds: f64) -> f64 {
 
 fn mix_text(summary: &Summary) -> String {
     let mut shares: Vec<(Class, f64)> = summary
+        .code
         .mix
         .shares()
         .filter(|(_, share)| *share >= 0.02)
@@ -236,7 +237,7 @@ fn mix_text(summary: &Summary) -> String {
         .collect();
     format!(
         "of {} instructions in {} samples, {}",
-        summary.mix.total(),
+        summary.code.mix.total(),
         summary.samples,
         shares.join(", ")
     )

@@ -125,7 +125,7 @@ impl Daemon {
             unexplained,
             family: Family::name_or_empty(assessment.family),
             score: assessment.score,
-            cpu_percent: 100.0 * summary.cores,
+            cpu_percent: 100.0 * summary.time.cores,
             burn_seconds: seconds(burn_ns),
             evidence,
             code: code.into_iter().collect(),

@@ -366,7 +366,7 @@ fn event(subject: &mut Subject, detection: &Detection) -> VerdictEvent {
         unexplained: *unexplained,
         family: Family::name_or_empty(assessment.family),
         score: assessment.score,
-        cpu_percent: 100.0 * summary.cores,
+        cpu_percent: 100.0 * summary.time.cores,
         burn_seconds: seconds(burn_ns),
         evidence: evidence.clone(),
         // A recording has no bytes of code.

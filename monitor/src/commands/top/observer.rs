@@ -134,7 +134,7 @@ impl Observer {
             now_ns,
             |process, summary| {
                 let heard = network.of(process);
-                (summary.stratum, summary.shape) = (heard.stratum, heard.shape);
+                (summary.network.stratum, summary.network.shape) = (heard.stratum, heard.shape);
             },
         );
         for row in processes.iter_mut().filter(|row| row.verdict != "none") {

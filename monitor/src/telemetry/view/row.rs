@@ -159,6 +159,7 @@ fn row(subject: &mut Subject, summary: &Summary, model: &Model, cores: f64) -> R
     let (assessment, evidence) = model.explain(summary);
     let verdict = case.judgement.verdict();
     let mut mix: Vec<Part> = summary
+        .code
         .mix
         .shares()
         .filter(|(_, share)| *share >= LEAST_SHARE)
@@ -184,7 +185,7 @@ fn row(subject: &mut Subject, summary: &Summary, model: &Model, cores: f64) -> R
         history: history(&profile.rates(HISTORY)),
         samples: summary.samples,
         enough: summary.samples >= MIN_SAMPLES,
-        threads: summary.threads,
+        threads: summary.threads.sampled,
         mix,
         hashing: assessment.hashing,
         score: assessment.score,
