@@ -40,8 +40,6 @@ impl Unknown {
     }
 }
 
-/// What a digest is asked for, which decides what goes first, and of whose budget it is
-
 /// What came of questions, in the order of [`OUTCOMES`].
 static COUNTS: [AtomicU64; OUTCOMES.len()] = [const { AtomicU64::new(0) }; OUTCOMES.len()];
 
