@@ -13,7 +13,7 @@ use monitor::commands::record::samples::{self, Frame};
 use serde_json::Value;
 use unjack_core::event::{self, Event, ImageKey, Process};
 use unjack_core::isa::Arch;
-use unjack_core::profile::{Place, Profile, Summary, seconds};
+use unjack_core::profile::{Place, Profile, seconds};
 use unjack_core::shape::Shape;
 use unjack_core::verdict::{MIN_SAMPLES, Thresholds};
 

@@ -50,3 +50,24 @@ fn peak(status: &str) -> Option<f64> {
     let kib: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kib / 1024.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_daemons_own_account_is_read() {
+        let text = "process_cpu_seconds_total 12.5\nprocess_resident_memory_bytes 34603008\n\
+                    unjack_verdicts_total{verdict=\"miner\",family=\"x\"} 1\n\
+                    unjack_verdicts_total{verdict=\"hashing\",family=\"x\"} 5\n\
+                    unjack_actions_total{action=\"kill\",family=\"x\",outcome=\"gone\"} 2\n\
+                    unjack_actions_total{action=\"observe\",family=\"x\",outcome=\"dry-run\"} 3\n";
+        let agent = Agent::of(&Metrics::parse(text.to_owned()).expect("valid"));
+        let told = [agent.cpu, agent.resident, agent.miners, agent.acted].map(|n| n.to_string());
+        assert_eq!(told, ["12.5", "33", "1", "2"]);
+        assert_eq!(
+            peak("Name:\tx\nVmHWM:\t    2048 kB\n").map(|n| n.to_string()),
+            Some("2".to_owned())
+        );
+    }
+}
