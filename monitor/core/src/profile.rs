@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use self::{look::LINE, summary::share};
 pub use self::{
     look::{DecodedSample, Row},
-    summary::{Burn, Summary},
+    summary::{Burn, Code, CpuTime, Disguise, Network, Rounding, Summary, SystemUse, Threads},
 };
 use crate::{
     event::{Process, Sample},

@@ -77,40 +77,59 @@ impl Model {
     /// Assesses a profile.
     #[must_use]
     pub fn assess(&self, summary: &Summary) -> Assessment {
-        if summary.mix.total() == 0 {
+        if summary.code.mix.total() == 0 {
             return Assessment::default();
         }
         let (view, closest) = self.compare(summary);
         let mut log_odds = 0.0;
         self.lines(&view, closest, &mut |value, _, _| log_odds += value);
-        let hashing = logistic(self.hashing(&view));
-        Assessment {
-            hashing,
-            score: logistic(log_odds),
-            log_odds,
-            mining_only: view.mining_only,
-            explained: mining::explained(&view),
-            looks: mining::looks(&view),
-            family: self.family(&view, closest, hashing),
+        self.assessment(&view, closest, log_odds)
+    }
+
+    /// Assesses a profile and says why, which costs little more than either: see
+    /// [`Self::assess`] and [`Self::evidence`].
+    #[must_use]
+    pub fn explain(&self, summary: &Summary) -> (Assessment, Vec<Evidence>) {
+        let mut evidence = Vec::new();
+        if summary.code.mix.total() == 0 {
+            return (Assessment::default(), evidence);
         }
+        let (view, closest) = self.compare(summary);
+        let mut log_odds = 0.0;
+        self.lines(&view, closest, &mut |value, kind, text| {
+            log_odds += value;
+            evidence.push(Evidence::new(kind, text(), value));
+        });
+        mining::told(&view, &mut |kind, text| {
+            evidence.push(Evidence::new(kind, text, 0.0));
+        });
+        (self.assessment(&view, closest, log_odds), evidence)
     }
 
     /// Why a profile is assessed as it is: lines that add up to the log-odds of its
     /// score, and some that are only told.
     #[must_use]
     pub fn evidence(&self, summary: &Summary) -> Vec<Evidence> {
-        let mut evidence = Vec::new();
-        if summary.mix.total() == 0 {
-            return evidence;
+        self.explain(summary).1
+    }
+
+    /// What all lines add up to.
+    fn assessment(
+        &self,
+        view: &View<'_>,
+        closest: Option<&Prototype>,
+        log_odds: f64,
+    ) -> Assessment {
+        let hashing = logistic(self.hashing(view));
+        Assessment {
+            hashing,
+            score: logistic(log_odds),
+            log_odds,
+            mining_only: view.mining_only,
+            explained: mining::explained(view),
+            looks: mining::looks(view),
+            family: self.family(view, closest, hashing),
         }
-        let (view, closest) = self.compare(summary);
-        self.lines(&view, closest, &mut |value, kind, text| {
-            evidence.push(Evidence::new(kind, text(), value));
-        });
-        mining::told(&view, &mut |kind, text| {
-            evidence.push(Evidence::new(kind, text, 0.0));
-        });
-        evidence
     }
 
     /// Calls `line` with each reason, its log-odds and its words.
@@ -170,8 +189,8 @@ impl Model {
             found.strength >= SIGNED_FROM && found.strength > other
         });
         // The processor's own instructions do what would take rotations otherwise.
-        let sha_instructions = f64::from(summary.mixing.count(Class::Sha));
-        let by_instructions = summary.mixing.share(Class::Sha) >= SHA_FROM
+        let sha_instructions = f64::from(summary.code.mixing.count(Class::Sha));
+        let by_instructions = summary.code.mixing.share(Class::Sha) >= SHA_FROM
             && signed.is_none_or(|found| found.rotations < sha_instructions);
         let plain = match signed.map(|found| found.signature.algorithm) {
             _ if view.numbers.candidates() >= CHAIN => Family::X11Like,
@@ -206,6 +225,7 @@ pub(super) fn logistic(odds: f64) -> f64 {
 
 fn mix_text(summary: &Summary) -> String {
     let mut shares: Vec<(Class, f64)> = summary
+        .code
         .mix
         .shares()
         .filter(|(_, share)| *share >= 0.02)
@@ -217,7 +237,7 @@ fn mix_text(summary: &Summary) -> String {
         .collect();
     format!(
         "of {} instructions in {} samples, {}",
-        summary.mix.total(),
+        summary.code.mix.total(),
         summary.samples,
         shares.join(", ")
     )

@@ -146,13 +146,14 @@ impl Detection {
     /// A verdict of `miner` that still stands, for another it applies to.
     #[must_use]
     pub fn again(summary: &Summary, model: &Model) -> Self {
+        let (assessment, evidence) = model.explain(summary);
         Self {
             verdict: Verdict::Miner,
             thread: None,
-            assessment: model.assess(summary),
-            evidence: model.evidence(summary),
+            assessment,
+            evidence,
             summary: summary.clone(),
-            delay_ns: summary.span_ns,
+            delay_ns: summary.time.span_ns,
             first: false,
             unexplained: false,
         }
@@ -167,7 +168,7 @@ impl Detection {
             assessment: Assessment::default(),
             evidence: Vec::new(),
             summary: summary.clone(),
-            delay_ns: summary.span_ns,
+            delay_ns: summary.time.span_ns,
             first: false,
             unexplained: false,
         }
@@ -220,7 +221,21 @@ impl Judgement {
         thresholds: &Thresholds,
         denied: impl FnOnce(&Assessment) -> bool,
     ) -> Option<Detection> {
-        if summary.cores < thresholds.min_cpu {
+        let assessment = model.assess(summary);
+        self.judge_assessed(now_ns, summary, assessment, model, thresholds, denied)
+    }
+
+    /// The same for a caller that has the `assessment` of the `summary`, by this model.
+    pub fn judge_assessed(
+        &mut self,
+        now_ns: u64,
+        summary: &Summary,
+        assessment: Assessment,
+        model: &Model,
+        thresholds: &Thresholds,
+        denied: impl FnOnce(&Assessment) -> bool,
+    ) -> Option<Detection> {
+        if summary.time.cores < thresholds.min_cpu {
             self.burning_since_ns = None;
             self.unexplained_since_ns = None;
             self.agreed = 0;
@@ -229,14 +244,13 @@ impl Judgement {
         }
         let since_ns = *self
             .burning_since_ns
-            .get_or_insert(now_ns.saturating_sub(summary.span_ns));
+            .get_or_insert(now_ns.saturating_sub(summary.time.span_ns));
         // Readings come once a second, give or take: of a window of five, four
         // seconds that are a little short are four.
-        let whole = summary.span_ns >= thresholds.window_ns / 10 * 7;
-        if summary.span_ns < LEAST_NS {
+        let whole = summary.time.span_ns >= thresholds.window_ns / 10 * 7;
+        if summary.time.span_ns < LEAST_NS {
             return None;
         }
-        let assessment = model.assess(summary);
         let denied = whole && denied(&assessment);
         if !denied && summary.samples < MIN_SAMPLES {
             return None;
@@ -247,7 +261,7 @@ impl Judgement {
         }
         self.withheld = verdict == Verdict::Miner
             && !denied
-            && summary.shape.looks < assessment.looks
+            && summary.network.shape.looks < assessment.looks
             && now_ns.saturating_sub(since_ns) < LOOK_NS;
         let certain = denied || assessment.log_odds >= thresholds.log_odds() + MARGIN;
         self.count(now_ns, verdict, summary, certain);
@@ -320,10 +334,10 @@ impl Judgement {
             self.agreed = 0;
             self.counted_ns = 0;
         }
-        let steady = summary.steadiness >= STEADY_FROM;
+        let steady = summary.time.steadiness >= STEADY_FROM;
         let worth = if steady && (certain || verdict != Verdict::Miner) {
             CERTAIN
-        } else if steady || summary.since_ns >= self.counted_ns {
+        } else if steady || summary.time.since_ns >= self.counted_ns {
             LIKELY
         } else {
             return;

@@ -156,8 +156,7 @@ pub fn explain(
     let (home, _) = Containers::of_host(Vec::new()).home(&facts.identity, Instant::now());
     let summary = pipeline.summary(subject, 0);
     let model = pipeline.detector().model();
-    let assessment = model.assess(&summary);
-    let evidence = model.evidence(&summary);
+    let (assessment, evidence) = model.explain(&summary);
     let threads = subject.profile.threads(0, 1);
     let threads = threads
         .iter()

@@ -201,7 +201,6 @@ impl PolicyContext for Policy<'_> {
     }
 
     fn denies(&mut self, subject: &mut Subject, family: Option<Family>) -> bool {
-        let family = Family::name_or_empty(family);
         let digest = subject
             .recorded_facts()
             .and_then(|recorded| recorded.sha256);

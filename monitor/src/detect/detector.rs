@@ -12,8 +12,8 @@ use self::groups::{Groups, Member};
 use crate::detect::collector::{Collector, Subject};
 use unjack_core::{
     event::{Contact, Payload, Process},
-    profile::Summary,
-    score::{Family, Model},
+    profile::{Network, Summary},
+    score::{Assessment, Family, Model},
     shape::Shape,
     verdict::{Detection, Judgement, MIN_SAMPLES, Suspicion, Thresholds, Verdict},
 };
@@ -89,9 +89,11 @@ pub(crate) fn summary(subject: &mut Subject, since_ns: u64, witnesses: &impl Wit
         shape,
     } = witnesses.heard(subject);
     Summary {
-        pool,
-        stratum,
-        shape,
+        network: Network {
+            pool,
+            stratum,
+            shape,
+        },
         ..subject.summary(since_ns)
     }
 }
@@ -148,11 +150,9 @@ impl Detector {
         for subject in collector.subjects() {
             let process = subject.profile.process;
             let since_ns = thresholds.since_ns(&subject.profile, now_ns);
-            let summary = Summary {
-                burning_seconds: subject.case.judgement.burning_seconds(now_ns),
-                ..summary(subject, since_ns, witnesses)
-            };
-            if summary.cores >= thresholds.min_cpu {
+            let mut summary = summary(subject, since_ns, witnesses);
+            summary.time.burning_seconds = subject.case.judgement.burning_seconds(now_ns);
+            if summary.time.cores >= thresholds.min_cpu {
                 context.burns(subject, now_ns);
             }
             let mut judgement = std::mem::take(&mut subject.case.judgement);
@@ -167,9 +167,11 @@ impl Detector {
                 unexplained_ns,
                 ..*thresholds
             };
-            let mut detection = judgement.judge(now_ns, &summary, model, &limits, |assessment| {
-                listed.is_some() || context.denies(subject, assessment.family)
-            });
+            let assessment = model.assess(&summary);
+            let denied =
+                |found: &Assessment| listed.is_some() || context.denies(subject, found.family);
+            let mut detection =
+                judgement.judge_assessed(now_ns, &summary, assessment, model, &limits, denied);
             if listed.is_some() && judgement.verdict() != Verdict::Miner {
                 detection = judgement.adopt(now_ns, Detection::decreed(&summary));
             }
@@ -181,15 +183,14 @@ impl Detector {
                 Verdict::Hashing | Verdict::Miner => Suspicion::Hashes,
             };
             if judgement.verdict() != Verdict::Miner {
-                if summary.threads > 1
-                    && summary.cores >= thresholds.min_cpu
+                if summary.threads.sampled > 1
+                    && summary.time.cores >= thresholds.min_cpu
                     && (!subject.case.threads.is_empty()
                         || (ticks.wrapping_add(process.tgid)).is_multiple_of(THREADS_EVERY))
                     && let Some(found) = judge_threads(now_ns, subject, &summary, model, thresholds)
                 {
                     detection = judgement.adopt(now_ns, found);
                 } else {
-                    let assessment = model.assess(&summary);
                     let threads = if subject.case.threads.is_empty() {
                         Suspicion::None
                     } else {
@@ -204,7 +205,7 @@ impl Detector {
                 }
             }
             if !subject.case.allowed && context.watches(process) {
-                witnesses.suspects(process, summary.cores, suspicion, now_ns);
+                witnesses.suspects(process, summary.time.cores, suspicion, now_ns);
             }
             subject.case.judgement = judgement;
             subject.case.suspected =
@@ -220,7 +221,7 @@ impl Detector {
         }
         for (process, detection) in &detections {
             if let Some(subject) = collector.subject(*process) {
-                subject.case.family = Family::name_or_empty(detection.assessment.family);
+                subject.case.family = detection.assessment.family;
                 subject.case.allowed = context.allows(subject);
             }
         }
@@ -229,12 +230,8 @@ impl Detector {
 }
 
 /// A denied process may have no family; as a label it must have one.
-pub(crate) fn family_label(family: &'static str) -> &'static str {
-    if family.is_empty() {
-        Family::UnknownPow.name()
-    } else {
-        family
-    }
+pub(crate) fn family_label(family: Option<Family>) -> Family {
+    family.unwrap_or(Family::UnknownPow)
 }
 
 /// Judges each thread of a process by itself: one that mines in a process that
@@ -269,7 +266,7 @@ fn judge_threads(
             detection.thread = Some(*tid);
             return Some(detection.because(format!(
                 "thread {tid} hashes by itself, one of {} threads that were sampled",
-                whole.threads
+                whole.threads.sampled
             )));
         }
     }
@@ -280,15 +277,13 @@ fn judge_threads(
 /// moves no data itself: what the whole process moves excuses it. And it connects
 /// to no pool itself where another does.
 fn share(thread: &mut Summary, whole: &Summary) {
-    thread.pool = whole.pool;
-    thread.stratum = whole.stratum;
-    thread.shape = whole.shape;
-    thread.burning_seconds = whole.burning_seconds;
-    if let Some(io) = whole.io_per_cpu_second
-        && thread.cores > 0.0
+    thread.network = whole.network;
+    thread.time.burning_seconds = whole.time.burning_seconds;
+    if let Some(io) = whole.system.io
+        && thread.time.cores > 0.0
     {
-        let moved = io * whole.cores / thread.cores;
-        thread.io_per_cpu_second = Some(thread.io_per_cpu_second.unwrap_or(0.0).max(moved));
+        let moved = io * whole.time.cores / thread.time.cores;
+        thread.system.io = Some(thread.system.io.unwrap_or(0.0).max(moved));
     }
 }
 

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use unjack_core::verdict::{Judgement, Verdict};
+use unjack_core::{
+    score::Family,
+    verdict::{Judgement, Verdict},
+};
 
 /// Whether something is to be done about a process that mines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,8 +45,8 @@ pub struct ProcessState {
     pub judgement: Judgement,
     /// The same for threads that hash by themselves.
     pub threads: BTreeMap<u32, Judgement>,
-    /// The family of the last detection; empty for none.
-    pub family: &'static str,
+    /// The family of the last detection, if it has one.
+    pub family: Option<Family>,
     /// It hashes now, or has a verdict: worth a closer look.
     pub suspected: bool,
     /// Whether a rule allows it.

@@ -4,6 +4,8 @@
 //! where it was cut is said. All text is cleaned; of the environment only names
 //! leave here, as values are secrets.
 
+mod text;
+
 use std::{
     collections::HashSet,
     fs::File,
@@ -16,6 +18,8 @@ use procfs::process::FDTarget;
 use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 
+pub use self::text::{Bounded, MapsText};
+use self::text::{CHARS, awaits_kill, cut_at_bound, value_of, variable_name, words};
 use super::{
     LookError, ProcHandle,
     process::tick_ns,
@@ -24,12 +28,8 @@ use super::{
 };
 use unjack_core::text::clean;
 
-/// Characters of one text: a path as long as the kernel takes.
-const CHARS: usize = 4096;
 /// Bytes read of the arguments, and of the environment.
 const TEXT_BYTES: u64 = 64 << 10;
-/// Arguments, and names in the environment, that are kept.
-const MAX_WORDS: usize = 256;
 /// Lines of its cgroups: there are some twenty hierarchies at most.
 const MAX_CGROUPS: usize = 32;
 /// Ancestors that are named.
@@ -40,7 +40,6 @@ const MAX_DESCRIPTORS: usize = 4096;
 const TABLE_BYTES: u64 = 1 << 20;
 /// Sockets that are kept.
 const MAX_SOCKETS: usize = 256;
-
 /// Bytes read of its mappings: some 10,000 of them.
 const MAPS_BYTES: u64 = 1 << 20;
 
@@ -50,36 +49,6 @@ const MAPS_BYTES: u64 = 1 << 20;
 /// It may not be read, or cannot be.
 pub fn reopen(held: &File) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{}", held.as_raw_fd()))
-}
-
-/// A list and what is to be known about its bounds.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Bounded<T> {
-    /// What was kept.
-    pub kept: Vec<T>,
-    /// There was more.
-    pub cut: bool,
-}
-
-impl<T> Default for Bounded<T> {
-    fn default() -> Self {
-        Self {
-            kept: Vec::new(),
-            cut: false,
-        }
-    }
-}
-
-impl<T> Bounded<T> {
-    /// Keeps at most `most`.
-    fn of(items: impl IntoIterator<Item = T>, most: usize) -> Self {
-        let mut items = items.into_iter();
-        let kept = items.by_ref().take(most).collect();
-        Self {
-            kept,
-            cut: items.next().is_some(),
-        }
-    }
 }
 
 /// An ancestor of a process.
@@ -93,30 +62,6 @@ pub struct Ancestor {
     pub comm: String,
     /// Path of its image; empty if it cannot be read.
     pub exe: String,
-}
-
-/// The text of `/proc/PID/maps`. It is cleaned when there is time: it may be
-/// megabytes, and the process may be held meanwhile.
-#[derive(Clone, Debug, Default)]
-pub struct MapsText {
-    bytes: Vec<u8>,
-    /// There was more.
-    pub cut: bool,
-}
-
-impl MapsText {
-    /// The text, cleaned, a line for a mapping.
-    #[must_use]
-    pub fn cleaned(&self) -> String {
-        let mut text = String::with_capacity(self.bytes.len());
-        for line in self.bytes.split(|byte| *byte == b'\n') {
-            if !line.is_empty() {
-                text.push_str(&clean(line, CHARS));
-                text.push('\n');
-            }
-        }
-        text
-    }
 }
 
 impl ProcHandle {
@@ -339,93 +284,9 @@ impl ProcHandle {
     }
 }
 
-fn cut_at_bound<T>(list: Bounded<T>, cut: bool) -> Bounded<T> {
-    Bounded {
-        cut: list.cut || cut,
-        ..list
-    }
-}
-
-/// Strings that end in NUL, those `keep` makes something of.
-fn words(bytes: &[u8], keep: fn(&[u8]) -> Option<&[u8]>) -> Bounded<String> {
-    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
-    let words = bytes.split(|byte| *byte == 0).filter_map(keep);
-    Bounded::of(words.map(|word| clean(word, CHARS)), MAX_WORDS)
-}
-
-/// The name of a variable. A process may have overwritten its environment with
-/// anything, and half a value must not pass for a name.
-fn variable_name(word: &[u8]) -> Option<&[u8]> {
-    /// Characters of the longest name there is a reason for.
-    const LONGEST: usize = 128;
-    let end = word.iter().position(|byte| *byte == b'=')?;
-    let name = &word[..end];
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    (!name.is_empty() && name.len() <= LONGEST && name.iter().all(is_name)).then_some(name)
-}
-
-/// What a variable is set to in an environment. Of two the first counts, as for
-/// getenv.
-fn value_of<'a>(name: &str, environment: &'a [u8]) -> Option<&'a [u8]> {
-    let mut words = environment.split(|byte| *byte == 0);
-    words.find_map(|word| word.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
-}
-
-/// Whether SIGKILL is pending, in `/proc/PID/status`: for the process or its first
-/// thread. A process's name is in the same file, in one line: the kernel escapes it.
-fn awaits_kill(status: &[u8]) -> bool {
-    const KILL: u64 = 1 << (libc::SIGKILL - 1);
-    status.split(|byte| *byte == b'\n').any(|line| {
-        let signals = (line.strip_prefix(b"SigPnd:\t")).or(line.strip_prefix(b"ShdPnd:\t"));
-        let signals = signals.and_then(|hex| str::from_utf8(hex).ok());
-        signals.is_some_and(|hex| u64::from_str_radix(hex, 16).is_ok_and(|set| set & KILL != 0))
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pending_sigkill_is_seen() {
-        let status = |set: &str| format!("Name:\tx\nSigPnd:\t{set}\nShdPnd:\t{set}\n");
-        assert!(awaits_kill(status("0000000000000100").as_bytes()));
-        assert!(!awaits_kill(status("0000000000000200").as_bytes()));
-        assert!(!awaits_kill(b""));
-        assert!(
-            !ProcHandle::open_pid(std::process::id())
-                .unwrap()
-                .is_killed()
-        );
-    }
-
-    #[test]
-    fn arguments_are_cleaned_and_bounded() {
-        let list = words(b"a\0b\n\x1b[2J\xff\0\0", |word| Some(word));
-        assert_eq!(list.kept, ["a", r"b\x0a\x1b[2J\xff", ""]);
-        assert!(!list.cut);
-        let many = b"x\0".repeat(MAX_WORDS + 1);
-        let list = words(&many, |word| Some(word));
-        assert_eq!((list.kept.len(), list.cut), (MAX_WORDS, true));
-    }
-
-    #[test]
-    fn of_the_environment_only_names_are_kept() {
-        let list = words(
-            b"PATH=/bin\0TOKEN=hunter2\0hunter2\0pass word=x\0=y\0A=b=c\0",
-            variable_name,
-        );
-        assert_eq!(list.kept, ["PATH", "TOKEN", "A"]);
-    }
-
-    #[test]
-    fn a_variable_is_found_by_its_whole_name() {
-        let environment = b"ACTION_X=1\0MY_ACTION=2\0ACTION=kill\0ACTION=no\0EMPTY=\0";
-        let value = |name| value_of(name, environment);
-        assert_eq!(value("ACTION"), Some(&b"kill"[..]));
-        assert_eq!(value("EMPTY"), Some(&b""[..]));
-        assert_eq!(value("ACT"), None);
-    }
+    use super::{text::MAX_WORDS, *};
 
     #[test]
     fn this_process_is_seen() {

@@ -15,30 +15,31 @@
 
 mod budget;
 mod cache;
+mod hasher;
+mod key;
+mod outcome;
 mod queue;
 mod read;
+mod sha256;
 
 use std::{
-    collections::{HashMap, HashSet},
-    fmt,
-    fs::{File, Metadata},
-    os::unix::fs::MetadataExt,
-    sync::{
-        Arc, Condvar, LazyLock, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-        mpsc::sync_channel,
-    },
+    fs::File,
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, mpsc::sync_channel},
     thread,
     time::{Duration, Instant},
 };
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-
-pub use self::cache::{Cache, MAX_KNOWN};
 use self::{
-    budget::{Budget, User},
-    queue::{Question, Queue},
+    budget::User,
+    hasher::Hasher,
+    queue::Question,
     read::{of_file, of_process},
+};
+pub use self::{
+    cache::{Cache, MAX_KNOWN},
+    key::Key,
+    outcome::{OUTCOMES, Unknown, count_late, counts},
+    sha256::Digest,
 };
 use crate::host::{Image, ProcHandle};
 use unjack_core::event::Process;
@@ -58,114 +59,6 @@ pub const MAX_WORKERS: usize = 10;
 /// asked for. A busy machine reads the largest image many times in it; a process
 /// that makes reading slower is not spared for it.
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// An image that no caller waited for in this time is waited for anew; a caller
-/// that waits asks every few seconds.
-const FORGOTTEN: Duration = Duration::from_secs(15);
-
-/// A SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Digest(pub [u8; 32]);
-
-impl Digest {
-    /// Reads 64 hexadecimal digits.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut digest = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
-            return None;
-        }
-        for (byte, digits) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let digit = |at: usize| char::from(digits[at]).to_digit(16);
-            *byte = u8::try_from(16 * digit(0)? + digit(1)?).ok()?;
-        }
-        Some(Self(digest))
-    }
-}
-
-impl fmt::Display for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| D::Error::custom("not 64 hexadecimal digits"))
-    }
-}
-
-/// What tells one content of a file from another. The time of change is the
-/// kernel's and cannot be set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    /// The file.
-    pub image: Image,
-    /// Its time of change: seconds and nanoseconds.
-    pub changed: (i64, i64),
-    /// Its size in bytes.
-    pub size: u64,
-}
-
-impl From<&Metadata> for Key {
-    fn from(meta: &Metadata) -> Self {
-        Self {
-            image: Image::from(meta),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-            size: meta.size(),
-        }
-    }
-}
-
-/// Why an image has no digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unknown {
-    /// Its process is gone, or executes another image by now.
-    Gone,
-    /// It is larger than [`MAX_BYTES`].
-    TooLarge,
-    /// It cannot be read.
-    Unreadable,
-    /// It is not known yet.
-    Late,
-    /// Enough was read for that user, or in all: it is to be asked for again.
-    OverBudget,
-}
-
-impl Unknown {
-    /// Every reason there is.
-    pub const ALL: [Self; 5] = [
-        Self::Gone,
-        Self::TooLarge,
-        Self::Unreadable,
-        Self::Late,
-        Self::OverBudget,
-    ];
-
-    /// Its name in metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Gone => "gone",
-            Self::TooLarge => "too-large",
-            Self::Unreadable => "unreadable",
-            Self::Late => "late",
-            Self::OverBudget => "over-budget",
-        }
-    }
-}
 
 /// What a digest is asked for, which decides what goes first, and of whose budget it is
 /// read: of that of the user a process runs as, whichever files it executes.
@@ -197,201 +90,12 @@ impl Purpose {
     }
 }
 
-/// What is done with the answer, on the thread that read.
-type Answer = Box<dyn FnOnce(Result<Digest, Unknown>) + Send>;
-
-/// What came of questions, in the order of [`OUTCOMES`].
-static COUNTS: [AtomicU64; OUTCOMES.len()] = [const { AtomicU64::new(0) }; OUTCOMES.len()];
-
-/// What can come of a question: answered; not taken, as too many waited; the thread
-/// that read was lost; and why there is no digest.
-pub const OUTCOMES: [&str; 8] = [
-    "hashed",
-    "deferred",
-    "lost",
-    Unknown::OverBudget.name(),
-    Unknown::Gone.name(),
-    Unknown::TooLarge.name(),
-    Unknown::Unreadable.name(),
-    Unknown::Late.name(),
-];
-
-/// What came of questions since this program started, by [`OUTCOMES`].
-pub fn counts() -> impl Iterator<Item = (&'static str, u64)> {
-    OUTCOMES
-        .into_iter()
-        .zip(COUNTS.iter().map(|count| count.load(Ordering::Relaxed)))
-}
-
-fn count(outcome: &str) {
-    if let Some(at) = OUTCOMES.iter().position(|known| *known == outcome) {
-        COUNTS[at].fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// Counts an action that was not put off any longer for a digest.
-pub fn count_late() {
-    count(Unknown::Late.name());
-}
-
 /// The threads that read, of which a program has one set; none if they could not
 /// be started.
 static HASHER: LazyLock<Option<Hasher>> = LazyLock::new(Hasher::start);
 
-#[derive(Default)]
-struct Questions {
-    queue: Mutex<Queue>,
-    more: Condvar,
-}
-
-/// What the threads share.
-struct Shared {
-    cache: Mutex<Cache>,
-    /// Of what is urgent, and of all else.
-    budgets: [Mutex<Budget>; 2],
-}
-
-impl Default for Shared {
-    fn default() -> Self {
-        let now = Instant::now();
-        Self {
-            cache: Mutex::default(),
-            budgets: [Budget::new(now), Budget::new(now)].map(Mutex::new),
-        }
-    }
-}
-
-impl Shared {
-    /// Whether so many bytes may be read now.
-    fn may_read(&self, purpose: Purpose, user: User, bytes: u64) -> bool {
-        let [urgent, others] = &self.budgets;
-        let budget = if purpose.is_urgent() { urgent } else { others };
-        lock(budget).take(user, bytes, Instant::now())
-    }
-}
-
-struct Hasher {
-    questions: Arc<Questions>,
-    shared: Arc<Shared>,
-    /// Threads that were started.
-    workers: Mutex<usize>,
-    /// Images that a caller waits for: since when, and when last. Which of them a
-    /// thread has.
-    waited_for: Mutex<HashMap<Image, (Instant, Instant)>>,
-    in_work: Arc<Mutex<HashSet<Image>>>,
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Hasher {
-    fn start() -> Option<Self> {
-        let hasher = Self {
-            questions: Arc::default(),
-            shared: Arc::default(),
-            workers: Mutex::default(),
-            waited_for: Mutex::default(),
-            in_work: Arc::default(),
-        };
-        (0..WORKERS).all(|_| hasher.add_worker()).then_some(hasher)
-    }
-
-    /// Starts a thread; whether that was possible.
-    fn add_worker(&self) -> bool {
-        let (asked, shared) = (Arc::clone(&self.questions), Arc::clone(&self.shared));
-        let begun = thread::Builder::new()
-            .name("digest".to_owned())
-            .spawn(move || work(&asked, &shared));
-        match begun {
-            Ok(_) => {
-                *lock(&self.workers) += 1;
-                true
-            }
-            Err(error) => {
-                tracing::error!("images cannot be hashed: {error}");
-                false
-            }
-        }
-    }
-
-    fn put(&self, question: Question) -> bool {
-        let mut queue = lock(&self.questions.queue);
-        let lost = queue.lost(Instant::now());
-        let room = queue.put(question).is_ok();
-        drop(queue);
-        let workers = *lock(&self.workers);
-        if workers < (WORKERS + lost).min(MAX_WORKERS) && self.add_worker() {
-            count("lost");
-        }
-        if room {
-            self.questions.more.notify_one();
-        } else {
-            count("deferred");
-        }
-        room
-    }
-
-    /// Whether this image is not worth waiting for any more.
-    fn was_patient(&self, image: Image) -> bool {
-        let mut waited_for = lock(&self.waited_for);
-        if waited_for.len() >= MAX_WAITING {
-            waited_for.retain(|_, (_, last)| last.elapsed() < FORGOTTEN);
-        }
-        if waited_for.len() >= MAX_WAITING && !waited_for.contains_key(&image) {
-            return false;
-        }
-        let now = Instant::now();
-        let (since, last) = waited_for.entry(image).or_insert((now, now));
-        // Another time altogether.
-        if last.elapsed() >= FORGOTTEN {
-            *since = now;
-        }
-        *last = now;
-        since.elapsed() >= PATIENCE
-    }
-}
-
-fn work(questions: &Questions, shared: &Shared) {
-    loop {
-        let mut queue = lock(&questions.queue);
-        let question = loop {
-            match queue.next() {
-                Some(next) => break next,
-                None => {
-                    queue = (questions.more.wait(queue)).unwrap_or_else(PoisonError::into_inner);
-                }
-            }
-        };
-        drop(queue);
-        let Some(user) = question.purpose.user() else {
-            finish(question.answer, Err(Unknown::Gone));
-            continue;
-        };
-        let begun = lock(&questions.queue).begin(user, question, Instant::now());
-        match begun {
-            Ok(None) => {}
-            Err(question) => finish(question.answer, Err(Unknown::OverBudget)),
-            Ok(Some(question)) => {
-                let Question {
-                    purpose,
-                    open,
-                    answer,
-                } = question;
-                let may_read = |bytes| shared.may_read(purpose, user, bytes);
-                let digest = open().and_then(|file| of_file(&shared.cache, &file, may_read));
-                lock(&questions.queue).end(user);
-                // The next of this user's may have been waiting.
-                questions.more.notify_one();
-                finish(answer, digest);
-            }
-        }
-    }
-}
-
-fn finish(answer: Answer, digest: Result<Digest, Unknown>) {
-    count(digest.map_or_else(Unknown::name, |_| "hashed"));
-    answer(digest);
 }
 
 /// Asks for the digest of what a process executes, which was judged; whether there

@@ -5,7 +5,9 @@
 
 pub mod bans;
 pub mod cost;
+mod error;
 pub mod features;
+mod load;
 mod parents;
 mod pins;
 mod pools;
@@ -17,34 +19,33 @@ pub mod trial;
 
 use std::{
     collections::{BTreeMap, HashSet},
-    io,
     path::Path,
     sync::Arc,
     time::Duration,
 };
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader, include_bytes_aligned,
-    maps::{HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
+    Btf, Ebpf, EbpfError,
+    maps::{HashMap, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, ProgramError},
 };
 use aya_log::EbpfLogger;
 use monitor_ebpf::{PoolPorts, PoolStats, ProbeStats, SPILL_ENTRIES, TaskSlot, WatchStats};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-pub use self::{features::Features, parents::Parents, sampler::Source};
-use self::{pools::Pools, sampler::Sampler, stratum::Traffic, table::Table};
+pub use self::{error::ProbeError, features::Features, parents::Parents, sampler::Source};
+use self::{
+    load::{load, map, program},
+    pools::Pools,
+    sampler::Sampler,
+    stratum::Traffic,
+    table::Table,
+};
 use crate::kernel::{
-    btf::{BtfError, Offsets, VMLINUX},
+    btf::{Offsets, VMLINUX},
     prefix::Prefix,
 };
 use unjack_core::profile::WINDOW_LOOKS;
-
-/// The probes' object code, built by this crate's build script.
-static OBJECT: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/unjack-probes"));
-
-/// The same for kernels without atomic instructions.
-static PLAIN: &[u8] = include_bytes_aligned!(concat!(env!("OUT_DIR"), "/unjack-probes-plain"));
 
 /// The tracepoint programs. Each has the name of its hook.
 const TRACEPOINTS: [&str; 4] = [
@@ -90,86 +91,6 @@ impl Settings {
             block_pools: false,
         }
     }
-}
-
-/// The probes could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
-    /// The kernel's types.
-    #[error(transparent)]
-    Btf(#[from] BtfError),
-    /// The object did not load.
-    #[error("the kernel refuses the probes' maps: {}; run `unjack doctor` to see what this host lacks", chain(.0))]
-    Load(#[from] EbpfError),
-    /// A program did not load or attach.
-    #[error("the kernel refuses probe {name}: {}; run `unjack doctor` to see what this host lacks", chain(.source))]
-    Program {
-        /// The program.
-        name: &'static str,
-        /// What the kernel said.
-        source: ProgramError,
-    },
-    /// A map is not there or not of its type.
-    #[error("map {name}: {}", chain(.source))]
-    Map {
-        /// The map.
-        name: &'static str,
-        /// What is wrong.
-        source: MapError,
-    },
-    /// The object lacks something the collector expects.
-    #[error("the probes' object has no {0}: probes and collector were not built together")]
-    Mismatch(&'static str),
-    /// Programs of the kernel's security hooks are not called.
-    #[error(
-        "--block-pools needs BPF LSM, which is not active here ({why}): boot the kernel with bpf \
-         at the end of the list in lsm= (CONFIG_LSM has the present one), or leave the flag out"
-    )]
-    NoLsm {
-        /// How that shows.
-        why: String,
-    },
-    /// A system call.
-    #[error("{what}: {source}")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// Why it failed.
-        source: io::Error,
-    },
-}
-
-impl ProbeError {
-    /// What was refused and why, without what to do about it.
-    #[must_use]
-    pub fn refusal(&self) -> String {
-        match self {
-            Self::Program { name, source } => format!("{name}: {}", chain(source)),
-            Self::Load(source) => chain(source),
-            other => other.to_string(),
-        }
-    }
-}
-
-/// An error with its sources, on one line each, without the verifier's log
-/// beyond its last lines: the whole can be megabytes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        source = error.source();
-    }
-    let lines: Vec<&str> = text.lines().collect();
-    let skip = lines.len().saturating_sub(12);
-    if skip == 0 {
-        return text;
-    }
-    format!("{} […]\n{}", lines[0], lines[skip.max(1)..].join("\n"))
 }
 
 /// The loaded, attached probes.
@@ -380,93 +301,6 @@ fn sum<'a, const BYTES: usize, T: FromBytes + IntoBytes + Immutable>(
         }
     }
     sum
-}
-
-fn load(offsets: &Offsets, settings: Settings, features: Features) -> Result<Ebpf, ProbeError> {
-    let Offsets {
-        task_pid,
-        task_tgid,
-        task_flags,
-        task_state,
-        task_start,
-        task_runtime,
-        task_nvcsw,
-        task_leader,
-        task_signal,
-        signal_live,
-        task_nivcsw,
-        task_min_flt,
-        task_maj_flt,
-        task_mm,
-        mm_exe,
-        file_inode,
-        inode_number,
-        inode_super,
-        super_device,
-        inode_ctime: _,
-        bprm_file: _,
-        task_parent: _,
-        task_comm: _,
-        task_rchar,
-        task_wchar,
-        rounding,
-        sock,
-    } = offsets;
-    let cap = settings.sample_cap.div_ceil(8);
-    features.make_room();
-    let object = if features.atomics { OBJECT } else { PLAIN };
-    Ok(EbpfLoader::new()
-        .override_global("TASK_PID", task_pid, true)
-        .override_global("TASK_TGID", task_tgid, true)
-        .override_global("TASK_FLAGS", task_flags, true)
-        .override_global("TASK_STATE", task_state, true)
-        .override_global("TASK_START", task_start, true)
-        .override_global("TASK_RUNTIME", task_runtime, true)
-        .override_global("TASK_NVCSW", task_nvcsw, true)
-        .override_global("TASK_LEADER", task_leader, true)
-        .override_global("TASK_SIGNAL", task_signal, true)
-        .override_global("SIGNAL_LIVE", signal_live, true)
-        .override_global("TASK_NIVCSW", task_nivcsw, true)
-        .override_global("TASK_MIN_FLT", task_min_flt, true)
-        .override_global("TASK_MAJ_FLT", task_maj_flt, true)
-        .override_global("TASK_MM", task_mm, true)
-        .override_global("MM_EXE", mm_exe, true)
-        .override_global("FILE_INODE", file_inode, true)
-        .override_global("INODE_NUMBER", inode_number, true)
-        .override_global("INODE_SUPER", inode_super, true)
-        .override_global("SUPER_DEVICE", super_device, true)
-        .override_global("TASK_RCHAR", task_rchar, true)
-        .override_global("TASK_WCHAR", task_wchar, true)
-        .override_global("TASK_ROUNDING", &rounding.from_task, true)
-        .override_global("ROUNDING_IN_STATE", &rounding.in_state, true)
-        .override_global("SOCK_FAMILY", &sock.family, true)
-        .override_global("SOCK_ADDRESS4", &sock.address4, true)
-        .override_global("SOCK_ADDRESS6", &sock.address6, true)
-        .override_global("SOCK_PORT", &sock.port, true)
-        .override_global("HAS_TASK_BTF", &u32::from(features.task_btf), true)
-        .override_global("HAS_TASK_PT_REGS", &u32::from(features.task_pt_regs), true)
-        .override_global("TARGET_TGID", &settings.target.unwrap_or(0), true)
-        .override_global("SELF_TGID", &std::process::id(), true)
-        .override_global("SAMPLE_CAP", &cap, true)
-        .load(object)?)
-}
-
-fn program<'e, P>(ebpf: &'e mut Ebpf, name: &'static str) -> Result<&'e mut P, ProbeError>
-where
-    &'e mut P: TryFrom<&'e mut aya::programs::Program, Error = ProgramError>,
-{
-    ebpf.program_mut(name)
-        .ok_or(ProbeError::Mismatch(name))?
-        .try_into()
-        .map_err(|source| ProbeError::Program { name, source })
-}
-
-fn map<M: TryFrom<Map, Error = MapError>>(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-) -> Result<M, ProbeError> {
-    let map = ebpf.take_map(name).ok_or(ProbeError::Mismatch(name))?;
-    M::try_from(map).map_err(|source| ProbeError::Map { name, source })
 }
 
 #[cfg(test)]

@@ -14,14 +14,14 @@ use crate::{
     detect::collector::{ProcessState, Subject},
     host::{Facts, Image, digest::Digest},
 };
-use unjack_core::{event::Process, verdict::Verdict};
+use unjack_core::{event::Process, score::Family, verdict::Verdict};
 
 /// Whether any rule is about this process, whose image has this digest as far as
 /// that is known.
 pub(crate) fn matches(
     rules: &[Rule],
     subject: &mut Subject,
-    family: &str,
+    family: Option<Family>,
     digest: Option<Digest>,
 ) -> bool {
     let any = |subject: &config::Subject<'_>| rules.iter().any(|rule| rule.matches(subject));
@@ -33,14 +33,14 @@ pub(crate) fn matches(
 pub(crate) fn is_enforced(only: &Only, subject: &mut Subject, digest: Option<Digest>) -> bool {
     let rules = only.rules();
     let includes = |subject: &config::Subject<'_>| only.includes(subject);
-    rules.is_empty() || looked_up(rules, subject, "", digest, includes)
+    rules.is_empty() || looked_up(rules, subject, None, digest, includes)
 }
 
 /// What `asked` says of a process, of which everything was looked up that the rules ask for.
 fn looked_up(
     rules: &[Rule],
     subject: &mut Subject,
-    family: &str,
+    family: Option<Family>,
     digest: Option<Digest>,
     asked: impl FnOnce(&config::Subject<'_>) -> bool,
 ) -> bool {
@@ -119,7 +119,7 @@ pub(crate) fn spared(subject: &mut Subject, guard: &Guard, now_ns: u64) -> Resul
 impl Facts {
     /// What rules look at, but for the image.
     #[must_use]
-    pub fn subject<'a>(&'a self, family: &'a str) -> config::Subject<'a> {
+    pub fn subject(&self, family: Option<Family>) -> config::Subject<'_> {
         config::Subject {
             exe: None,
             sha256: None,

@@ -17,12 +17,13 @@ use crate::{
     host::container::Home,
     policy::config::{Rule, RuleKey, Subject},
 };
+use unjack_core::score::Family;
 
 /// The rules of `--only`, with what is known of the judged process.
 #[derive(Clone, Debug, Default)]
 pub struct Only {
     rules: Arc<[Rule]>,
-    family: &'static str,
+    family: Option<Family>,
     place: Place,
 }
 
@@ -68,7 +69,7 @@ impl Only {
 
     /// The same rules for a process whose hash is of this family.
     #[must_use]
-    pub fn of(&self, family: &'static str, place: Place) -> Self {
+    pub fn of(&self, family: Option<Family>, place: Place) -> Self {
         Self {
             rules: Arc::clone(&self.rules),
             family,

@@ -52,11 +52,10 @@ use crate::{
     },
     telemetry::journal::Outcome,
 };
-use unjack_core::score::FAMILIES;
+use unjack_core::{score::Family, verdict::Verdict};
 
 /// The media type of [`Metrics::render`]: Prometheus' text format, version 0.0.4.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-use unjack_core::verdict::Verdict;
 
 /// What can come of an action, other than a refusal. Outside of `--only` any is a dry run:
 /// see [`Metrics::set_only`].
@@ -241,11 +240,11 @@ impl Metrics {
     }
 
     fn create_series(&self) {
-        for family in FAMILIES {
+        for family in Family::ALL {
             for action in Action::value_variants() {
                 for outcome in outcomes(*action) {
                     self.actions
-                        .with_label_values(&[action.name(), family, outcome.name()]);
+                        .with_label_values(&[action.name(), family.name(), outcome.name()]);
                 }
             }
         }
@@ -300,23 +299,23 @@ impl Metrics {
         self.suspects.set(to_gauge(count as u64));
     }
 
-    /// Counts a verdict on one of [`FAMILIES`], and the time it took from the
+    /// Counts a verdict of a family, and the time it took from the
     /// start of the burn, in seconds.
-    pub fn count_verdict(&self, verdict: Verdict, family: &'static str, delay: f64) {
+    pub fn count_verdict(&self, verdict: Verdict, family: Family, delay: f64) {
         self.verdicts.count(verdict, family, delay);
     }
 
-    /// Counts a process that hashes as one of [`FAMILIES`] and that nothing explains.
-    pub fn count_unexplained(&self, family: &'static str) {
+    /// Counts a process that hashes as one of a family does, and that nothing explains.
+    pub fn count_unexplained(&self, family: Family) {
         self.verdicts.count_unexplained(family);
     }
 
-    /// Counts an action on a miner of one of [`FAMILIES`], by its outcome. A
+    /// Counts an action on a miner of a family, by its outcome. A
     /// refusal is not an action: it goes to [`Self::count_refusal`].
-    pub fn count_action(&self, action: Action, family: &'static str, outcome: Outcome) {
+    pub fn count_action(&self, action: Action, family: Family, outcome: Outcome) {
         if outcome != Outcome::Refused {
             self.actions
-                .with_label_values(&[action.name(), family, outcome.name()])
+                .with_label_values(&[action.name(), family.name(), outcome.name()])
                 .inc();
         }
     }
@@ -326,9 +325,9 @@ impl Metrics {
     pub fn set_only(&self, action: Action, rules: &[Rule]) {
         if !rules.is_empty() {
             let outcome = Outcome::DryRun.name();
-            for family in FAMILIES {
+            for family in Family::ALL {
                 self.actions
-                    .with_label_values(&[action.name(), family, outcome]);
+                    .with_label_values(&[action.name(), family.name(), outcome]);
             }
         }
         for key in RuleKey::ALL {

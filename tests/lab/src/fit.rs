@@ -75,14 +75,14 @@ pub fn main() -> Result<()> {
             let program = programs.find(|program| program.name == name);
             let program = program.with_context(|| format!("the corpus has no {name:?}"))?;
             for summary in program.windows() {
-                let found = model.assess(summary);
+                let (found, evidence) = model.explain(summary);
                 println!(
                     "hashing {:.2}, score {:.2}, family {:?}",
                     found.hashing,
                     found.score,
                     Family::name_or_empty(found.family)
                 );
-                for line in model.evidence(summary) {
+                for line in evidence {
                     println!("  {line}");
                 }
             }

@@ -35,15 +35,15 @@ fn near(found: f64, expected: f64) {
 fn an_empty_profile_has_zero_everywhere() {
     let summary = Profile::new(PROCESS).summary(0);
     assert_eq!(summary.samples, 0);
-    assert_eq!(summary.hottest, None);
-    near(summary.kernel_share, 0.0);
-    near(summary.cores, 0.0);
+    assert_eq!(summary.code.hottest, None);
+    near(summary.code.kernel_share, 0.0);
+    near(summary.time.cores, 0.0);
 }
 
 #[test]
 fn the_mix_is_summed_over_the_window_only() {
     let profile = profile(&[(1, 1, 0x1000), (1, 5, 0x1000), (1, 6, 0x1000)]);
-    let mix = profile.summary(5 * SECOND).mix;
+    let mix = profile.summary(5 * SECOND).code.mix;
     assert_eq!(
         (mix.count(Class::Xor), mix.count(Class::Rotate), mix.total()),
         (2, 2, 6)
@@ -57,24 +57,24 @@ fn kernel_samples_count_for_the_share_and_not_for_the_mix() {
     kernel.kernel = true;
     profile.add(Arch::X86_64, &kernel, Place::Unknown);
     let summary = profile.summary(0);
-    near(summary.kernel_share, 0.5);
-    assert_eq!(summary.mix.total(), 3);
-    near(summary.places[&Place::File], 1.0);
+    near(summary.code.kernel_share, 0.5);
+    assert_eq!(summary.code.mix.total(), 3);
+    near(summary.code.places[&Place::File], 1.0);
 }
 
 #[test]
 fn one_hot_line_is_full_concentration() {
     let summary = profile(&[(1, 1, 0x1000), (1, 1, 0x1010), (1, 1, 0x103f)]).summary(0);
-    near(summary.concentration, 1.0);
-    near(summary.hot_lines, 1.0);
-    assert_eq!(summary.hottest, Some((0x1000, 1.0)));
+    near(summary.code.concentration, 1.0);
+    near(summary.code.hot_lines, 1.0);
+    assert_eq!(summary.code.hottest, Some((0x1000, 1.0)));
 }
 
 #[test]
 fn all_lines_different_is_none() {
     let summary = profile(&[(1, 1, 0x1000), (1, 1, 0x2000), (1, 1, 0x3000)]).summary(0);
-    near(summary.concentration, 0.0);
-    near(summary.hot_lines, 3.0);
+    near(summary.code.concentration, 0.0);
+    near(summary.code.hot_lines, 3.0);
 }
 
 #[test]
@@ -101,10 +101,10 @@ fn rates_are_taken_over_the_window() {
         });
     }
     let summary = profile.summary(4 * SECOND);
-    assert_eq!(summary.span_ns, 5 * SECOND);
-    near(summary.cores, 0.5);
-    near(summary.voluntary_per_cpu_second, 20.0);
-    near(summary.io_per_cpu_second.unwrap(), 2000.0);
+    assert_eq!(summary.time.span_ns, 5 * SECOND);
+    near(summary.time.cores, 0.5);
+    near(summary.system.voluntary, 20.0);
+    near(summary.system.io.unwrap(), 2000.0);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn unknown_io_stays_unknown() {
         io_bytes: None,
         ..Reading::default()
     });
-    assert_eq!(profile.summary(0).io_per_cpu_second, None);
+    assert_eq!(profile.summary(0).system.io, None);
 }
 
 #[test]
@@ -136,7 +136,7 @@ fn counters_that_run_backwards_start_anew() {
         cpu_ns: 50,
         ..Reading::default()
     });
-    assert_eq!(profile.summary(0).span_ns, 0);
+    assert_eq!(profile.summary(0).time.span_ns, 0);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn code_of_32_bits_is_decoded_as_such() {
     sample.compat = true;
     let mut profile = Profile::new(PROCESS);
     profile.add(Arch::X86_64, &sample, Place::File);
-    let mix = profile.summary(0).mix;
+    let mix = profile.summary(0).code.mix;
     assert_eq!((mix.count(Class::Add), mix.count(Class::Branch)), (1, 1));
 }
 
@@ -211,7 +211,7 @@ fn a_burst_is_less_steady_than_a_burn() {
                 ..Reading::default()
             });
         }
-        profile.summary(5 * SECOND).steadiness
+        profile.summary(5 * SECOND).time.steadiness
     };
     near(steadiness(&[5, 6, 7, 8, 9]), 1.0);
     near(steadiness(&[7, 7, 7]), 0.2);
@@ -250,10 +250,10 @@ fn a_thread_is_judged_by_its_own_counters() {
     let threads = profile.threads(0, 1);
     let (_, summary) = threads.iter().find(|(tid, _)| *tid == 1).unwrap();
     // Four seconds between its samples, of the five that are looked at.
-    near(summary.cores, 0.8);
-    near(summary.voluntary_per_cpu_second, 3.0);
-    near(summary.io_per_cpu_second.unwrap(), 1000.0);
-    near(summary.faults_per_cpu_second, 5.0);
+    near(summary.time.cores, 0.8);
+    near(summary.system.voluntary, 3.0);
+    near(summary.system.io.unwrap(), 1000.0);
+    near(summary.system.faults, 5.0);
 }
 
 #[test]
@@ -263,7 +263,10 @@ fn one_saved_rounding_mode_counts_once() {
         profile.add(Arch::X86_64, &counted(1, second, rounds), Place::File);
     }
     let summary = profile.summary(0);
-    assert_eq!((summary.switches, summary.rounded), (3, 2));
+    assert_eq!(
+        (summary.rounding.switches, summary.rounding.rounded),
+        (3, 2)
+    );
 }
 
 /// How many lines a pointer is said to work through that was seen at these.
@@ -277,7 +280,7 @@ fn works_through(place: fn(&mut Sample, u64), address: fn(u64) -> u64, expected:
         place(&mut sample, address(n));
         profile.add(Arch::X86_64, &sample, Place::File);
     }
-    let lines = profile.summary(0).data_lines;
+    let lines = profile.summary(0).code.data_lines;
     assert!(expected.contains(&lines), "{lines}");
 }
 
@@ -328,7 +331,7 @@ fn twins_do_what_the_busiest_does() {
         profile.add(Arch::X86_64, &nop, Place::File);
     }
     let summary = profile.summary(0);
-    assert_eq!((summary.threads, summary.twins), (3, 2));
+    assert_eq!((summary.threads.sampled, summary.threads.twins), (3, 2));
 }
 
 #[test]
@@ -344,7 +347,7 @@ fn a_flat_burn_is_told_from_a_restless_one() {
                 ..Reading::default()
             });
         }
-        profile.summary(0).flatness
+        profile.summary(0).time.flatness
     };
     near(flatness([0, 5, 5, 5]), 1.0);
     near(flatness([0, 0, 0, 9]), 0.0);

@@ -84,7 +84,7 @@ impl<'a> View<'a> {
 
     /// KiB of data that are hashed, where that tells anything.
     pub(super) fn data_kib(&self) -> Option<f64> {
-        let lines = self.summary.data_lines;
+        let lines = self.summary.code.data_lines;
         (!self.memory_hard && lines > 0.0).then(|| lines * CACHE_LINE / 1024.0)
     }
 
@@ -127,7 +127,7 @@ pub const HASHING: [Feature; 8] = [
         text: |view| {
             format!(
                 "{} of its samples are of code that mixes as a hash does",
-                percent(view.summary.mixing_share)
+                percent(view.summary.code.mixing_share)
             )
         },
     },
@@ -182,14 +182,14 @@ pub const HASHING: [Feature; 8] = [
             if is_cryptonight(view.summary) {
                 0.0
             } else {
-                (1.0 - view.summary.hot_lines / LOOP_LINES).max(0.0)
+                (1.0 - view.summary.code.hot_lines / LOOP_LINES).max(0.0)
             }
         },
         sign: Sign::Against,
         text: |view| {
             format!(
                 "its hot code is only {:.1} cache lines, a tiny loop",
-                view.summary.hot_lines
+                view.summary.code.hot_lines
             )
         },
     },
@@ -202,18 +202,18 @@ pub const HASHING: [Feature; 8] = [
             format!(
                 "only {} of its samples are of code that mixes, and hardly an instruction is a \
                  cipher's",
-                percent(view.summary.mixing_share)
+                percent(view.summary.code.mixing_share)
             )
         },
     },
     Feature {
         witness: Witness::Undecodable,
-        value: |view| view.summary.undecodable_share,
+        value: |view| view.summary.code.undecodable_share,
         sign: Sign::Against,
         text: |view| {
             format!(
                 "{} of its samples hold bytes that are no instructions",
-                percent(view.summary.undecodable_share)
+                percent(view.summary.code.undecodable_share)
             )
         },
     },
@@ -227,7 +227,7 @@ pub const HASHING: [Feature; 8] = [
             format!(
                 "its saved floating-point state rounds another way than to nearest at {} of {} \
                  context switches, in all three other modes, as RandomX does",
-                view.summary.rounded, view.summary.switches
+                view.summary.rounding.rounded, view.summary.rounding.switches
             )
         },
     },
@@ -235,7 +235,7 @@ pub const HASHING: [Feature; 8] = [
 
 /// How much of the code looks like part of a hash, each sample by itself.
 fn mixing(view: &View<'_>) -> f64 {
-    (view.summary.mixing_share / MIXING_SHARE).min(1.0)
+    (view.summary.code.mixing_share / MIXING_SHARE).min(1.0)
 }
 
 /// How much it lacks what hashes are made of: mixing code, or the processor's own
@@ -246,7 +246,10 @@ fn plain(view: &View<'_>) -> f64 {
         return 0.0;
     }
     let made = [Class::Aes, Class::Sha, Class::Clmul];
-    let ciphers: f64 = made.map(|class| view.summary.mix.share(class)).iter().sum();
+    let ciphers: f64 = made
+        .map(|class| view.summary.code.mix.share(class))
+        .iter()
+        .sum();
     (1.0 - mixing(view)) * (1.0 - ciphers / CIPHER_SHARE).max(0.0)
 }
 
@@ -254,18 +257,18 @@ fn plain(view: &View<'_>) -> f64 {
 /// AES and multiplications of 64 bits in turn (its specification, section 5), in a few
 /// cache lines of code. Ciphers do many rounds for each block, and no such product.
 pub(super) fn is_cryptonight(summary: &Summary) -> bool {
-    let share = |class| summary.mix.share(class);
+    let share = |class| summary.code.mix.share(class);
     CRYPTONIGHT_AES.contains(&share(Class::Aes))
         && share(Class::Multiply) >= CRYPTONIGHT_MULTIPLY
         && share(Class::Clmul) < CRYPTONIGHT_CLMUL
-        && summary.hot_lines <= CRYPTONIGHT_LINES
+        && summary.code.hot_lines <= CRYPTONIGHT_LINES
 }
 
 /// How sure `RandomX` is by the rounding modes that were saved, 0 to 1.
 pub(super) fn rounding(summary: &Summary) -> f64 {
-    let rounded = f64::from(summary.rounded);
+    let rounded = f64::from(summary.rounding.rounded);
     let each = EACH_MODE * rounded;
-    let all = summary.rounding_modes.iter().all(|count| {
+    let all = summary.rounding.modes.iter().all(|count| {
         let count = f64::from(*count);
         count >= 1.0 && count >= each
     });
@@ -279,7 +282,7 @@ pub(super) fn rounding(summary: &Summary) -> f64 {
 /// A class's share, in tenths, so that weights are of the order of 1.
 #[must_use]
 pub fn class(summary: &Summary, class: Class) -> f64 {
-    10.0 * summary.mix.share(class)
+    10.0 * summary.code.mix.share(class)
 }
 
 /// A share of 0 to 1, for a person.

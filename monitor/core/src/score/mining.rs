@@ -119,7 +119,7 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
                 format!(
                     "it verifies what it receives, as a node does: {:.1} KB come in per CPU second, \
                      and the algorithm runs in the mode for verifying",
-                    summary.shape.received_per_cpu_second / 1e3
+                    summary.network.shape.received_per_cpu_second / 1e3
                 )
             });
         }
@@ -134,7 +134,7 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
         say(long(view), Witness::Long, &|| {
             format!(
                 "it has been hashing without a pause for {:.0} s",
-                summary.burning_seconds
+                summary.time.burning_seconds
             )
         });
         if flows(view) {
@@ -150,13 +150,16 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
             say(SERVES, Witness::Serves, &|| {
                 format!(
                     "others send it data on {} connections that they began",
-                    summary.shape.accepted
+                    summary.network.shape.accepted
                 )
             });
         }
     }
     let connection = connection(view);
-    let network = [(summary.stratum, STRATUM), (summary.pool, POOL)];
+    let network = [
+        (summary.network.stratum, STRATUM),
+        (summary.network.pool, POOL),
+    ];
     let network = connection
         + network
             .into_iter()
@@ -168,12 +171,12 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
             connection_text(view)
         });
     }
-    if summary.stratum {
+    if summary.network.stratum {
         line(STRATUM, EvidenceKind::Stratum, &|| {
             "it speaks Stratum, as miners do with a pool".to_owned()
         });
     }
-    if summary.pool {
+    if summary.network.pool {
         line(POOL, EvidenceKind::Pool, &|| {
             "it has connected to a pool on the list".to_owned()
         });
@@ -186,8 +189,11 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
         );
     }
     let hides = [
-        (summary.hidden, "the host's /proc does not show it"),
-        (summary.poses, "it shows as a kernel thread and is none"),
+        (summary.disguise.hidden, "the host's /proc does not show it"),
+        (
+            summary.disguise.poses,
+            "it shows as a kernel thread and is none",
+        ),
     ];
     if let Some((_, text)) = hides.into_iter().find(|(hides, _)| *hides) {
         line(HIDING, EvidenceKind::Witness(Witness::Hiding), &|| {
@@ -198,7 +204,7 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
 
 /// What the shape of its connections is worth.
 fn connection(view: &View<'_>) -> f64 {
-    let shape = &view.summary.shape;
+    let shape = &view.summary.network.shape;
     if shape.pushes == 0 {
         return 0.0;
     }
@@ -217,7 +223,7 @@ fn connection(view: &View<'_>) -> f64 {
 }
 
 fn connection_text(view: &View<'_>) -> String {
-    let shape = &view.summary.shape;
+    let shape = &view.summary.network.shape;
     let whose = match (shape.related, shape.child) {
         (false, _) => "it has",
         (true, true) => "a process that it started has",
@@ -232,32 +238,33 @@ fn connection_text(view: &View<'_>) -> String {
 
 /// How much its duration says.
 fn long(view: &View<'_>) -> f64 {
-    if view.summary.steadiness < STEADY {
+    if view.summary.time.steadiness < STEADY {
         return 0.0;
     }
-    let minutes = view.summary.burning_seconds / MINUTE;
+    let minutes = view.summary.time.burning_seconds / MINUTE;
     minutes.max(1.0).log2().min(LONG_MOST)
 }
 
 /// Bytes per CPU second that go in and out, however they do.
 fn flow(view: &View<'_>) -> f64 {
     let summary = view.summary;
-    let network = summary.shape.received_per_cpu_second + summary.shape.sent_per_cpu_second;
-    summary.io_per_cpu_second.unwrap_or(0.0) + network
+    let network =
+        summary.network.shape.received_per_cpu_second + summary.network.shape.sent_per_cpu_second;
+    summary.system.io.unwrap_or(0.0) + network
 }
 
 /// An algorithm with a scratchpad works on more data than that by design.
 fn flows(view: &View<'_>) -> bool {
-    !view.memory_hard && flow(view) >= FLOW && view.summary.data_lines >= FLOW_LINES
+    !view.memory_hard && flow(view) >= FLOW && view.summary.code.data_lines >= FLOW_LINES
 }
 
 fn serves(view: &View<'_>) -> bool {
-    let shape = &view.summary.shape;
+    let shape = &view.summary.network.shape;
     shape.accepted > 0 && shape.received_per_cpu_second > 0.0
 }
 
 fn verifies(view: &View<'_>) -> bool {
-    is_light(view) && view.summary.shape.received_per_cpu_second >= BLOCKS
+    is_light(view) && view.summary.network.shape.received_per_cpu_second >= BLOCKS
 }
 
 /// `RandomX` in the mode in which a node verifies.
@@ -311,7 +318,7 @@ pub(super) fn told(view: &View<'_>, line: &mut dyn FnMut(EvidenceKind, String)) 
             );
         }
     }
-    if let Some(rate) = summary.io_per_cpu_second
+    if let Some(rate) = summary.system.io
         && !flows(view)
     {
         line(
@@ -319,13 +326,10 @@ pub(super) fn told(view: &View<'_>, line: &mut dyn FnMut(EvidenceKind, String)) 
             format!("{:.1} MB read and written per CPU second", rate / 1e6),
         );
     }
-    if summary.faults_per_cpu_second >= 100.0 {
+    if summary.system.faults >= 100.0 {
         line(
             EvidenceKind::Note,
-            format!(
-                "{:.0} page faults per CPU second",
-                summary.faults_per_cpu_second
-            ),
+            format!("{:.0} page faults per CPU second", summary.system.faults),
         );
     }
     let Some(kib) = view.data_kib() else {
@@ -340,16 +344,16 @@ pub(super) fn told(view: &View<'_>, line: &mut dyn FnMut(EvidenceKind, String)) 
 
 fn twins(view: &View<'_>, line: &mut dyn FnMut(EvidenceKind, String)) {
     let summary = view.summary;
-    if summary.flatness > STEADY && summary.steadiness > STEADY {
+    if summary.time.flatness > STEADY && summary.time.steadiness > STEADY {
         line(
             EvidenceKind::Note,
             "its burn is flat: no second is unlike another".to_owned(),
         );
     }
-    if summary.twins > 1 {
+    if summary.threads.twins > 1 {
         line(
             EvidenceKind::Note,
-            format!("{} threads do the same", summary.twins),
+            format!("{} threads do the same", summary.threads.twins),
         );
     }
 }

@@ -290,7 +290,7 @@ impl Prototype {
         SAME_PROCESSOR
             && self.mining_only
             && distance <= MINING_ONLY_DISTANCE
-            && (self.family.generates_code() || summary.hot_lines <= CRYPTONIGHT_LINES)
+            && (self.family.generates_code() || summary.code.hot_lines <= CRYPTONIGHT_LINES)
     }
 
     /// Which miner it is, for a person.

@@ -35,7 +35,7 @@ impl Suspicion {
     /// What is suspected of a process that burns enough to be judged.
     #[must_use]
     pub fn of(summary: &Summary, assessment: &Assessment, thresholds: &Thresholds) -> Self {
-        if summary.cores < thresholds.min_cpu {
+        if summary.time.cores < thresholds.min_cpu {
             Self::None
         } else if assessment.hashes() {
             Self::Hashes
@@ -50,12 +50,16 @@ impl Suspicion {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::profile::CpuTime;
 
     #[track_caller]
     fn check(cores: f64, samples: u32, hashing: f64, expected: Suspicion) {
         let summary = Summary {
             samples,
-            cores,
+            time: CpuTime {
+                cores,
+                ..CpuTime::default()
+            },
             ..Summary::default()
         };
         let assessment = Assessment {

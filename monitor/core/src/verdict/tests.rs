@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::{
     isa::{CLASSES, Class, Mix},
+    profile::{Code, CpuTime, Network, Rounding, SystemUse, Threads},
     shape::Shape,
 };
 
@@ -18,20 +19,32 @@ fn summary(classes: &[(Class, u32)]) -> Summary {
     }
     Summary {
         samples: 400,
-        mix: Mix::from_counts(counts),
-        kernel_share: 0.0,
-        undecodable_share: 0.0,
-        concentration: 0.5,
-        hot_lines: 20.0,
-        hottest: None,
-        places: BTreeMap::new(),
-        steadiness: 1.0,
-        since_ns: 0,
-        threads: 1,
-        cores: 1.0,
-        span_ns: 5 * SECOND,
-        voluntary_per_cpu_second: 0.0,
-        io_per_cpu_second: Some(0.0),
+        code: Code {
+            mix: Mix::from_counts(counts),
+            kernel_share: 0.0,
+            undecodable_share: 0.0,
+            concentration: 0.5,
+            hot_lines: 20.0,
+            hottest: None,
+            places: BTreeMap::new(),
+            ..Code::default()
+        },
+        time: CpuTime {
+            steadiness: 1.0,
+            since_ns: 0,
+            cores: 1.0,
+            span_ns: 5 * SECOND,
+            ..CpuTime::default()
+        },
+        threads: Threads {
+            sampled: 1,
+            ..Threads::default()
+        },
+        system: SystemUse {
+            voluntary: 0.0,
+            io: Some(0.0),
+            ..SystemUse::default()
+        },
         ..Summary::default()
     }
 }
@@ -44,9 +57,15 @@ fn miner() -> Summary {
         (Class::Move, 30),
     ]);
     Summary {
-        mixing: code.mix,
-        mixing_share: 1.0,
-        shape: Shape::pool_like(),
+        code: Code {
+            mixing: code.code.mix,
+            mixing_share: 1.0,
+            ..code.code
+        },
+        network: Network {
+            shape: Shape::pool_like(),
+            ..code.network
+        },
         ..code
     }
 }
@@ -54,9 +73,12 @@ fn miner() -> Summary {
 /// The same with no connection at all.
 fn hashing() -> Summary {
     Summary {
-        shape: Shape {
-            looks: 3,
-            ..Shape::default()
+        network: Network {
+            shape: Shape {
+                looks: 3,
+                ..Shape::default()
+            },
+            ..miner().network
         },
         ..miner()
     }
@@ -122,8 +144,8 @@ fn hashing_that_turns_to_mining_is_reported_again() {
 #[test]
 fn what_is_less_certain_takes_longer() {
     let mut likely = miner();
-    likely.shape.pushes = 1;
-    likely.shape.submissions = 2;
+    likely.network.shape.pushes = 1;
+    likely.network.shape.submissions = 2;
     let found = detections(&vec![likely; 6]);
     let first = found.iter().position(Option::is_some);
     assert_eq!(first, Some(3), "{found:?}");
@@ -132,15 +154,26 @@ fn what_is_less_certain_takes_longer() {
 #[test]
 fn an_algorithm_that_only_mines_waits_for_a_look_at_the_connections() {
     let unseen = |span| Summary {
-        shape: Shape::default(),
-        switches: 90,
-        rounded: 60,
-        rounding_modes: [20; 3],
-        span_ns: span * SECOND,
+        time: CpuTime {
+            span_ns: span * SECOND,
+            ..miner().time
+        },
+        rounding: Rounding {
+            switches: 90,
+            rounded: 60,
+            modes: [20; 3],
+        },
+        network: Network {
+            shape: Shape::default(),
+            ..miner().network
+        },
         ..miner()
     };
     let seen = |span| Summary {
-        shape: hashing().shape,
+        network: Network {
+            shape: hashing().network.shape,
+            ..unseen(span).network
+        },
         ..unseen(span)
     };
     assert_eq!(detections(&[unseen(1), unseen(2)]), [None; 2]);
@@ -160,7 +193,10 @@ fn an_algorithm_that_only_mines_waits_for_a_look_at_the_connections() {
 #[test]
 fn little_burn_is_not_judged() {
     let idle = Summary {
-        cores: 0.01,
+        time: CpuTime {
+            cores: 0.01,
+            ..miner().time
+        },
         ..miner()
     };
     assert_eq!(detections(&[idle.clone(), idle.clone(), idle]), [None; 3]);
@@ -169,7 +205,10 @@ fn little_burn_is_not_judged() {
 #[test]
 fn a_pause_begins_anew() {
     let idle = Summary {
-        cores: 0.01,
+        time: CpuTime {
+            cores: 0.01,
+            ..miner().time
+        },
         ..miner()
     };
     assert_eq!(detections(&[miner(), idle, miner()]), [None; 3]);
@@ -177,8 +216,11 @@ fn a_pause_begins_anew() {
 
 #[test]
 fn half_a_window_is_enough_for_what_mines_only() {
-    let young = |summary| Summary {
-        span_ns: SECOND * 5 / 2,
+    let young = |summary: Summary| Summary {
+        time: CpuTime {
+            span_ns: SECOND * 5 / 2,
+            ..summary.time
+        },
         ..summary
     };
     assert_eq!(detections(&vec![young(hashing()); 3]), [None; 3]);
@@ -187,7 +229,10 @@ fn half_a_window_is_enough_for_what_mines_only() {
         [None, Some(Verdict::Miner)]
     );
     let moment = Summary {
-        span_ns: SECOND / 2,
+        time: CpuTime {
+            span_ns: SECOND / 2,
+            ..miner().time
+        },
         ..miner()
     };
     assert_eq!(detections(&vec![moment; 3]), [None; 3]);
@@ -214,7 +259,10 @@ fn the_delay_counts_from_the_start_of_the_burn() {
     let mut judgement = Judgement::default();
     let mut judge = |second: u64, span: u64| {
         let summary = Summary {
-            span_ns: span * SECOND,
+            time: CpuTime {
+                span_ns: span * SECOND,
+                ..miner().time
+            },
             ..miner()
         };
         judgement.judge(second * SECOND, &summary, &model, &THRESHOLDS, |_| false)
@@ -240,8 +288,11 @@ fn a_verdict_is_reported_again_after_a_while() {
 /// A window of five seconds that ends at `second`, with one busy second.
 fn burst(second: u64) -> Summary {
     Summary {
-        steadiness: 0.2,
-        since_ns: (second - 5) * SECOND,
+        time: CpuTime {
+            steadiness: 0.2,
+            since_ns: (second - 5) * SECOND,
+            ..miner().time
+        },
         ..miner()
     }
 }
@@ -275,7 +326,10 @@ fn a_burst_now_and_then_while_idle_is_not_reported() {
     for second in (10..100).step_by(5) {
         let busy = second % 20 == 0;
         let summary = Summary {
-            cores: if busy { 0.2 } else { 0.0 },
+            time: CpuTime {
+                cores: if busy { 0.2 } else { 0.0 },
+                ..burst(second).time
+            },
             ..burst(second)
         };
         let now_ns = second * SECOND;

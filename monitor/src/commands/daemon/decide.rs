@@ -22,7 +22,7 @@ use crate::{
         breaker::{Act, Breaker, Stop},
     },
 };
-use unjack_core::event::Process;
+use unjack_core::{event::Process, score::Family};
 
 /// What is to be done about a process that mines.
 pub(super) enum Decision {
@@ -93,7 +93,7 @@ impl Daemon {
         guard: &Guard,
         known: bool,
         now_ns: u64,
-    ) -> Option<(&'static str, Decision)> {
+    ) -> Option<(Option<Family>, Decision)> {
         let may = self.may(process, guard, known, now_ns);
         let subject = self.collector.subject(process)?;
         let family = subject.case.family;

@@ -34,7 +34,6 @@ impl PolicyContext for Files<'_> {
     }
 
     fn denies(&mut self, subject: &mut Subject, family: Option<Family>) -> bool {
-        let family = Family::name_or_empty(family);
         let image = subject.image();
         let digest = self.reputation.digest(subject.profile.process, image);
         matches(&self.config.policy.deny, subject, family, digest)

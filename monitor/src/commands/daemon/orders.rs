@@ -19,7 +19,7 @@ use crate::{
         self, ActionRequest, ActionResult, Outcome, System, ban::Note, hold_manager::HoldManager,
     },
 };
-use unjack_core::event::Process;
+use unjack_core::{event::Process, score::Family};
 
 /// Time after which the digest of a process in the scope is known, or is no longer
 /// waited for, or what protects a process is read again.
@@ -53,7 +53,7 @@ pub(super) fn after(
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Report {
     pub(super) process: Process,
-    pub(super) family: &'static str,
+    pub(super) family: Option<Family>,
     /// The image it was judged by, if it is known.
     pub(super) image: Option<Image>,
     pub(super) done: ActionResult,
@@ -107,7 +107,7 @@ impl Orders {
         &mut self,
         order: ActionRequest,
         guard: Guard,
-        family: &'static str,
+        family: Option<Family>,
         evidence: Option<Wanted>,
         note: Option<Note>,
     ) {

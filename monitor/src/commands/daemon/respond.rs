@@ -16,7 +16,7 @@ use crate::{
     respond::action::{ActionKind, ActionRequest, ActionResult, Outcome, hold_manager::Escalation},
     telemetry::journal::{self, EscapeEvent, Event},
 };
-use unjack_core::event::Process;
+use unjack_core::{event::Process, score::Family};
 
 /// How long until it is looked at again whether a miner is still outside of `--only`: it may
 /// have changed its user or cgroup.
@@ -76,7 +76,7 @@ impl Daemon {
     fn observe(
         &mut self,
         process: Process,
-        family: &'static str,
+        family: Option<Family>,
         (image, why): (Image, Observed),
         now_ns: u64,
     ) {
@@ -107,7 +107,7 @@ impl Daemon {
     fn order(
         &mut self,
         process: Process,
-        family: &'static str,
+        family: Option<Family>,
         (image, deed): (Image, ActionKind),
         guard: Guard,
         now_ns: u64,

@@ -44,7 +44,7 @@ impl Daemon {
             now_ns,
             |process, summary| {
                 let heard = network.of(process);
-                (summary.pool, summary.stratum) = (heard.pool, heard.stratum);
+                (summary.network.pool, summary.network.stratum) = (heard.pool, heard.stratum);
             },
         );
         let findings: Vec<_> = self.recent.findings().cloned().collect();

@@ -79,13 +79,13 @@ impl Daemon {
             first,
             unexplained,
         } = detection;
-        let family = Family::name_or_empty(assessment.family);
+        let family = family_label(assessment.family);
         if first {
             self.metrics
-                .count_verdict(verdict, family_label(family), seconds(delay_ns));
+                .count_verdict(verdict, family, seconds(delay_ns));
         }
         if unexplained {
-            self.metrics.count_unexplained(family_label(family));
+            self.metrics.count_unexplained(family);
         }
         let acted_on = verdict == Verdict::Miner || self.config.policy.act_on == ActOn::Hashing;
         let wanted = first && acted_on && self.incidents.wanted();
@@ -123,9 +123,9 @@ impl Daemon {
             home,
             verdict: verdict.name(),
             unexplained,
-            family,
+            family: Family::name_or_empty(assessment.family),
             score: assessment.score,
-            cpu_percent: 100.0 * summary.cores,
+            cpu_percent: 100.0 * summary.time.cores,
             burn_seconds: seconds(burn_ns),
             evidence,
             code: code.into_iter().collect(),

@@ -82,7 +82,7 @@ impl ThreadMix {
             tid,
             samples: summary.samples,
             hashing: model.assess(summary).hashing,
-            mix: shares(&summary.mix),
+            mix: shares(&summary.code.mix),
         }
     }
 }
@@ -125,13 +125,13 @@ pub(super) fn report(
         exe: String::new(),
         home: Home::default(),
         samples: summary.samples,
-        instructions: summary.mix.total(),
-        mix: shares(&summary.mix),
+        instructions: summary.code.mix.total(),
+        mix: shares(&summary.code.mix),
         cpu_percent: 100.0 * cores,
         cpu_seconds,
         wall_seconds,
-        kernel_share: summary.kernel_share,
-        hot_lines: summary.hot_lines,
+        kernel_share: summary.code.kernel_share,
+        hot_lines: summary.code.hot_lines,
         hashing: assessment.hashing,
         score: assessment.score,
         family: Family::name_or_empty(assessment.family),

@@ -113,7 +113,7 @@ impl<'a> Acts<'a> {
         if case.allowed {
             self.total.allowed_cpu_seconds += new;
         } else if new > 0.0 {
-            let family = family_label(case.family);
+            let family = family_label(case.family).name();
             *self.total.stolen_cpu_seconds.entry(family).or_default() += new;
         }
         if let Some(held) = self.held.get_mut(&subject.profile.process) {
@@ -366,7 +366,7 @@ fn event(subject: &mut Subject, detection: &Detection) -> VerdictEvent {
         unexplained: *unexplained,
         family: Family::name_or_empty(assessment.family),
         score: assessment.score,
-        cpu_percent: 100.0 * summary.cores,
+        cpu_percent: 100.0 * summary.time.cores,
         burn_seconds: seconds(burn_ns),
         evidence: evidence.clone(),
         // A recording has no bytes of code.

@@ -22,7 +22,7 @@ use crate::{
 use unjack_core::{
     event::Process,
     isa::Arch,
-    profile::{DecodedSample, SAMPLE_HZ, Summary, seconds},
+    profile::{Code, DecodedSample, SAMPLE_HZ, Summary, seconds},
     score::{Assessment, Family, Model, ModelError},
     verdict::{MIN_SAMPLES, Thresholds, Verdict},
 };
@@ -128,10 +128,9 @@ impl Watched {
         if let Some(found) = child.connections() {
             pipeline.witnesses.look(cpu_ns, &found);
         }
-        let summary = Summary {
-            burning_seconds: subject.case.judgement.burning_seconds(now_ns),
-            ..pipeline.summary(subject, since_ns)
-        };
+        let burning_seconds = subject.case.judgement.burning_seconds(now_ns);
+        let mut summary = pipeline.summary(subject, since_ns);
+        summary.time.burning_seconds = burning_seconds;
         let _detections = pipeline.judge(collector, &mut ());
         if self.verdict_ns.is_none() {
             self.assessment = pipeline.detector().model().assess(&summary);
@@ -165,7 +164,7 @@ impl Watched {
     pub(super) fn tell(&self, gone: bool, report: &mut StepReporter<'_>) {
         self.tell_clocks(gone, report);
         let Summary { samples, .. } = self.summary;
-        let rate = f64::from(samples) / seconds(self.summary.span_ns).max(1.0);
+        let rate = f64::from(samples) / seconds(self.summary.time.span_ns).max(1.0);
         let time = self.since_first(self.sampled_ns);
         match self.sampled_ns {
             Some(_) => {
@@ -174,11 +173,11 @@ impl Watched {
             }
             None => self.lacking("sampling", time, "no sample", gone, report),
         }
-        let Summary {
+        let Code {
             mix,
             undecodable_share,
             ..
-        } = &self.summary;
+        } = &self.summary.code;
         let time = self.since_first(self.enough_ns);
         let found = format!(
             "{} instructions, {:.1} % of the samples hold bytes that are none",
@@ -212,7 +211,7 @@ impl Watched {
                 "not a miner within {:.0} s: score {score:.2}, hashing {hashing:.2}, {:.0} % of a \
                  core, {samples} samples",
                 seconds(time),
-                100.0 * self.summary.cores
+                100.0 * self.summary.time.cores
             );
             self.lacking("verdict", time, &found, gone, report);
         }

@@ -63,7 +63,7 @@ impl StolenTime {
         let case = &mut subject.case;
         let burned_ns = case.burned(cpu_ns);
         if burned_ns > 0 {
-            *self.0.entry(family_label(case.family)).or_default() += burned_ns;
+            *self.0.entry(family_label(case.family).name()).or_default() += burned_ns;
         }
     }
 }
@@ -134,7 +134,7 @@ impl Observer {
             now_ns,
             |process, summary| {
                 let heard = network.of(process);
-                (summary.stratum, summary.shape) = (heard.stratum, heard.shape);
+                (summary.network.stratum, summary.network.shape) = (heard.stratum, heard.shape);
             },
         );
         for row in processes.iter_mut().filter(|row| row.verdict != "none") {

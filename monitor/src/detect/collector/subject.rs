@@ -17,7 +17,7 @@ use crate::{
 use unjack_core::{
     event::{ImageKey, Process, Sample},
     isa::Arch,
-    profile::{DecodedSample, Place, Profile, Summary},
+    profile::{DecodedSample, Disguise, Place, Profile, Summary},
     verdict::MIN_SAMPLES,
 };
 
@@ -104,8 +104,7 @@ impl Subject {
         let hides = self.facts().map(|facts| (facts.hidden, facts.poses));
         let (hidden, poses) = hides.unwrap_or_default();
         Summary {
-            hidden,
-            poses,
+            disguise: Disguise { hidden, poses },
             ..summary
         }
     }

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::detect::collector::{Collector, ExitedSamples, Subject};
 use unjack_core::{
     event::{ImageKey, Process},
-    profile::{Burn, DecodedSample, Summary, seconds},
+    profile::{Burn, DecodedSample, Network, Summary, seconds},
     score::{Assessment, Model},
     shape::Shape,
     verdict::{Detection, Judgement, MIN_SAMPLES, Thresholds, Verdict},
@@ -67,9 +67,9 @@ impl Member {
             image: subject.image_key(),
             cgroup: subject.cgroup,
             since_ns,
-            shape: summary.shape,
-            stratum: summary.stratum,
-            pool: summary.pool,
+            shape: summary.network.shape,
+            stratum: summary.network.stratum,
+            pool: summary.network.pool,
             score: assessment.score,
         })
     }
@@ -85,14 +85,17 @@ impl Member {
     ) -> Option<Detection> {
         let subject = collector.subject(self.process)?;
         let summary = Summary {
-            shape: self.shape,
-            stratum: self.stratum,
-            pool: self.pool,
+            network: Network {
+                shape: self.shape,
+                stratum: self.stratum,
+                pool: self.pool,
+            },
             ..subject.summary(self.since_ns)
         };
+        let (assessment, evidence) = model.explain(&summary);
         let own = Detection {
-            assessment: model.assess(&summary),
-            evidence: model.evidence(&summary),
+            assessment,
+            evidence,
             summary,
             ..of_group.clone()
         };
@@ -291,9 +294,11 @@ impl Group {
         let shapes = live.iter().map(|member| member.shape);
         let shape = shapes.max_by_key(|shape| (shape.pushes, shape.submissions));
         Summary {
-            shape: shape.unwrap_or_default(),
-            stratum: live.iter().any(|member| member.stratum),
-            pool: live.iter().any(|member| member.pool),
+            network: Network {
+                shape: shape.unwrap_or_default(),
+                stratum: live.iter().any(|member| member.stratum),
+                pool: live.iter().any(|member| member.pool),
+            },
             ..Summary::of(in_window(), since_ns, &burn)
         }
     }

@@ -43,10 +43,8 @@ fn a_threads_verdict_stands_though_the_whole_does_no_hashing() {
     let mut found = Vec::new();
     for second in 1..=40 {
         burn(&mut subject, second);
-        let whole = Summary {
-            shape: Shape::pool_like(),
-            ..subject.profile.summary(0)
-        };
+        let mut whole = subject.profile.summary(0);
+        whole.network.shape = Shape::pool_like();
         assert!(!model.assess(&whole).hashes());
         let now_ns = second * SECOND;
         let detection = judge_threads(now_ns, &mut subject, &whole, &model, &Thresholds::DEFAULT);

@@ -179,7 +179,10 @@ fn a_miner_is_found_by_what_flows_in() {
     let suspected = &pipeline.witnesses.suspected;
     assert!(suspected.contains(&(MINER, Suspicion::Hashes)));
     let subject = collector.subject(MINER).unwrap();
-    assert_eq!(pipeline.summary(subject, 0).shape, Shape::pool_like());
+    assert_eq!(
+        pipeline.summary(subject, 0).network.shape,
+        Shape::pool_like()
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Answer, MAX_WAITING, Purpose, Unknown, WORKERS, budget::User};
+use super::{Digest, MAX_WAITING, Purpose, Unknown, WORKERS, budget::User};
 
 /// After this a thread that still reads is taken for lost: the largest image takes a
 /// second.
@@ -19,6 +19,9 @@ const LOST: Duration = Duration::from_secs(30);
 
 /// What opens a file, on the thread that reads: opening may wait for a file system.
 pub(super) type Open = Box<dyn FnOnce() -> Result<File, Unknown> + Send>;
+
+/// What is done with the answer, on the thread that read.
+pub(super) type Answer = Box<dyn FnOnce(Result<Digest, Unknown>) + Send>;
 
 /// What was asked for.
 pub(super) struct Question {

@@ -1,10 +1,14 @@
 //! Files and processes of this very test.
 
-use std::io::Write as _;
+use std::{
+    io::Write as _,
+    os::unix::fs::MetadataExt as _,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use sha2::{Digest as _, Sha256};
 
-use super::*;
+use super::{budget::Budget, hasher::FORGOTTEN, *};
 
 fn key(n: u64) -> Key {
     Key {

@@ -12,7 +12,7 @@ use aya::{
     sys::{Stats, enable_stats},
 };
 
-use super::{ProbeError, SAMPLER, TRACEPOINTS, program, sampler::Sampler};
+use super::{ProbeError, SAMPLER, TRACEPOINTS, load::program, sampler::Sampler};
 
 /// Names of the empty programs that stand beside [`TRACEPOINTS`].
 const EMPTY: [&str; 4] = [

@@ -14,7 +14,12 @@ use monitor_ebpf::{PoolPorts, PoolStats};
 use rustix::net::{AddressFamily, SocketType};
 use zerocopy::IntoBytes;
 
-use super::{ProbeError, Settings, chain, map, program, sum};
+use super::{
+    ProbeError, Settings,
+    error::chain,
+    load::{map, program},
+    sum,
+};
 use crate::kernel::prefix::Prefix;
 
 /// The tracepoint at which a connection is begun.

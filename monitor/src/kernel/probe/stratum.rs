@@ -13,7 +13,11 @@ use aya::{
 use monitor_ebpf::{WatchStats, Watched};
 use zerocopy::IntoBytes;
 
-use super::{ProbeError, map, program, sum};
+use super::{
+    ProbeError,
+    load::{map, program},
+    sum,
+};
 
 /// The program.
 const PROGRAM: &str = "stratum_out";

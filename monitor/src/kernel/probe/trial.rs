@@ -10,7 +10,10 @@ use aya::{
     programs::{BtfTracePoint, CgroupSkb, Lsm, PerfEvent},
 };
 
-use super::{Features, ProbeError, SAMPLER, Settings, TRACEPOINTS, bans, load, program};
+use super::{
+    Features, ProbeError, SAMPLER, Settings, TRACEPOINTS, bans,
+    load::{load, program},
+};
 use crate::kernel::btf::{Offsets, VMLINUX};
 
 /// A program that the kernel refuses.

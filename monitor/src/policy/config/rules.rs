@@ -8,7 +8,7 @@ use std::fmt;
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::ConfigError;
-use unjack_core::score::FAMILIES;
+use unjack_core::score::{FAMILIES, Family, NoFamily};
 
 /// Hexadecimal digits of a SHA-256.
 const SHA256_CHARS: usize = 64;
@@ -99,7 +99,7 @@ impl fmt::Debug for Rule {
 enum Pattern {
     Glob(GlobMatcher),
     Uid(u32),
-    Family(&'static str),
+    Family(Family),
     Digest(String),
     /// A glob, and the text of it, which may be the beginning of an id.
     Id(GlobMatcher, String),
@@ -138,8 +138,8 @@ pub struct Subject<'a> {
     pub uid: Option<u32>,
     /// Path of its cgroup.
     pub cgroup: &'a str,
-    /// Family found, one of [`FAMILIES`]; empty if none.
-    pub family: &'a str,
+    /// Family found, if any was.
+    pub family: Option<Family>,
     /// SHA-256 of its image in hexadecimal; `None` if it could not be computed
     /// or no rule asks for it.
     pub sha256: Option<&'a str>,
@@ -177,7 +177,7 @@ impl Rule {
             }
             (Pattern::Glob(glob), _) => glob.is_match(subject.cgroup),
             (Pattern::Uid(uid), _) => subject.uid == Some(*uid),
-            (Pattern::Family(family), _) => subject.family == *family,
+            (Pattern::Family(family), _) => subject.family == Some(*family),
             (Pattern::Digest(digest), _) => subject.sha256 == Some(digest),
             (Pattern::Id(glob, text), _) => {
                 subject.pod.is_some_and(|pod| glob.is_match(pod))
@@ -282,9 +282,9 @@ fn find_user(name: &str, users: &[(&str, u32)]) -> Result<u32, String> {
     })
 }
 
-fn find_family(name: &str) -> Result<&'static str, String> {
-    let known = FAMILIES.into_iter().find(|family| *family == name);
-    known.ok_or_else(|| format!("no such family; known are {}", FAMILIES.join(", ")))
+fn find_family(name: &str) -> Result<Family, String> {
+    name.parse()
+        .map_err(|NoFamily(_)| format!("no such family; known are {}", FAMILIES.join(", ")))
 }
 
 pub(crate) fn parse_rules(

@@ -1,8 +1,8 @@
 //! Named cases, each entry of the list, and what must hold of any process.
 
 mod entries;
-
-use proptest::prelude::*;
+mod places;
+mod properties;
 
 use super::*;
 use crate::host::{Uids, cgroup::identity::Identity};
@@ -211,110 +211,6 @@ fn what_starts_other_peoples_programs_is_guarded_and_they_are_not() {
     }
 }
 
-/// Root's in a container is not the host's root, though the file may be the host's.
-#[test]
-fn in_a_container_or_another_namespace_nothing_is_guarded() {
-    let sshd = "/usr/sbin/sshd";
-    let mut contained = of(0, None);
-    contained.identity.as_mut().unwrap().container = Some("ab".repeat(32));
-    check(sshd, &contained, Ok(()));
-    let other = |provenance| check(sshd, &provenance, Ok(()));
-    other(Provenance {
-        initial_user_namespace: Some(false),
-        ..of(0, None)
-    });
-    other(Provenance {
-        host_root: Some(false),
-        ..of(0, None)
-    });
-}
-
-#[test]
-fn a_snaps_service_may_have_a_root_directory_of_its_own() {
-    let own_root = Provenance {
-        host_root: Some(false),
-        ..of(0, Some("snap.docker.dockerd.service"))
-    };
-    check("/snap/docker/2963/bin/dockerd", &own_root, GUARDED);
-    check("/usr/bin/dockerd", &own_root, Ok(()));
-}
-
-/// Any user may have the build daemon put a file of root's into a store.
-#[test]
-fn of_a_store_only_roots_processes_are_guarded() {
-    for store in [
-        "/nix/store/abc-dbus-1.14.10/bin",
-        "/gnu/store/abc-dbus-1.15.8/bin",
-    ] {
-        let bus = format!("{store}/dbus-daemon");
-        check(&bus, &of(0, Some("dbus.service")), GUARDED);
-        check(&bus, &of(SERVICE, Some("dbus.service")), Ok(()));
-    }
-}
-
-#[test]
-fn what_an_upgrade_replaced_is_guarded_on() {
-    let replaced = Provenance {
-        file: HostFile::Replaced,
-        ..of(0, None)
-    };
-    check(
-        "/usr/bin/containerd-shim-runc-v2 (deleted)",
-        &replaced,
-        GUARDED,
-    );
-    let users = Provenance {
-        file: HostFile::Replaced,
-        ..of(USER, None)
-    };
-    check("/usr/bin/dbus-daemon (deleted)", &users, Ok(()));
-}
-
-#[test]
-fn what_burns_in_code_of_anothers_is_not_guarded() {
-    let root = of(0, Some("docker.service"));
-    for (code, expected) in [
-        (BurningCode::Unsampled, GUARDED),
-        (BurningCode::Hosts, GUARDED),
-        (BurningCode::Foreign, Ok(())),
-        (BurningCode::Unread, UNKNOWN),
-    ] {
-        let candidate = Candidate {
-            code,
-            ..candidate("/usr/bin/dockerd", &root)
-        };
-        assert_eq!(guard(true).check(&candidate), expected, "{code:?}");
-    }
-}
-
-#[test]
-fn where_code_burns_is_told_by_its_samples() {
-    #[track_caller]
-    fn burns(image: u32, system: u32, elsewhere: u32, generated: u32, unknown: u32) -> BurningCode {
-        BurningCode::of(CodeOrigins {
-            image,
-            system,
-            elsewhere,
-            generated,
-            unknown,
-        })
-    }
-    assert_eq!(burns(0, 0, 0, 0, 0), BurningCode::Unsampled);
-    assert_eq!(burns(90, 10, 0, 0, 0), BurningCode::Hosts);
-    assert_eq!(burns(0, 100, 0, 0, 0), BurningCode::Hosts);
-    // A login's module, once.
-    assert_eq!(burns(98, 0, 2, 0, 0), BurningCode::Hosts);
-    assert_eq!(burns(10, 0, 2, 0, 0), BurningCode::Hosts);
-    assert_eq!(burns(900, 90, 10, 0, 0), BurningCode::Hosts);
-    // A miner's loop in a library of its own, which calls the host's.
-    assert_eq!(burns(0, 95, 5, 0, 0), BurningCode::Foreign);
-    assert_eq!(burns(0, 0, 100, 0, 0), BurningCode::Foreign);
-    assert_eq!(burns(50, 0, 0, 50, 0), BurningCode::Foreign);
-    assert_eq!(burns(50, 0, 0, 0, 50), BurningCode::Unread);
-    // Neither alone is enough to tell.
-    assert_eq!(burns(190, 0, 5, 0, 5), BurningCode::Unread);
-}
-
 /// Each fact alone, as a lock or a race keeps it from us.
 #[test]
 fn a_fact_that_cannot_be_read_is_never_a_yes() {
@@ -383,78 +279,6 @@ fn one_that_may_yet_turn_out_to_be_allowed_is_not_acted_on() {
     assert_eq!(guard(true).check(&candidate), Err(Refusal::Undecided));
     candidate.undecided = false;
     assert_eq!(guard(true).check(&candidate), Ok(()));
-}
-
-fn path() -> impl Strategy<Value = Option<String>> {
-    let folder = prop::sample::select(table::FOLDERS.to_vec());
-    let program = prop::sample::select(table::PROGRAMS.to_vec());
-    let known = (folder, program).prop_map(|(folder, program)| {
-        Some(format!("{}/{}", folder.path, program.names[0]).replace('*', "x"))
-    });
-    prop_oneof![Just(None), known, "(/[a-z.]{0,6}){0,4}".prop_map(Some)]
-}
-
-fn tri() -> impl Strategy<Value = Option<bool>> {
-    prop::option::of(any::<bool>())
-}
-
-fn provenance() -> impl Strategy<Value = Provenance> {
-    let file = prop::sample::select(vec![HostFile::Own, HostFile::Replaced, HostFile::Other]);
-    let uid = || prop::sample::select(vec![0, 1, SERVICE, USER, 65534]);
-    let unit = prop::option::of(prop::sample::select(vec![
-        "dbus.service",
-        "session-3.scope",
-        "web.service",
-    ]));
-    let uids = prop::option::of((uid(), uid()).prop_map(|(real, saved)| Uids { real, saved }));
-    (file, uids, tri(), tri(), unit, any::<bool>(), any::<bool>()).prop_map(
-        |(file, uids, namespace, root, unit, of_user, contained)| Provenance {
-            file,
-            uids,
-            initial_user_namespace: namespace,
-            host_root: root,
-            identity: Some(Identity {
-                unit: unit.map(str::to_owned),
-                container: contained.then(|| "c".to_owned()),
-                of_user,
-                ..Identity::default()
-            }),
-        },
-    )
-}
-
-proptest! {
-    /// Whatever else is known: what is never acted on is refused, no user's process is
-    /// ever guarded, and no file that another user can write.
-    #[test]
-    fn no_user_can_have_a_process_guarded(
-        pid in prop_oneof![0_u32..5, Just(800), Just(900), 5_u32..2000],
-        kernel_thread: bool,
-        builtin: bool,
-        program in path(),
-        provenance in provenance(),
-        lineage in prop::collection::vec(1_u32..2000, 0..6),
-    ) {
-        let guard = Guard { lineage: lineage.clone(), ..guard(builtin) };
-        let candidate = Candidate {
-            pid,
-            kernel_thread,
-            program: program.as_deref(),
-            ..candidate("", &provenance)
-        };
-        let verdict = guard.check(&candidate);
-        if pid <= 2 || kernel_thread || lineage.contains(&pid) {
-            prop_assert!(verdict.is_err());
-        } else if verdict == GUARDED {
-            let uids = provenance.uids.unwrap();
-            let identity = provenance.identity.as_ref().unwrap();
-            prop_assert!(builtin && program.is_some_and(|program| is_listed(&program)));
-            prop_assert!(uids.real == uids.saved && ![USER, 65534].contains(&uids.real));
-            prop_assert!(provenance.file != HostFile::Other && identity.container.is_none());
-            prop_assert!(provenance.initial_user_namespace == Some(true));
-            prop_assert!(uids.real == 0 || identity.unit.as_deref() == Some("dbus.service"));
-        }
-    }
 }
 
 /// What shares a scope with a miner is acted on only where the action is for it.

@@ -10,7 +10,7 @@ const RUNNER: Subject<'static> = Subject {
     exe: Some("/opt/runner/job"),
     uid: Some(1001),
     cgroup: "/kubepods.slice/a.scope",
-    family: "",
+    family: None,
     sha256: Some(DIGEST),
     unit: Some("runner.service"),
     container: Some(ID),
@@ -41,7 +41,7 @@ fn only(rules: &[&str]) -> Only {
     let rules = rules
         .iter()
         .map(|text| Rule::parse(text, &[("ci", 1001)]).unwrap());
-    Only::new(rules.collect()).of("randomx", Place::of(home()))
+    Only::new(rules.collect()).of(Some(Family::RandomX), Place::of(home()))
 }
 
 #[track_caller]
@@ -124,6 +124,6 @@ fn a_namespace_without_a_pods_cgroup_does_not_count() {
     let mut forged = home();
     forged.pod.as_mut().unwrap().uid = None;
     let rule = Rule::parse("namespace=ci", &[]).unwrap();
-    let only = Only::new([rule].into()).of("randomx", Place::of(forged));
+    let only = Only::new([rule].into()).of(Some(Family::RandomX), Place::of(forged));
     assert!(!only.includes(&RUNNER));
 }

@@ -105,7 +105,7 @@ impl ProcSnapshot {
             subject: Subject {
                 exe: self.exe.as_deref(),
                 sha256: self.sha256.as_deref(),
-                ..self.facts.subject("")
+                ..self.facts.subject(None)
             },
         }
     }

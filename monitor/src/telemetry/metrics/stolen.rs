@@ -4,7 +4,7 @@ use prometheus::{Counter, CounterVec};
 
 use super::{add, registrar::Registrar};
 use crate::telemetry::view::Stolen;
-use unjack_core::{profile::cost, score::FAMILIES};
+use unjack_core::{profile::cost, score::Family};
 
 /// Metrics of what miners took.
 #[derive(Debug)]
@@ -32,9 +32,11 @@ impl StolenMetrics {
             cost: None,
             energy: None,
         };
-        for family in FAMILIES {
-            metrics.cpu_seconds.with_label_values(&[family]);
-            metrics.allowed_cpu_seconds.with_label_values(&[family]);
+        for family in Family::ALL {
+            metrics.cpu_seconds.with_label_values(&[family.name()]);
+            metrics
+                .allowed_cpu_seconds
+                .with_label_values(&[family.name()]);
         }
         Ok(metrics)
     }
@@ -46,8 +48,8 @@ impl StolenMetrics {
             "CPU time burned by miners, in the currency of --core-hour-cost.",
             "family",
         )?;
-        for family in FAMILIES {
-            cost.with_label_values(&[family]);
+        for family in Family::ALL {
+            cost.with_label_values(&[family.name()]);
         }
         self.cost = Some((rate, cost));
         Ok(())
@@ -62,11 +64,17 @@ impl StolenMetrics {
         Ok(())
     }
 
-    /// Adds CPU time burned by a miner of one of [`FAMILIES`].
-    pub fn add(&self, family: &'static str, seconds: f64) {
-        add(&self.cpu_seconds.with_label_values(&[family]), seconds);
+    /// Adds CPU time burned by a miner of a family.
+    pub fn add(&self, family: Family, seconds: f64) {
+        add(
+            &self.cpu_seconds.with_label_values(&[family.name()]),
+            seconds,
+        );
         if let Some((rate, stolen)) = &self.cost {
-            add(&stolen.with_label_values(&[family]), cost(seconds, *rate));
+            add(
+                &stolen.with_label_values(&[family.name()]),
+                cost(seconds, *rate),
+            );
         }
     }
 
@@ -77,11 +85,11 @@ impl StolenMetrics {
         }
     }
 
-    /// Adds CPU time burned by a miner of one of [`FAMILIES`] that a rule
+    /// Adds CPU time burned by a miner of a family that a rule
     /// allows.
-    pub fn add_allowed(&self, family: &'static str, seconds: f64) {
+    pub fn add_allowed(&self, family: Family, seconds: f64) {
         add(
-            &self.allowed_cpu_seconds.with_label_values(&[family]),
+            &self.allowed_cpu_seconds.with_label_values(&[family.name()]),
             seconds,
         );
     }
@@ -90,10 +98,13 @@ impl StolenMetrics {
     /// there are any.
     #[must_use]
     pub fn by_family(&self) -> Vec<Stolen> {
-        let families = FAMILIES.into_iter().map(|family| Stolen {
-            family: family.to_owned(),
-            stolen_seconds: self.cpu_seconds.with_label_values(&[family]).get(),
-            allowed_seconds: self.allowed_cpu_seconds.with_label_values(&[family]).get(),
+        let families = Family::ALL.into_iter().map(|family| Stolen {
+            family: family.name().to_owned(),
+            stolen_seconds: self.cpu_seconds.with_label_values(&[family.name()]).get(),
+            allowed_seconds: self
+                .allowed_cpu_seconds
+                .with_label_values(&[family.name()])
+                .get(),
         });
         families
             .filter(|taken| taken.stolen_seconds + taken.allowed_seconds > 0.0)

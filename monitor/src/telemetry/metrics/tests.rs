@@ -117,7 +117,7 @@ fn labelled_error_series_are_there_from_the_start() {
             0.0,
         );
     }
-    for family in FAMILIES {
+    for family in Family::ALL {
         for (action, outcome) in [
             ("kill", "gone"),
             ("kill", "survived"),
@@ -151,7 +151,7 @@ fn build_info_is_one() {
 #[test]
 fn verdicts_and_their_delay_are_counted() {
     let metrics = metrics();
-    metrics.count_verdict(Verdict::Miner, "randomx", 7.0);
+    metrics.count_verdict(Verdict::Miner, Family::RandomX, 7.0);
     check(
         &metrics,
         "unjack_verdicts_total{family=\"randomx\",verdict=\"miner\"}",
@@ -177,7 +177,7 @@ fn verdicts_and_their_delay_are_counted() {
 #[test]
 fn what_nothing_explains_is_counted_by_family() {
     let metrics = metrics();
-    metrics.count_unexplained("sha256d");
+    metrics.count_unexplained(Family::Sha256d);
     for (family, expected) in [("sha256d", 1.0), ("blake", 0.0), ("unknown-pow", 0.0)] {
         let series = format!("unjack_unexplained_total{{family=\"{family}\"}}");
         check(&metrics, &series, expected);
@@ -187,8 +187,8 @@ fn what_nothing_explains_is_counted_by_family() {
 #[test]
 fn a_refusal_is_not_an_action() {
     let metrics = metrics();
-    metrics.count_action(Action::Kill, "scrypt", Outcome::Gone);
-    metrics.count_action(Action::Kill, "scrypt", Outcome::Refused);
+    metrics.count_action(Action::Kill, Family::Scrypt, Outcome::Gone);
+    metrics.count_action(Action::Kill, Family::Scrypt, Outcome::Refused);
     metrics.count_refusal(Refusal::Init);
     check(
         &metrics,
@@ -212,7 +212,7 @@ fn an_action_is_counted_by_what_was_done() {
         (Action::Throttle, Outcome::Held),
         (Action::Observe, Outcome::DryRun),
     ] {
-        metrics.count_action(action, "scrypt", outcome);
+        metrics.count_action(action, Family::Scrypt, outcome);
     }
     for (action, outcome, expected) in [
         ("throttle", "held", 2.0),
@@ -331,7 +331,7 @@ fn a_hostile_group_forges_no_series() {
 fn time_that_runs_backwards_is_ignored() {
     let metrics = metrics();
     for seconds in [1.0, -1.0, f64::NAN, f64::INFINITY] {
-        metrics.stolen.add("randomx", seconds);
+        metrics.stolen.add(Family::RandomX, seconds);
     }
     check(
         &metrics,

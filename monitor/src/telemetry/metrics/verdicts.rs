@@ -3,7 +3,7 @@
 use prometheus::{Histogram, HistogramOpts, IntCounterVec};
 
 use super::registrar::Registrar;
-use unjack_core::{score::FAMILIES, verdict::Verdict};
+use unjack_core::{score::Family, verdict::Verdict};
 
 /// Seconds. The default window is 5 s and a miner should be dead within 15 s,
 /// so the steps are finest there.
@@ -40,21 +40,25 @@ impl Verdicts {
                 .buckets(DELAY_BUCKETS.to_vec()),
             )?)?,
         };
-        for family in FAMILIES {
+        for family in Family::ALL {
             for verdict in [Verdict::Miner, Verdict::Hashing] {
-                metrics.all.with_label_values(&[verdict.name(), family]);
+                metrics
+                    .all
+                    .with_label_values(&[verdict.name(), family.name()]);
             }
-            metrics.unexplained.with_label_values(&[family]);
+            metrics.unexplained.with_label_values(&[family.name()]);
         }
         Ok(metrics)
     }
 
-    pub(super) fn count(&self, verdict: Verdict, family: &'static str, delay: f64) {
-        self.all.with_label_values(&[verdict.name(), family]).inc();
+    pub(super) fn count(&self, verdict: Verdict, family: Family, delay: f64) {
+        self.all
+            .with_label_values(&[verdict.name(), family.name()])
+            .inc();
         self.delay.observe(delay);
     }
 
-    pub(super) fn count_unexplained(&self, family: &'static str) {
-        self.unexplained.with_label_values(&[family]).inc();
+    pub(super) fn count_unexplained(&self, family: Family) {
+        self.unexplained.with_label_values(&[family.name()]).inc();
     }
 }

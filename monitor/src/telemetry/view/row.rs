@@ -156,9 +156,10 @@ fn row(subject: &mut Subject, summary: &Summary, model: &Model, cores: f64) -> R
     let facts = subject.facts().cloned().unwrap_or_default();
     let (profile, case) = (&subject.profile, &subject.case);
     let process = profile.process;
-    let assessment = model.assess(summary);
+    let (assessment, evidence) = model.explain(summary);
     let verdict = case.judgement.verdict();
     let mut mix: Vec<Part> = summary
+        .code
         .mix
         .shares()
         .filter(|(_, share)| *share >= LEAST_SHARE)
@@ -168,11 +169,6 @@ fn row(subject: &mut Subject, summary: &Summary, model: &Model, cores: f64) -> R
         })
         .collect();
     mix.sort_by(|a, b| b.share.total_cmp(&a.share));
-    let evidence = if summary.samples == 0 {
-        Vec::new()
-    } else {
-        model.evidence(summary)
-    };
     let part = |text: String| clean(text.as_bytes(), PATH_CHARS);
     Row {
         pid: process.tgid,
@@ -189,15 +185,16 @@ fn row(subject: &mut Subject, summary: &Summary, model: &Model, cores: f64) -> R
         history: history(&profile.rates(HISTORY)),
         samples: summary.samples,
         enough: summary.samples >= MIN_SAMPLES,
-        threads: summary.threads,
+        threads: summary.threads.sampled,
         mix,
         hashing: assessment.hashing,
         score: assessment.score,
         // What was found stands, whatever it does this second.
-        family: match verdict {
-            Verdict::None => Family::name_or_empty(assessment.family).to_owned(),
-            _ => case.family.to_owned(),
-        },
+        family: Family::name_or_empty(match verdict {
+            Verdict::None => assessment.family,
+            _ => case.family,
+        })
+        .to_owned(),
         verdict: verdict.name().to_owned(),
         suspected: verdict == Verdict::None && (case.suspected || case.banned),
         allowed: case.allowed,

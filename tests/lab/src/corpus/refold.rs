@@ -13,7 +13,7 @@ use monitor::commands::record::samples::{self, Frame};
 use serde_json::Value;
 use unjack_core::event::{self, Event, ImageKey, Process};
 use unjack_core::isa::Arch;
-use unjack_core::profile::{Place, Profile, Summary, seconds};
+use unjack_core::profile::{Place, Profile, seconds};
 use unjack_core::shape::Shape;
 use unjack_core::verdict::{MIN_SAMPLES, Thresholds};
 
@@ -116,11 +116,9 @@ fn fold(file: &Path, kept: &mut Kept) -> Result<BTreeMap<recording::Process, Vec
                 let since_ns = fold
                     .profile
                     .since(now_ns, window_ns, patience_ns, MIN_SAMPLES);
-                let summary = Summary {
-                    stratum: heard.contains(&process),
-                    shape: shapes.get(&process).copied().unwrap_or_default(),
-                    ..fold.profile.summary(since_ns)
-                };
+                let mut summary = fold.profile.summary(since_ns);
+                summary.network.stratum = heard.contains(&process);
+                summary.network.shape = shapes.get(&process).copied().unwrap_or_default();
                 if summary.samples == 0 {
                     continue;
                 }

@@ -50,7 +50,7 @@ impl Connection {
             peers: 1,
             ..Shape::default()
         };
-        (summary.stratum, summary.shape) = match self {
+        (summary.network.stratum, summary.network.shape) = match self {
             Self::None => (
                 false,
                 Shape {

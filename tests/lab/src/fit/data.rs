@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
-use unjack_core::profile::{Burn, Summary};
+use unjack_core::profile::{Burn, Code, Summary};
 
 use crate::{
     code::{self, Kept},
@@ -129,25 +129,24 @@ impl Codes {
         };
         let looks = self.kept.looks(window)?;
         let of_code = Summary::of(looks.iter(), 0, &Burn::default());
-        let Summary {
+        let Code {
             mix,
             mixing_share,
             mixing,
             mixing_places,
             undecodable_share,
             places,
-            marks,
             ..
-        } = of_code;
-        line.summary = Summary {
+        } = of_code.code;
+        line.summary.marks = of_code.marks;
+        line.summary.code = Code {
             mix,
             mixing_share,
             mixing,
             mixing_places,
             undecodable_share,
             places,
-            marks,
-            ..std::mem::take(&mut line.summary)
+            ..std::mem::take(&mut line.summary.code)
         };
         Ok(())
     }

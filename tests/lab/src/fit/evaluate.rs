@@ -218,8 +218,8 @@ fn judge(run: &[(f64, Summary)], model: &Model) -> Verdict {
     let mut now_ns = 0;
     for (_, summary) in long {
         // The windows' own clock: that of the samples.
-        let own_ns = summary.since_ns + summary.span_ns;
-        now_ns = own_ns.max(now_ns + summary.span_ns);
+        let own_ns = summary.time.since_ns + summary.time.span_ns;
+        now_ns = own_ns.max(now_ns + summary.time.span_ns);
         judgement.judge(now_ns, summary, model, &Thresholds::DEFAULT, |_| false);
         match judgement.verdict() {
             Verdict::Miner => return Verdict::Miner,

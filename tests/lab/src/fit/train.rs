@@ -231,7 +231,7 @@ fn prototypes(programs: &[Program]) -> Vec<PrototypeData> {
         let mut mixing = 0.0;
         for summary in program.windows() {
             mix.merge(summary.essence());
-            mixing += summary.mixing_share / program.windows().count() as f64;
+            mixing += summary.code.mixing_share / program.windows().count() as f64;
         }
         // An interpreter's mix is that of any interpreter.
         if mixing < INTERPRETED {

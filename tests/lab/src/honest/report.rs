@@ -1,13 +1,15 @@
 //! What came of it all: the table, what was left out, and what failed.
 
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
-use std::time::Duration;
+mod agent;
+mod text;
+
+use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 
+pub(super) use self::agent::Agent;
+use self::text::evidence;
 use super::run::{End, Outcome};
-use ::tests::{Daemon, Metrics};
 
 /// Findings that are printed; the others are counted. Each has some twenty lines.
 const MAX_FAULTS: usize = 40;
@@ -76,55 +78,6 @@ impl Worst {
             Self::Miner => "MINER",
         }
     }
-}
-
-/// What the daemon says of itself.
-#[derive(Debug, Default)]
-pub(super) struct Agent {
-    /// CPU seconds.
-    cpu: f64,
-    /// MiB resident, now and at most.
-    resident: f64,
-    most: f64,
-    samples: f64,
-    lost: f64,
-    /// Verdicts of the kind miner, and actions that were more than a report.
-    miners: f64,
-    acted: f64,
-}
-
-impl Agent {
-    /// Asks it.
-    pub(super) fn ask(daemon: &Daemon) -> Self {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid()));
-        Self {
-            most: peak(&status.unwrap_or_default()).unwrap_or_default(),
-            ..Self::of(&daemon.metrics())
-        }
-    }
-
-    fn of(metrics: &Metrics) -> Self {
-        let actions = "unjack_actions_total";
-        let sum = |name| metrics.sum(name, &[]);
-        Self {
-            cpu: sum("process_cpu_seconds_total"),
-            resident: sum("process_resident_memory_bytes") / f64::from(1 << 20),
-            most: 0.0,
-            samples: sum("unjack_samples_total"),
-            lost: sum("unjack_samples_lost_total"),
-            miners: metrics.sum("unjack_verdicts_total", &[("verdict", "miner")]),
-            acted: sum(actions) - metrics.sum(actions, &[("outcome", "dry-run")]),
-        }
-    }
-}
-
-/// Peak resident memory, in MiB, from `/proc/PID/status`.
-fn peak(status: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kib: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib / 1024.0)
 }
 
 impl Report {
@@ -254,91 +207,6 @@ impl Report {
     pub(super) fn passed(&self) -> bool {
         self.faults.is_empty()
     }
-
-    /// All of it, for a person.
-    pub(super) fn text(&self, agent: &Agent) -> String {
-        let mut text = format!(
-            "{:<26} {:>5} {:>10} {:>8}  {:<11} {:>7}  families\n",
-            "job", "runs", "contained", "CPU s", "worst", "score"
-        );
-        for row in self.rows.iter().chain([&self.others]) {
-            let families: Vec<_> = row.families.iter().map(String::as_str).collect();
-            let _ = writeln!(
-                text,
-                "{:<26} {:>5} {:>10} {:>8.1}  {:<11} {:>7.3}  {}",
-                row.name,
-                row.runs,
-                row.contained,
-                row.cpu.as_secs_f64(),
-                row.worst.name(),
-                row.score,
-                families.join(" ")
-            );
-        }
-        let runs: u32 = self.rows.iter().map(|row| row.runs).sum();
-        let cpu: f64 = self.rows.iter().map(|row| row.cpu.as_secs_f64()).sum();
-        let Agent {
-            cpu: own,
-            resident,
-            most,
-            samples,
-            lost,
-            miners,
-            acted,
-        } = agent;
-        let _ = write!(
-            text,
-            "\n{runs} runs, {cpu:.0} CPU seconds. unjack: {own:.1} CPU seconds, {resident:.0} MiB resident \
-             ({most:.0} at most), {samples} samples, {lost} lost; {miners} miners, {acted} actions.\n"
-        );
-        if self.unseen > 0 {
-            let _ = writeln!(
-                text,
-                "The daemon's view was not there {} times.",
-                self.unseen
-            );
-        }
-        for row in &self.rows {
-            if let Some(near) = &row.near {
-                let _ = writeln!(text, "\nnear to a miner: {}\n{near}\n", row.name);
-            }
-        }
-        for stranger in &self.strangers {
-            let _ = writeln!(text, "of no job, or gone before it was asked: {stranger}");
-        }
-        for row in self.rows.iter().filter(|row| row.runs == 0) {
-            let _ = writeln!(text, "not run: {}: there was no time for it", row.name);
-        }
-        for (name, why) in &self.skipped {
-            let _ = writeln!(text, "skipped: {name}: {why}");
-        }
-        for fault in &self.faults {
-            let _ = writeln!(text, "\nFAULT: {fault}");
-        }
-        if self.more_faults > 0 {
-            let _ = writeln!(text, "\nand {} more faults", self.more_faults);
-        }
-        let passed = if self.passed() { "passed" } else { "FAILED" };
-        let _ = write!(text, "\nhonest: {passed}");
-        text
-    }
-}
-
-/// A verdict, its evidence a line each.
-fn evidence(event: &Value) -> String {
-    let mut text = format!(
-        "    pid {} {} ({}), score {}, {} % of a core",
-        event["pid"], event["exe"], event["comm"], event["score"], event["cpu_percent"]
-    );
-    for line in event["evidence"].as_array().into_iter().flatten() {
-        let number = line["log_odds"].as_f64().unwrap_or_default();
-        let said = line["text"].as_str().unwrap_or_default();
-        let _ = write!(text, "\n    {number:>+6.1}  {said}");
-    }
-    for line in event["code"].as_array().into_iter().flatten() {
-        let _ = write!(text, "\n    code: {}", line.as_str().unwrap_or_default());
-    }
-    text
 }
 
 #[cfg(test)]
@@ -447,21 +315,5 @@ mod tests {
             report.ran(0, &outcome(End::Failed(1)));
         }
         assert_eq!((report.faults.len(), report.more_faults), (MAX_FAULTS, 3));
-    }
-
-    #[test]
-    fn the_daemons_own_account_is_read() {
-        let text = "process_cpu_seconds_total 12.5\nprocess_resident_memory_bytes 34603008\n\
-                    unjack_verdicts_total{verdict=\"miner\",family=\"x\"} 1\n\
-                    unjack_verdicts_total{verdict=\"hashing\",family=\"x\"} 5\n\
-                    unjack_actions_total{action=\"kill\",family=\"x\",outcome=\"gone\"} 2\n\
-                    unjack_actions_total{action=\"observe\",family=\"x\",outcome=\"dry-run\"} 3\n";
-        let agent = Agent::of(&Metrics::parse(text.to_owned()).expect("valid"));
-        let told = [agent.cpu, agent.resident, agent.miners, agent.acted].map(|n| n.to_string());
-        assert_eq!(told, ["12.5", "33", "1", "2"]);
-        assert_eq!(
-            peak("Name:\tx\nVmHWM:\t    2048 kB\n").map(|n| n.to_string()),
-            Some("2".to_owned())
-        );
     }
 }

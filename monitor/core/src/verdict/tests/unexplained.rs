@@ -18,10 +18,13 @@ fn limits() -> Thresholds {
 /// It serves clients.
 fn explained() -> Summary {
     Summary {
-        shape: Shape {
-            accepted: 3,
-            received_per_cpu_second: 1000.0,
-            ..hashing().shape
+        network: Network {
+            shape: Shape {
+                accepted: 3,
+                received_per_cpu_second: 1000.0,
+                ..hashing().network.shape
+            },
+            ..hashing().network
         },
         ..hashing()
     }
@@ -29,7 +32,10 @@ fn explained() -> Summary {
 
 fn idle() -> Summary {
     Summary {
-        cores: 0.01,
+        time: CpuTime {
+            cores: 0.01,
+            ..hashing().time
+        },
         ..hashing()
     }
 }

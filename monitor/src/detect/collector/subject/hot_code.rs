@@ -136,7 +136,7 @@ impl Subject {
     /// The code it executes most, of those parts whose bytes are still kept.
     #[must_use]
     pub fn hot_code(&self, arch: Arch, summary: &Summary) -> Option<HotCode> {
-        let (line, share) = summary.hottest?;
+        let (line, share) = summary.code.hottest?;
         let sample = self.profile.code(line)?;
         let arch = if sample.compat { arch.compat()? } else { arch };
         Some(HotCode {

@@ -55,10 +55,8 @@ fn live(collector: &mut Collector, number: u32, now_ns: u64, code: &[u8]) -> Opt
     }
     let model = Model::shipped().unwrap();
     let subject = collector.subject(process(number)).unwrap();
-    let summary = Summary {
-        shape: Shape::pool_like(),
-        ..subject.profile.summary(0)
-    };
+    let mut summary = subject.profile.summary(0);
+    summary.network.shape = Shape::pool_like();
     Member::of(subject, &summary, model.assess(&summary), 0)
 }
 
@@ -122,6 +120,7 @@ fn where_an_image_was_loaded_does_not_spread_its_code() {
         let (now_ns, limits) = (10 * SECOND, Thresholds::DEFAULT);
         group
             .summary(now_ns, &[], &mut collector, &limits, SAMPLE_HZ)
+            .code
             .hot_lines
     };
     assert!((20.0..=30.1).contains(&lines(0)), "{}", lines(0));

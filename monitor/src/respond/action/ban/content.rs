@@ -17,7 +17,7 @@ use std::{
 use monitor_ebpf::bans::{Ban, BanCount, BanKey, NO_OWNER};
 use rustix::fs::{StatFs, fstatfs};
 
-use super::sha256;
+use super::record::sha256;
 use crate::host::digest::Digest;
 
 /// `FUSE_SUPER_MAGIC` (`include/uapi/linux/magic.h`, Linux 6.12).
@@ -85,7 +85,7 @@ mod tests {
 
     use monitor_ebpf::bans::BAN_HASHED;
 
-    use super::{super::new_ban, *};
+    use super::{super::record::new_ban, *};
 
     const ROOT: u32 = 0;
     const USER: u32 = 1000;

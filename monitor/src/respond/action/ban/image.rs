@@ -13,7 +13,7 @@ use monitor_ebpf::bans::BanKey;
 
 use super::{
     content::owner,
-    key as key_of,
+    record::key as key_of,
     rule::{self, Spared},
     runtime,
 };
@@ -97,7 +97,7 @@ pub(super) fn hold_same(process: Process, key: &BanKey, allow: &[Rule]) -> Resul
         let exe = seen.host_exe(Image::from(&held.meta));
         let subject = Subject {
             exe: exe.as_deref(),
-            ..facts.subject("")
+            ..facts.subject(None)
         };
         allow.iter().any(|rule| rule.matches(&subject))
     };

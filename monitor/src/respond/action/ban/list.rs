@@ -11,13 +11,10 @@ use std::{
 use monitor_ebpf::bans::{BAN_BY_HAND, BAN_COPY, BAN_HASHED, Ban, BanCount, BanKey};
 
 use super::{
-    Listed, boottime_ns,
     content::{Content, owner},
-    id,
     image::file_rule,
-    key, new_ban,
+    record::{Listed, boottime_ns, id, key, new_ban, sha256},
     rule::Spared,
-    sha256,
 };
 use crate::{
     host::digest::{self, Digest, Unknown},

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use super::runtime::is_called_like_one;
 use crate::detect::collector::CodeOrigins;
+use unjack_core::score::Family;
 
 /// Why an image was not banned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,7 +108,7 @@ impl Spared {
 ///
 /// # Errors
 /// The reason why not.
-pub fn by_code(family: &str, code_origins: CodeOrigins) -> Result<(), Spared> {
+pub fn by_code(family: Option<Family>, code_origins: CodeOrigins) -> Result<(), Spared> {
     let CodeOrigins {
         image,
         system,
@@ -116,7 +117,7 @@ pub fn by_code(family: &str, code_origins: CodeOrigins) -> Result<(), Spared> {
         unknown: _,
     } = code_origins;
     let elsewhere = system.saturating_add(elsewhere);
-    if family.starts_with("wasm") {
+    if family.is_some_and(Family::is_wasm) {
         return Err(Spared::Generated);
     }
     if image <= elsewhere {
@@ -126,7 +127,7 @@ pub fn by_code(family: &str, code_origins: CodeOrigins) -> Result<(), Spared> {
             Spared::Elsewhere
         });
     }
-    if generated >= image && family != "randomx" {
+    if generated >= image && !family.is_some_and(Family::generates_code) {
         return Err(Spared::Generated);
     }
     Ok(())
@@ -210,14 +211,14 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn code(family: &str, image: u32, elsewhere: u32, generated: u32, expected: Option<Spared>) {
+    fn code(family: Family, image: u32, elsewhere: u32, generated: u32, expected: Option<Spared>) {
         let code_origins = CodeOrigins {
             image,
             elsewhere,
             generated,
             ..CodeOrigins::default()
         };
-        assert_eq!(by_code(family, code_origins).err(), expected);
+        assert_eq!(by_code(Some(family), code_origins).err(), expected);
     }
 
     #[test]
@@ -236,26 +237,26 @@ mod tests {
 
     #[test]
     fn a_miner_that_hashes_with_code_of_its_own_is_banned() {
-        code("sha256d", 90, 10, 0, None);
+        code(Family::Sha256d, 90, 10, 0, None);
     }
 
     #[test]
     fn an_interpreter_that_hashes_in_a_module_is_not() {
-        code("sha256d", 10, 90, 0, Some(Spared::Elsewhere));
-        code("randomx", 0, 20, 80, Some(Spared::Generated));
-        code("randomx", 0, 80, 20, Some(Spared::Elsewhere));
+        code(Family::Sha256d, 10, 90, 0, Some(Spared::Elsewhere));
+        code(Family::RandomX, 0, 20, 80, Some(Spared::Generated));
+        code(Family::RandomX, 0, 80, 20, Some(Spared::Elsewhere));
     }
 
     #[test]
     fn generated_code_is_the_images_own_in_randomx_only() {
-        code("randomx", 15, 5, 80, None);
-        code("sha256d", 15, 5, 80, Some(Spared::Generated));
-        code("wasm-sha256d", 90, 5, 5, Some(Spared::Generated));
+        code(Family::RandomX, 15, 5, 80, None);
+        code(Family::Sha256d, 15, 5, 80, Some(Spared::Generated));
+        code(Family::WasmSha256d, 90, 5, 5, Some(Spared::Generated));
     }
 
     #[test]
     fn nothing_known_is_no_reason_to_ban() {
-        code("randomx", 0, 0, 0, Some(Spared::Elsewhere));
+        code(Family::RandomX, 0, 0, 0, Some(Spared::Elsewhere));
     }
 
     #[track_caller]

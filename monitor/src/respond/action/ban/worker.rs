@@ -5,8 +5,10 @@
 //! `unjack bans` changes them behind its back. What the kernel asks about is
 //! hashed elsewhere; nothing here reads a file's content.
 
+mod allowed;
 mod copies;
 mod intents;
+mod programs;
 mod room;
 
 use std::{
@@ -19,29 +21,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use monitor_ebpf::bans::{
-    BAN_BY_HAND, BY_SIGNAL, Ban, BanKey, BanRecord, KIND_REFUSED, KIND_UNKNOWN, NAME_BYTES,
-};
+use monitor_ebpf::bans::{BY_SIGNAL, Ban, BanKey, BanRecord, KIND_REFUSED, KIND_UNKNOWN};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc;
 use zerocopy::FromBytes;
 
+use self::intents::IntentRecord;
 pub(super) use self::{copies::Hashed, intents::Examined};
-use self::{
-    intents::IntentRecord,
-    room::{Room, make_room},
-};
 use super::{
-    Allowed, Listed, Report, Request, boottime_ns, content::Content, counts::Counts, key,
-    origin::Origin, rule::Spared, sha256, warn,
+    Allowed, Report, Request,
+    content::Content,
+    counts::Counts,
+    origin::Origin,
+    record::{Listed, boottime_ns},
+    warn,
 };
 use crate::{
-    host::digest::Digest,
-    kernel::probe::{
-        ProbeError,
-        bans::{PinDir, Programs, Records, Tables},
-    },
-    policy::config::{BanPolicy, Rule, RuleKey, Subject},
+    kernel::probe::bans::{PinDir, Programs, Records, Tables},
+    policy::config::{BanPolicy, Rule},
 };
 use unjack_core::event::Process;
 
@@ -188,14 +185,6 @@ impl BanWorker {
         let _read = rustix::io::read(&self.own.wake, &mut count);
     }
 
-    fn tables(&mut self) -> Option<&mut Tables> {
-        match &mut self.programs {
-            Some(programs) if programs.is_attached() => Some(&mut programs.tables),
-            Some(_) => None,
-            None => self.watched.as_mut(),
-        }
-    }
-
     /// Looks at the bans: adopts, lifts what is over, tells the kernel and the
     /// metrics.
     fn tick(&mut self) {
@@ -243,163 +232,6 @@ impl BanWorker {
         }
     }
 
-    fn lift(&mut self, key: &BanKey) {
-        if let Some(tables) = self.tables()
-            && let Err(error) = tables.lift(key)
-        {
-            warn("a ban that is over stays in the list", &error);
-        }
-    }
-
-    /// Whether a rule or list allows an image of this content.
-    fn allows_digest(&self, digest: Digest) -> bool {
-        let hex = digest.to_string();
-        let subject = Subject {
-            sha256: Some(&hex),
-            ..Subject::default()
-        };
-        let by_digest = |rule: &&Rule| rule.key == RuleKey::Sha256;
-        self.own.listed.lock().get(&digest).is_some()
-            || self
-                .allow
-                .iter()
-                .filter(by_digest)
-                .any(|rule| rule.matches(&subject))
-    }
-
-    /// Whether there are rules about who executes an image rather than about the
-    /// image. The kernel refuses it to all processes, so an allowed one would be
-    /// refused as well.
-    fn allows_runners(&self) -> bool {
-        let by_image = |rule: &Rule| matches!(rule.key, RuleKey::Exe | RuleKey::Sha256);
-        !self.allow.iter().all(by_image)
-    }
-
-    /// Whether there are rules of `--only` about anything but the content of an image. The
-    /// kernel refuses an image everywhere.
-    fn is_limited(&self) -> bool {
-        let by_content = |rule: &Rule| rule.key == RuleKey::Sha256;
-        !self.policy.only.iter().all(by_content)
-    }
-
-    /// Whether a ban, made by this daemon or another program, is about an image
-    /// that is allowed.
-    fn allows(&self, of: &BanKey, ban: &Ban) -> bool {
-        if self.allows_runners() && ban.flags & BAN_BY_HAND == 0
-            || sha256(ban).is_some_and(|digest| self.allows_digest(digest))
-        {
-            return true;
-        }
-        let name = &ban.name[..(ban.name_len as usize).min(NAME_BYTES)];
-        let Ok(path) = std::str::from_utf8(name) else {
-            return false;
-        };
-        let subject = Subject {
-            exe: Some(path),
-            ..Subject::default()
-        };
-        let by_path = |rule: &&Rule| rule.key == RuleKey::Exe;
-        // A name that was cut begins anywhere: it leads nowhere. Only the very
-        // file is allowed, and not whatever is banned under its path.
-        path.starts_with('/')
-            && self
-                .allow
-                .iter()
-                .filter(by_path)
-                .any(|rule| rule.matches(&subject))
-            && std::fs::metadata(path).is_ok_and(|meta| key(of.device, &meta) == *of)
-    }
-
-    /// Has the programs that are to be there: loaded if anything may be changed,
-    /// and attached if there are any bans.
-    fn follow(&mut self) -> Result<(), ProbeError> {
-        if self.dir.is_none() {
-            self.dir = PinDir::find(&self.policy.dir).ok();
-        }
-        if !self.policy.enforce {
-            self.watched = match &self.dir {
-                Some(dir) => Tables::pinned(dir)?,
-                None => None,
-            };
-            let ring = self.watched.as_ref().map(Tables::ring).transpose()?;
-            self.ring = ring;
-            return Ok(());
-        }
-        let pinned = match &self.dir {
-            Some(dir) => Tables::pinned(dir)?,
-            None => None,
-        };
-        let attached = self.programs.as_ref().is_some_and(Programs::is_attached);
-        let foreign = match (&self.programs, &pinned) {
-            (Some(programs), Some(pinned)) => !programs.tables.is_same(pinned),
-            _ => false,
-        };
-        if foreign {
-            // Another process's, made while there were none: they count.
-            self.ring = None;
-            self.programs = None;
-        }
-        let needed = pinned.is_some() || !self.policy.ttl.is_zero();
-        let again = self.failed.is_none_or(|at| at.elapsed() >= RETRY);
-        if self.programs.is_none() && needed && again {
-            self.failed = Some(Instant::now());
-            self.programs = Some(Programs::load(self.policy.with, self.dir.clone())?);
-            self.failed = None;
-        }
-        if pinned.is_some() && self.programs.is_some() && (foreign || !attached) {
-            self.attach()?;
-        }
-        Ok(())
-    }
-
-    /// From now on execs are refused, and asked about.
-    fn attach(&mut self) -> Result<(), ProbeError> {
-        let Some(programs) = &mut self.programs else {
-            return Err(ProbeError::Mismatch("programs"));
-        };
-        if programs.is_attached() {
-            return Ok(());
-        }
-        programs.attach()?;
-        self.ring = Some(programs.tables.ring()?);
-        let before = programs.tables.state()?.generation;
-        self.generation = before.wrapping_add(1).max(1);
-        self.known.clear();
-        programs.tables.set_state(self.generation, true)?;
-        tracing::info!(
-            "banned images are refused {}",
-            if programs.by_lsm {
-                "by BPF LSM"
-            } else {
-                "by a signal"
-            }
-        );
-        Ok(())
-    }
-
-    /// There are no bans: nothing is refused, and nothing costs anything.
-    fn release(&mut self) {
-        self.ring = None;
-        self.known.clear();
-        if let Some(programs) = &mut self.programs
-            && let Err(error) = programs.detach()
-        {
-            warn("bans stay in the kernel", &error);
-        }
-    }
-
-    /// The daemon leaves: bans stay, and questions are no longer answered.
-    fn leave(mut self) {
-        self.tick();
-        let generation = self.generation;
-        if self.policy.enforce
-            && let Some(tables) = self.tables()
-            && let Err(error) = tables.set_state(generation, false)
-        {
-            warn("the kernel goes on asking about images", &error);
-        }
-    }
-
     /// Takes the kernel's records; what is left is taken after the next requests.
     fn drain(&mut self) {
         let begun = Instant::now();
@@ -442,37 +274,8 @@ impl BanWorker {
         }
     }
 
-    fn listed(&mut self, key: &BanKey) -> Option<Listed> {
-        let (ban, count) = self.tables()?.get(key).ok()??;
-        Some(Listed::new(key, &ban, &count, boottime_ns()))
-    }
-
     fn report(&self, report: Report) {
         // An error means that the daemon is on its way out.
         let _sent = self.reports.blocking_send(report);
-    }
-
-    /// Writes a ban, if there is no room in the place of the oldest copy's.
-    fn put(&mut self, key: &BanKey, ban: Ban) -> bool {
-        let Some(tables) = self.tables() else {
-            return false;
-        };
-        match make_room(tables, key).and_then(|room| {
-            if room != Room::None {
-                tables.ban(key, ban)?;
-            }
-            Ok(room)
-        }) {
-            Ok(Room::Free) => true,
-            Ok(Room::Made) => {
-                self.counts.count_spared(Spared::Full);
-                true
-            }
-            Ok(Room::None) => false,
-            Err(error) => {
-                warn("an image could not be banned", &error);
-                false
-            }
-        }
     }
 }

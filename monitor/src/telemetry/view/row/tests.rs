@@ -75,7 +75,7 @@ fn who_is_suspected_or_has_a_verdict_comes_before_who_burns_more() {
     let mut miner = case(&mut collector, 49);
     let detection = unjack_core::verdict::Detection::decreed(&Summary::default());
     miner.judgement.adopt(11 * SECOND, detection);
-    miner.family = "randomx";
+    miner.family = Some(Family::RandomX);
     collector.subject(process(49)).unwrap().case = miner;
 
     let (rows, _) = shown(&mut collector, 11);

@@ -17,11 +17,11 @@ use monitor_ebpf::bans::{
 
 use super::{
     super::{
-        Listed, MAX_HASHING, MAX_WAITING, Report, Request, boottime_ns,
+        MAX_HASHING, MAX_WAITING, Report, Request,
         content::{self, Content},
         image::{Found, Held, hold_same, look, open},
-        new_ban,
         origin::Origin,
+        record::{Listed, boottime_ns, new_ban},
         rule::Spared,
         warn,
     },

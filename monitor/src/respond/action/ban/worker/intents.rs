@@ -7,12 +7,11 @@ use monitor_ebpf::bans::{BAN_HASHED, BAN_LISTED, Ban, BanCount, BanKey};
 
 use super::{
     super::{
-        Condemned, Listed, Report, Request, boottime_ns,
+        Condemned, Report, Request,
         content::Content,
-        family_bytes,
         image::{self, Found, Held, examine, file_rule},
-        key, new_ban,
         origin::Origin,
+        record::{Listed, boottime_ns, family_bytes, key, new_ban},
         rule::{self, Spared},
         warn,
     },
@@ -22,7 +21,7 @@ use crate::host::{
     self, Image, ProcHandle,
     digest::{self, Purpose},
 };
-use unjack_core::event::Process;
+use unjack_core::{event::Process, score::Family};
 
 /// What was found of an image, or why it may not be banned.
 pub(in super::super) type Examined = Result<Found, Spared>;
@@ -38,7 +37,7 @@ pub(super) struct IntentRecord {
     there: BTreeSet<u32>,
     examined: Option<Examined>,
     /// The family of hash that it was judged to mine with.
-    family: &'static str,
+    family: Option<Family>,
     /// Its content is on a list.
     listed: bool,
     /// It was ended.
@@ -105,7 +104,7 @@ impl BanWorker {
             return Err(Spared::Limited);
         }
         if !*listed {
-            rule::by_code(family, *code_origins)?;
+            rule::by_code(*family, *code_origins)?;
         }
         let seen = ProcHandle::open(*process).map_err(|_| Spared::Gone)?;
         let held = image::hold(&seen)?;
