@@ -396,7 +396,10 @@ impl BanWorker {
             && let Some(tables) = self.tables()
             && let Err(error) = tables.set_state(generation, false)
         {
-            warn("the kernel goes on asking about images", &error);
+            warn(
+                "the kernel still reports new images, though there are no bans",
+                &error,
+            );
         }
     }
 
@@ -415,7 +418,9 @@ impl BanWorker {
                 None => return,
                 Some(Some(record)) if record.kind == KIND_REFUSED => self.tell_refused(&record),
                 Some(Some(record)) if record.kind == KIND_UNKNOWN => self.answer(&record),
-                Some(_) => tracing::error!("the programs that refuse images are of another make"),
+                Some(_) => {
+                    tracing::error!("the programs that refuse images are of another version")
+                }
             }
         }
     }
