@@ -419,7 +419,7 @@ impl BanWorker {
                 Some(Some(record)) if record.kind == KIND_REFUSED => self.tell_refused(&record),
                 Some(Some(record)) if record.kind == KIND_UNKNOWN => self.answer(&record),
                 Some(_) => {
-                    tracing::error!("the programs that refuse images are of another version")
+                    tracing::error!("the programs that refuse images are of another version");
                 }
             }
         }
