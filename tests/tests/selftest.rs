@@ -171,7 +171,7 @@ fn a_daemon_that_observes_ended_no_process() {
     assert_eq!(statuses(&report)["kill"], "fail", "{report:#}");
     let text = report.to_string();
     assert!(
-        text.contains(&format!("is there (pid {}) has", daemon.pid())),
+        text.contains(&format!("`unjack run` (pid {}) has", daemon.pid())),
         "{text}"
     );
 }

@@ -158,10 +158,7 @@ impl Model {
             line(
                 bounded - code,
                 EvidenceKind::Witness(Witness::Bound),
-                &|| {
-                    let is = if code > 0.0 { "a hash" } else { "no hash" };
-                    format!("its code can say no more than that it is {is}")
-                },
+                &|| format!("limit: the lines about its code count {bounded:+.0} in total"),
             );
         }
         mining::lines(view, line);

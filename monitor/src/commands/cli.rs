@@ -37,10 +37,10 @@ const MAX_PID: i64 = 1 << 22;
 
 /// Finds cryptocurrency miners by the instructions they execute, and stops them.
 ///
-/// unjack accounts every process's CPU time in the kernel, looks at the
-/// instructions of those that burn enough of it, and tells proof-of-work hashing
-/// from other work, whatever the program calls itself. By default it only
-/// observes: nothing on the host changes until --action says so, or --block-pools.
+/// unjack accounts the CPU time of every process in the kernel, samples the instructions
+/// of those that use enough of it, and tells proof-of-work hashing from other work.
+/// Names do not matter. By default it only observes: nothing on the host changes until
+/// --action or --block-pools is set.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "unjack", version, after_long_help = AFTER_HELP)]
 pub struct Cli {
@@ -55,7 +55,7 @@ Exit status:
   1  failure
   2  bad usage: an unknown flag, or a value that is not accepted
   3  this host lacks something needed; `unjack doctor` says what, and the remedy
-  4  explain: there is no such process, or it vanished; release: it is not held
+  4  explain: there is no such process, or it ended; release: not throttled or frozen
 
 Environment:
   Every flag can be given as UNJACK_ and its name in upper case, with dots and
@@ -82,11 +82,11 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Show which processes use the CPU now, on a terminal
     ///
-    /// A list that can be sorted, and details of one process: its CPU use, verdict,
-    /// score and what it executes. It has probes of its own, takes no action and
-    /// opens no endpoint; an unjack that runs beside it is not disturbed. Keys are
-    /// on the last line; q quits. Without colours if `NO_COLOR` is set, and only
-    /// ASCII if the locale is not UTF-8.
+    /// Shows a list that can be sorted, and details of one process: its CPU use,
+    /// verdict, score and what it executes. It loads probes of its own, takes no action
+    /// and opens no endpoint, and does not affect a running daemon. Keys are on the last
+    /// line; q quits. It uses no colours if `NO_COLOR` is set, and only ASCII if the
+    /// locale is not UTF-8.
     Top(TopArgs),
     /// Record what processes execute, as numbers in a file
     ///
@@ -94,7 +94,7 @@ pub enum Command {
     /// `unjack replay`: no code, no data, no environment. A COMMAND is started,
     /// recorded with all its descendants, and ended after --for.
     Record(RecordArgs),
-    /// Say what a policy would have done to what was recorded
+    /// Show what a policy would have done on a recorded host
     ///
     /// Judges a recording (`unjack record`, `unjack run --record`) as `unjack
     /// run` would have with these flags: what would have been reported and
@@ -105,8 +105,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// List and change which images are refused at exec
     ///
-    /// Bans are kept in the kernel: they hold whether or not `unjack run` does,
-    /// until they end or the host is rebooted.
+    /// Bans are kept in the kernel. They stay in force, whether or not `unjack run` is
+    /// running, until they expire or the host is rebooted.
     Bans(BansArgs),
     /// Show what this host has and lacks, check by check, with the remedy
     ///
@@ -114,17 +114,17 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Prove on this kernel that miners are found and ended
     ///
-    /// Starts a harmless hash loop of its own, attaches the probes, accounts
-    /// and samples it, judges it with the shipped model, kills it, and checks
-    /// that nothing is left. Prints a line for each step, with its time. Takes
-    /// some seconds, and acts only on that loop. Exits with 0 if all works, 1
-    /// if something does not, 3 if this host lacks something.
+    /// Starts a harmless hash loop of its own and attaches the probes. Accounts and
+    /// samples the loop, judges it with the shipped model, kills it, and checks that
+    /// nothing is left. Prints a line for each step, with its time. Takes some seconds,
+    /// and acts only on that loop. Exits with 0 if all works, 1 if something does not, 3
+    /// if this host lacks something.
     Selftest(SelftestArgs),
     /// Undo a throttle or a freeze
     ///
-    /// Of a process, of a cgroup, or of all; also when no unjack runs any more. The
-    /// unjack that runs does not act on a released process again until that executes
-    /// another image; --allow exempts it permanently.
+    /// Releases a process, a cgroup, or everything, also when no daemon is running. A
+    /// running daemon does not act on a released process again until that process
+    /// executes another image. --allow exempts it permanently.
     Release(ReleaseArgs),
 }
 
@@ -135,7 +135,7 @@ pub struct ExplainArgs {
     #[arg(value_parser = clap::value_parser!(u32).range(1..=MAX_PID))]
     pub pid: u32,
 
-    /// How long to look, 1s to 1h
+    /// How long to sample, 1s to 1h
     #[arg(long = "for", env = "UNJACK_FOR", value_name = "DUR", default_value = "10s", value_parser = explain_duration)]
     pub duration: Duration,
 
@@ -159,11 +159,11 @@ pub struct SelftestArgs {
 /// Flags of `unjack doctor`.
 #[derive(Args, Clone, Debug)]
 pub struct DoctorArgs {
-    /// Say what this action of `unjack run` is for
+    /// Report what this --action of `unjack run` would apply to
     #[arg(long, env = "UNJACK_ACTION", value_enum, default_value_t = Action::Observe)]
     pub action: Action,
 
-    /// Say what these rules of `unjack run` limit the action to (repeatable)
+    /// Report what these --only rules of `unjack run` limit the action to (repeatable)
     #[arg(long, env = "UNJACK_ONLY", value_name = "KEY=VALUE")]
     pub only: Vec<String>,
 

@@ -220,7 +220,7 @@ impl Daemon {
         self.bans.allow(self.reputation.allow_list());
         // A list that was not taken is the old one.
         if let Err(error) = self.probes.list_pools(self.reputation.pools().compiled()) {
-            tracing::error!("the list of pools is not whole in the kernel: {error}");
+            tracing::error!("the kernel's list of pools is incomplete: {error}");
         }
     }
 

@@ -19,10 +19,10 @@ pub enum ReleaseError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// It is not held.
-    #[error("{0} is not held; `unjack release --all` lets go of everything that is")]
+    #[error("{0} is not throttled or frozen; `unjack release --all` releases everything that is")]
     NotHeld(String),
     /// Some could not be let go; they stay written down.
-    #[error("{0} of {1} could not be let go; the lines above say why")]
+    #[error("{0} of {1} could not be released; the lines above say why")]
     Left(usize, usize),
 }
 

@@ -78,7 +78,7 @@ fn steps(report: &mut StepReporter<'_>) -> Option<()> {
         .map_err(|error| report.lacks("child", begun, error.to_string(), error.remedy()))
         .ok()?;
     let found = format!(
-        "pid {}: a SHA-256d loop for a pool of this test at 127.0.0.1:{}, from a copy in memory",
+        "pid {}: a SHA-256d loop, run from a copy in memory, with a test pool at 127.0.0.1:{}",
         child.pid(),
         child.port()
     );
@@ -118,7 +118,7 @@ fn look_at_host(report: &mut StepReporter<'_>) -> Option<Arch> {
     let begun = Instant::now();
     match (doctor::preflight(), Arch::HOST) {
         (Ok(()), Some(arch)) => {
-            report.pass(STEP, begun, "it has what the probes need".to_owned());
+            report.pass(STEP, begun, "this host has what the probes need".to_owned());
             Some(arch)
         }
         (failed, _) => {
@@ -153,8 +153,8 @@ fn end(child: &mut Child, watched: &Watched, report: &mut StepReporter<'_>) {
     match (outcome, child.ended()) {
         (Outcome::Gone, Some(End::Signal(signal))) => {
             let found = format!(
-                "pid {pid} is gone: signal {signal} by its pidfd, after a second look at start and \
-                 image"
+                "pid {pid} is gone: signal {signal} by its pidfd, after start time and image \
+                 were checked again"
             );
             report.pass(STEP, begun, found);
         }
@@ -191,7 +191,7 @@ fn by_another(
         End::Signal(signal @ (libc::SIGTERM | libc::SIGKILL)) if !killers.is_empty() => {
             let found = format!(
                 "pid {pid} is gone: signal {signal}, which this test did not send. `unjack run` \
-                 with --action kill is there ({killers}): see its events"
+                 with --action kill is running ({killers}): see its events"
             );
             report.by_another(STEP, begun, found);
         }
@@ -204,8 +204,8 @@ fn by_another(
         }
         End::Signal(_) => {
             let whose = match (daemons, killers.as_str()) {
-                ([], _) => "no `unjack run` is there".to_owned(),
-                (_, "") => format!("no `unjack run` that is there ({all}) has --action kill"),
+                ([], _) => "no `unjack run` is running".to_owned(),
+                (_, "") => format!("no running `unjack run` ({all}) has --action kill"),
                 _ => format!("not as `unjack run` ({killers}) ends a process"),
             };
             let remedy = "see the kernel's log: memory may have run out, or a user ended it; \
@@ -226,10 +226,10 @@ fn leave(child: Child, report: &mut StepReporter<'_>) {
     let begun = Instant::now();
     let pid = child.pid();
     if !child.leave() {
-        let found = format!("pid {pid} is there still, SIGKILL or not: it goes once it runs again");
+        let found = format!("pid {pid} is still there after SIGKILL: it ends when it next runs");
         let remedy = format!(
-            "a freezer may hold it: see /proc/{pid}/cgroup; if an unjack did that, `unjack \
-             release {pid}` lets it go"
+            "its cgroup may be frozen: see /proc/{pid}/cgroup; if unjack froze it, `unjack \
+             release {pid}` undoes that"
         );
         report.fail("end", begun, found, remedy);
     }
@@ -252,7 +252,8 @@ fn detach(probes: Probes, programs: &[u32], report: &mut StepReporter<'_>) {
                 return report.fail(STEP, begun, found, "`bpftool link` shows who holds them");
             }
             Err(error) => {
-                let found = format!("let go of; whether they are gone cannot be seen: {error}");
+                let found =
+                    format!("detached; whether they are unloaded cannot be checked: {error}");
                 return report.skip(STEP, begun, found, "run as root, with CAP_SYS_ADMIN");
             }
         }
@@ -281,9 +282,14 @@ mod tests {
         };
         for signal in [libc::SIGTERM, libc::SIGKILL] {
             let end = End::Signal(signal);
-            check(end, &[], Status::Fail, "no `unjack run` is there");
-            check(end, &[observes], Status::Fail, "is there (pid 5) has");
-            check(end, &[observes, kills], Status::Other, "is there (pid 6):");
+            check(end, &[], Status::Fail, "no `unjack run` is running");
+            check(end, &[observes], Status::Fail, "`unjack run` (pid 5) has");
+            check(
+                end,
+                &[observes, kills],
+                Status::Other,
+                "is running (pid 6):",
+            );
         }
         // Not a signal that unjack sends, and none at all.
         let end = End::Signal(libc::SIGSEGV);

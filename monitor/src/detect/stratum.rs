@@ -379,7 +379,7 @@ impl Stratum {
         self.counts.set_sockets(0);
         self.again_ns = now_ns.saturating_add(RETRY_NS);
         if !std::mem::replace(&mut self.told, true) {
-            tracing::warn!("what suspects say on their connections is not looked at: {why}");
+            tracing::warn!("the connections of suspects are not checked for Stratum: {why}");
         }
     }
 }

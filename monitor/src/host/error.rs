@@ -19,7 +19,7 @@ pub enum LookError {
     #[error("not permitted: it takes CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or root")]
     Denied,
     /// It lasts longer than we wait.
-    #[error("it keeps who looks at it waiting")]
+    #[error("reading its /proc entry timed out")]
     Late,
     /// Something else.
     #[error("cannot read its /proc entry: {0}")]

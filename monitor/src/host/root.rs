@@ -17,7 +17,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, 
 static OWN: LazyLock<Option<OwnedFd>> = LazyLock::new(|| {
     mount()
         .inspect_err(|error| {
-            tracing::debug!("no procfs of our own ({error}): the host's /proc is believed");
+            tracing::debug!("no private mount of /proc ({error}): the host's /proc is trusted");
         })
         .ok()
 });

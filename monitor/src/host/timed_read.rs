@@ -194,7 +194,7 @@ fn ask<T: Send + 'static>(
     // A thread that is gone never answers.
     let _ = looker.send(Box::new(job));
     answered.recv_timeout(patience).map_err(|_| {
-        tracing::warn!(pid, ?what, "a process keeps who looks at it waiting");
+        tracing::warn!(pid, ?what, "reading the /proc entry of a process timed out");
         is_late()
     })
 }

@@ -43,7 +43,7 @@ pub enum Action {
     Observe,
     /// Slow it down to a share of a core.
     Throttle,
-    /// Stop it, so that it can go on later.
+    /// Stop it, so that it can continue later.
     Freeze,
     /// End it.
     Kill,

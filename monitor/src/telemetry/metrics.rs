@@ -131,7 +131,7 @@ impl Metrics {
             groups: Groups::new(&new)?,
             suspects: new.add(IntGauge::new(
                 "unjack_suspects",
-                "Processes that burn enough CPU and look like miners now.",
+                "Processes that use enough CPU to be judged and look like miners now.",
             )?)?,
             verdicts: Verdicts::new(&new)?,
             actions: new.int_counters(
@@ -146,7 +146,7 @@ impl Metrics {
             )?,
             actions_refused: new.int_counters(
                 "unjack_actions_refused_total",
-                "Miners not acted on because it was not allowed or not safe.",
+                "Miners not acted on because the action was not allowed or not safe, by reason.",
                 &["reason"],
             )?,
             only_rules: new.int_gauges(
@@ -160,7 +160,7 @@ impl Metrics {
             map_entries: new.int_gauges("unjack_map_entries", "Entries in a BPF map.", &["map"])?,
             map_capacity: new.int_gauges(
                 "unjack_map_capacity",
-                "Entries a BPF map has room for.",
+                "Capacity of a BPF map, in entries.",
                 &["map"],
             )?,
             profiles_dropped: new.mirror(
@@ -185,7 +185,7 @@ impl Metrics {
             )?,
             orders_deferred: new.add(IntCounter::new(
                 "unjack_orders_deferred_total",
-                "Times an action had to wait because too many were under way.",
+                "Times an action was delayed because too many were in progress.",
             )?)?,
             journal_errors: new.add(IntCounter::new(
                 "unjack_journal_errors_total",

@@ -51,7 +51,7 @@ pub fn tell(state: State) {
     };
     if let Err(error) = send(&name, state) {
         tracing::warn!(
-            "the service manager cannot be told that unjack is {state:?}: {error}; \
+            "cannot notify the service manager that unjack is {state:?}: {error}; \
              look at {SOCKET}={}",
             name.display()
         );

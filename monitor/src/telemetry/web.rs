@@ -197,7 +197,8 @@ impl Shared {
                 *place = Arc::new(secured);
             }
             Err(error) => tracing::error!(
-                "{error}; the endpoint stays as it was: mend the file and send SIGHUP again"
+                "{error}; the old configuration stays in force: correct the file and send SIGHUP \
+                 again"
             ),
         }
     }

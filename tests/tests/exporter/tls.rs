@@ -116,7 +116,7 @@ fn certificates_and_passwords_change_on_sighup_and_a_bad_file_changes_nothing() 
     });
     let told = daemon.stderr.wait(NOTICE, |line| {
         let text = String::from_utf8_lossy(&line.raw).into_owned();
-        text.contains("web.yml") && text.contains("do not fit")
+        text.contains("web.yml") && text.contains("do not match")
     });
     assert!(told.is_some(), "the bad file is not told");
 

@@ -175,7 +175,7 @@ impl Evidence {
             return lines.to_vec();
         }
         let (shown, others) = lines.split_at(most.saturating_sub(1));
-        let text = format!("and {} lines more", others.len());
+        let text = format!("and {} more lines", others.len());
         let others = Self::new(EvidenceKind::Others, text, added(others));
         shown.iter().cloned().chain([others]).take(most).collect()
     }

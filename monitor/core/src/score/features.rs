@@ -126,7 +126,7 @@ pub const HASHING: [Feature; 8] = [
         sign: Sign::For,
         text: |view| {
             format!(
-                "{} of its samples are of code that mixes as a hash does",
+                "{} of its samples are code that mixes data as a hash does",
                 percent(view.summary.code.mixing_share)
             )
         },
@@ -137,7 +137,7 @@ pub const HASHING: [Feature; 8] = [
         sign: Sign::For,
         text: |view| {
             format!(
-                "the mix is {} like that of a known miner",
+                "the instruction mix is {} like that of a known miner",
                 percent(1.0 - view.distance)
             )
         },
@@ -170,7 +170,7 @@ pub const HASHING: [Feature; 8] = [
         text: |view| {
             view.other.map_or_else(String::new, |found| {
                 format!(
-                    "its code has the rotations and constants of {}, which nothing mines with",
+                    "its code has the rotations and constants of {}, which no miner uses",
                     found.signature.algorithm
                 )
             })
@@ -200,8 +200,8 @@ pub const HASHING: [Feature; 8] = [
         sign: Sign::Against,
         text: |view| {
             format!(
-                "only {} of its samples are of code that mixes, and hardly an instruction is a \
-                 cipher's",
+                "only {} of its samples are code that mixes data, and hardly any instruction is \
+                 a cipher's",
                 percent(view.summary.code.mixing_share)
             )
         },
@@ -212,7 +212,7 @@ pub const HASHING: [Feature; 8] = [
         sign: Sign::Against,
         text: |view| {
             format!(
-                "{} of its samples hold bytes that are no instructions",
+                "{} of its samples cannot be decoded",
                 percent(view.summary.code.undecodable_share)
             )
         },
@@ -225,8 +225,8 @@ pub const HASHING: [Feature; 8] = [
         sign: Sign::For,
         text: |view| {
             format!(
-                "its saved floating-point state rounds another way than to nearest at {} of {} \
-                 context switches, in all three other modes, as RandomX does",
+                "its floating-point rounding mode was not the default at {} of {} context \
+                 switches, and all three others occurred, as in RandomX",
                 view.summary.rounding.rounded, view.summary.rounding.switches
             )
         },

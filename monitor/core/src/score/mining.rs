@@ -112,13 +112,13 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
     });
     if view.mining_only {
         say(MINING_ONLY, Witness::MiningOnly, &|| {
-            "the algorithm serves nothing but mining".to_owned()
+            "the algorithm is used only for mining".to_owned()
         });
         if verifies(view) {
             say(VERIFIES, Witness::Verifies, &|| {
                 format!(
-                    "it verifies what it receives, as a node does: {:.1} KB come in per CPU second, \
-                     and the algorithm runs in the mode for verifying",
+                    "it verifies blocks, as a node does: it receives {:.1} KB per CPU second, \
+                     and RandomX runs in light mode",
                     summary.network.shape.received_per_cpu_second / 1e3
                 )
             });
@@ -128,7 +128,11 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
             say(
                 GENERATED * f64::from(u8::from(long(view) > 0.0)),
                 Witness::Generated,
-                &|| "a script or page generated the code, which hashes on and on".to_owned(),
+                &|| {
+                    "it has hashed for more than a minute in code generated at run time (a \
+                     script or web page)"
+                        .to_owned()
+                },
             );
         }
         say(long(view), Witness::Long, &|| {
@@ -140,8 +144,8 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
         if flows(view) {
             say(FLOWS, Witness::Flows, &|| {
                 format!(
-                    "it hashes data that flows past: {:.1} MB read, written, sent and received per \
-                     CPU second",
+                    "it hashes data that it reads or transfers: {:.1} MB read, written, sent and \
+                     received per CPU second",
                     flow(view) / 1e6
                 )
             });
@@ -149,7 +153,7 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
         if serves(view) {
             say(SERVES, Witness::Serves, &|| {
                 format!(
-                    "others send it data on {} connections that they began",
+                    "it serves clients: they send it data on {} connections that they opened",
                     summary.network.shape.accepted
                 )
             });
@@ -178,22 +182,19 @@ pub(super) fn lines(view: &View<'_>, line: Line<'_>) {
     }
     if summary.network.pool {
         line(POOL, EvidenceKind::Pool, &|| {
-            "it has connected to a pool on the list".to_owned()
+            "it connected to a pool of --pools".to_owned()
         });
     }
     if network > NETWORK_MOST {
         line(
             NETWORK_MOST - network,
             EvidenceKind::Witness(Witness::NetworkBound),
-            &|| "its connections can say no more than that it mines".to_owned(),
+            &|| format!("limit: the lines about its connections count {NETWORK_MOST:+.0} in total"),
         );
     }
     let hides = [
         (summary.disguise.hidden, "the host's /proc does not show it"),
-        (
-            summary.disguise.poses,
-            "it shows as a kernel thread and is none",
-        ),
+        (summary.disguise.poses, "it poses as a kernel thread"),
     ];
     if let Some((_, text)) = hides.into_iter().find(|(hides, _)| *hides) {
         line(HIDING, EvidenceKind::Witness(Witness::Hiding), &|| {
@@ -230,8 +231,8 @@ fn connection_text(view: &View<'_>) -> String {
         (true, false) => "a related process has",
     };
     format!(
-        "{whose} a connection that behaves like one to a pool: in {:.0} s, {} small messages came \
-         unasked and {} were sent unasked",
+        "{whose} a connection that behaves like one to a pool: in {:.0} s, it received {} small \
+         messages and sent {} without a request",
         shape.age_seconds, shape.pushes, shape.submissions
     )
 }
@@ -299,7 +300,7 @@ pub(super) fn told(view: &View<'_>, line: &mut dyn FnMut(EvidenceKind, String)) 
     let places = [
         (
             Place::System,
-            "is a program or library of the host's own, put there by root",
+            "is a program or library of the host, installed by root",
         ),
         (
             Place::Anonymous,
@@ -337,7 +338,7 @@ pub(super) fn told(view: &View<'_>, line: &mut dyn FnMut(EvidenceKind, String)) 
     };
     line(
         EvidenceKind::Note,
-        format!("what it hashes is spread over {kib:.1} KiB"),
+        format!("its hashing code works on {kib:.1} KiB of data"),
     );
     twins(view, line);
 }
@@ -347,13 +348,13 @@ fn twins(view: &View<'_>, line: &mut dyn FnMut(EvidenceKind, String)) {
     if summary.time.flatness > STEADY && summary.time.steadiness > STEADY {
         line(
             EvidenceKind::Note,
-            "its burn is flat: no second is unlike another".to_owned(),
+            "its CPU use is nearly the same every second".to_owned(),
         );
     }
     if summary.threads.twins > 1 {
         line(
             EvidenceKind::Note,
-            format!("{} threads do the same", summary.threads.twins),
+            format!("{} threads do the same work", summary.threads.twins),
         );
     }
 }

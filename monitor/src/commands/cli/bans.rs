@@ -36,7 +36,7 @@ pub enum BansCommand {
         #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
         json: bool,
     },
-    /// Ban a file, and while `unjack run` is there all copies its owner has
+    /// Ban a file, and all copies with the same owner while `unjack run` is running
     ///
     /// The rules that protect the system's own files and runtimes hold here too.
     Add {
@@ -51,12 +51,12 @@ pub enum BansCommand {
         #[arg(long, env = "UNJACK_BAN_WITH", value_name = "HOW", value_enum, default_value_t = With::Auto)]
         ban_with: With,
     },
-    /// Lift a ban, with those of its copies
+    /// Lift a ban and the bans of its copies
     Remove {
         /// The ban's id, or at least six digits of it; or a file
         what: PathBuf,
     },
-    /// Lift all bans: nothing stays loaded
+    /// Lift all bans and unload their programs
     Flush,
 }
 

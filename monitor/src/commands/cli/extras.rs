@@ -18,8 +18,8 @@ List of mining pools; a connection to one counts as evidence
 
 Each line has an address, a prefix or a host name, with or without a port, and \
 optionally a name: 192.0.2.0/24, 192.0.2.7:3333, [2001:db8::7]:3333 xmr, \
-pool.example.org:3333. A connection that is begun while unjack runs counts as \
-evidence against a process that hashes; alone it counts nothing. TCP only.";
+pool.example.org:3333. A connection that begins while unjack runs counts as \
+evidence against a process that hashes. Alone it is no evidence. TCP only.";
 
 const HOOK_HELP: &str = "\
 Run this program for every verdict, without a shell
@@ -89,9 +89,9 @@ pub struct ExtrasArgs {
 
     /// Look up host names of --pools in /etc/hosts
     ///
-    /// When the list is read, and only there: no name server is asked. Without it,
-    /// and where /etc/hosts has no such name, entries with host names match
-    /// nothing. Addresses of this host itself are left out.
+    /// Names are looked up when the list is read; no name server is asked. A host name
+    /// that is not in /etc/hosts matches nothing. Without this flag, no host name
+    /// matches. Addresses of this host itself are left out.
     #[arg(long, env = "UNJACK_POOLS_RESOLVE", value_parser = FalseyValueParser::new())]
     pub pools_resolve: bool,
 
@@ -115,13 +115,12 @@ pub struct ExtrasArgs {
 
     /// Do not look at the TCP connections of suspects
     ///
-    /// Without this flag, unjack reads the kernel's counters of the TCP
-    /// connections of processes that hash, or nearly, or have a verdict, once a
-    /// second: how much was sent and received and when, not what. If none of
-    /// them behaves like a miner's, it reads those of related processes. It
-    /// also compares the first bytes of what suspects send with Stratum, the
-    /// pools' protocol; only the name of the message and the other end are kept
-    /// and reported.
+    /// A suspect is a process that hashes, or nearly does, or has a verdict. Without
+    /// this flag, unjack reads the kernel's counters of its TCP connections once a
+    /// second: how much was sent and received and when, not what. If none of them
+    /// behaves like one to a pool, it reads those of related processes. It also compares
+    /// the first bytes that suspects send with Stratum, the pools' protocol. It keeps
+    /// and reports only the name of the message and the other end.
     #[arg(long, env = "UNJACK_NO_NETWORK_EVIDENCE", value_parser = FalseyValueParser::new())]
     pub no_network_evidence: bool,
 

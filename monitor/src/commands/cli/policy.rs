@@ -37,7 +37,7 @@ pub struct PolicyArgs {
     #[arg(long, env = "UNJACK_WINDOW", value_name = "DUR", default_value = "5s", value_parser = humantime::parse_duration)]
     pub window: Duration,
 
-    /// How far back samples may lie if the window has too few, up to 1h
+    /// How far back samples are used if the window has too few, up to 1h
     ///
     /// A process that uses a few percent of a core is sampled a few times a second,
     /// so a verdict takes longer. Longer finds processes that use less, at the cost
@@ -55,12 +55,12 @@ pub struct PolicyArgs {
     /// How long a process may hash without an explanation before that is
     /// reported
     ///
-    /// From 10s to 24h, or 0 for never. Data that is read or transferred and
-    /// hashed explains it, and so do clients that are served, and blocks that a
-    /// node verifies. It is reported by a verdict event, a metric and an alert,
-    /// once for each image that a process executes, and acted on only with
-    /// --act-on hashing. A process that --allow matches is not reported. A
-    /// pause, or an explanation meanwhile, restarts the time.
+    /// From 10s to 24h, or 0 for never. An explanation is data that it reads or
+    /// transfers and hashes, clients that it serves, or blocks that it verifies as a
+    /// node. The report is a verdict event, a metric and an alert, once for each image
+    /// that a process executes. The process is acted on only with --act-on hashing. A
+    /// process that --allow matches is not reported. A pause, or an explanation
+    /// meanwhile, restarts the time.
     #[arg(long, env = "UNJACK_UNEXPLAINED_AFTER", value_name = "DUR", default_value = "10m", value_parser = humantime::parse_duration)]
     pub unexplained_after: Duration,
 

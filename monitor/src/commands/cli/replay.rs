@@ -16,16 +16,16 @@ use crate::{
 /// What it cannot know.
 pub(super) const UNKNOWN: &str = "\
 What a recording does not have:
-  A recording by `unjack record` lacks connections to pools, and the SHA-256 of
-  images: sha256= rules and lists match nothing. One by `unjack run --record` has
-  those that the daemon knew. No recording has the namespace of a pod and the image
-  of a container: these rules of --only match nothing. Recorded with --no-network-evidence, both lack
-  Stratum, and how connections behaved.
-  No recording has descendants, so only the process itself is acted on, as with
-  --scope process; nor what was lost or not sampled, nor what would have been
-  started again. Kills are assumed to succeed at once, and throttles to hold.
-  Where more than 512 processes were sampled at once, others may be forgotten
-  than the daemon forgot.";
+  A recording by `unjack record` has no connections to pools and no SHA-256 of
+  images: sha256= rules and lists match nothing. A recording by `unjack run
+  --record` has those that the daemon knew. No recording has the namespace of a pod
+  or the image of a container: these rules of --only match nothing. With
+  --no-network-evidence, a recording has no Stratum and no behaviour of connections.
+  No recording has descendants: only the process itself is acted on, as with
+  --scope process. Nor does it have what was lost or not sampled, or what would have
+  been started again. Kills are assumed to succeed at once, and throttles to last.
+  If more than 512 processes were sampled at once, a replay can drop other profiles
+  than the daemon dropped.";
 
 /// Flags of `unjack replay`.
 #[derive(Args, Clone, Debug)]

@@ -40,13 +40,14 @@ pub struct ResponseArgs {
 
     /// Kill a process that keeps escaping its throttle or freeze
     ///
-    /// A process that has left its cgroup, or was continued, more than five times is
-    /// held by other means: its whole cgroup if it is alone in that, then SIGSTOP. With
-    /// this flag, SIGKILL is the last of them. Without it, such a process is reported.
+    /// If a process leaves its cgroup or is continued more than five times, unjack
+    /// throttles or freezes its whole cgroup, provided that no other process is in it.
+    /// If it escapes again, unjack uses SIGSTOP. With this flag, SIGKILL follows.
+    /// Without it, the process is reported.
     #[arg(long, env = "UNJACK_KILL_ESCAPED", value_parser = FalseyValueParser::new())]
     pub kill_escaped: bool,
 
-    /// Folder of the file that says what is throttled and frozen
+    /// Folder in which unjack records what is throttled and frozen
     #[arg(
         long,
         env = "UNJACK_STATE_DIR",
@@ -57,9 +58,9 @@ pub struct ResponseArgs {
 
     /// Images acted on in a minute before the breaker opens for the host, 1 to 10000
     ///
-    /// Only images that are new count: each once for a user, and not again for an hour.
-    /// So many different miners at once are more likely a mistake. For the minute after,
-    /// miners are reported and not acted on.
+    /// So many different miners at once are more likely a mistake: for the next minute,
+    /// miners are only reported. Only new images count: each once for a user, and not
+    /// again for an hour.
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS",
@@ -71,9 +72,9 @@ pub struct ResponseArgs {
 
     /// The same for one user, and for one cgroup; by default a third of --max-kills
     ///
-    /// For the minute after, other new images of that user, or in that container, pod or
-    /// unit, are only reported. With less than a third, what few users start
-    /// never opens the breaker for all; with as much as --max-kills, one user can.
+    /// For the next minute, other new images of that user, or in that container, pod or
+    /// unit, are only reported. The lower this limit, the more users it takes to open
+    /// the breaker for the whole host. If it equals --max-kills, one user can.
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS_PER_USER",
@@ -84,8 +85,8 @@ pub struct ResponseArgs {
 
     /// Processes of one image of one user acted on in a minute, 1 to 10000
     ///
-    /// For the minute after, only that image of that user is exempt. Processes that
-    /// --scope adds do not count, nor do copies of a banned image.
+    /// For the next minute, only that image of that user is exempt. Processes that
+    /// --scope adds and copies of a banned image do not count.
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS_PER_IMAGE",
@@ -95,9 +96,9 @@ pub struct ResponseArgs {
     )]
     pub max_kills_per_image: u32,
 
-    /// Act also on what is protected by default: the host's own init, sshd, login,
-    /// cron, bus, udev, container runtimes, kubelet, systemd's, disks' and network's
-    /// daemons, when they do the host's work
+    /// Also act on programs that are protected by default: the host's own init, sshd,
+    /// login, cron, bus, udev, container runtimes, kubelet, and the daemons of systemd,
+    /// disks and the network, while they do the host's work
     #[arg(long, env = "UNJACK_NO_BUILTIN_PROTECTION", value_parser = FalseyValueParser::new())]
     pub no_builtin_protection: bool,
 }
@@ -114,7 +115,7 @@ pub struct ReleaseArgs {
     #[arg(long, env = "UNJACK_ALL", group = "what", value_parser = FalseyValueParser::new())]
     pub all: bool,
 
-    /// Folder of the file that says what is throttled and frozen
+    /// Folder in which unjack records what is throttled and frozen
     #[arg(
         long,
         env = "UNJACK_STATE_DIR",

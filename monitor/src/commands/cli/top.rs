@@ -37,7 +37,8 @@ pub struct TopArgs {
     #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]
     pub json: bool,
 
-    /// How long to look, 1s to 1h: before the one table (else 8s), or until it leaves by itself
+    /// How long to run, 1s to 1h: until the one table is printed (default 8s), or until
+    /// the screen closes
     ///
     /// A verdict takes some five seconds at a whole core.
     #[arg(long = "for", env = "UNJACK_FOR", value_name = "DUR", value_parser = explain_duration)]

@@ -27,7 +27,7 @@ support are errors. SIGHUP reads it again, with the certificates; if the file \
 is bad, that is reported and the old configuration stays in force.";
 
 const GROUP_HELP: &str = "\
-What CPU time is summed up by in unjack_cpu_seconds_total
+How unjack_cpu_seconds_total groups CPU time
 
 image is the path of the program (comm:NAME if the process ended before it was \
 looked up), unit its systemd unit or none, container the first 12 digits of \

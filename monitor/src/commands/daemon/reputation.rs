@@ -127,7 +127,7 @@ impl Reputation {
             }
             Err(error) => {
                 tracing::error!(
-                    "{error}; all lists stay as they were: mend that line and send SIGHUP again"
+                    "{error}; all old lists stay in force: correct that line and send SIGHUP again"
                 );
             }
         }

@@ -129,7 +129,7 @@ pub(super) fn act_caps(caps: Caps) -> Check {
         ),
         (
             &[Caps::NET_ADMIN],
-            "CAP_NET_ADMIN: who speaks Stratum is not known",
+            "CAP_NET_ADMIN: Stratum cannot be recognized",
         ),
     ];
     let missing = wanted.iter().filter(|(bits, _)| !caps.has_any(bits));
@@ -168,7 +168,7 @@ pub(super) fn lockdown(content: Option<&str>) -> Check {
     match content {
         Some(modes) if modes.contains("[confidentiality]") => Check::fail(
             NAME,
-            "confidentiality: the kernel lets no BPF program read it",
+            "confidentiality: BPF programs may not read kernel memory",
             "boot with lockdown=integrity, or without lockdown",
         ),
         Some(modes) if modes.contains("[integrity]") => {
@@ -289,8 +289,8 @@ pub(super) fn cgroups(mountinfo: &str) -> Check {
         (true, true) => Check::ok(NAME, "hybrid: v1 controllers beside v2"),
         (true, false) => Check::warn(
             NAME,
-            "v1 only: a group cannot be frozen or killed as a whole, and what suspects say to pools \
-             is not heard",
+            "v1 only: a group cannot be frozen or killed as a whole, and Stratum cannot be \
+             recognized",
             "mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified; or, with systemd, boot with \
              systemd.unified_cgroup_hierarchy=1",
         ),
@@ -322,7 +322,7 @@ pub(super) fn hidepid(mountinfo: &str, caps: Caps) -> Check {
         None | Some("0" | "off") => Check::ok(NAME, "shows all processes"),
         Some(mode) if caps.has(Caps::SYS_PTRACE) => Check::ok(
             NAME,
-            format!("hidepid={mode}, which CAP_SYS_PTRACE sees through"),
+            format!("hidepid={mode}, which CAP_SYS_PTRACE overrides"),
         ),
         Some(mode) => Check::warn(
             NAME,
@@ -353,8 +353,8 @@ pub(super) fn programs(same: Option<bool>, caps: Caps) -> Check {
         ),
         Some(false) => Check::warn(
             NAME,
-            "/usr is not the host's: its own programs, sshd and the kubelet among them, are not \
-             known as such, and thus neither spared nor excused",
+            "/usr is not the host's: the host's own programs, such as sshd and the kubelet, are \
+             not recognized and not protected",
             "in a container, mount the host's /usr at /usr, read-only; see docs/kubernetes.md",
         ),
     }

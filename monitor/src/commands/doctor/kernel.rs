@@ -37,7 +37,7 @@ pub(super) fn judge(tried: Option<&Result<Tried, String>>) -> [Check; 2] {
     const FEATURES: &str = "BPF features";
     const PROGRAMS: &str = "BPF programs";
     const NEWER: &str = "boot a newer kernel: Linux 5.15 has all of them";
-    const REPORT: &str = "mend what a check above says; if that is not why, report the kernel's words and its version";
+    const REPORT: &str = "correct what the checks above report; if that does not help, report the kernel's message and version";
     let tried = match tried {
         Some(Ok(tried)) => tried,
         Some(Err(why)) => {
@@ -47,7 +47,7 @@ pub(super) fn judge(tried: Option<&Result<Tried, String>>) -> [Check; 2] {
             ];
         }
         None => {
-            const FIRST: &str = "mend what failed above, and run unjack doctor again";
+            const FIRST: &str = "correct what failed above, and run unjack doctor again";
             return [FEATURES, PROGRAMS]
                 .map(|name| Check::warn(name, "not tried, as a check failed", FIRST));
         }

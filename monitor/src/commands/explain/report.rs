@@ -104,7 +104,7 @@ pub(super) fn report(
     let enough = summary.samples >= MIN_SAMPLES;
     let verdict = if cores < thresholds.min_cpu {
         evidence.push(Evidence::told(format!(
-            "it burns {:.1} % of a core, less than the {:.0} % from which a process is judged",
+            "it uses {:.1} % of a core, less than the {:.0} % of --min-cpu",
             100.0 * cores,
             100.0 * thresholds.min_cpu
         )));
@@ -161,7 +161,7 @@ impl Explanation {
         let verdict = match self.verdict {
             "miner" => "mines: under --action kill it would be ended",
             "hashing" => {
-                "hashes, and nothing shows that it mines: it would be reported and left alone"
+                "hashes, and too little shows that it mines: it would be reported and left alone"
             }
             _ => "is ordinary work: nothing would be reported",
         };

@@ -284,16 +284,11 @@ impl Report {
         let price =
             |cost: &Option<f64>| cost.map_or_else(String::new, |cost| format!(" ({cost:.4})"));
         let mut text = format!(
-            "total: {miners} {}, {hashing} {} without a sign of mining, {unexplained} of them \
-             unexplained; {acted_on} acted on\n\
+            "total: {miners} {}, {hashing} that only {}, {unexplained} of them unexplained; {acted_on} acted on\n\
              total: {stolen:.1} CPU seconds stolen{}, of which {saved_cpu_seconds:.1} would have \
              been saved{}; {allowed_cpu_seconds:.1} allowed\n",
             if *miners == 1 { "miner" } else { "miners" },
-            if *hashing == 1 {
-                "that hashes"
-            } else {
-                "that hash"
-            },
+            if *hashing == 1 { "hashes" } else { "hash" },
             price(stolen_cost),
             price(saved_cost)
         );
@@ -314,7 +309,8 @@ impl Report {
             let passed = breaker_let_pass.get(level).copied().unwrap_or(0);
             let _ = writeln!(
                 text,
-                "total: {times} times the breaker would have opened by {}, and let {passed} pass",
+                "total: {times} times the breaker would have opened by {}; {passed} not acted on \
+                 because of it",
                 level.name()
             );
         }

@@ -180,7 +180,7 @@ impl Watched {
         } = &self.summary.code;
         let time = self.since_first(self.enough_ns);
         let found = format!(
-            "{} instructions, {:.1} % of the samples hold bytes that are none",
+            "{} instructions; {:.1} % of the samples cannot be decoded",
             mix.total(),
             100.0 * undecodable_share
         );

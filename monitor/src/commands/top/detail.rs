@@ -37,7 +37,7 @@ const WIDE: u16 = 120;
 /// Draws the chosen process: on a wide screen in two columns.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &mut State, theme: Theme) {
     let Some(row) = state.chosen_row() else {
-        let text = "it is gone, or burns nothing any more; Esc goes back";
+        let text = "it has ended, or uses no CPU any more; Esc goes back";
         return frame.render_widget(Paragraph::new(text).style(Theme::quiet()), area);
     };
     let more = state.more();

@@ -165,7 +165,7 @@ fn totals<'a>(view: &View, width: usize, theme: Theme) -> Line<'a> {
     };
     let parts = [
         Span::raw(format!(
-            "burning: {shown}, {burn:.0} % of {} %",
+            "using CPU: {shown}, {burn:.0} % of {} %",
             100 * view.host.processors
         )),
         Span::styled(format!("miners: {miners}"), style(miners, Tone::Miner)),

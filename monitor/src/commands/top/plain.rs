@@ -41,7 +41,11 @@ pub(super) fn render(view: &View) -> String {
         text.push('\n');
     }
     if view.processes_left_out > 0 {
-        let _ = writeln!(text, "and {} more that burn less", view.processes_left_out);
+        let _ = writeln!(
+            text,
+            "and {} more that use less CPU",
+            view.processes_left_out
+        );
     }
     text
 }

@@ -216,7 +216,7 @@ fn what_was_lost_is_told() {
         "{}",
         lines[1]
     );
-    assert!(lines[2].starts_with("burning: 5,"), "{}", lines[2]);
+    assert!(lines[2].starts_with("using CPU: 5,"), "{}", lines[2]);
 }
 
 #[test]

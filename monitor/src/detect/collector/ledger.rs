@@ -33,9 +33,9 @@ pub enum GroupBy {
     /// was looked up.
     #[default]
     Image,
-    /// Their systemd unit, or `none`.
+    /// The systemd unit, or `none`.
     Unit,
-    /// Their container, or `host`.
+    /// The container, or `host`.
     Container,
 }
 

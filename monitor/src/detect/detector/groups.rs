@@ -226,7 +226,9 @@ impl Groups {
                 Key::Image(_) => "of one image",
                 Key::Cgroup(_) => "in one cgroup",
             };
-            let alike = format!("{count} processes {what} hash alike, side by side or in turn");
+            let alike = format!(
+                "{count} processes {what} hash in the same way, at once or one after another"
+            );
             let guilty = live
                 .iter()
                 .filter(|member| member.score >= thresholds.min_score);

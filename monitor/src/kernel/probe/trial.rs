@@ -60,7 +60,7 @@ pub fn run(settings: Settings) -> Result<Trial, ProbeError> {
     );
     let blocked = security(&mut ebpf, &btf, "socket_connect");
     note(Some("--block-pools: connections are not refused"), blocked);
-    note(Some("Stratum is not heard"), traffic(&mut ebpf));
+    note(Some("Stratum is not recognized"), traffic(&mut ebpf));
     drop((ebpf, btf));
     let banned = bans::Programs::load(bans::With::Signal, None);
     note(Some("--ban: images are not refused"), banned.map(drop));

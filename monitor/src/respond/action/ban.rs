@@ -238,7 +238,7 @@ impl Bans {
     pub fn wait_ready(&self) {
         // Nothing is ever sent: the end of the channel is the answer.
         if self.ready.recv_timeout(READY) == Err(RecvTimeoutError::Timeout) {
-            tracing::warn!("bans are not ready after {READY:?}: others are ended without");
+            tracing::warn!("bans are not ready after {READY:?}: killing continues without bans");
         }
     }
 

@@ -90,11 +90,13 @@ impl HoldManager {
         if claim.is_none() {
             match self.store.claim() {
                 Ok(None) => tracing::warn!(
-                    "another unjack has the same --state-dir and answers for what it holds: \
-                     give this one a folder of its own"
+                    "another unjack has the same --state-dir, so this one cannot throttle or \
+                     freeze: give it a folder of its own"
                 ),
                 Ok(file) => *claim = file,
-                Err(error) => tracing::error!("what is held is unknown: {error}"),
+                Err(error) => tracing::error!(
+                    "the record of what is throttled and frozen cannot be read: {error}"
+                ),
             }
         }
         claim.is_some()
@@ -105,13 +107,15 @@ impl HoldManager {
             // There is no request to keep any of these.
             let moments = end_moments(&mut locked, host, |_| true)?;
             if moments > 0 {
-                tracing::info!("{moments} that were stopped for a moment go on");
+                tracing::info!(
+                    "{moments} processes or cgroups that were stopped briefly are continued"
+                );
             }
             if !self.keep {
                 let all = locked.state.holds.len();
                 let left = let_go(&mut locked, host, |_| true)?;
                 if all > 0 {
-                    tracing::info!("{} of {all} that were held are let go", all - left);
+                    tracing::info!("{} of {all} throttles and freezes are undone", all - left);
                 }
             }
             let held = locked.state.holds.iter().map(|hold| (hold.judged, 0));
@@ -144,7 +148,9 @@ impl HoldManager {
             let over = |hold: &Hold| hold.judged == judged || hold.is_over(world.host);
             let left = let_go(&mut locked, world.host, over).map_err(|error| no_state(&error))?;
             if left >= MAX_HOLDS {
-                tracing::error!("{MAX_HOLDS} processes are held: no more can be");
+                tracing::error!(
+                    "{MAX_HOLDS} processes are throttled or frozen, which is the limit"
+                );
                 return Err(Refusal::NoState);
             }
             let (mut hold, others) = Hold::plan(order, &locked.state.holds, world)?;
@@ -152,7 +158,7 @@ impl HoldManager {
             match attempt(&mut locked, &hold, world.host) {
                 Err(Fault::Kernel(error)) if hold.targets().count() > 0 => {
                     tracing::info!(
-                        "process {} is held by signals: no cgroup for it can be made ({error})",
+                        "process {} is stopped by signals: no cgroup can be made for it ({error})",
                         judged.pid
                     );
                     attempt(&mut locked, &hold.by_signal(), world.host)?;
@@ -197,7 +203,7 @@ where
     let shared = |hold: &Hold| hold.paced().filter(|paced| paced.share > 0.0).count();
     let before: usize = locked.state.holds.iter().map(shared).sum();
     if shared(hold) > 0 && before + shared(hold) > MAX_PACED {
-        tracing::error!("{MAX_PACED} processes are throttled by signals: no more can be");
+        tracing::error!("{MAX_PACED} processes are throttled by signals, which is the limit");
         return Err(Refusal::NoCgroup.into());
     }
     let lacks = hold.lacks(host).map_err(Fault::Kernel)?;
@@ -227,12 +233,12 @@ fn paced(holds: &[Hold]) -> Vec<Paced> {
 }
 
 fn no_state(error: &StoreError) -> Refusal {
-    tracing::error!("nothing can be held: {error}");
+    tracing::error!("cannot throttle or freeze: {error}");
     Refusal::NoState
 }
 
 fn report(result: Result<Result<(), StoreError>, StoreError>) {
     if let Err(error) = result.and_then(|result| result) {
-        tracing::error!("what is held is not written down: {error}");
+        tracing::error!("the record of what is throttled and frozen was not written: {error}");
     }
 }

@@ -30,10 +30,10 @@ pub(super) fn text(ts: &str, event: &EscapeEvent) -> String {
         failed,
     } = event;
     let now = match *now {
-        "cgroup" => "its whole cgroup is held",
-        "signal" => "it is stopped by signals",
+        "cgroup" => "the action now covers its whole cgroup",
+        "signal" => "it is now stopped with SIGSTOP",
         "kill" => "it is killed",
-        _ => "no more may be done (--kill-escaped would kill it)",
+        _ => "nothing further is allowed (--kill-escaped would kill it)",
     };
     let failed = if *failed { ", which failed" } else { "" };
     format!("{ts} {action} pid {pid}: escaped {escapes} times, {now}{failed}")
@@ -55,7 +55,7 @@ mod tests {
         let text = |now, failed| text("T", &event(now, failed));
         assert_eq!(
             text("signal", false),
-            "T freeze pid 7: escaped 6 times, it is stopped by signals"
+            "T freeze pid 7: escaped 6 times, it is now stopped with SIGSTOP"
         );
         assert_eq!(
             text("kill", true),

@@ -29,7 +29,8 @@ impl BanMetrics {
         let metrics = Self {
             images: new.int_counters(
                 "unjack_ban_images_total",
-                "Images that were new to the kernel while there were bans, by result.",
+                "Images executed while bans were in force that the kernel did not know yet, by \
+                 result of the check.",
                 &["result"],
             )?,
             refused: new.int_counters(
@@ -48,7 +49,7 @@ impl BanMetrics {
             )?,
             signals_failed: new.mirror(
                 "unjack_ban_signals_failed_total",
-                "Signals to processes of banned images that the kernel would not send.",
+                "Signals to processes of banned images that the kernel failed to send.",
             )?,
         };
         for result in BAN_RESULTS {

@@ -22,22 +22,22 @@ impl BreakerMetrics {
         let metrics = Self {
             open: new.int_gauges(
                 "unjack_breaker_open",
-                "Images, users and cgroups of which new miners are only reported now, as too many were acted on; 1 for the host.",
+                "Images, users and cgroups for which the breaker is open now; for the host 0 or 1.",
                 &["level"],
             )?,
             opened: new.int_counters(
                 "unjack_breaker_opened_total",
-                "Times the breaker opened, by what it opened for.",
+                "Times the breaker opened, by level.",
                 &["level"],
             )?,
             let_pass: new.int_counters(
                 "unjack_breaker_let_pass_total",
-                "Miners that were not acted on because the breaker was open, by what it was open for.",
+                "Miners not acted on because the breaker was open, by the level that was open.",
                 &["level"],
             )?,
             forgotten: new.mirror(
                 "unjack_breaker_forgotten_total",
-                "Times a table of the breaker was full, so that it forgot its oldest entry.",
+                "Times the oldest entry of a breaker table was dropped because the table was full.",
             )?,
         };
         for level in Level::ALL.map(Level::name) {

@@ -21,17 +21,19 @@ impl HeldMetrics {
         let metrics = Self {
             now: new.int_gauges(
                 "unjack_held",
-                "Miners that are throttled or frozen now, with all in their scope.",
+                "Processes and cgroups throttled or frozen now.",
                 &["action"],
             )?,
             escapes: new.int_counters(
                 "unjack_held_escapes_total",
-                "Times a throttled or frozen process had escaped and was held again: it had left its cgroup, the limit or freeze was reset, or it was continued.",
+                "Escapes from a throttle or freeze that were corrected: the process left its \
+                 cgroup, the limit or freeze was reset, or it was continued.",
                 &["kind"],
             )?,
             escalations: new.int_counters(
                 "unjack_held_escalations_total",
-                "Times processes that kept escaping were held by other means; escaped if no more may be done.",
+                "Escalations against processes that kept escaping from a throttle or freeze; \
+                 escaped if nothing further is allowed.",
                 &["to"],
             )?,
         };

@@ -29,11 +29,11 @@ impl Probed {
             samples: new.mirror("unjack_samples_total", "Instruction samples received.")?,
             samples_lost: new.mirror(
                 "unjack_samples_lost_total",
-                "Samples lost because the ring was full.",
+                "Samples lost because the ring buffer was full.",
             )?,
             samples_capped: new.mirror(
                 "unjack_samples_capped_total",
-                "Samples not taken because the process had enough in that second.",
+                "Samples not taken because the process already had enough in that second.",
             )?,
             sample_code_faults: new.mirror(
                 "unjack_sample_code_faults_total",
@@ -41,7 +41,7 @@ impl Probed {
             )?,
             events_lost: new.mirror(
                 "unjack_events_lost_total",
-                "Exec and exit events lost because the ring was full.",
+                "Exec and exit events lost because the ring buffer was full.",
             )?,
             tasks_untracked: new.mirror(
                 "unjack_tasks_untracked_total",

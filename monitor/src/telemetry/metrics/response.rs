@@ -57,7 +57,7 @@ impl Response {
             evidence_held: new.add(Histogram::with_opts(
                 HistogramOpts::new(
                     "unjack_evidence_held_seconds",
-                    "Time an action waited for evidence, the process being stopped.",
+                    "Time for which an action waited for evidence while the process was stopped.",
                 )
                 .buckets(HELD_BUCKETS.to_vec()),
             )?)?,
@@ -88,7 +88,7 @@ impl Response {
             )?,
             pool_connections: new.mirror(
                 "unjack_pool_connections_total",
-                "Connections to listed pools that were begun.",
+                "Connections opened to listed pools.",
             )?,
             pool_refusals: new.mirror(
                 "unjack_pool_refusals_total",
@@ -100,7 +100,8 @@ impl Response {
             )?,
             contacts_forgotten: new.add(IntCounter::new(
                 "unjack_pool_contacts_forgotten_total",
-                "Processes that had connected to a pool, forgotten because there were too many.",
+                "Processes that connected to a listed pool and were forgotten because there were \
+                 too many.",
             )?)?,
         };
         for loss in Loss::ALL {

@@ -21,12 +21,12 @@ impl StolenMetrics {
         let metrics = Self {
             cpu_seconds: new.counters(
                 "unjack_stolen_cpu_seconds_total",
-                "CPU time burned by processes judged to be miners.",
+                "CPU time used by processes judged to be miners.",
                 "family",
             )?,
             allowed_cpu_seconds: new.counters(
                 "unjack_allowed_cpu_seconds_total",
-                "CPU time burned by miners that a rule allows.",
+                "CPU time used by miners that a rule allows.",
                 "family",
             )?,
             cost: None,
@@ -45,7 +45,7 @@ impl StolenMetrics {
     pub(super) fn price(&mut self, new: &Registrar, rate: f64) -> prometheus::Result<()> {
         let cost = new.counters(
             "unjack_stolen_cost_total",
-            "CPU time burned by miners, in the currency of --core-hour-cost.",
+            "Cost of the CPU time of miners, in the currency of --core-hour-cost.",
             "family",
         )?;
         for family in Family::ALL {

@@ -33,16 +33,16 @@ impl Traffic {
         Ok(Self {
             sockets: new.add(IntGauge::new(
                 "unjack_stratum_sockets",
-                "Connections of suspects whose traffic is looked at now.",
+                "Connections of suspects that are checked for Stratum now.",
             )?)?,
             packets: new.mirror(
                 "unjack_stratum_packets_total",
-                "Packets with a payload that suspects sent on these connections.",
+                "Packets with payload that suspects sent on connections checked for Stratum.",
             )?,
             dropped: new.mirror(
                 "unjack_stratum_packets_dropped_total",
-                "Packets that begin as a message does and were not looked at: too many in a \
-                 second, or the ring was full.",
+                "Packets that begin like a Stratum message and were not checked: too many in a \
+                 second, or the ring buffer was full.",
             )?,
             looks: new.add(IntCounter::new(
                 "unjack_network_looks_total",
@@ -54,16 +54,17 @@ impl Traffic {
             )?)?,
             observers_dropped: new.add(IntCounter::new(
                 "unjack_network_observers_dropped_total",
-                "Times the connections of a suspect were not followed, or one was forgotten for \
-                 another: there were too many.",
+                "Times the connections of a suspect were not followed, or no longer, because \
+                 there were too many.",
             )?)?,
             unwatched: new.add(IntCounter::new(
                 "unjack_stratum_sockets_unwatched_total",
-                "Times a suspect's connection was not checked for Stratum: there were too many.",
+                "Times a suspect's connection was not checked for Stratum because there were too \
+                 many.",
             )?)?,
             heard: new.add(IntCounter::new(
                 "unjack_stratum_heard_total",
-                "Processes that spoke Stratum, as a miner does, on a connection of their own.",
+                "Processes that sent a miner's side of Stratum on a connection of their own.",
             )?)?,
         })
     }

@@ -24,18 +24,18 @@ impl Verdicts {
         let metrics = Self {
             all: new.int_counters(
                 "unjack_verdicts_total",
-                "Processes judged to be miners, or to be hashing for another purpose.",
+                "Verdicts on processes: miner or hashing.",
                 &["verdict", "family"],
             )?,
             unexplained: new.int_counters(
                 "unjack_unexplained_total",
-                "Processes that were hashing for --unexplained-after with nothing that explains it.",
+                "Processes that hashed for --unexplained-after without an explanation.",
                 &["family"],
             )?,
             delay: new.add(Histogram::with_opts(
                 HistogramOpts::new(
                     "unjack_verdict_delay_seconds",
-                    "Time from the start of a process's burn to the verdict.",
+                    "Time from the start of a process's CPU use to the verdict.",
                 )
                 .buckets(DELAY_BUCKETS.to_vec()),
             )?)?,

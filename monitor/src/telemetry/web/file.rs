@@ -101,13 +101,13 @@ impl Secured {
         unsupported(
             rate_limit.is_some(),
             "rate_limit",
-            "clients are bounded whatever they do: remove it",
+            "unjack's limits for clients are fixed: remove it",
         )?;
         let HttpSection { http2, headers } = http_server_config.unwrap_or_default();
         unsupported(
             http2 == Some(true),
             "http_server_config.http2",
-            "HTTP/1.1 is spoken: write http2: false, or remove it",
+            "only HTTP/1.1 is supported: write http2: false, or remove it",
         )?;
         let read = |path: &Path| {
             read_text(&folder.join(path)).map_err(|problem| {
@@ -183,7 +183,8 @@ fn users(users: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, St
         let shown = clean(name.as_bytes(), 64);
         if name.is_empty() || name.contains(':') {
             return Err(format!(
-                "basic_auth_users: {shown:?} is no user's name: it must not be empty, nor have a colon"
+                "basic_auth_users: {shown:?} is not a user name: it must not be empty or contain \
+                 a colon"
             ));
         }
         match well_formed(hash).then(|| cost(hash)).flatten() {
@@ -197,7 +198,7 @@ fn users(users: BTreeMap<String, String>) -> Result<BTreeMap<String, String>, St
             }
             None => {
                 return Err(format!(
-                    "basic_auth_users: what {shown} has is no bcrypt hash: {MAKE}"
+                    "basic_auth_users: {shown} has no bcrypt hash: {MAKE}"
                 ));
             }
         }

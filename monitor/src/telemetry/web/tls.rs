@@ -55,7 +55,7 @@ pub(super) fn server(
     unsupported(
         section.client_allowed_sans.is_some(),
         "client_allowed_sans",
-        "names in client certificates are not looked at: give client_ca_file an authority that \
+        "names in client certificates are not checked: give client_ca_file an authority that \
          signs only for those who may scrape, and remove it",
     )?;
     let text = |key, inline: Option<&String>, file: Option<&PathBuf>| match (inline, file) {
@@ -90,7 +90,7 @@ pub(super) fn server(
     };
     let mut config = builder
         .with_single_cert(chain, key)
-        .map_err(|error| format!("cert and key do not fit: {error}"))?;
+        .map_err(|error| format!("cert and key do not match: {error}"))?;
     config.ignore_client_order = section.prefer_server_cipher_suites.unwrap_or(true);
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
@@ -125,7 +125,7 @@ fn verifier(
         None | Some("" | "NoClientCert") => {
             return match ca {
                 None => Ok(None),
-                Some(_) => Err("client_ca_file is for nothing without client_auth_type: \
+                Some(_) => Err("client_ca_file has no effect without client_auth_type: \
                      RequireAndVerifyClientCert"
                     .to_owned()),
             };
@@ -146,7 +146,9 @@ fn verifier(
             );
         }
     };
-    let ca = ca.ok_or("client_ca_file is missing: who signs the clients' certificates?")?;
+    let ca = ca.ok_or(
+        "client_ca_file is missing: name the authority that signs the clients' certificates",
+    )?;
     let mut roots = RootCertStore::empty();
     for root in certificates("client_ca", &ca)? {
         roots
@@ -238,7 +240,7 @@ fn provider(section: &Section) -> Result<CryptoProvider, String> {
             let found = all.iter().find(|group| group.name() == wanted);
             found
                 .copied()
-                .ok_or_else(|| format!("curve_preferences: {name} is not there"))
+                .ok_or_else(|| format!("curve_preferences: {name} is not available"))
         };
         provider.kx_groups = names.iter().map(group).collect::<Result<_, _>>()?;
     }

@@ -55,8 +55,8 @@ pub(super) fn summary(evaluation: &Evaluation) -> String {
     let pool = |p: &&&Judged| p.with(Connection::Encrypted) == Verdict::Miner;
     let _ = writeln!(
         text,
-        "\nHad the honest programs a connection that behaves like one to a pool, {} of {} would be \
-         judged `miner`: those that hash. Nothing but the connection tells them from miners.",
+        "\nWith a connection that behaves like one to a pool, {} of the {} honest programs would be \
+         judged `miner`: those that hash. Only the connection tells them from miners.",
         honest.iter().filter(pool).count(),
         honest.len()
     );

@@ -86,7 +86,7 @@ fn what_is_not_shown_still_counts() {
     assert_eq!(three[..2], lines[..2]);
     assert_eq!(
         three[2],
-        line(EvidenceKind::Others, "and 3 lines more", 12.0)
+        line(EvidenceKind::Others, "and 3 more lines", 12.0)
     );
     assert_eq!(Evidence::sum(&three), Evidence::sum(&lines));
     assert_eq!(Evidence::first(&lines, 0), []);

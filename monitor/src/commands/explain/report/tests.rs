@@ -47,9 +47,7 @@ fn every_line_has_its_number_and_the_sum_is_below() {
 fn what_is_not_weighed_has_no_sum() {
     let text = explained(0, 0.0, Vec::new()).render();
     assert!(
-        text.ends_with(
-            "\n      ·  it burns 0.0 % of a core, less than the 2 % from which a process is judged\n"
-        ),
+        text.ends_with("\n      ·  it uses 0.0 % of a core, less than the 2 % of --min-cpu\n"),
         "{text}"
     );
 }

@@ -231,7 +231,7 @@ fn a_replay_tells_how_many_are_unexplained() {
     let text = report.render();
     for said in [
         "CPU seconds so far, and nothing explains it\n",
-        "total: 0 miners, 1 that hashes without a sign of mining, 1 of them unexplained; 0 acted on\n",
+        "total: 0 miners, 1 that only hashes, 1 of them unexplained; 0 acted on\n",
         "--patience 120s --unexplained-after 20s",
     ] {
         assert!(text.contains(said), "{said}: {text}");

@@ -15,7 +15,7 @@ fn a_miner_would_be_killed_and_honest_work_left_alone() {
             .verdict
             .evidence
             .iter()
-            .any(|line| line.log_odds > 0.0 && line.text.starts_with("the mix is"))
+            .any(|line| line.log_odds > 0.0 && line.text.starts_with("the instruction mix is"))
     );
     // From the verdict on until it ended.
     assert!(

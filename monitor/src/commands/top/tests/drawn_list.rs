@@ -8,7 +8,7 @@ fn the_list_at_80_by_24() {
     let expected = [
         "unjack 0.1.0  observing for 1 min 20 s  host  Linux 6.18.44  up 2 h 1 min",
         "probes: 5 attached, by cpu-clock, 1234 samples  nothing lost",
-        "burning: 2, 111 % of 200 %  miners: 1  hashing: 0  stolen: 12.3 CPU s",
+        "using CPU: 2, 111 % of 200 %  miners: 1  hashing: 0  stolen: 12.3 CPU s",
         "    PID  CPU% HISTORY  SCORE     FAMILY      VERDICT   MIX      PROGRAM",
         "  30417  98.7 ▇▇▇▇▇███ 0.99 ████ randomx     miner     XXXXvvoo /tmp/nginx",
         "4194303  12.0 ▂▂▂▂▂▂▂▂ 0.01               -         XXXXvvoo …/to/a/program",

@@ -247,7 +247,9 @@ impl BanWorker {
                 None => return,
                 Some(Some(record)) if record.kind == KIND_REFUSED => self.tell_refused(&record),
                 Some(Some(record)) if record.kind == KIND_UNKNOWN => self.answer(&record),
-                Some(_) => tracing::error!("the programs that refuse images are of another make"),
+                Some(_) => {
+                    tracing::error!("the programs that refuse images are of another version");
+                }
             }
         }
     }

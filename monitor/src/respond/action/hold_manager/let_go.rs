@@ -62,12 +62,12 @@ pub(super) fn let_go<H: Signals + Folders>(
         let pid = hold.judged.pid;
         match hold.undo(&staying, host) {
             Ok(()) => {
-                tracing::info!("process {pid} is let go");
+                tracing::info!("process {pid} is released");
                 false
             }
             Err(error) => {
                 tracing::error!(
-                    "process {pid} cannot be let go: {error}; `unjack release` tries again"
+                    "process {pid} cannot be released: {error}; `unjack release` tries again"
                 );
                 true
             }
@@ -105,7 +105,7 @@ pub(super) fn end_moments<H: Signals + Folders>(
     locked.state.moments = left;
     for moment in &ended {
         if let Err(error) = moment.undo(host) {
-            tracing::error!("{moment:?} cannot be let go: {error}");
+            tracing::error!("{moment:?} cannot be released: {error}");
             locked.state.moments.push(moment.clone());
         }
     }

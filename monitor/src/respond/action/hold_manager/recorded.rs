@@ -24,7 +24,9 @@ impl HoldManager {
                 moment,
             }),
             Err(error) => {
-                tracing::error!("nothing is stopped for a moment: {error}");
+                tracing::error!(
+                    "a process or cgroup is not stopped, as that cannot be recorded: {error}"
+                );
                 None
             }
         }
@@ -57,7 +59,7 @@ impl RecordedStop<'_> {
         match undone {
             Err(error) if !is_gone(&error) && error.raw_os_error() != Some(libc::ESRCH) => {
                 tracing::error!(
-                    "{:?} cannot be let go: {error}; `unjack release --all` tries again",
+                    "{:?} cannot be released: {error}; `unjack release --all` tries again",
                     self.moment
                 );
             }

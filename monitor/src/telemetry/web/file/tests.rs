@@ -80,10 +80,10 @@ fn what_is_not_known_or_not_there_is_refused_by_its_name() {
         ),
         (
             "basic_auth_users: {a: plain}",
-            &["a has", "no bcrypt hash", "htpasswd"],
+            &["a has no bcrypt hash", "htpasswd"],
         ),
-        ("basic_auth_users: {\"\": x}", &["no user's name"]),
-        ("basic_auth_users: {\"a:b\": x}", &["no user's name"]),
+        ("basic_auth_users: {\"\": x}", &["not a user name"]),
+        ("basic_auth_users: {\"a:b\": x}", &["not a user name"]),
         ("basic_auth_users: [", &["exporter-toolkit"]),
         (
             "basic_auth_users: {a: x}\nbasic_auth_users: {b: x}\n",

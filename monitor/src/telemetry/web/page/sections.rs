@@ -81,7 +81,7 @@ pub(super) fn summary(view: &View) -> Markup {
                     @match action {
                         "observe" => "Miners are reported; nothing is done to them.",
                         "throttle" => { "Miners are left " (setting(view, "--throttle-to")) " of a core." },
-                        "freeze" => "Miners are stopped, and can go on later.",
+                        "freeze" => "Miners are stopped, and can continue later.",
                         _ => "Miners are ended.",
                     }
                     @match setting(view, "--only") {

@@ -133,7 +133,7 @@ fn every_mistake_is_told_by_its_key() {
     for (section, part) in [
         ("key_file: key", "cert_file is missing"),
         ("cert_file: cert", "key_file is missing"),
-        ("cert_file: other\nkey_file: key", "do not fit"),
+        ("cert_file: other\nkey_file: key", "do not match"),
         ("cert_file: text\nkey_file: key", "cert has no certificate"),
         ("cert_file: cert\nkey_file: text", "key is no private key"),
         (

@@ -196,7 +196,7 @@ impl BanWorker {
         {
             self.counts.count_image("spared");
             tracing::warn!(
-                "a copy of a banned image is spared ({}): {}",
+                "a copy of a banned image is not banned ({}): {}",
                 reason.name(),
                 unjack_core::text::clean(found.path.as_os_str().as_encoded_bytes(), 256)
             );
@@ -248,7 +248,7 @@ impl BanWorker {
             if let Some(tables) = self.tables()
                 && let Err(error) = tables.set_state(generation, true)
             {
-                return warn("the kernel cannot be told", &error);
+                return warn("the kernel's table of known images cannot be reset", &error);
             }
         }
         self.known.insert(*key, content);
@@ -260,7 +260,7 @@ impl BanWorker {
         if let Some(tables) = self.tables()
             && let Err(error) = tables.mark_known(key, generation)
         {
-            warn("the kernel asks about an image again", &error);
+            warn("the kernel will report a known image again", &error);
         }
     }
 }

@@ -122,7 +122,10 @@ impl BanWorker {
             && let Some(tables) = self.tables()
             && let Err(error) = tables.set_state(generation, false)
         {
-            warn("the kernel goes on asking about images", &error);
+            warn(
+                "the kernel still reports new images, though there are no bans",
+                &error,
+            );
         }
     }
     pub(super) fn listed(&mut self, key: &BanKey) -> Option<Listed> {

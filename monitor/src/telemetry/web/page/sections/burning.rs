@@ -19,7 +19,7 @@ pub(in crate::telemetry::web::page) fn burning(view: &View) -> Markup {
         section id="burning" aria-labelledby="burning-title" {
             h2 id="burning-title" { "What is burning now" }
             @if view.processes.is_empty() {
-                p.none { "Nothing burns enough CPU to be sampled." }
+                p.none { "No process uses enough CPU to be sampled." }
             } @else {
                 p.hint {
                     "Suspects first. In the bars colour is arithmetic, which hashing is made of; "
@@ -41,7 +41,7 @@ pub(in crate::telemetry::web::page) fn burning(view: &View) -> Markup {
                 }
             }
             @if view.processes_left_out > 0 {
-                p.none { (view.processes_left_out) " more burn less, and are not shown." }
+                p.none { (view.processes_left_out) " more use less CPU and are not shown." }
             }
         }
     }

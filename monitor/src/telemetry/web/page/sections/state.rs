@@ -19,8 +19,8 @@ pub(in crate::telemetry::web::page) fn probes(view: &View) -> Markup {
         profiles_dropped,
     } = view.probes.counts;
     let losses = [
-        ("Samples lost: the ring was full", samples_lost),
-        ("Events lost: the ring was full", events_lost),
+        ("Samples lost: the ring buffer was full", samples_lost),
+        ("Events lost: the ring buffer was full", events_lost),
         ("Records that could not be decoded", malformed),
         ("Tasks not tracked: the tables were full", tasks_untracked),
         ("Profiles dropped: too many processes", profiles_dropped),
@@ -28,7 +28,7 @@ pub(in crate::telemetry::web::page) fn probes(view: &View) -> Markup {
     ];
     let usual = [
         ("Samples taken", samples),
-        ("Samples spared: a process had enough", samples_capped),
+        ("Samples skipped: the process had enough", samples_capped),
         ("Samples without readable code", code_faults),
     ];
     html! {
