@@ -23,7 +23,7 @@ const PLAIN: Probe = Probe::Get {
 };
 
 /// The probes by the name of the values.
-const PROBES: [(&str, Probe); 6] = [
+const PROBES: [(&str, Probe); 7] = [
     ("default", PLAIN),
     ("pools", PLAIN),
     // It is not known what the web configuration asks for.
@@ -34,6 +34,13 @@ const PROBES: [(&str, Probe); 6] = [
         Probe::Get {
             scheme: "HTTPS",
             password: false,
+        },
+    ),
+    (
+        "passwords-without-tls",
+        Probe::Get {
+            scheme: "HTTP",
+            password: true,
         },
     ),
     (
