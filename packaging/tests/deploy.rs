@@ -54,7 +54,14 @@ fn parse(path: &Path) -> Vec<Value> {
 
 #[test]
 fn every_manifest_is_yaml() {
-    let files = files(&root());
+    let kinds = ["yaml", "yml", "json"];
+    let files: Vec<PathBuf> = files(&root())
+        .into_iter()
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|it| kinds.iter().any(|kind| it == *kind))
+        })
+        .collect();
     assert!(files.len() >= 8, "{files:?}");
     for path in files {
         let documents: Vec<Value> = parse(&path);
@@ -75,7 +82,12 @@ fn every_setting_in_them_exists() {
         .filter_map(|arg| Some(arg.get_env()?.to_str()?.to_owned()))
         .collect();
     let mut found = 0;
+    // What the chart must refuse has settings that do not exist, on purpose.
+    let refused = root().join("helm/unjack/ci/refused");
     for path in files(&root()) {
+        if path.starts_with(&refused) {
+            continue;
+        }
         let text = fs::read_to_string(&path).unwrap();
         // Comments may speak of variables that are none of ours.
         for line in text.lines().filter(|line| !line.trim().starts_with('#')) {

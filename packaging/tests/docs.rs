@@ -10,7 +10,7 @@ use monitor::commands::cli::{Cli, Command};
 use monitor::policy::config::Config;
 
 /// Flags of other programs that the pages mention, with whose they are.
-const OTHERS: [(&str, &str); 22] = [
+const OTHERS: [(&str, &str); 24] = [
     ("arch", "cargo xtask vm"),
     ("adjust-vma", "objdump"),
     ("bin", "cargo"),
@@ -19,6 +19,7 @@ const OTHERS: [(&str, &str); 22] = [
     ("check", "cargo xtask dist"),
     ("create-namespace", "helm"),
     ("fast", "cargo xtask test"),
+    ("from-file", "kubectl"),
     ("grep", "journalctl"),
     ("image", "cargo xtask dist"),
     ("namespace", "helm"),
@@ -29,6 +30,7 @@ const OTHERS: [(&str, &str); 22] = [
     ("read-only", "podman"),
     ("release", "cargo"),
     ("rm", "podman"),
+    ("set", "helm"),
     ("strip-components", "tar"),
     ("suite", "cargo xtask test"),
     ("title", "the workload of the tests"),
@@ -46,6 +48,7 @@ fn pages() -> Vec<(PathBuf, String)> {
     let pages: Vec<_> = docs
         .filter(|path| path.extension().is_some_and(|it| it == "md"))
         .chain([root().join("README.md"), root().join("ARCHITECTURE.md")])
+        .chain([root().join("deploy/helm/unjack/README.md")])
         .map(|path| (path.clone(), fs::read_to_string(&path).unwrap()))
         .collect();
     assert!(pages.len() >= 10, "{} pages", pages.len());

