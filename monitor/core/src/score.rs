@@ -211,7 +211,10 @@ impl Model {
             },
         };
         let known = 1.0 - summary.essence_place(Place::Unread);
-        let generated = summary.essence_place(Place::Anonymous) > GENERATED_FROM * known;
+        // No engine has the processor's hash instructions in its code: what is in memory
+        // and has them was unpacked.
+        let generated =
+            !by_instructions && summary.essence_place(Place::Anonymous) > GENERATED_FROM * known;
         Some(if generated { plain.in_wasm() } else { plain })
     }
 }

@@ -123,7 +123,7 @@ fn with_only_a_scope_ends_where_the_rules_do() {
     let flags = ["--action", "kill", "--scope", "cgroup", "--only", &only];
     let daemon = home.daemon(&flags);
     let mut beside = Workload::spawn(scope.command(Path::new("/bin/sleep")).arg("600"));
-    let mut miner = Workload::spawn(scope.command(&image).arg("sha256d"));
+    let miner = Workload::spawn(scope.command(&image).arg("sha256d"));
     let _ = miner.first_hash();
     let event = acted(&daemon, miner.pid(), "kill", "gone");
     assert_eq!(event["scope"], "tree", "{event}");

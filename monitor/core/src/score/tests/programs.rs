@@ -215,3 +215,22 @@ fn an_encoder_is_no_hash() {
     assert!(judged.hashing < 0.5, "{judged:?}");
     assert!(log_odds(&encoder, Witness::Plain) < 0.0);
 }
+
+/// What is unpacked into memory is not WebAssembly for that: engines have no use for the
+/// processor's own hash instructions.
+#[test]
+fn an_unpacked_sha256d_is_not_called_webassembly() {
+    let by_instructions = [(Add, 15), (Sha, 23), (Shuffle, 22), (Move, 40)];
+    for (mix, family) in [
+        (&by_instructions[..], Family::Sha256d),
+        (&SHA256_SCALAR[..], Family::WasmSha256d),
+    ] {
+        let mut generated = mixing(mix);
+        generated.code.places = BTreeMap::from([(Place::Anonymous, 1.0)]);
+        generated
+            .code
+            .mixing_places
+            .clone_from(&generated.code.places);
+        assert_eq!(assess(&generated).family, Some(family));
+    }
+}
