@@ -40,7 +40,7 @@ use self::{
     queue::{Question, Queue},
     read::{of_file, of_process},
 };
-use crate::host::{Image, ProcHandle};
+use crate::host::{Image, LookError, ProcHandle};
 use unjack_core::event::Process;
 
 /// Questions that may wait: a second's new programs on a busy host.
@@ -142,17 +142,34 @@ pub enum Unknown {
     Late,
     /// Enough was read for that user, or in all: it is to be asked for again.
     OverBudget,
+    /// Reading about the process hangs: the same.
+    CannotTell,
 }
 
 impl Unknown {
     /// Every reason there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Gone,
         Self::TooLarge,
         Self::Unreadable,
         Self::Late,
         Self::OverBudget,
+        Self::CannotTell,
     ];
+
+    /// Why the process that executes an image cannot be looked at.
+    fn of(error: &LookError) -> Self {
+        match error {
+            LookError::CannotTell(_) => Self::CannotTell,
+            _ => Self::Gone,
+        }
+    }
+
+    /// Whether it is to be asked for again.
+    #[must_use]
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::OverBudget | Self::CannotTell)
+    }
 
     /// Its name in metrics.
     #[must_use]
@@ -163,6 +180,7 @@ impl Unknown {
             Self::Unreadable => "unreadable",
             Self::Late => "late",
             Self::OverBudget => "over-budget",
+            Self::CannotTell => "cannot-tell",
         }
     }
 }
@@ -185,15 +203,15 @@ impl Purpose {
         !matches!(self, Self::Executed(_))
     }
 
-    /// The user for whom is read; none if the process is gone.
-    fn user(self) -> Option<User> {
+    /// The user for whom is read.
+    fn user(self) -> Result<User, Unknown> {
         let uid = match self {
-            Self::Judged(process) | Self::Executed(process) => {
-                ProcHandle::open(process).ok()?.uid()
-            }
+            Self::Judged(process) | Self::Executed(process) => ProcHandle::open(process)
+                .map_err(|error| Unknown::of(&error))?
+                .uid(),
             Self::Condemned(uid) => Some(uid),
         };
-        uid.map(User::of)
+        uid.map(User::of).ok_or(Unknown::Gone)
     }
 }
 
@@ -205,11 +223,12 @@ static COUNTS: [AtomicU64; OUTCOMES.len()] = [const { AtomicU64::new(0) }; OUTCO
 
 /// What can come of a question: answered; not taken, as too many waited; the thread
 /// that read was lost; and why there is no digest.
-pub const OUTCOMES: [&str; 8] = [
+pub const OUTCOMES: [&str; 9] = [
     "hashed",
     "deferred",
     "lost",
     Unknown::OverBudget.name(),
+    Unknown::CannotTell.name(),
     Unknown::Gone.name(),
     Unknown::TooLarge.name(),
     Unknown::Unreadable.name(),
@@ -364,9 +383,12 @@ fn work(questions: &Questions, shared: &Shared) {
             }
         };
         drop(queue);
-        let Some(user) = question.purpose.user() else {
-            finish(question.answer, Err(Unknown::Gone));
-            continue;
+        let user = match question.purpose.user() {
+            Ok(user) => user,
+            Err(unknown) => {
+                finish(question.answer, Err(unknown));
+                continue;
+            }
         };
         let begun = lock(&questions.queue).begin(user, question, Instant::now());
         match begun {
@@ -454,7 +476,7 @@ pub fn wait(process: Process, image: Image, limit: Duration) -> Result<Digest, U
     let left = deadline.saturating_duration_since(Instant::now());
     match answered.recv_timeout(left) {
         // There may be budget when it is asked for again.
-        Ok(Err(Unknown::OverBudget)) | Err(_) => Err(late(hasher, image)),
+        Ok(Err(Unknown::OverBudget | Unknown::CannotTell)) | Err(_) => Err(late(hasher, image)),
         Ok(digest) => {
             lock(&hasher.waited_for).remove(&image);
             digest

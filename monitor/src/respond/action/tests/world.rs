@@ -17,7 +17,7 @@ use std::{
 use super::*;
 use crate::{
     host::{
-        Facts, HostFile, Provenance, Uids,
+        Cause, Facts, HostFile, Provenance, Uids,
         cgroup::{self, Layout, Membership},
     },
     policy::{ancestry::Forks, config::Wanted, guard::is_listed, only::Only},
@@ -83,6 +83,8 @@ struct Host {
     denied: Option<u32>,
     /// The process of which nothing but its identity can be read.
     hidden: Option<u32>,
+    /// Reading about any process hangs.
+    hangs: Cell<bool>,
     forks: Forks,
     cancelled: Cell<bool>,
     /// Is moved back as soon as it is moved to a cgroup of ours.
@@ -139,6 +141,7 @@ impl Host {
             untold: None,
             denied: None,
             hidden: None,
+            hangs: Cell::new(false),
             forks,
             cancelled: Cell::new(false),
             fugitive: None,
@@ -238,6 +241,9 @@ impl Signals for Host {
     fn identify(&self, pid: u32) -> Result<Identity, LookError> {
         let procs = self.procs.borrow();
         let proc = procs.get(&pid).ok_or(LookError::Gone)?;
+        if self.hangs.get() {
+            return Err(LookError::CannotTell(Cause::Timeout));
+        }
         Ok(is(proc.image))
     }
 
