@@ -25,10 +25,10 @@ mod user_namespace;
 
 pub(crate) use self::process::{is_systems_own, tick_ns};
 pub use self::{
-    error::LookError,
+    error::{Cause, LookError},
     facts::Facts,
     image::Image,
     members::{Member, living, parents},
-    process::{ProcHandle, executes, executing, lineage, ticks},
+    process::{ProcHandle, executes, executing, io_bytes, lineage, ticks},
     provenance::{HostFile, Provenance, Uids, without_deleted},
 };

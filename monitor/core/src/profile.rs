@@ -295,18 +295,27 @@ impl Profile {
         let span_ns = to.time_ns.saturating_sub(from.time_ns);
         let burned = seconds(to.cpu_ns.saturating_sub(from.cpu_ns));
         let voluntary = to.voluntary.saturating_sub(from.voluntary) as f64;
-        let io = to
-            .io_bytes
-            .zip(from.io_bytes)
-            .map(|(to, from)| to.saturating_sub(from) as f64);
         Burn {
             cores: share(burned, seconds(span_ns)),
             span_ns,
             until_ns: to.time_ns,
             voluntary: Some(share(voluntary, burned)),
-            io: io.map(|bytes| share(bytes, burned)),
+            io: self.io(first),
             flatness: self.flatness(first),
         }
+    }
+
+    /// Bytes read and written per on-CPU second, between the first and the last of the
+    /// readings from `first` on that know them: in the others that could not be told.
+    fn io(&self, first: usize) -> Option<f64> {
+        let known = |reading: &Reading| Some((reading.io_bytes?, reading.cpu_ns));
+        let mut readings = self.readings.range(first..).filter_map(known);
+        let from = readings.next()?;
+        // A window of a single reading has no time in which anything was moved.
+        let single = first + 1 == self.readings.len();
+        let to = readings.next_back().or(single.then_some(from))?;
+        let burned = seconds(to.1.saturating_sub(from.1));
+        Some(share(to.0.saturating_sub(from.0) as f64, burned))
     }
 
     /// The process's burn from each of the newest readings to the next, in cores,

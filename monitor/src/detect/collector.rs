@@ -24,6 +24,7 @@ pub use self::{
     subject::{CodeOrigins, ExitedSamples, HotCode, Piece, RecordedFacts, Subject},
 };
 pub use super::state::{ActionState, ProcessState};
+use crate::host;
 use unjack_core::{
     event::{Event, ImageKey, Process},
     isa::Arch,
@@ -207,6 +208,7 @@ impl Collector {
             ledger.finish();
         }
         self.budget.maps = MAPS_A_TICK;
+        let moved = self.io_bytes(&leaders);
         let mut present = HashSet::with_capacity(leaders.len());
         for slot in leaders {
             let process = Process {
@@ -226,11 +228,36 @@ impl Collector {
                 time_ns: now_ns,
                 cpu_ns: slot.group_ns,
                 voluntary: voluntary.get(&slot.tgid).copied().unwrap_or(0),
-                io_bytes: subject.io_bytes(),
+                io_bytes: match subject.recorded_facts() {
+                    Some(recorded) => recorded.io_bytes,
+                    None => moved.get(&process).copied(),
+                },
             });
         }
         self.subjects.retain(|process, _| present.contains(process));
         self.forget(now_ns);
+    }
+
+    /// What the processes of these slots read and wrote so far, as far as that can be told:
+    /// read in one go, as each on its own would wait for another thread.
+    fn io_bytes(&self, leaders: &[TaskSlot]) -> HashMap<Process, u64> {
+        let opened = |slot: &TaskSlot| {
+            let process = Process {
+                tgid: slot.tgid,
+                start_ns: slot.start_ns,
+            };
+            let handle = self.subjects.get(&process)?.handle()?.clone();
+            Some((process, handle))
+        };
+        let (processes, handles): (Vec<_>, Vec<_>) = leaders.iter().filter_map(opened).unzip();
+        if handles.is_empty() {
+            return HashMap::new();
+        }
+        let moved = host::io_bytes(handles);
+        let known = processes.into_iter().zip(moved);
+        known
+            .filter_map(|(process, moved)| Some((process, moved?)))
+            .collect()
     }
 
     /// Takes what is left of processes that exited, or executed another image,

@@ -338,5 +338,28 @@ fn unescape(field: &[u8]) -> PathBuf {
     OsString::from_vec(bytes).into()
 }
 
+/// The path to match of `/proc/PID/cgroup`, lines of `id:controllers:path`: the
+/// unified hierarchy's if the process has a place in it, else that of the cpu
+/// controller, else the first.
+pub(super) fn path_to_match(text: &[u8]) -> Option<String> {
+    let lines = text.split(|byte| *byte == b'\n').filter_map(|line| {
+        let mut parts = line.splitn(3, |byte| *byte == b':');
+        Some((parts.next()?, parts.next()?, parts.next()?))
+    });
+    let lines: Vec<_> = lines.collect();
+    let unified = lines
+        .iter()
+        .find(|(id, _, path)| *id == b"0" && *path != b"/");
+    let has_cpu = |controllers: &[u8]| controllers.split(|byte| *byte == b',').any(|c| c == b"cpu");
+    let (_, _, path) = unified
+        .or_else(|| {
+            lines
+                .iter()
+                .find(|(_, controllers, _)| has_cpu(controllers))
+        })
+        .or(lines.first())?;
+    Some(String::from_utf8_lossy(path).into_owned())
+}
+
 #[cfg(test)]
 mod tests;

@@ -75,7 +75,7 @@ impl ProcHandle {
     /// The TCP connections it holds.
     ///
     /// # Errors
-    /// It is gone or may not be looked at, or keeps us waiting.
+    /// It is gone or may not be looked at, or that hangs.
     pub fn connections(&self) -> Result<Connections, LookError> {
         self.connections_within(PATIENCE)
     }
@@ -122,7 +122,7 @@ impl ProcHandle {
     fn ask_all_sockets(&self) -> Result<Connections, LookError> {
         let mut found = Connections {
             time_ns: monotonic_ns(),
-            parent: self.folder.stat()?.ppid.unsigned_abs(),
+            parent: self.stat()?.ppid.unsigned_abs(),
             ..Connections::default()
         };
         let ephemeral = fs::read_to_string(EPHEMERAL).ok();
@@ -324,7 +324,7 @@ mod tests {
         loop {
             // Another test may be looking; the others' connections are many.
             match own.sockets_within(LONG, ProcHandle::ask_all_sockets) {
-                Err(LookError::Late) => std::thread::yield_now(),
+                Err(LookError::CannotTell(_)) => std::thread::yield_now(),
                 found => return found.unwrap(),
             }
         }

@@ -24,7 +24,7 @@ use super::{
     LookError, ProcHandle,
     process::tick_ns,
     root, sockets,
-    timed_read::{What, timed_read},
+    timed_read::{What, scan},
 };
 use unjack_core::text::clean;
 
@@ -64,6 +64,43 @@ pub struct Ancestor {
     pub exe: String,
 }
 
+/// What a process has used and does at a moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Pulse {
+    /// CPU time of all its threads so far, to a clock tick.
+    pub used: Duration,
+    /// The state of its first thread; if that has ended, of another one.
+    state: char,
+}
+
+impl Pulse {
+    /// Whether it was stopped by a signal.
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        self.state == 'T'
+    }
+
+    /// Whether it waits in the kernel and cannot be stopped until that is over.
+    #[must_use]
+    pub const fn is_uninterruptible(&self) -> bool {
+        self.state == 'D'
+    }
+}
+
+/// What these processes have used and do now, in this order, read in one go; `None` of one
+/// that is gone or of which reading hangs.
+#[must_use]
+pub fn pulses(pids: Vec<u32>) -> Vec<Option<Pulse>> {
+    let all = pids.len();
+    let of = |pid: &u32| {
+        ProcHandle::open_pid(*pid)
+            .and_then(|seen| seen.pulse())
+            .ok()
+    };
+    let read = move || pids.iter().map(of).collect();
+    scan(read).unwrap_or_else(|_| vec![None; all])
+}
+
 impl ProcHandle {
     /// The file it executes, opened for reading, whether or not it still has a
     /// name. Opening waits for the file system it is on.
@@ -92,6 +129,10 @@ impl ProcHandle {
     /// # Errors
     /// It is gone, has none or may not be looked at.
     pub fn hold_image(&self) -> Result<File, LookError> {
+        self.timed(What::Image, Self::take_hold)
+    }
+
+    fn take_hold(&self) -> Result<File, LookError> {
         let exe = root::folder(self.folder.pid()).join("exe");
         let flags = OFlags::PATH | OFlags::CLOEXEC;
         let held = rustix::fs::open(exe, flags, Mode::empty()).map_err(io::Error::from)?;
@@ -106,14 +147,22 @@ impl ProcHandle {
         self.state() == Some('T')
     }
 
-    /// Whether it waits in the kernel and cannot be stopped until that is over.
-    #[must_use]
-    pub fn is_uninterruptible(&self) -> bool {
-        self.state() == Some('D')
+    fn pulse(&self) -> Result<Pulse, LookError> {
+        self.timed(What::Folder, |seen| {
+            Ok(Pulse {
+                used: seen.cpu_time()?,
+                state: seen.read_state().ok_or(LookError::Gone)?,
+            })
+        })
     }
 
     /// The state of its first thread; if that has ended, of another one.
     fn state(&self) -> Option<char> {
+        let read = |seen: &Self| seen.read_state().ok_or(LookError::Gone);
+        self.timed(What::Folder, read).ok()
+    }
+
+    fn read_state(&self) -> Option<char> {
         let state = self.folder.stat().ok()?.state;
         if !matches!(state, 'Z' | 'X') {
             return Some(state);
@@ -157,7 +206,8 @@ impl ProcHandle {
     /// Its working directory.
     #[must_use]
     pub fn working_directory(&self) -> Option<String> {
-        let path = self.folder.cwd().ok()?;
+        let path = self.timed(What::Folder, |seen| Ok(seen.folder.cwd()?));
+        let path = path.ok()?;
         Some(clean(path.as_os_str().as_bytes(), CHARS))
     }
 
@@ -232,6 +282,10 @@ impl ProcHandle {
     /// # Errors
     /// It is gone or may not be looked at.
     pub fn sockets(&self) -> Result<Bounded<sockets::Socket>, LookError> {
+        self.timed(What::Folder, Self::read_sockets)
+    }
+
+    fn read_sockets(&self) -> Result<Bounded<sockets::Socket>, LookError> {
         let descriptors = self.folder.fd()?.take(MAX_DESCRIPTORS + 1);
         let (mut seen, mut inodes) = (0, HashSet::new());
         for descriptor in descriptors.flatten() {
@@ -266,10 +320,7 @@ impl ProcHandle {
         name: &'static str,
         most: u64,
     ) -> Result<(Vec<u8>, bool), LookError> {
-        let seen = self.clone();
-        timed_read((self.folder.pid(), what), move || {
-            seen.read_up_to(name, most)
-        })
+        self.timed(what, move |seen| seen.read_up_to(name, most))
     }
 
     /// A text of its folder, and whether there is more of it.

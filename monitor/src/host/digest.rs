@@ -78,15 +78,15 @@ impl Purpose {
         !matches!(self, Self::Executed(_))
     }
 
-    /// The user for whom is read; none if the process is gone.
-    fn user(self) -> Option<User> {
+    /// The user for whom is read.
+    fn user(self) -> Result<User, Unknown> {
         let uid = match self {
-            Self::Judged(process) | Self::Executed(process) => {
-                ProcHandle::open(process).ok()?.uid()
-            }
+            Self::Judged(process) | Self::Executed(process) => ProcHandle::open(process)
+                .map_err(|error| Unknown::of(&error))?
+                .uid(),
             Self::Condemned(uid) => Some(uid),
         };
-        uid.map(User::of)
+        uid.map(User::of).ok_or(Unknown::Gone)
     }
 }
 
@@ -158,7 +158,7 @@ pub fn wait(process: Process, image: Image, limit: Duration) -> Result<Digest, U
     let left = deadline.saturating_duration_since(Instant::now());
     match answered.recv_timeout(left) {
         // There may be budget when it is asked for again.
-        Ok(Err(Unknown::OverBudget)) | Err(_) => Err(late(hasher, image)),
+        Ok(Err(Unknown::OverBudget | Unknown::CannotTell)) | Err(_) => Err(late(hasher, image)),
         Ok(digest) => {
             lock(&hasher.waited_for).remove(&image);
             digest

@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     LookError, ProcHandle,
     process::{PATH_CHARS, TEXT_BYTES},
-    root, user_namespace,
+    root,
+    timed_read::What,
+    user_namespace,
 };
-use crate::host::cgroup::{Membership, identity::Identity};
+use crate::host::cgroup::{Membership, identity::Identity, path_to_match};
 use unjack_core::text::clean;
 
 /// Bytes of a name that are read: the kernel's own limit is far below.
@@ -46,17 +48,35 @@ impl ProcHandle {
     /// Everything a verdict is told.
     ///
     /// # Errors
-    /// It is gone or may not be looked at. What may be missing in a process
-    /// that is there is `None` or empty instead.
+    /// It is gone or may not be looked at, or that hangs. What may be missing in a
+    /// process that is there is `None` or empty instead.
     pub fn facts(&self) -> Result<Facts, LookError> {
+        self.facts_and_whole().map(|(facts, _)| facts)
+    }
+
+    /// The same, and whether that is all: if not, it may pose all the same, as reading its
+    /// command line hung.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn facts_and_whole(&self) -> Result<(Facts, bool), LookError> {
+        let (facts, comm) = self.timed(What::Folder, Self::read_facts)?;
+        // On its own: a thread that faults on a page which never comes has this hang alone.
+        let words = self.words();
+        let whole = !matches!(words, Err(LookError::CannotTell(_)));
+        let poses = !facts.kernel_thread && poses(&comm, &words.unwrap_or_default());
+        Ok((Facts { poses, ..facts }, whole))
+    }
+
+    /// All but its command line; and its name as it is.
+    fn read_facts(&self) -> Result<(Facts, Vec<u8>), LookError> {
         // PF_KTHREAD, include/linux/sched.h.
         const KTHREAD: u32 = 0x0020_0000;
-        let stat = self.folder.stat()?;
+        let stat = self.stat()?;
         let link = self.exe().ok();
         let kernel_thread = stat.flags & KTHREAD != 0;
         let comm = self.comm().unwrap_or_default();
-        Ok(Facts {
-            poses: !kernel_thread && poses(&comm, &self.words()),
+        let facts = Facts {
             hidden: root::hides(self.folder.pid(), stat.starttime),
             comm: clean(&comm, PATH_CHARS),
             exe: link.map_or_else(String::new, |path| {
@@ -71,7 +91,9 @@ impl ProcHandle {
             cgroup: self.cgroup().unwrap_or_default(),
             identity: self.identity().unwrap_or_default(),
             kernel_thread,
-        })
+            poses: false,
+        };
+        Ok((facts, comm))
     }
 
     /// The name it gave itself, as it is: hostile.
@@ -100,7 +122,7 @@ impl ProcHandle {
     }
 
     fn cgroup(&self) -> Option<String> {
-        cgroup(&self.bytes("cgroup")?)
+        path_to_match(&self.bytes("cgroup")?)
     }
 
     /// Its cgroups.
@@ -143,45 +165,9 @@ fn poses(comm: &[u8], cmdline: &[u8]) -> bool {
     cmdline.starts_with(b"[") || NAMES.iter().any(|name| comm.starts_with(name))
 }
 
-/// The path to match of `/proc/PID/cgroup`, lines of `id:controllers:path`: the
-/// unified hierarchy's if the process has a place in it, else that of the cpu
-/// controller, else the first.
-fn cgroup(text: &[u8]) -> Option<String> {
-    let lines = text.split(|byte| *byte == b'\n').filter_map(|line| {
-        let mut parts = line.splitn(3, |byte| *byte == b':');
-        Some((parts.next()?, parts.next()?, parts.next()?))
-    });
-    let lines: Vec<_> = lines.collect();
-    let unified = lines
-        .iter()
-        .find(|(id, _, path)| *id == b"0" && *path != b"/");
-    let has_cpu = |controllers: &[u8]| controllers.split(|byte| *byte == b',').any(|c| c == b"cpu");
-    let (_, _, path) = unified
-        .or_else(|| {
-            lines
-                .iter()
-                .find(|(_, controllers, _)| has_cpu(controllers))
-        })
-        .or(lines.first())?;
-    Some(String::from_utf8_lossy(path).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn cgroups_of_every_layout() {
-        let check = |text: &[u8], path: &str| assert_eq!(cgroup(text).as_deref(), Some(path));
-        check(
-            b"0::/user.slice/a\\x2db.scope\n",
-            "/user.slice/a\\x2db.scope",
-        );
-        check(b"4:cpu,cpuacct:/ci\n1:name=systemd:/x\n0::/\n", "/ci");
-        check(b"4:cpu:/ci\n0::/pod/c1\n", "/pod/c1");
-        check(b"0::/a/\xff\n", "/a/\u{fffd}");
-        assert_eq!(cgroup(b""), None);
-    }
 
     #[test]
     fn what_shows_as_a_kernel_thread_poses() {

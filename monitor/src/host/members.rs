@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{ProcHandle, root, ticks};
+use super::{ProcHandle, root, ticks, timed_read::scan};
 use unjack_core::event::Process;
 
 /// A process, for good, as `/proc` tells it apart.
@@ -25,9 +25,14 @@ impl From<Process> for Member {
     }
 }
 
-/// Every process whose parent there is now, and that, as `/proc` shows them.
+/// Every process whose parent there is now, and that, as `/proc` shows them, but for those
+/// of which reading hangs.
 #[must_use]
 pub fn parents() -> Vec<(Member, Member)> {
+    scan(read_parents).unwrap_or_default()
+}
+
+fn read_parents() -> Vec<(Member, Member)> {
     let mut stats: HashMap<u32, (Member, u32)> = HashMap::new();
     for pid in root::pids() {
         let Ok(stat) = ProcHandle::open_pid(pid).and_then(|seen| seen.stat()) else {
@@ -47,9 +52,13 @@ pub fn parents() -> Vec<(Member, Member)> {
     stats.values().filter_map(of).collect()
 }
 
-/// Every process there is now.
+/// Every process there is now, but for those of which reading hangs.
 #[must_use]
 pub fn living() -> Vec<Member> {
+    scan(read_living).unwrap_or_default()
+}
+
+fn read_living() -> Vec<Member> {
     let alive = |pid| {
         let start_time = ProcHandle::open_pid(pid).ok()?.start_ticks().ok()?;
         Some(Member { pid, start_time })

@@ -11,7 +11,7 @@ use std::{
     io::{self, Read},
     os::unix::{ffi::OsStrExt, fs::MetadataExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use procfs::process::Process as ProcFolder;
@@ -24,7 +24,7 @@ use super::{
     error::LookError,
     image::Image,
     maps, root,
-    timed_read::{What, timed_read},
+    timed_read::{What, scan, timed_read},
 };
 use unjack_core::event::Process;
 
@@ -56,6 +56,19 @@ impl ProcHandle {
         }
     }
 
+    /// Opens the folder, if it is still of this very process, and reads something of it, in
+    /// one go: each read on its own waits for another thread.
+    ///
+    /// # Errors
+    /// It is gone, was replaced, or may not be looked at, or that hangs; or those of `read`.
+    pub fn ask<T: Send + 'static>(
+        process: Process,
+        read: impl FnOnce(&Self) -> Result<T, LookError> + Send + 'static,
+    ) -> Result<T, LookError> {
+        let pid = i32::try_from(process.tgid).map_err(|_| LookError::Gone)?;
+        timed_read((pid, What::Folder), move || read(&Self::open(process)?))
+    }
+
     /// Opens the folder of whatever process has this id now.
     ///
     /// # Errors
@@ -69,7 +82,17 @@ impl ProcHandle {
 
     /// Its `stat`.
     pub(crate) fn stat(&self) -> Result<procfs::process::Stat, LookError> {
-        Ok(self.folder.stat()?)
+        self.timed(What::Folder, |seen| Ok(seen.folder.stat()?))
+    }
+
+    /// Reads something of it that may hang.
+    pub(super) fn timed<T: Send + 'static>(
+        &self,
+        what: What,
+        read: impl FnOnce(&Self) -> Result<T, LookError> + Send + 'static,
+    ) -> Result<T, LookError> {
+        let seen = self.clone();
+        timed_read((self.folder.pid(), what), move || read(&seen))
     }
 
     /// When it started, in clock ticks since boot.
@@ -81,12 +104,14 @@ impl ProcHandle {
     }
 
     /// Whether it still runs: one that has exited and waits for its parent to
-    /// notice does not.
+    /// notice does not. One that cannot be told about is there.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        let stat = self.folder.stat();
-        // A first thread that has ended shows so while others run on.
-        stat.is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X') || self.threads().nth(1).is_some())
+        match self.stat() {
+            // A first thread that has ended shows so while others run on.
+            Ok(stat) => !matches!(stat.state, 'Z' | 'X') || self.threads().nth(1).is_some(),
+            Err(error) => matches!(error, LookError::CannotTell(_)),
+        }
     }
 
     /// Its parent now.
@@ -100,8 +125,12 @@ impl ProcHandle {
     /// The image it executes.
     ///
     /// # Errors
-    /// It is gone, has none (a kernel thread) or may not be looked at.
+    /// It is gone, has none (a kernel thread) or may not be looked at, or that hangs.
     pub fn image(&self) -> Result<Image, LookError> {
+        self.timed(What::Image, Self::read_image)
+    }
+
+    fn read_image(&self) -> Result<Image, LookError> {
         let folder = root::folder(self.folder.pid());
         // The links are followed by the kernel, straight to the file.
         let mut file = known(&folder.join("exe"));
@@ -123,10 +152,20 @@ impl ProcHandle {
 
     /// Path of its image on the host, if there it leads to this very image. One
     /// inside a container, or one that was deleted or replaced, does not.
-    #[must_use]
-    pub fn host_exe(&self, image: Image) -> Option<String> {
-        let path = self.exe().ok()?;
-        (known(&path).ok()? == image).then(|| path.to_string_lossy().into_owned())
+    ///
+    /// # Errors
+    /// That hangs: the path may be on any file system.
+    pub fn host_exe(&self, image: Image) -> Result<Option<String>, LookError> {
+        let found = self.timed(What::Path, move |seen| {
+            let path = seen.exe()?;
+            let leads_there = known(&path)? == image;
+            Ok(leads_there.then(|| path.to_string_lossy().into_owned()))
+        });
+        match found {
+            Err(error @ LookError::CannotTell(_)) => Err(error),
+            // Neither it nor its path is there.
+            found => Ok(found.ok().flatten()),
+        }
     }
 
     /// The path its link reads, as it is: hostile.
@@ -146,8 +185,12 @@ impl ProcHandle {
     /// The path its link reads: hostile.
     ///
     /// # Errors
-    /// It is gone, has none (a kernel thread) or may not be looked at.
+    /// It is gone, has none (a kernel thread) or may not be looked at, or that hangs.
     pub fn exe(&self) -> Result<PathBuf, LookError> {
+        self.timed(What::Folder, Self::read_exe)
+    }
+
+    fn read_exe(&self) -> Result<PathBuf, LookError> {
         let folder = root::folder(self.folder.pid());
         match self.folder.exe() {
             Ok(path) => Ok(path),
@@ -159,22 +202,18 @@ impl ProcHandle {
     }
 
     /// Bytes its read and write calls moved so far, cached or not.
-    #[must_use]
-    pub fn io_bytes(&self) -> Option<u64> {
-        let io = self.folder.io().ok()?;
-        Some(io.rchar.saturating_add(io.wchar))
+    fn io_bytes(&self) -> Result<u64, LookError> {
+        let io = self.timed(What::Folder, |seen| Ok(seen.folder.io()?))?;
+        Ok(io.rchar.saturating_add(io.wchar))
     }
 
     /// The kinds of memory its code lies in, and the files: what executes as
     /// `image` is told from others of its name.
     ///
     /// # Errors
-    /// It is gone or may not be looked at, or keeps us waiting.
+    /// It is gone or may not be looked at, or that hangs.
     pub fn maps(&self, image: Option<Image>) -> Result<maps::CodeMap, LookError> {
-        let seen = self.clone();
-        timed_read((self.folder.pid(), What::Mappings), move || {
-            seen.read_maps(image)
-        })
+        self.timed(What::Mappings, move |seen| seen.read_maps(image))
     }
 
     fn read_maps(&self, image: Option<Image>) -> Result<maps::CodeMap, LookError> {
@@ -202,20 +241,21 @@ impl ProcHandle {
     }
 
     /// Whether its image is the host's own: on the host its path leads to it,
-    /// and only root can have put it there.
+    /// and only root can have put it there. Not, if that hangs.
     #[must_use]
     pub fn is_system(&self, image: Image) -> bool {
-        self.exe()
-            .is_ok_and(|path| systems_own(&path) == Some(image))
+        let path = self.timed(What::Path, |seen| Ok(systems_own(&seen.exe()?)));
+        path.is_ok_and(|path| path == Some(image))
     }
 
-    /// Its words on the command line, or as many as are read; none if they cannot be.
-    pub(super) fn words(&self) -> Vec<u8> {
-        let seen = self.clone();
-        let words = timed_read((self.folder.pid(), What::Words), move || {
+    /// Its words on the command line, or as many as are read.
+    ///
+    /// # Errors
+    /// It is gone, or that hangs.
+    pub(super) fn words(&self) -> Result<Vec<u8>, LookError> {
+        self.timed(What::Words, |seen| {
             seen.bytes("cmdline").ok_or(LookError::Gone)
-        });
-        words.unwrap_or_default()
+        })
     }
 
     pub(super) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
@@ -284,10 +324,26 @@ pub(crate) fn tick_ns() -> u64 {
     1_000_000_000 / rustix::param::clock_ticks_per_second()
 }
 
-/// This process and all it descends from, itself first. Bounded: a chain of
-/// more than 128 is cut.
+/// This process and all it descends from, itself first; as they last were, if reading
+/// about one hangs. Bounded: a chain of more than 128 is cut.
 #[must_use]
 pub fn lineage() -> Vec<u32> {
+    static LAST: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    let found = timed_read((own(), What::Scan), || Ok(read_lineage()));
+    let found = found.unwrap_or_else(|_| vec![std::process::id()]);
+    // What hangs cuts the chain: an ancestor is one for good, or ends.
+    if found.len() >= last.len() || found.last().is_some_and(|pid| *pid <= 1) {
+        last.clone_from(&found);
+    }
+    last.clone()
+}
+
+fn own() -> i32 {
+    std::process::id().cast_signed()
+}
+
+fn read_lineage() -> Vec<u32> {
     let mut chain = vec![std::process::id()];
     while let Some(pid) = chain
         .last()
@@ -310,9 +366,25 @@ pub fn executes(process: Process, image: Image) -> bool {
         .is_ok_and(|now| now == image)
 }
 
-/// All processes that execute an image, with the parent each has now.
+/// Bytes that the read and write calls of these processes moved so far, cached or not, in
+/// this order; `None` of one that is gone or of which reading hangs.
 #[must_use]
-pub fn executing(image: Image) -> BTreeMap<u32, u32> {
+pub fn io_bytes(of: Vec<ProcHandle>) -> Vec<Option<u64>> {
+    let (all, of) = (of.len(), Arc::<[ProcHandle]>::from(of));
+    let read = move || of.iter().map(|seen| seen.io_bytes().ok()).collect();
+    scan(read).unwrap_or_else(|_| vec![None; all])
+}
+
+/// All processes that execute an image, with the parent each has now. Those of which
+/// reading hangs are left out.
+///
+/// # Errors
+/// Too many hang.
+pub fn executing(image: Image) -> Result<BTreeMap<u32, u32>, LookError> {
+    scan(move || read_executing(image))
+}
+
+fn read_executing(image: Image) -> BTreeMap<u32, u32> {
     let folders = root::folder(1)
         .parent()
         .map(std::fs::read_dir)

@@ -14,7 +14,10 @@ use std::{
 use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 use serde::{Deserialize, Serialize};
 
-use super::{Image, ProcHandle, cgroup::identity::Identity, process::known, root};
+use super::{
+    Image, LookError, ProcHandle, cgroup::identity::Identity, process::known, root,
+    timed_read::What,
+};
 
 /// What the kernel appends to the path of a file that was deleted or replaced.
 const DELETED: &str = " (deleted)";
@@ -76,33 +79,40 @@ pub fn without_deleted(path: &str) -> (&str, bool) {
 
 impl ProcHandle {
     /// Whose it is, and where it came from, if it executes this image. Looks at the
-    /// path its image has: only for a path that is on a list.
+    /// path its image has: only for a path that is on a list. `None` if that hangs.
     #[must_use]
-    pub fn provenance(&self, image: Image) -> Provenance {
-        Provenance {
-            file: self.host_file(image),
+    pub fn provenance(&self, image: Image) -> Option<Provenance> {
+        let read = move |seen: &Self| seen.read_provenance(image);
+        self.timed(What::Path, read).ok()
+    }
+
+    fn read_provenance(&self, image: Image) -> Result<Provenance, LookError> {
+        Ok(Provenance {
+            file: self.host_file(image)?,
             uids: self.bytes("status").as_deref().and_then(uids),
             initial_user_namespace: self.in_initial_user_namespace(),
             host_root: self.has_host_root(),
             identity: self.identity().ok(),
-        }
+        })
     }
 
-    fn host_file(&self, image: Image) -> HostFile {
-        let Ok(path) = self.exe() else {
-            return HostFile::Other;
+    fn host_file(&self, image: Image) -> Result<HostFile, LookError> {
+        let path = match self.exe() {
+            Err(error @ LookError::CannotTell(_)) => return Err(error),
+            Err(_) => return Ok(HostFile::Other),
+            Ok(path) => path,
         };
         if roots_file(&on_host(&path)).is_some_and(|file| file.image == image) {
-            return HostFile::Own;
+            return Ok(HostFile::Own);
         }
         let replaced = path.to_str().is_some_and(|path| without_deleted(path).1);
         // The link leads to the file itself, with or without a name.
         let link = root::folder(self.folder.pid()).join("exe");
         let unnamed = |file: RootsFile| file.image == image && file.links == 0;
         if replaced && roots_file(&link).is_some_and(unnamed) && self.start_ticks().is_ok() {
-            HostFile::Replaced
+            Ok(HostFile::Replaced)
         } else {
-            HostFile::Other
+            Ok(HostFile::Other)
         }
     }
 
@@ -275,7 +285,7 @@ mod tests {
     #[test]
     fn this_process_is_looked_at() {
         let seen = ProcHandle::open_pid(std::process::id()).unwrap();
-        let found = seen.provenance(seen.image().unwrap());
+        let found = seen.provenance(seen.image().unwrap()).unwrap();
         let user = rustix::process::getuid().as_raw();
         assert_eq!(found.uids.unwrap().real, user);
         assert!(found.identity.is_some());
@@ -296,9 +306,9 @@ mod tests {
             let mut child = std::process::Command::new(&path).arg("60").spawn().unwrap();
             let seen = ProcHandle::open_pid(child.id()).unwrap();
             let image = seen.image().unwrap();
-            let named = seen.provenance(image).file;
+            let named = seen.provenance(image).unwrap().file;
             std::fs::remove_file(&path).unwrap();
-            let unnamed = seen.provenance(image).file;
+            let unnamed = seen.provenance(image).unwrap().file;
             child.kill().unwrap();
             child.wait().unwrap();
             assert_eq!(named == HostFile::Own, mode == 0o755);

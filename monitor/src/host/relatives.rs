@@ -10,7 +10,10 @@ use std::{collections::HashSet, io::Read as _, time::Duration};
 
 use procfs::process::FDTarget;
 
-use super::{LookError, ProcHandle, connections::PATIENCE, root, tcp_info::unix_peer, tick_ns};
+use super::{
+    LookError, ProcHandle, connections::PATIENCE, root, tcp_info::unix_peer, tick_ns,
+    timed_read::What,
+};
 use unjack_core::event::Process;
 
 /// Processes that are named.
@@ -54,7 +57,7 @@ impl ProcHandle {
     /// `MAX_RELATIVES` at the most.
     ///
     /// # Errors
-    /// It is gone or may not be looked at, or keeps us waiting.
+    /// It is gone or may not be looked at, or that hangs.
     pub fn relatives(&self) -> Result<Vec<Process>, LookError> {
         self.relatives_within(PATIENCE)
     }
@@ -87,7 +90,7 @@ impl ProcHandle {
                 }
             }
         }
-        let stat = self.folder.stat()?;
+        let stat = self.stat()?;
         for kin in sockets.into_iter().chain(self.children()) {
             found.add(kin);
         }
@@ -104,7 +107,7 @@ impl ProcHandle {
             }
             found.add(above);
             let of_session =
-                |seen: Self| Ok::<bool, LookError>(seen.folder.stat()?.session == stat.session);
+                |seen: Self| Ok::<bool, LookError>(seen.stat()?.session == stat.session);
             for sibling in parent.children() {
                 if Self::open_pid(sibling)
                     .and_then(of_session)
@@ -127,6 +130,11 @@ impl ProcHandle {
 
     /// The inodes of its pipes, among as many descriptors as are searched.
     fn pipes(&self, most: usize) -> HashSet<u64> {
+        let pipes = self.timed(What::Folder, move |seen| Ok(seen.read_pipes(most)));
+        pipes.unwrap_or_default()
+    }
+
+    fn read_pipes(&self, most: usize) -> HashSet<u64> {
         let descriptors = self.folder.fd().into_iter().flatten().flatten();
         descriptors
             .take(most)

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     detect::collector::{ProcessState, Subject},
-    host::{Facts, Image, digest::Digest},
+    host::{Facts, Image, LookError, digest::Digest},
 };
 use unjack_core::{event::Process, score::Family, verdict::Verdict};
 
@@ -44,12 +44,9 @@ fn looked_up(
     digest: Option<Digest>,
     asked: impl FnOnce(&config::Subject<'_>) -> bool,
 ) -> bool {
-    // Looking at the host's path is a look at a file system of the process's
-    // choice, which may never answer: only where a rule would match.
     let wanted = Wanted::by(rules);
-    let link = wanted.exe.then(|| subject.link()).flatten();
-    let named = link.is_some_and(|link| rules.iter().any(|rule| rule.may_be_about(&link)));
-    let exe = named.then(|| subject.host_exe()).flatten();
+    // What cannot be told matches no rule: the caller that acts asks `exe_is_known` first.
+    let exe = exe(rules, subject).unwrap_or_default();
     let sha256 = digest
         .filter(|_| wanted.sha256)
         .map(|digest| digest.to_string());
@@ -62,6 +59,28 @@ fn looked_up(
         ..facts.subject(family)
     };
     asked(&subject)
+}
+
+/// Path of a process's image on the host, if a rule may be about it.
+fn exe(rules: &[Rule], subject: &mut Subject) -> Result<Option<String>, LookError> {
+    // Looking at the host's path is a look at a file system of the process's choice:
+    // only where a rule would match.
+    if !Wanted::by(rules).exe {
+        return Ok(None);
+    }
+    let link = subject.recent_link()?;
+    if link.is_some_and(|link| rules.iter().any(|rule| rule.may_be_about(&link))) {
+        subject.host_exe()
+    } else {
+        Ok(None)
+    }
+}
+
+/// Whether it can be told which of these rules are about a process's image, or it was
+/// tried for [`UNREAD_GRACE_NS`]: then none of them is.
+pub(crate) fn exe_is_known(rules: &[Rule], subject: &mut Subject, now_ns: u64) -> bool {
+    let known = exe(rules, subject).is_ok();
+    subject.unread_exe.lasts(!known, now_ns) >= UNREAD_GRACE_NS || known
 }
 
 /// Whether a process is to be acted on, as far as the verdict goes.
@@ -87,7 +106,9 @@ pub(crate) fn spared(subject: &mut Subject, guard: &Guard, now_ns: u64) -> Resul
         return Err(Refusal::Allowed);
     }
     let image = subject.image();
-    let program = subject.link().filter(|link| is_listed(link));
+    let link = subject.link();
+    let unread = link.is_err() && guard.builtin;
+    let program = link.ok().flatten().filter(|link| is_listed(link));
     let provenance = program.as_ref().and_then(|_| subject.provenance());
     let code = match program {
         Some(_) => BurningCode::of(subject.code_origins()),
@@ -105,13 +126,15 @@ pub(crate) fn spared(subject: &mut Subject, guard: &Guard, now_ns: u64) -> Resul
         undecided: false,
         subject: config::Subject::default(),
     };
-    match guard.without_rules().check(&candidate) {
-        Err(Refusal::ProtectionUnknown) if subject.unread_for(now_ns) >= UNREAD_GRACE_NS => {}
-        Err(Refusal::ProtectionUnknown) => return Err(Refusal::ProtectionUnknown),
-        checked => {
-            subject.was_read();
-            checked?;
-        }
+    let checked = match guard.without_rules().check(&candidate) {
+        // It may be on the list.
+        Ok(()) if unread => Err(Refusal::ProtectionUnknown),
+        checked => checked,
+    };
+    let unknown = checked == Err(Refusal::ProtectionUnknown);
+    let lasts = subject.unread_protection.lasts(unknown, now_ns);
+    if !unknown || lasts < UNREAD_GRACE_NS {
+        checked?;
     }
     image.ok_or(Refusal::Unreadable)
 }

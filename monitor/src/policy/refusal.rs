@@ -108,7 +108,7 @@ impl From<LookError> for Refusal {
         match error {
             LookError::Gone => Self::Vanished,
             LookError::Denied => Self::NoPermission,
-            LookError::Late | LookError::Other(_) => Self::Unreadable,
+            LookError::CannotTell(_) | LookError::Other(_) => Self::Unreadable,
         }
     }
 }

@@ -15,6 +15,7 @@ mod groups;
 mod held;
 mod probes;
 mod process;
+mod reads;
 mod registrar;
 mod response;
 mod stolen;
@@ -36,6 +37,7 @@ pub use self::{
     breaker::BreakerMetrics,
     groups::{GROUP_KERNEL, GROUP_OTHER},
     held::HeldMetrics,
+    reads::ReadMetrics,
     registrar::{Described, Mirror},
     response::Response,
     stolen::StolenMetrics,
@@ -99,8 +101,8 @@ pub struct Metrics {
     pub group_looks_deferred: Mirror,
     /// Looks at a process's mappings that were cut short.
     pub code_maps_cut: Mirror,
-    /// See [`crate::host::timed_read::late`].
-    pub looks_late: Mirror,
+    /// Reads about processes that hang.
+    pub reads: ReadMetrics,
     /// Miners that had to wait because enough were being ended.
     pub orders_deferred: IntCounter,
     recordings_ended: IntCounterVec,
@@ -179,10 +181,7 @@ impl Metrics {
                 "unjack_code_maps_cut_total",
                 "Readings of a process's mappings that were deferred or incomplete.",
             )?,
-            looks_late: new.mirror(
-                "unjack_looks_late_total",
-                "Reads of a process's arguments, environment, mappings or sockets that timed out, or were skipped after timeouts.",
-            )?,
+            reads: ReadMetrics::new(&new)?,
             orders_deferred: new.add(IntCounter::new(
                 "unjack_orders_deferred_total",
                 "Times an action was delayed because too many were in progress.",

@@ -1,8 +1,11 @@
 //! A file system that does not answer: a thread that waits for it while it holds
 //! the lock of a process's memory makes every reader of that process's mappings or
-//! arguments wait, `ps` among them.
+//! arguments wait, `ps` among them; one that waits for it in the middle of an exec makes
+//! those of nearly all of its folder in `/proc` wait.
 
 use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +14,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use fuser::{
     BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, Generation,
-    INodeNo, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyEntry, Request, spawn_mount,
+    INodeNo, LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, Request,
+    SessionACL, spawn_mount,
 };
 use rustix::mount::{UnmountFlags, unmount};
 use tempfile::TempDir;
@@ -31,6 +35,8 @@ struct Questions(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     kept: Vec<ReplyData>,
+    /// Files that are being closed; `None` if closing is answered.
+    closing: Option<Vec<ReplyEmpty>>,
     over: bool,
 }
 
@@ -48,9 +54,15 @@ impl Questions {
         }
     }
 
-    /// That it cannot be read; returns to how many.
+    /// That it cannot be read or closed; returns to how many that read.
     fn refuse(&self) -> usize {
-        let kept = std::mem::take(&mut self.state().kept);
+        let mut state = self.state();
+        let closing = state.closing.as_mut().map(std::mem::take);
+        let kept = std::mem::take(&mut state.kept);
+        drop(state);
+        for reply in closing.into_iter().flatten() {
+            reply.ok();
+        }
         kept.into_iter()
             .map(|reply| reply.error(Errno::EIO))
             .count()
@@ -104,6 +116,17 @@ impl Filesystem for Questions {
     ) {
         self.ask(reply);
     }
+
+    fn flush(&self, _: &Request, _: INodeNo, _: FileHandle, _: LockOwner, reply: ReplyEmpty) {
+        let mut state = self.state();
+        if state.over {
+            return reply.ok();
+        }
+        match &mut state.closing {
+            Some(closing) => closing.push(reply),
+            None => reply.ok(),
+        }
+    }
 }
 
 /// The file system, mounted until dropped: then every question is answered.
@@ -121,10 +144,29 @@ impl Silence {
     /// When it cannot be mounted.
     #[must_use]
     pub fn mount() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary directory");
+        Self::begin(Questions::default())
+    }
+
+    /// The same, open to all users, which does not answer when a file is closed, either.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be mounted.
+    #[must_use]
+    pub fn when_closed() -> Self {
         let questions = Questions::default();
-        let session = spawn_mount(questions.clone(), folder.path(), &Config::default())
-            .expect("root may mount FUSE");
+        questions.state().closing = Some(Vec::new());
+        Self::begin(questions)
+    }
+
+    fn begin(questions: Questions) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let all = Permissions::from_mode(0o755);
+        fs::set_permissions(folder.path(), all).expect("the folder is ours");
+        let mut config = Config::default();
+        config.acl = SessionACL::All;
+        let session =
+            spawn_mount(questions.clone(), folder.path(), &config).expect("root may mount FUSE");
         Self {
             questions,
             _session: session,
@@ -136,6 +178,13 @@ impl Silence {
     #[must_use]
     pub fn file(&self) -> PathBuf {
         self.folder.path().join("file")
+    }
+
+    /// How many processes wait for it to have the file closed.
+    #[must_use]
+    pub fn closing(&self) -> usize {
+        let state = self.questions.state();
+        state.closing.as_ref().map_or(0, Vec::len)
     }
 
     /// Waits until a process that reads the file holds the lock of its memory: who

@@ -5,6 +5,7 @@
 //! another: an image that mines is condemned with all its processes.
 
 mod crowd;
+mod hangs;
 mod identity;
 mod pools;
 mod rebirth;

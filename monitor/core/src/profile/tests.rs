@@ -123,6 +123,21 @@ fn unknown_io_stays_unknown() {
     assert_eq!(profile.summary(0).system.io, None);
 }
 
+/// A reading in which I/O could not be told is no reading without I/O.
+#[test]
+fn io_that_cannot_be_told_for_a_while_is_that_of_the_rest() {
+    let mut profile = Profile::new(PROCESS);
+    for second in 0..10 {
+        profile.read(Reading {
+            time_ns: second * SECOND,
+            cpu_ns: second * SECOND / 2,
+            io_bytes: (2..8).contains(&second).then_some(second * 1000),
+            ..Reading::default()
+        });
+    }
+    near(profile.summary(0).io_per_cpu_second.unwrap(), 2000.0);
+}
+
 #[test]
 fn counters_that_run_backwards_start_anew() {
     let mut profile = Profile::new(PROCESS);

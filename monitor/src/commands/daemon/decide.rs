@@ -47,14 +47,17 @@ pub(super) enum Observed {
 impl Daemon {
     /// Reads again whose a process is, if a rule may ask for that: it may have changed since
     /// it was judged. Whether that is known.
-    pub(super) fn renew(&mut self, process: Process) -> bool {
+    pub(super) fn renew(&mut self, process: Process, now_ns: u64) -> bool {
         let config::Policy { allow, only, .. } = &self.config.policy;
         if allow.is_empty() && only.is_empty() {
             return true;
         }
-        let subject = self.collector.subject(process);
-        let facts = subject.and_then(Subject::renew_facts);
-        facts.is_some_and(|facts| facts.uid.is_some())
+        let Some(subject) = self.collector.subject(process) else {
+            return false;
+        };
+        let facts = subject.renew_facts();
+        let known = facts.is_some_and(|facts| facts.uid.is_some());
+        judged::exe_is_known(allow, subject, now_ns) && known
     }
 
     /// The rules of `--only`, with what is known of a process.

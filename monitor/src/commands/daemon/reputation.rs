@@ -157,8 +157,8 @@ impl Reputation {
             if let Some(asked) = self.asked.get_mut(&process)
                 && asked.image == image
             {
-                if digest == Err(Unknown::OverBudget) {
-                    // There may be budget in a second.
+                if digest.is_err_and(Unknown::passes) {
+                    // There may be budget in a second, or it can be told.
                     asked.sent = false;
                 } else {
                     asked.digest = Some(digest);

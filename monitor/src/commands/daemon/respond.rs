@@ -28,7 +28,7 @@ impl Daemon {
         if !self.is_due(process, now_ns) || self.must_wait(process, now_ns) {
             return;
         }
-        let known = self.renew(process);
+        let known = self.renew(process, now_ns);
         let guard = self.guard(process);
         let Some((family, decision)) = self.decide(process, &guard, known, now_ns) else {
             return;

@@ -205,7 +205,7 @@ impl Daemon {
         self.metrics
             .code_maps_cut
             .set_total(self.collector.maps_cut());
-        self.metrics.looks_late.set_total(host::timed_read::late());
+        self.metrics.reads.mirror();
         self.metrics
             .group_looks_deferred
             .set_total(self.collector.looks_deferred());

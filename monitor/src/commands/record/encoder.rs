@@ -268,7 +268,7 @@ fn told(subject: &mut Subject, before: Option<Told>, known: &Known) -> (Told, bo
         }
         _ if known.look => {
             let (system, exe) = subject.system_exe();
-            let exe = exe.or_else(|| subject.host_exe());
+            let exe = exe.or_else(|| subject.host_exe().ok().flatten());
             (true, system, exe, subject.provenance())
         }
         _ => (false, false, None, None),

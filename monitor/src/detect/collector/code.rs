@@ -8,7 +8,7 @@ use unjack_core::profile::Place;
 /// Least time between two looks at one process's mappings.
 const INTERVAL_NS: u64 = 2_000_000_000;
 /// How long mappings that cannot be had count as not looked up yet. The process may
-/// be the one that keeps us waiting.
+/// be the one that makes reading them hang.
 const GRACE_NS: u64 = 30_000_000_000;
 
 /// The mappings of one image of one process.
@@ -57,7 +57,7 @@ impl Code {
                     Err(LookError::Gone) => {
                         (self.kept_from_us_ns, self.missed) = (None, true);
                     }
-                    Err(LookError::Denied | LookError::Late | LookError::Other(_)) => {
+                    Err(LookError::Denied | LookError::CannotTell(_) | LookError::Other(_)) => {
                         self.kept_from_us_ns.get_or_insert(now_ns);
                     }
                 }
@@ -89,6 +89,7 @@ impl Code {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::Cause;
 
     const SECOND: u64 = 1_000_000_000;
     /// In the file that [`map`] has, and outside of it.
@@ -101,7 +102,7 @@ mod tests {
     }
 
     fn late() -> Result<CodeMap, LookError> {
-        Err(LookError::Late)
+        Err(LookError::CannotTell(Cause::Timeout))
     }
 
     /// Looks at an address once a second; every second's place.

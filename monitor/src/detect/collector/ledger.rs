@@ -11,7 +11,7 @@ use std::{collections::HashMap, os::unix::ffi::OsStrExt as _};
 use clap::ValueEnum;
 use monitor_ebpf::{MIN_EXIT_NS, TASK_KTHREAD, TaskSlot};
 
-use crate::host::ProcHandle;
+use crate::host::{LookError, ProcHandle};
 use unjack_core::{event::Process, profile::seconds, text::clean};
 
 /// Characters of a group's name: a label is a name, not a place to store data.
@@ -21,6 +21,8 @@ pub const MAX_GROUP_CHARS: usize = 128;
 const NAMING_NS: u64 = 100_000_000;
 /// Processes whose group is looked up between two ticks: some 5 ms.
 const LOOKS: u32 = 64;
+/// Ticks until a group that could not be told is asked for again.
+const RETRY_TICKS: u8 = 10;
 /// Characters of a process's own name: 15 bytes, escaped fourfold.
 const NAME_CHARS: usize = 60;
 /// Digits of a container's id, as many as its engine shows.
@@ -41,14 +43,14 @@ pub enum GroupBy {
 
 impl GroupBy {
     /// The group of a process, its name cleaned.
-    fn group(self, seen: &ProcHandle) -> Option<String> {
+    fn group(self, seen: &ProcHandle) -> Result<String, LookError> {
         let name = match self {
             Self::Image => {
-                let path = seen.exe().ok()?;
-                return Some(ending(&clean(path.as_os_str().as_bytes(), 4096)));
+                let path = seen.exe()?;
+                return Ok(ending(&clean(path.as_os_str().as_bytes(), 4096)));
             }
-            Self::Unit => seen.identity().ok()?.unit.unwrap_or("none".to_owned()),
-            Self::Container => match seen.identity().ok()?.container {
+            Self::Unit => seen.identity()?.unit.unwrap_or("none".to_owned()),
+            Self::Container => match seen.identity()?.container {
                 None => "host".to_owned(),
                 Some(mut id) => {
                     if id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -58,7 +60,7 @@ impl GroupBy {
                 }
             },
         };
-        Some(clean(name.as_bytes(), MAX_GROUP_CHARS))
+        Ok(clean(name.as_bytes(), MAX_GROUP_CHARS))
     }
 }
 
@@ -93,6 +95,8 @@ struct Entry {
     group: Option<String>,
     /// Looks in a row that did not find it.
     missed: u8,
+    /// Ticks until its group is asked for again, as it could not be told.
+    wait: u8,
     here: bool,
 }
 
@@ -150,13 +154,16 @@ impl Ledger {
         }
         entry.pending_ns += burned;
         if entry.group.is_none() {
-            if entry.pending_ns < NAMING_NS || !self.may_look() {
+            entry.wait = entry.wait.saturating_sub(1);
+            if entry.pending_ns < NAMING_NS || entry.wait > 0 || !self.may_look() {
                 return;
             }
-            let group = ProcHandle::open(process).ok();
-            let group = group.and_then(|seen| self.by.group(&seen));
+            let by = self.by;
+            let group = ProcHandle::ask(process, move |seen| by.group(seen));
             if let Some(entry) = self.entries.get_mut(&process) {
-                entry.group = group;
+                // Those that hang must not use up the looks of all others.
+                entry.wait = if group.is_err() { RETRY_TICKS } else { 0 };
+                entry.group = group.ok();
             }
         }
         self.charge(process);
@@ -237,7 +244,7 @@ impl Ledger {
             return None;
         }
         let seen = ProcHandle::open_pid(parent).ok();
-        let group = seen.and_then(|seen| self.by.group(&seen));
+        let group = seen.and_then(|seen| self.by.group(&seen).ok());
         self.parents.insert(parent, group.clone());
         group
     }

@@ -12,7 +12,7 @@ pub use self::{
 use super::{Budget, code::Code};
 use crate::{
     detect::state::ProcessState,
-    host::{Facts, Image, LookError, Provenance},
+    host::{Facts, Image, LookError, ProcHandle, Provenance},
 };
 use unjack_core::{
     event::{ImageKey, Process, Sample},
@@ -23,6 +23,24 @@ use unjack_core::{
 
 /// Samples that are kept of a process that left.
 const EXITED_SAMPLES: usize = 200;
+
+/// Since when something cannot be told of a process, nanoseconds. An exec does not begin
+/// that anew: the process could do it for ever.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unread(Option<u64>);
+
+impl Unread {
+    /// For how long that lasts, nanoseconds, as of `now_ns`, when it was tried again and
+    /// still could not be told if `unread`.
+    pub(crate) fn lasts(&mut self, unread: bool, now_ns: u64) -> u64 {
+        if !unread {
+            self.0 = None;
+            return 0;
+        }
+        let since = *self.0.get_or_insert(now_ns);
+        now_ns.saturating_sub(since)
+    }
+}
 
 /// A process that is sampled.
 #[derive(Debug)]
@@ -45,19 +63,20 @@ pub struct Subject {
     pub(super) execs: u32,
     origin: Origin,
     code: Code,
-    /// Since when it could not be read whether it is protected.
-    unread_ns: Option<u64>,
+    /// It cannot be told whether it is protected.
+    pub(crate) unread_protection: Unread,
+    /// It cannot be told whether a rule about its image is about it.
+    pub(crate) unread_exe: Unread,
 }
 
 impl Subject {
     /// One of which nothing is known yet.
     #[must_use]
     pub fn new(process: Process) -> Self {
-        let origin = Origin::Live(Live::open(process));
-        let image = origin.opened().and_then(|handle| handle.image().ok());
+        let (live, image) = Live::open(process);
         Self {
             image,
-            ..Self::of(process, origin)
+            ..Self::of(process, Origin::Live(Box::new(live)))
         }
     }
 
@@ -79,7 +98,8 @@ impl Subject {
             execs: 0,
             origin,
             code: Code::default(),
-            unread_ns: None,
+            unread_protection: Unread::default(),
+            unread_exe: Unread::default(),
         }
     }
 
@@ -142,9 +162,9 @@ impl Subject {
         }
     }
 
-    /// Bytes its read and write calls moved so far, if that can be had.
-    pub(super) fn io_bytes(&self) -> Option<u64> {
-        self.origin.io_bytes()
+    /// Its folder, as far as it is open.
+    pub(super) fn handle(&self) -> Option<&ProcHandle> {
+        self.origin.opened()
     }
 
     /// Images it executed since it was tracked, as of the last tick.
@@ -153,16 +173,32 @@ impl Subject {
         self.execs
     }
 
-    /// The path its link reads, as it is: hostile.
-    pub fn link(&mut self) -> Option<String> {
+    /// The path its link reads, as it is: hostile. `None` if it is gone or has none.
+    ///
+    /// # Errors
+    /// That cannot be told now.
+    pub fn link(&mut self) -> Result<Option<String>, LookError> {
         self.origin.link()
     }
 
-    /// Path of its image on the host; see
-    /// [`ProcHandle::host_exe`](crate::host::ProcHandle::host_exe).
-    pub fn host_exe(&mut self) -> Option<String> {
-        let image = self.image()?;
-        self.origin.host_exe(image)
+    /// The same, as of the last five seconds, or since it was last read anew whose the
+    /// process is.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn recent_link(&mut self) -> Result<Option<String>, LookError> {
+        self.origin.recent_link()
+    }
+
+    /// Path of its image on the host, if it leads there; see [`ProcHandle::host_exe`].
+    ///
+    /// # Errors
+    /// That cannot be told now.
+    pub fn host_exe(&mut self) -> Result<Option<String>, LookError> {
+        match self.image() {
+            Some(image) => self.origin.host_exe(image),
+            None => Ok(None),
+        }
     }
 
     /// Whether its image is the host's own, and its path if so.
@@ -171,7 +207,7 @@ impl Subject {
             return (false, None);
         };
         let system = self.origin.is_system(image);
-        let exe = if system { self.host_exe() } else { None };
+        let exe = system.then(|| self.host_exe().ok().flatten()).flatten();
         (system, exe)
     }
 
@@ -180,18 +216,6 @@ impl Subject {
     pub fn provenance(&mut self) -> Option<Provenance> {
         let image = self.image()?;
         self.origin.provenance(image)
-    }
-
-    /// For how long it could not be read whether it is protected, nanoseconds, as of
-    /// `now_ns`. An exec does not begin that anew: the process could do it for ever.
-    pub(crate) fn unread_for(&mut self, now_ns: u64) -> u64 {
-        let since = *self.unread_ns.get_or_insert(now_ns);
-        now_ns.saturating_sub(since)
-    }
-
-    /// It could be read.
-    pub(crate) fn was_read(&mut self) {
-        self.unread_ns = None;
     }
 
     /// The kind of memory at an address; see [`Code::place`].

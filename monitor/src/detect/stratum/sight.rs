@@ -58,12 +58,13 @@ impl Live<'_> {
             self.counts.look_given_up();
             return None;
         }
-        let seen = ProcHandle::open(process).ok()?;
-        self.counts.look();
         let begun = Instant::now();
-        let found = look(&seen, self.left.min(PATIENCE));
+        let found = ProcHandle::open(process).and_then(|seen| {
+            self.counts.look();
+            look(&seen, self.left.min(PATIENCE))
+        });
         self.left = self.left.saturating_sub(begun.elapsed());
-        if matches!(found, Err(LookError::Late | LookError::Other(_))) {
+        if matches!(found, Err(LookError::CannotTell(_) | LookError::Other(_))) {
             self.counts.look_given_up();
         }
         found.ok()

@@ -295,3 +295,16 @@ fn what_others_share_bounds_nothing() {
     }
     bounded(&format!("/machine.slice/libpod-conmon-{ID}.scope"), None);
 }
+
+#[test]
+fn cgroups_of_every_layout() {
+    let check = |text: &[u8], path: &str| assert_eq!(path_to_match(text).as_deref(), Some(path));
+    check(
+        b"0::/user.slice/a\\x2db.scope\n",
+        "/user.slice/a\\x2db.scope",
+    );
+    check(b"4:cpu,cpuacct:/ci\n1:name=systemd:/x\n0::/\n", "/ci");
+    check(b"4:cpu:/ci\n0::/pod/c1\n", "/pod/c1");
+    check(b"0::/a/\xff\n", "/a/\u{fffd}");
+    assert_eq!(path_to_match(b""), None);
+}

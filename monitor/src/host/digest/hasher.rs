@@ -143,9 +143,12 @@ fn work(questions: &Questions, shared: &Shared) {
             }
         };
         drop(queue);
-        let Some(user) = question.purpose.user() else {
-            finish(question.answer, Err(Unknown::Gone));
-            continue;
+        let user = match question.purpose.user() {
+            Ok(user) => user,
+            Err(unknown) => {
+                finish(question.answer, Err(unknown));
+                continue;
+            }
         };
         let begun = lock(&questions.queue).begin(user, question, Instant::now());
         match begun {

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::host::LookError;
+
 /// Why an image has no digest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unknown {
@@ -15,17 +17,34 @@ pub enum Unknown {
     Late,
     /// Enough was read for that user, or in all: it is to be asked for again.
     OverBudget,
+    /// Reading about the process hangs: the same.
+    CannotTell,
 }
 
 impl Unknown {
     /// Every reason there is.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Gone,
         Self::TooLarge,
         Self::Unreadable,
         Self::Late,
         Self::OverBudget,
+        Self::CannotTell,
     ];
+
+    /// Why the process that executes an image cannot be looked at.
+    pub(super) fn of(error: &LookError) -> Self {
+        match error {
+            LookError::CannotTell(_) => Self::CannotTell,
+            _ => Self::Gone,
+        }
+    }
+
+    /// Whether it is to be asked for again.
+    #[must_use]
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::OverBudget | Self::CannotTell)
+    }
 
     /// Its name in metrics.
     #[must_use]
@@ -36,6 +55,7 @@ impl Unknown {
             Self::Unreadable => "unreadable",
             Self::Late => "late",
             Self::OverBudget => "over-budget",
+            Self::CannotTell => "cannot-tell",
         }
     }
 }
@@ -45,11 +65,12 @@ static COUNTS: [AtomicU64; OUTCOMES.len()] = [const { AtomicU64::new(0) }; OUTCO
 
 /// What can come of a question: answered; not taken, as too many waited; the thread
 /// that read was lost; and why there is no digest.
-pub const OUTCOMES: [&str; 8] = [
+pub const OUTCOMES: [&str; 9] = [
     "hashed",
     "deferred",
     "lost",
     Unknown::OverBudget.name(),
+    Unknown::CannotTell.name(),
     Unknown::Gone.name(),
     Unknown::TooLarge.name(),
     Unknown::Unreadable.name(),

@@ -13,7 +13,7 @@ const CHUNK: usize = 64 << 10;
 
 /// Opens what a process executes, if that is this image.
 pub(super) fn of_process(process: Process, image: Image) -> Result<File, Unknown> {
-    let seen = ProcHandle::open(process).map_err(|_| Unknown::Gone)?;
+    let seen = ProcHandle::open(process).map_err(|error| Unknown::of(&error))?;
     let file = seen.open_image().map_err(|_| Unknown::Unreadable)?;
     let meta = file.metadata().map_err(|_| Unknown::Unreadable)?;
     if Image::from(&meta) != image {

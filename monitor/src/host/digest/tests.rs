@@ -197,11 +197,11 @@ fn a_file_that_says_it_is_empty_is_charged_for_what_is_read() {
 fn what_is_read_for_a_process_is_of_the_budget_of_its_user() {
     let (process, _) = this_process();
     let user = User::of(rustix::process::getuid().as_raw());
-    assert_eq!(Purpose::Executed(process).user(), Some(user));
-    assert_eq!(Purpose::Condemned(70_000).user(), Some(User::of(70_000)));
+    assert_eq!(Purpose::Executed(process).user(), Ok(user));
+    assert_eq!(Purpose::Condemned(70_000).user(), Ok(User::of(70_000)));
     let gone = Process {
         start_ns: 1,
         ..process
     };
-    assert_eq!(Purpose::Judged(gone).user(), None);
+    assert_eq!(Purpose::Judged(gone).user(), Err(Unknown::Gone));
 }

@@ -18,7 +18,10 @@ use std::{
 };
 
 use super::{Signal, Signals, check};
-use crate::host::{Image, Member, ProcHandle};
+use crate::host::{
+    Image, Member,
+    deep::{Pulse, pulses},
+};
 
 /// Time between two looks at a process: with fewer a share of some percent would be
 /// a pause of seconds.
@@ -156,23 +159,28 @@ fn work<S: Signals>(pacer: &Pacer, signals: &S) {
                 .wait(states)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        for state in states.values_mut() {
-            look(state, signals);
+        let members: Vec<Member> = states.keys().copied().collect();
+        drop(states);
+        // Not under the lock, as it may last: the judging loop takes that.
+        let pulses = pulses(members.iter().map(|member| member.pid).collect());
+        let mut states = lock(&pacer.states);
+        for (member, pulse) in members.iter().zip(pulses) {
+            if let Some(state) = states.get_mut(member)
+                && let Some(pulse) = pulse
+            {
+                look(state, pulse, signals);
+            }
         }
         drop(states);
         thread::sleep(SLOT);
     }
 }
 
-/// Looks at one process, and stops or continues it.
-fn look<S: Signals>(state: &mut State, signals: &S) {
+/// Looks at one process, as it was just seen, and stops or continues it.
+fn look<S: Signals>(state: &mut State, seen: Pulse, signals: &S) {
     let paced = state.paced;
-    let Ok(seen) = ProcHandle::open_pid(paced.member.pid) else {
-        return;
-    };
-    let Ok(used) = seen.cpu_time() else { return };
     let runs = !seen.is_stopped();
-    let may = state.pace.may_run(used, Instant::now());
+    let may = state.pace.may_run(seen.used, Instant::now());
     if may == runs {
         // As it is to be.
         state.stopped = !may;
@@ -210,7 +218,11 @@ fn signal<S: Signals>(paced: Paced, signal: Signal, signals: &S) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::respond::action::System;
+    use crate::{host::ProcHandle, respond::action::System};
+
+    fn pulse(pid: u32) -> Pulse {
+        pulses(vec![pid]).remove(0).expect("it is there")
+    }
 
     /// The share of a core that a process of `threads` gets, which runs whenever it may.
     #[track_caller]
@@ -282,12 +294,12 @@ mod tests {
                 thread::yield_now();
             }
         };
-        look(&mut state, &system);
+        look(&mut state, pulse(child.id()), &system);
         until(true);
         assert!(state.stopped);
         assert!(signal(paced, Signal::Continue, &system));
         until(false);
-        look(&mut state, &system);
+        look(&mut state, pulse(child.id()), &system);
         until(true);
         assert_eq!(state.continued, 1);
         // Another image is not stopped.
@@ -297,7 +309,7 @@ mod tests {
             device: 0,
             inode: 0,
         };
-        look(&mut state, &system);
+        look(&mut state, pulse(child.id()), &system);
         assert!(!seen.is_stopped());
         child.kill().unwrap();
         child.wait().unwrap();

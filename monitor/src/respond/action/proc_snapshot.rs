@@ -57,7 +57,10 @@ impl ProcSnapshot {
         let stat = seen.stat()?;
         let facts = seen.facts()?;
         let image = seen.image().ok();
-        let path = seen.exe().unwrap_or_default();
+        let path = match seen.exe() {
+            Err(error @ LookError::CannotTell(_)) => return Err(error),
+            path => path.unwrap_or_default(),
+        };
         let path = path.to_string_lossy();
         // The host's own is looked for only where it makes a difference: a look at any
         // path could wake a network file system.
@@ -67,7 +70,7 @@ impl ProcSnapshot {
         let provenance = program
             .as_ref()
             .and(image)
-            .map(|image| seen.provenance(image));
+            .and_then(|image| seen.provenance(image));
         let digest = image.filter(|_| wanted.sha256).map(|image| {
             let start_ns = stat.starttime.saturating_mul(tick_ns());
             let process = Process {
@@ -79,7 +82,7 @@ impl ProcSnapshot {
         Ok(Self {
             start_time: stat.starttime,
             image,
-            exe: exe.and_then(|image| seen.host_exe(image)),
+            exe: exe.map_or(Ok(None), |image| seen.host_exe(image))?,
             launcher,
             program,
             provenance,

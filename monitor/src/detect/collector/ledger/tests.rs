@@ -212,6 +212,28 @@ fn looks_are_bounded_and_counted() {
     assert_eq!(ledger.deferred(), 5);
 }
 
+/// As those of which reading hangs, however many.
+#[test]
+fn groups_that_cannot_be_told_leave_the_looks_to_others() {
+    let mut ledger = Ledger::by(GroupBy::Unit);
+    let burners: Vec<_> = (0..u64::from(LOOKS))
+        .map(|start_ns| slot(NO_PROCESS, start_ns, NAMING_NS))
+        .collect();
+    look(&mut ledger, &burners);
+    let other = slot(NO_PROCESS, 1000, NAMING_NS);
+    let all = [burners.as_slice(), &[other]].concat();
+    look(&mut ledger, &all);
+    assert_eq!(ledger.deferred(), 0);
+    for _ in 2..RETRY_TICKS {
+        look(&mut ledger, &burners);
+    }
+    // All of them are asked for again.
+    for slot in &burners {
+        ledger.see(slot);
+    }
+    assert_eq!(ledger.looks, LOOKS);
+}
+
 #[test]
 fn of_a_long_path_the_end_is_kept() {
     assert_eq!(ending("/usr/bin/java"), "/usr/bin/java");

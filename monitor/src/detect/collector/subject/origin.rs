@@ -1,7 +1,11 @@
 //! Where what is known of a process besides its samples comes from: this host's `/proc`, or
 //! a recording.
 
-use crate::host::{Facts, HostFile, Image, ProcHandle, Provenance, Uids, digest::Digest};
+use std::time::{Duration, Instant};
+
+use crate::host::{
+    Facts, HostFile, Image, LookError, ProcHandle, Provenance, Uids, digest::Digest,
+};
 use unjack_core::{event::Process, shape::Shape};
 
 /// What a recording says of a process, in place of `/proc`.
@@ -54,6 +58,13 @@ impl RecordedFacts {
     }
 }
 
+/// Time after which facts that could not be read whole are read again.
+const INCOMPLETE: Duration = Duration::from_secs(10);
+
+/// How old a link may be that rules are asked about when a process is judged: a file may be
+/// renamed. What acts reads it anew.
+const RECENT: Duration = Duration::from_secs(5);
+
 /// A process of this host. What is looked up is looked up once per image.
 #[derive(Debug)]
 pub(super) struct Live {
@@ -61,37 +72,70 @@ pub(super) struct Live {
     /// Its folder; `None` if it could not be opened yet.
     handle: Option<ProcHandle>,
     facts: Option<Facts>,
+    /// When its facts were read, as far as they are not whole.
+    incomplete: Option<Instant>,
+    /// What its link read, and when.
+    link: Option<(Instant, Option<String>)>,
 }
 
 impl Live {
-    pub(super) fn open(process: Process) -> Self {
-        Self {
+    /// And the image it executes, as far as that can be told.
+    pub(super) fn open(process: Process) -> (Self, Option<Image>) {
+        let opened = ProcHandle::ask(process, |seen| Ok((seen.clone(), seen.image().ok())));
+        let (handle, image) = opened.ok().unzip();
+        let live = Self {
             process,
-            handle: ProcHandle::open(process).ok(),
+            handle,
             facts: None,
-        }
+            incomplete: None,
+            link: None,
+        };
+        (live, image.flatten())
     }
 
     /// Its folder, tried again if it could not be opened before.
     fn handle(&mut self) -> Option<&ProcHandle> {
-        if self.handle.is_none() {
-            self.handle = ProcHandle::open(self.process).ok();
-        }
-        self.handle.as_ref()
+        self.try_handle().ok()
+    }
+
+    /// The same.
+    ///
+    /// # Errors
+    /// Why it cannot be opened.
+    fn try_handle(&mut self) -> Result<&ProcHandle, LookError> {
+        let handle = match self.handle.take() {
+            Some(handle) => handle,
+            None => ProcHandle::open(self.process)?,
+        };
+        Ok(self.handle.insert(handle))
     }
 
     fn facts(&mut self) -> Option<&Facts> {
-        if self.facts.is_none() {
-            self.facts = self.handle().and_then(|handle| handle.facts().ok());
+        let again = |read: Instant| read.elapsed() >= INCOMPLETE;
+        if self.facts.is_none() || self.incomplete.is_some_and(again) {
+            let found = self.try_handle().and_then(ProcHandle::facts_and_whole);
+            let whole = matches!(found, Ok((_, true)));
+            self.incomplete = (!whole).then(Instant::now);
+            if let Ok((facts, _)) = found {
+                self.facts = Some(facts);
+            }
         }
         self.facts.as_ref()
+    }
+}
+
+/// Nothing of a process that is gone; only that it cannot be told now stays an error.
+fn told<T>(found: Result<Option<T>, LookError>) -> Result<Option<T>, LookError> {
+    match found {
+        Err(error @ LookError::CannotTell(_)) => Err(error),
+        found => Ok(found.ok().flatten()),
     }
 }
 
 /// Where facts come from.
 #[derive(Debug)]
 pub(super) enum Origin {
-    Live(Live),
+    Live(Box<Live>),
     /// Nothing else is looked at.
     Recorded(Box<RecordedFacts>),
 }
@@ -107,7 +151,7 @@ impl Origin {
     /// What was looked up may no longer be true.
     pub(super) fn forget(&mut self) {
         if let Self::Live(live) = self {
-            live.facts = None;
+            (live.facts, live.incomplete, live.link) = (None, None, None);
         }
     }
 
@@ -119,30 +163,47 @@ impl Origin {
         }
     }
 
-    /// Bytes its read and write calls moved so far.
-    pub(super) fn io_bytes(&self) -> Option<u64> {
-        match self {
-            Self::Live(live) => live.handle.as_ref().and_then(ProcHandle::io_bytes),
-            Self::Recorded(recorded) => recorded.io_bytes,
-        }
-    }
-
-    /// The path its link reads, as it is: hostile.
-    pub(super) fn link(&mut self) -> Option<String> {
+    /// The path its link reads, as it is: hostile. `None` if it is gone or has none.
+    ///
+    /// # Errors
+    /// That cannot be told now.
+    pub(super) fn link(&mut self) -> Result<Option<String>, LookError> {
         match self {
             Self::Live(live) => {
-                let link = live.handle()?.link().ok()?;
-                Some(link.to_string_lossy().into_owned())
+                let link = live.try_handle().and_then(ProcHandle::link);
+                let link = told(link.map(|link| Some(link.to_string_lossy().into_owned())))?;
+                live.link = Some((Instant::now(), link.clone()));
+                Ok(link)
             }
-            Self::Recorded(recorded) => recorded.host_exe.clone(),
+            Self::Recorded(recorded) => Ok(recorded.host_exe.clone()),
         }
     }
 
-    /// Path of this image, which is its own, on the host.
-    pub(super) fn host_exe(&mut self, image: Image) -> Option<String> {
+    /// The same, as of the last seconds: for what asks about all processes each second.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn recent_link(&mut self) -> Result<Option<String>, LookError> {
+        if let Self::Live(live) = self
+            && let Some((read, link)) = &live.link
+            && read.elapsed() < RECENT
+        {
+            return Ok(link.clone());
+        }
+        self.link()
+    }
+
+    /// Path of this image, which is its own, on the host, if it leads there.
+    ///
+    /// # Errors
+    /// That cannot be told now.
+    pub(super) fn host_exe(&mut self, image: Image) -> Result<Option<String>, LookError> {
         match self {
-            Self::Live(live) => live.handle()?.host_exe(image),
-            Self::Recorded(recorded) => recorded.host_exe.clone(),
+            Self::Live(live) => {
+                let handle = live.try_handle();
+                told(handle.and_then(|handle| handle.host_exe(image)))
+            }
+            Self::Recorded(recorded) => Ok(recorded.host_exe.clone()),
         }
     }
 
@@ -157,7 +218,7 @@ impl Origin {
     /// Whose it is and where it came from, with this image, which is its own.
     pub(super) fn provenance(&mut self, image: Image) -> Option<Provenance> {
         match self {
-            Self::Live(live) => live.handle().map(|handle| handle.provenance(image)),
+            Self::Live(live) => live.handle()?.provenance(image),
             Self::Recorded(recorded) => recorded.provenance(),
         }
     }

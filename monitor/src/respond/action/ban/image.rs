@@ -94,7 +94,9 @@ pub(super) fn hold_same(process: Process, key: &BanKey, allow: &[Rule]) -> Resul
     }
     let allowed = !allow.is_empty() && {
         let facts = seen.facts().map_err(|_| Spared::Gone)?;
-        let exe = seen.host_exe(Image::from(&held.meta));
+        let exe = seen
+            .host_exe(Image::from(&held.meta))
+            .map_err(|_| Spared::Unreadable)?;
         let subject = Subject {
             exe: exe.as_deref(),
             ..facts.subject(None)
@@ -131,7 +133,9 @@ pub(super) fn look(
     let digest = digest.map_err(|unknown| match unknown {
         Unknown::Gone => Spared::Gone,
         Unknown::TooLarge => Spared::TooLarge,
-        Unknown::Unreadable | Unknown::Late | Unknown::OverBudget => Spared::Unreadable,
+        Unknown::Unreadable | Unknown::Late | Unknown::OverBudget | Unknown::CannotTell => {
+            Spared::Unreadable
+        }
     })?;
     // It may have been written to meanwhile.
     if !is_same(&meta, key) || !file.metadata().is_ok_and(|after| is_same(&after, key)) {

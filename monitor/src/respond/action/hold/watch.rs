@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     host::{LookError, cgroup::Kind},
+    policy::refusal::Refusal,
     respond::action::{
         Signals, check,
         folders::{Folders, all_processes, ids},
@@ -73,8 +74,15 @@ impl Hold {
             match means {
                 Means::Moved { dir, members, .. } => {
                     here |= ids(host, &list_of(dir, host)).is_ok_and(|ids| !ids.is_empty());
-                    let there = |target: &&Target| check(target.member, target.image, host).is_ok();
-                    let members: Vec<Target> = members.iter().filter(there).copied().collect();
+                    let mut there = Vec::with_capacity(members.len());
+                    for target in members {
+                        match check(target.member, target.image, host) {
+                            Ok(()) => there.push(*target),
+                            // Reading about it may hang: it may be there.
+                            Err(refusal) => here |= refusal == Refusal::Unreadable,
+                        }
+                    }
+                    let members = there;
                     here |= !members.is_empty();
                     if here {
                         escapes += self.keep_in(means, &members, ours, host);

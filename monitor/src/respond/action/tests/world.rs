@@ -19,7 +19,7 @@ use std::{
 use super::*;
 use crate::{
     host::{
-        Facts, HostFile, Provenance, Uids,
+        Cause, Facts, HostFile, Provenance, Uids,
         cgroup::{self, Layout, Membership},
     },
     policy::{ancestry::Forks, config::Wanted, guard::is_listed, only::Only},
@@ -85,6 +85,8 @@ struct Host {
     denied: Option<u32>,
     /// The process of which nothing but its identity can be read.
     hidden: Option<u32>,
+    /// Reading about any process hangs.
+    hangs: Cell<bool>,
     forks: Forks,
     cancelled: Cell<bool>,
     /// Is moved back as soon as it is moved to a cgroup of ours.
@@ -141,6 +143,7 @@ impl Host {
             untold: None,
             denied: None,
             hidden: None,
+            hangs: Cell::new(false),
             forks,
             cancelled: Cell::new(false),
             fugitive: None,

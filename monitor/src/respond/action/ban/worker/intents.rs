@@ -117,7 +117,7 @@ impl BanWorker {
             let facts = seen.facts().map_err(|_| Spared::Gone)?;
             rule::by_owner(facts.uid, meta.uid())?;
         }
-        let executing = host::executing(*image);
+        let executing = host::executing(*image).map_err(|_| Spared::Unreadable)?;
         there.extend(executing.keys());
         rule::by_use(process.tgid, &executing, |pid| {
             let known = self.condemned.iter().find(|known| known.tgid == pid);
@@ -239,7 +239,9 @@ impl BanWorker {
         let Some(ban) = self.listed(key) else {
             return;
         };
-        for pid in host::executing(intents.image).into_keys() {
+        // Those of which reading hangs are found by their hash when they are judged.
+        let executing = host::executing(intents.image).unwrap_or_default();
+        for pid in executing.into_keys() {
             if intents.there.contains(&pid) {
                 continue;
             }

@@ -71,6 +71,22 @@ fn what_is_reset_is_set_again_and_counted() {
     }
 }
 
+/// A process may make that hang for as long as it takes to be forgotten.
+#[test]
+fn what_cannot_be_read_stays_held() {
+    let host = Host::new(HYBRID, &[MINER]);
+    let state = State::new(false);
+    assert_eq!(state.done(&host, &to(THROTTLE, Scope::Process)), HELD);
+    leave(&host, "/cpu", 50);
+    host.hangs.set(true);
+    let kept = state.hold_manager.keep_up(&host).unwrap();
+    assert_eq!((kept.throttled, kept.escapes.all()), (1, 0));
+    host.hangs.set(false);
+    let kept = state.hold_manager.keep_up(&host).unwrap();
+    assert_eq!((kept.throttled, kept.escapes.counts()), (1, [1, 0, 0]));
+    assert_eq!(host.place("/cpu", 50), ours("/cpu"));
+}
+
 #[test]
 fn a_cgroup_of_ours_that_was_removed_is_made_again() {
     let host = Host::new(HYBRID, &[MINER]);

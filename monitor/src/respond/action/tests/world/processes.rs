@@ -13,6 +13,9 @@ impl Signals for Host {
     fn identify(&self, pid: u32) -> Result<Identity, LookError> {
         let procs = self.procs.borrow();
         let proc = procs.get(&pid).ok_or(LookError::Gone)?;
+        if self.hangs.get() {
+            return Err(LookError::CannotTell(Cause::Timeout));
+        }
         Ok(is(proc.image))
     }
 
