@@ -9,11 +9,11 @@
 //! ended with the recording; without one the whole host is recorded.
 //!
 //! Connections of suspects among those are looked at and listened to as the
-//! daemon does, for [`Summary::shape`] and [`Summary::stratum`]; nothing of what is said is
+//! daemon does, for [`Network::shape`] and [`Network::stratum`]; nothing of what is said is
 //! kept but whether it was Stratum.
 //!
-//! [`Summary::shape`]: unjack_core::profile::Summary::shape
-//! [`Summary::stratum`]: unjack_core::profile::Summary::stratum
+//! [`Network::shape`]: unjack_core::profile::Network::shape
+//! [`Network::stratum`]: unjack_core::profile::Network::stratum
 
 mod begin;
 mod command;

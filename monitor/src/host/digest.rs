@@ -7,7 +7,7 @@
 //! of change, size) is not read again: the newest [`MAX_KNOWN`] are remembered.
 //! A file larger than [`MAX_BYTES`] is not read: the user who chose it would keep
 //! the threads from all other files. What is read for one user's processes, and in
-//! all, has a budget ([`budget`]), and one user has one thread at a time ([`queue`]).
+//! all, has a budget (`budget`), and one user has one thread at a time (`queue`).
 //! A caller that waits for an answer gives a time limit ([`wait`]): the loop that
 //! judges never waits.
 //!

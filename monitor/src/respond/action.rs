@@ -12,7 +12,7 @@
 //! | [`kill`] | signals that end |
 //! | [`hold`] | throttling and freezing, and the undoing of both |
 //! | [`hold_manager`] | what is held, be it for a moment: written down, watched, let go |
-//! | [`pace`] | processes that are stopped by signals, all the time or most of it |
+//! | `pace` | processes that are stopped by signals, all the time or most of it |
 //! | [`scope`] | which processes an action reaches, and which forbid that |
 //! | [`breaker`] | how many a minute |
 

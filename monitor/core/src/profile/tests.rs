@@ -135,7 +135,7 @@ fn io_that_cannot_be_told_for_a_while_is_that_of_the_rest() {
             ..Reading::default()
         });
     }
-    near(profile.summary(0).io_per_cpu_second.unwrap(), 2000.0);
+    near(profile.summary(0).system.io.unwrap(), 2000.0);
 }
 
 #[test]

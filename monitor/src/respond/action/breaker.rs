@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | [`Level::Image`] | processes of one user with one image | that image of that user |
 //! | [`Level::User`] | new images of one user | new images of that user |
-//! | [`Level::Cgroup`] | new images in one [`domain`] | new images in there |
+//! | [`Level::Cgroup`] | new images in one `domain` | new images in there |
 //! | [`Level::Host`] | new images of all | everything |
 //!
 //! A level opens when its limit is reached, and stays open for a minute. What a user, or

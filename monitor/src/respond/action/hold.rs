@@ -11,9 +11,9 @@
 //! | version 1 | `cpu.cfs_quota_us` | `freezer.state` |
 //! | none, or the kernel refuses | SIGSTOP and SIGCONT in turn | SIGSTOP |
 //!
-//! Where our cgroup is made is decided in [`seat`]; how it is filled and limited, in
-//! [`files`] and [`quota`]; [`plan`], [`apply`] and [`undo`] are the three steps of a
-//! hold; [`watch`] finds out what has escaped, and [`escalate`] what is done then.
+//! Where our cgroup is made is decided in `seat`; how it is filled and limited, in
+//! `files` and `quota`; `plan`, `apply` and `undo` are the three steps of a
+//! hold; `watch` finds out what has escaped, and `escalate` what is done then.
 //!
 //! With the scope `cgroup` the quota or the freezer of the container's, unit's
 //! or scope's own cgroup is set, and what it was is written down. What is set is
