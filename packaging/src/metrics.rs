@@ -16,8 +16,8 @@ format. No label is a pid.
 If a label has a fixed set of values, they are listed at the end. Their series exist from the start, at zero, so that the
 first error shows as an increase. The other label values are a version, or names from the host: `group`, by
 `--metrics.group-by`. There are at most `--metrics.max-groups` groups; the CPU time of all others is in `other`, and that of
-kernel threads in `kernel`. A group is `/path/of/image`, or `comm:NAME` for a process that ended before it was looked up; a
-unit or `none`; the first 12 digits of a container's id, an LXC container's name or `host`. A group that comes back after
+kernel threads in `kernel`. By image, a group is `/path/of/image`, or `comm:NAME` for a process that ended before it was looked up. By unit, it is a
+unit or `none`. By container, it is the first 12 digits of a container's id, an LXC container's name or `host`. A group that comes back after
 `--metrics.group-timeout` starts at zero.
 
 A histogram has `_bucket`, `_sum` and `_count` after its name. A metric in seconds or bytes ends in that unit; all others

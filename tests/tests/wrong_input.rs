@@ -92,8 +92,12 @@ fn release_says_what_it_takes_and_what_is_not_held() {
     let release = |what: &[&str]| run(&[&["release", "--state-dir", &state], what].concat());
     check(&release(&[]), 2, &["--all"]);
     check(&release(&["nginx"]), 2, &["nginx"]);
-    check(&release(&["1"]), 4, &["process 1", "not held", "--all"]);
-    check(&release(&["/a\nb"]), 4, &["not held"]);
+    check(
+        &release(&["1"]),
+        4,
+        &["process 1", "not throttled or frozen", "--all"],
+    );
+    check(&release(&["/a\nb"]), 4, &["not throttled or frozen"]);
     assert_eq!(release(&["--all"]).status.code(), Some(0));
 }
 

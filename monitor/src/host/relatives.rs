@@ -2,6 +2,9 @@
 //! connection of its own: a helper behind a pipe or a UNIX socket, the parent, a
 //! child, or another process of the same session.
 //!
+//! They are processes of the same user: any other can connect to a UNIX socket of a
+//! service and have a connection of its own that looks like one to a pool.
+//!
 //! A process chooses how many there are, so every list is bounded; those with which
 //! it shares a channel come first. What is not found this way: a helper that is
 //! no relative and is reached through a named pipe, a file or shared memory.
@@ -118,8 +121,14 @@ impl ProcHandle {
             }
             above = parent.parent().unwrap_or(0);
         }
+        let user = self.uid();
         let process = |pid: u32| {
-            let ticks = Self::open_pid(pid).ok()?.start_ticks().ok()?;
+            let seen = Self::open_pid(pid).ok()?;
+            // A client of another user must not bring its connections along.
+            if user.is_none() || seen.uid() != user {
+                return None;
+            }
+            let ticks = seen.start_ticks().ok()?;
             Some(Process {
                 tgid: pid,
                 start_ns: ticks.saturating_mul(tick_ns()),
@@ -202,6 +211,37 @@ mod tests {
             child.kill().unwrap();
             child.wait().unwrap();
         }
+    }
+
+    /// Or a client could make a miner of the service that it asks.
+    #[test]
+    fn a_process_of_another_user_is_no_relative() {
+        use std::os::unix::process::CommandExt as _;
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let child = |user: u32| {
+            let mut command = Command::new("cat");
+            let mut child = command.uid(user).stdin(Stdio::piped()).spawn().unwrap();
+            // The user changes before the program does.
+            let pid = child.id();
+            let is_cat = || ProcHandle::open_pid(pid).and_then(|seen| seen.exe());
+            while !is_cat().is_ok_and(|exe| exe.ends_with("cat")) {
+                assert!(child.try_wait().unwrap().is_none());
+            }
+            child
+        };
+        let mut first = child(0);
+        let (mut same, mut other) = (child(0), child(65534));
+        let found = relatives(first.id());
+        for child in [&mut first, &mut same, &mut other] {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        assert!(
+            found.contains(&same.id()) && !found.contains(&other.id()),
+            "{found:?}"
+        );
     }
 
     #[test]

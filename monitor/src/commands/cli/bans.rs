@@ -30,7 +30,7 @@ pub struct BansArgs {
 /// What `unjack bans` can do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum BansCommand {
-    /// Show all bans, and how often each was hit
+    /// Show all bans, and how often each refused an exec
     List {
         /// Print a JSON array, one object a ban
         #[arg(long, env = "UNJACK_JSON", value_parser = FalseyValueParser::new())]

@@ -15,7 +15,7 @@ pub struct PolicyArgs {
     ///
     /// 2 and 2% are the same. A process that uses little is sampled for longer than
     /// --window, up to --patience, until there are enough samples to judge by.
-    /// A process on several cores can use more than 100, so this can be more, too.
+    /// A process on several cores can use more than 100, so this value can be above 100.
     /// It must be above 0.
     #[arg(long, env = "UNJACK_MIN_CPU", value_name = "PERCENT", default_value = "2", value_parser = percent, allow_negative_numbers = true)]
     pub min_cpu: f64,

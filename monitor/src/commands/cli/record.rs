@@ -33,7 +33,7 @@ pub struct RecordArgs {
     /// Do not look at the TCP connections of suspects
     ///
     /// Without this flag, connections are looked at as in `unjack run`. The
-    /// recording has how much they sent and received and when, and whether it
+    /// recording has how much they sent and received and when, and whether that
     /// was Stratum, the pools' protocol. It has no other content.
     #[arg(long, env = "UNJACK_NO_NETWORK_EVIDENCE", value_parser = FalseyValueParser::new())]
     pub no_network_evidence: bool,

@@ -47,9 +47,9 @@ pub struct ReplayArgs {
 
     /// Images acted on in a minute before the breaker opens for the host, 1 to 10000
     ///
-    /// Only images that are new count: each once for a user, and not again for an hour.
-    /// So many different miners at once are more likely a mistake. For the minute after,
-    /// miners are reported and not acted on.
+    /// So many different miners at once are more likely a mistake: for the next minute,
+    /// miners are only reported. Only new images count: each once for a user, and not
+    /// again for an hour.
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS",
@@ -61,9 +61,9 @@ pub struct ReplayArgs {
 
     /// The same for one user, and for one cgroup; by default a third of --max-kills
     ///
-    /// For the minute after, other new images of that user, or in that container, pod or
-    /// unit, are only reported. With less than a third, what few users start
-    /// never opens the breaker for all; with as much as --max-kills, one user can.
+    /// For the next minute, other new images of that user, or in that container, pod or
+    /// unit, are only reported. The lower this limit, the more users it takes to open
+    /// the breaker for the whole host. If it equals --max-kills, one user can.
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS_PER_USER",
@@ -74,8 +74,8 @@ pub struct ReplayArgs {
 
     /// Processes of one image of one user acted on in a minute, 1 to 10000
     ///
-    /// For the minute after, only that image of that user is exempt. Processes that
-    /// --scope adds do not count, nor do copies of a banned image.
+    /// For the next minute, only that image of that user is exempt. Processes that
+    /// --scope adds and copies of a banned image do not count.
     #[arg(
         long,
         env = "UNJACK_MAX_KILLS_PER_IMAGE",
@@ -85,9 +85,9 @@ pub struct ReplayArgs {
     )]
     pub max_kills_per_image: u32,
 
-    /// Act also on what is protected by default: the host's own init, sshd, login,
-    /// cron, bus, udev, container runtimes, kubelet, systemd's, disks' and network's
-    /// daemons, when they do the host's work
+    /// Also act on programs that are protected by default: the host's own init, sshd, login,
+    /// cron, bus, udev, container runtimes, kubelet, and the daemons of systemd, disks and the
+    /// network, while they do the host's work
     #[arg(long, env = "UNJACK_NO_BUILTIN_PROTECTION", value_parser = FalseyValueParser::new())]
     pub no_builtin_protection: bool,
 

@@ -11,7 +11,7 @@
 //! thread starts with the first such process and waits while there is none.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Condvar, LazyLock, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     thread,
     time::{Duration, Instant},
@@ -124,15 +124,7 @@ where
         }
         stays
     });
-    for paced in processes.iter().take(MAX_PACED) {
-        let fresh = || State {
-            paced: *paced,
-            pace: Pace::new(paced.share),
-            stopped: false,
-            continued: 0,
-        };
-        states.entry(paced.member).or_insert_with(fresh);
-    }
+    take_over(&mut states, processes);
     if !states.is_empty() && !pacer.started.swap(true, Ordering::Relaxed) {
         let signals = signals.clone();
         let begun = thread::Builder::new()
@@ -148,6 +140,28 @@ where
         .iter_mut()
         .map(|(member, state)| (*member, std::mem::take(&mut state.continued)));
     counts.filter(|(_, count)| *count > 0).collect()
+}
+
+/// Begins with new processes, and goes on with those it has. A process that is held anew,
+/// as it executes another image by now, is held by that one.
+fn take_over(states: &mut HashMap<Member, State>, processes: &[Paced]) {
+    let mut seen = HashSet::new();
+    for paced in processes.iter().take(MAX_PACED) {
+        // Of two holds of one process the first counts.
+        if !seen.insert(paced.member) {
+            continue;
+        }
+        let state = states.entry(paced.member).or_insert_with(|| State {
+            paced: *paced,
+            pace: Pace::new(paced.share),
+            stopped: false,
+            continued: 0,
+        });
+        if state.paced != *paced {
+            state.paced = *paced;
+            state.pace = Pace::new(paced.share);
+        }
+    }
 }
 
 fn work<S: Signals>(pacer: &Pacer, signals: &S) {
@@ -264,6 +278,31 @@ mod tests {
         let later = now + Duration::from_hours(1);
         assert!(pace.may_run(Duration::ZERO, later));
         assert!(!pace.may_run(MAX_CREDIT * 2, later + SLOT));
+    }
+
+    /// Or it could be stopped never again: its new image is not the one of the first hold.
+    #[test]
+    fn a_process_that_is_held_anew_is_held_by_its_new_image() {
+        let paced = |inode, share| Paced {
+            member: Member {
+                pid: 50,
+                start_time: 7,
+            },
+            image: Image { device: 1, inode },
+            share,
+        };
+        let mut states = HashMap::new();
+        for (processes, expected) in [
+            (&[paced(2, 0.0)][..], paced(2, 0.0)),
+            (&[paced(3, 0.1)], paced(3, 0.1)),
+            // Held with another, too: the first counts.
+            (&[paced(4, 0.1), paced(2, 0.0)], paced(4, 0.1)),
+        ] {
+            take_over(&mut states, processes);
+            let state = &states[&expected.member];
+            assert_eq!(state.paced, expected);
+            assert!((state.pace.share - expected.share).abs() < f64::EPSILON);
+        }
     }
 
     /// A real process, and another that continues it all the time.
