@@ -12,8 +12,9 @@ use tests::{Daemon, Workload};
 use super::{DEATH, Innocent, assert_unjudged, image, miner_verdict};
 
 /// How long each process of a relay lives unless it is killed: more than the second
-/// between two judgements, so that one always falls into it.
-const LIFE: Duration = Duration::from_millis(1_250);
+/// between two judgements and the half a second that it is sampled before one says that
+/// its algorithm only mines. So one such judgement always falls into it.
+const LIFE: Duration = Duration::from_millis(1_600);
 /// Processes in a row that must not live so long once one was caught.
 const CAUGHT: usize = 3;
 
@@ -31,7 +32,7 @@ fn is_kill(run: Run) -> bool {
 /// long: it is found for an algorithm that only mines. The innocent relay
 /// beside it does the same with honest work.
 #[test]
-fn a_miner_with_a_new_pid_every_second_is_killed_each_time() {
+fn a_miner_with_a_new_pid_every_other_second_is_killed_each_time() {
     let _turn = take_turn();
     let home = tempfile::tempdir().expect("a temporary directory");
     let daemon = Daemon::start(&["--action", "kill"]);
