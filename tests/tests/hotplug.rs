@@ -43,7 +43,7 @@ fn a_processor_that_comes_online_later_is_sampled() {
         .ok()
         .and_then(rustix::process::Pid::from_raw);
     sched_setaffinity(pid, &only).expect("the miner can be bound to the processor");
-    miner.wait_killed("a miner on that processor", first + Duration::from_secs(30));
+    miner.wait_killed("a miner on that processor", first + Duration::from_mins(1));
     let verdict = daemon.event_about("verdict", miner.pid(), Duration::from_secs(5));
     assert_eq!(verdict["family"], "sha256d", "{verdict}");
 }

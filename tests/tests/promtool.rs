@@ -73,7 +73,7 @@ fn a_scrape_is_clean_before_and_after_a_verdict() {
 
     let mut miner = Workload::start(&["sha256d"]);
     let hashing = miner.first_hash();
-    miner.wait_killed("a miner", hashing + Duration::from_secs(30));
+    miner.wait_killed("a miner", hashing + Duration::from_mins(1));
     let action = daemon.event_about("action", miner.pid(), Duration::from_secs(5));
     assert_eq!(action["outcome"], "gone");
     let last = daemon.metrics();
