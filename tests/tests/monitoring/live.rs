@@ -306,7 +306,7 @@ fn check_dashboard(scene: &Scene) {
         ("Half of the verdicts within", 0.5, 60.0),
         ("Nine of ten within", 0.5, 60.0),
         ("Suspects now", 1.0, 200.0),
-        ("Held now", 0.0, 0.0),
+        ("Throttled or frozen now", 0.0, 0.0),
         ("Bans in force", 0.0, 0.0),
         ("Bans not enforced in this range", 0.0, 0.0),
         ("Versions", 1.0, 1.0),
